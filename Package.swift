@@ -1,0 +1,77 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+// Imports point down only. SwiftPM enforces it: a target sees what it lists and no more.
+//
+//     phasor -> API -> Serving -> Pipelines -> Networks, Text, Diffusion -> Weights -> Tensor -> CKernels
+//                |        '-> Media
+//                '-> HTTP -> FlyingSocks
+let package = Package(
+    name: "phasor",
+    products: [
+        .executable(name: "phasor", targets: ["phasor"])
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/swhitty/FlyingFox", from: "0.27.1"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+    ],
+    targets: [
+        // C: kernels of our own, and module maps of system libraries.
+        .target(name: "CKernels"),
+        .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+        .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
+        .systemLibrary(
+            name: "CFFmpeg", pkgConfig: "libavformat",
+            providers: [.apt(["libavcodec-dev", "libavformat-dev", "libswscale-dev"])]),
+
+        // Numerics.
+        .target(name: "Tensor", dependencies: ["CKernels", "COpenBLAS"]),
+        .target(name: "Weights", dependencies: ["Tensor"]),
+        .target(name: "Text", dependencies: ["Weights", "Tensor"]),
+        .target(name: "Networks", dependencies: ["Weights", "Tensor"]),
+        .target(name: "Diffusion", dependencies: ["Tensor"]),
+        .target(name: "Pipelines", dependencies: ["Networks", "Text", "Diffusion", "Weights", "Tensor"]),
+        .target(name: "Verification", dependencies: ["Pipelines", "Networks", "Text", "Diffusion", "Weights", "Tensor"]),
+
+        // Media and serving.
+        .target(name: "Media", dependencies: ["CPNG", "CFFmpeg"]),
+        .target(
+            name: "Serving",
+            dependencies: [
+                "Pipelines", "Diffusion", "Tensor", "Media",
+                .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+        .target(
+            name: "HTTP",
+            dependencies: [
+                .product(name: "FlyingSocks", package: "FlyingFox"),
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+        .target(
+            name: "API",
+            dependencies: ["Serving", "HTTP", .product(name: "Logging", package: "swift-log")]),
+        .executableTarget(
+            name: "phasor",
+            dependencies: [
+                "API", "Serving", "HTTP", "Media", "Pipelines", "Verification", "Diffusion", "Weights", "Tensor",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+
+        // Tests mirror Sources.
+        .testTarget(name: "TensorTests", dependencies: ["Tensor", "CKernels"]),
+        .testTarget(name: "WeightsTests", dependencies: ["Weights", "Tensor"]),
+        .testTarget(name: "TextTests", dependencies: ["Text", "Weights"]),
+        .testTarget(name: "NetworksTests", dependencies: ["Networks", "Weights", "Tensor"]),
+        .testTarget(name: "DiffusionTests", dependencies: ["Diffusion", "Tensor"]),
+        .testTarget(name: "MediaTests", dependencies: ["Media"]),
+        .testTarget(name: "ServingTests", dependencies: ["Serving", "Pipelines", "Diffusion", "Media", "Tensor"]),
+        .testTarget(name: "HTTPTests", dependencies: ["HTTP"]),
+        .testTarget(name: "APITests", dependencies: ["API", "Serving", "HTTP"]),
+        .testTarget(name: "VerificationTests", dependencies: ["Verification", "Pipelines"]),
+    ],
+    swiftLanguageModes: [.v6]
+)
