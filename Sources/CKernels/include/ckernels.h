@@ -1,2 +1,6 @@
 #pragma once
+#include "attention.h"
+#include "convolution.h"
+#include "elementwise.h"
 #include "threadpool.h"
+#include "widen.h"

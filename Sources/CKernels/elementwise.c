@@ -1,0 +1,147 @@
+#include "elementwise.h"
+
+#include <math.h>
+
+#include "vectorised.h"
+
+PHASOR_CLONES void phasor_epilogue(
+    const float *tile, size_t tile_stride, size_t rows, size_t columns, const float *bias,
+    phasor_activation activation, const float *residual, size_t residual_stride, const float *gate, float *out,
+    size_t out_stride) {
+    for (size_t r = 0; r < rows; r++) {
+        const float *in = tile + r * tile_stride;
+        float *o = out + r * out_stride;
+        if (bias) {
+            for (size_t c = 0; c < columns; c++) o[c] = in[c] + bias[c];
+        } else {
+            for (size_t c = 0; c < columns; c++) o[c] = in[c];
+        }
+        if (activation == PHASOR_SILU) {
+            for (size_t c = 0; c < columns; c++) o[c] = o[c] * phasor_sigmoid(o[c]);
+        } else if (activation == PHASOR_GELU_TANH) {
+            for (size_t c = 0; c < columns; c++) o[c] = phasor_gelu_tanh(o[c]);
+        }
+        if (residual) {
+            const float *base = residual + r * residual_stride;
+            if (gate) {
+                for (size_t c = 0; c < columns; c++) o[c] = base[c] + gate[c] * o[c];
+            } else {
+                for (size_t c = 0; c < columns; c++) o[c] = base[c] + o[c];
+            }
+        }
+    }
+}
+
+PHASOR_CLONES void phasor_activate(const float *x, float *out, size_t count, phasor_activation activation) {
+    if (activation == PHASOR_SILU) {
+        for (size_t i = 0; i < count; i++) out[i] = x[i] * phasor_sigmoid(x[i]);
+    } else if (activation == PHASOR_GELU_TANH) {
+        for (size_t i = 0; i < count; i++) out[i] = phasor_gelu_tanh(x[i]);
+    } else {
+        for (size_t i = 0; i < count; i++) out[i] = x[i];
+    }
+}
+
+PHASOR_CLONES void phasor_activate_multiply(
+    const float *x, const float *y, float *out, size_t count, phasor_activation activation) {
+    if (activation == PHASOR_SILU) {
+        for (size_t i = 0; i < count; i++) out[i] = x[i] * phasor_sigmoid(x[i]) * y[i];
+    } else if (activation == PHASOR_GELU_TANH) {
+        for (size_t i = 0; i < count; i++) out[i] = phasor_gelu_tanh(x[i]) * y[i];
+    } else {
+        for (size_t i = 0; i < count; i++) out[i] = x[i] * y[i];
+    }
+}
+
+enum { LANES = 16 };
+
+/// Sums in sixteen lanes, then over the lanes in one fixed order: vectorises without reassociation.
+PHASOR_INLINE float reduce(const float *lanes) {
+    float sum = 0;
+    for (int i = 0; i < LANES; i++) sum += lanes[i];
+    return sum;
+}
+
+PHASOR_INLINE float sum_of(const float *x, size_t count) {
+    float lanes[LANES] = {0};
+    size_t i = 0;
+    for (; i + LANES <= count; i += LANES)
+        for (int l = 0; l < LANES; l++) lanes[l] += x[i + l];
+    for (int l = 0; i < count; i++, l++) lanes[l] += x[i];
+    return reduce(lanes);
+}
+
+PHASOR_INLINE float squares_of(const float *x, size_t count, float mean) {
+    float lanes[LANES] = {0};
+    size_t i = 0;
+    for (; i + LANES <= count; i += LANES)
+        for (int l = 0; l < LANES; l++) {
+            float d = x[i + l] - mean;
+            lanes[l] += d * d;
+        }
+    for (int l = 0; i < count; i++, l++) {
+        float d = x[i] - mean;
+        lanes[l] += d * d;
+    }
+    return reduce(lanes);
+}
+
+PHASOR_CLONES void phasor_layer_norm(
+    const float *x, float *out, size_t rows, size_t columns, float eps, const float *weight, const float *bias,
+    const float *scale, const float *shift) {
+    for (size_t r = 0; r < rows; r++) {
+        const float *in = x + r * columns;
+        float *o = out + r * columns;
+        float mean = sum_of(in, columns) / (float)columns;
+        float variance = squares_of(in, columns, mean) / (float)columns;
+        float factor = 1.0f / sqrtf(variance + eps);
+        for (size_t c = 0; c < columns; c++) o[c] = (in[c] - mean) * factor;
+        if (weight)
+            for (size_t c = 0; c < columns; c++) o[c] = o[c] * weight[c];
+        if (bias)
+            for (size_t c = 0; c < columns; c++) o[c] = o[c] + bias[c];
+        if (scale)
+            for (size_t c = 0; c < columns; c++) o[c] = o[c] * (1.0f + scale[c]) + shift[c];
+    }
+}
+
+PHASOR_CLONES void phasor_rms_norm(
+    const float *x, float *out, size_t rows, size_t columns, float eps, const float *weight) {
+    for (size_t r = 0; r < rows; r++) {
+        const float *in = x + r * columns;
+        float *o = out + r * columns;
+        float factor = 1.0f / sqrtf(squares_of(in, columns, 0) / (float)columns + eps);
+        for (size_t c = 0; c < columns; c++) o[c] = in[c] * factor * weight[c];
+    }
+}
+
+PHASOR_CLONES void phasor_channel_norm(
+    const float *x, float *out, size_t rows, size_t columns, const float *gamma, phasor_activation activation) {
+    float root = sqrtf((float)columns);
+    for (size_t r = 0; r < rows; r++) {
+        const float *in = x + r * columns;
+        float *o = out + r * columns;
+        float length = sqrtf(squares_of(in, columns, 0));
+        float factor = root / (length > 1e-12f ? length : 1e-12f);
+        for (size_t c = 0; c < columns; c++) o[c] = in[c] * factor * gamma[c];
+        if (activation == PHASOR_SILU)
+            for (size_t c = 0; c < columns; c++) o[c] = o[c] * phasor_sigmoid(o[c]);
+    }
+}
+
+PHASOR_CLONES void phasor_rope_pairs(
+    const float *x, float *out, size_t rows, size_t heads, size_t head_dim, const float *cosine, const float *sine) {
+    size_t pairs = head_dim / 2;
+    for (size_t r = 0; r < rows; r++) {
+        const float *c = cosine + r * pairs, *s = sine + r * pairs;
+        for (size_t h = 0; h < heads; h++) {
+            const float *in = x + (r * heads + h) * head_dim;
+            float *o = out + (r * heads + h) * head_dim;
+            for (size_t j = 0; j < pairs; j++) {
+                float a = in[2 * j], b = in[2 * j + 1];
+                o[2 * j] = a * c[j] - b * s[j];
+                o[2 * j + 1] = a * s[j] + b * c[j];
+            }
+        }
+    }
+}

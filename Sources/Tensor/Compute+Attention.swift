@@ -1,0 +1,46 @@
+import CKernels
+
+/// What is added to attention scores, and which keys a query may see.
+package struct AttentionMask {
+    /// `[B, keys]`, added to every score of a key; -infinity hides it. log(n) makes one key count as n equal ones.
+    package var keyBias: Tensor?
+    /// `[heads, queries, keys]`, added for every batch entry.
+    package var scoreBias: Tensor?
+    /// Query i sees keys 0...i only.
+    package var causal = false
+
+    package init(keyBias: Tensor? = nil, scoreBias: Tensor? = nil, causal: Bool = false) {
+        self.keyBias = keyBias
+        self.scoreBias = scoreBias
+        self.causal = causal
+    }
+}
+
+extension Compute {
+    /// softmax(scale q k^T + mask) v. q `[B * queries, heads * D]`, k and v `[B * keys, kvHeads * D]` -> like q.
+    ///
+    /// - Parameters:
+    ///   - batch: B. Entries do not see each other.
+    ///   - kvHeads: heads of k and v where several query heads share one (grouped-query attention); default `heads`.
+    ///   - scale: default 1 / sqrt(D).
+    package func attention(
+        q: Tensor, k: Tensor, v: Tensor, batch: Int = 1, heads: Int, kvHeads: Int? = nil, scale: Float? = nil,
+        mask: AttentionMask = AttentionMask()
+    ) -> Tensor {
+        let kvHeads = kvHeads ?? heads
+        let headDim = (q.shape.last ?? 0) / heads
+        let out = Tensor(uninitialized: q.shape)
+        let queries = q.count / (heads * headDim) / batch
+        let keys = k.count / (kvHeads * headDim) / batch
+        precondition(heads % kvHeads == 0 && k.count == v.count, "attention shapes do not fit")
+        var work = phasor_attention(
+            q: q.pointer, k: k.pointer, v: v.pointer, out: out.pointer, batch: batch, queries: queries, keys: keys,
+            heads: heads, kv_heads: kvHeads, head_dim: headDim, scale: scale ?? 1 / Float(headDim).squareRoot(),
+            key_bias: mask.keyBias.map { UnsafePointer($0.pointer) },
+            score_bias: mask.scoreBias.map { UnsafePointer($0.pointer) }, causal: mask.causal)
+        let scratch = Tensor(uninitialized: [threads, phasor_attention_scratch(headDim)])
+        withPool { phasor_attention_f32($0, &work, scratch.pointer) }
+        withExtendedLifetime((q, k, v, mask.keyBias, mask.scoreBias, scratch)) {}
+        return out
+    }
+}

@@ -1,0 +1,112 @@
+import CKernels
+import COpenBLAS
+
+/// A convolution over channels-last frames `[T, H, W, C]`.
+package struct Convolution: Sendable {
+    /// float32 `[kt, out, kh * kw * in]`: the checkpoint's `[out, in, kt, kh, kw]`, gathered once when the model opens
+    /// so that a row of taps is contiguous.
+    let weight: Tensor
+    let bias: Tensor?
+    package let inputs: Int
+    package let outputs: Int
+    package let kernel: (time: Int, height: Int, width: Int)
+
+    /// - Parameter weight: `[out, in, kt, kh, kw]`, or `[out, in, kh, kw]` for a 2-D convolution.
+    package init(weight: Weight, bias: Tensor?) {
+        let source = weight.widened()
+        let shape = weight.shape.count == 4 ? weight.shape[..<2] + [1] + weight.shape[2...] : weight.shape[...]
+        let dims = Array(shape)
+        let (out, channels, kt, kh, kw) = (dims[0], dims[1], dims[2], dims[3], dims[4])
+        let gathered = Tensor(uninitialized: [kt, out, kh * kw * channels])
+        var target = gathered.pointer
+        for t in 0..<kt {
+            for o in 0..<out {
+                for tap in 0..<kh * kw {
+                    for c in 0..<channels {
+                        target.pointee = source.pointer[((o * channels + c) * kt + t) * kh * kw + tap]
+                        target += 1
+                    }
+                }
+            }
+        }
+        withExtendedLifetime(source) {}
+        self.weight = gathered
+        self.bias = bias
+        self.inputs = channels
+        self.outputs = out
+        self.kernel = (kt, kh, kw)
+    }
+}
+
+/// How a convolution walks over its input.
+package struct ConvolutionPlan {
+    package var strideTime = 1
+    package var stride = 1
+    /// Zeros before the first row and column.
+    package var padding = 0
+    /// Zeros after the last row and column.
+    package var paddingAfter = 0
+    /// Nearest-neighbour enlargement of the input before the convolution.
+    package var upsample = 1
+
+    package init(strideTime: Int = 1, stride: Int = 1, padding: Int = 0, paddingAfter: Int? = nil, upsample: Int = 1) {
+        self.strideTime = strideTime
+        self.stride = stride
+        self.padding = padding
+        self.paddingAfter = paddingAfter ?? padding
+        self.upsample = upsample
+    }
+}
+
+private enum Tile {
+    static let pixels = 64
+    static let columns = 128
+}
+
+extension Compute {
+    /// x `[T, H, W, in]` -> `[T', H', W', out]`, plus `residual` of that shape. Time is not padded: the caller puts the
+    /// frames seen before in front.
+    package func convolve(
+        _ x: Tensor, _ layer: Convolution, _ plan: ConvolutionPlan = ConvolutionPlan(), addingTo residual: Tensor? = nil
+    ) -> Tensor {
+        let kernel = layer.kernel
+        func extent(_ size: Int, _ kernel: Int) -> Int {
+            (size * plan.upsample + plan.padding + plan.paddingAfter - kernel) / plan.stride + 1
+        }
+        let height = extent(x.shape[1], kernel.height)
+        let width = extent(x.shape[2], kernel.width)
+        let frames = (x.shape[0] - kernel.time) / plan.strideTime + 1
+        precondition(x.shape[3] == layer.inputs, "convolution of \(x.shape) with \(layer.inputs) input channels")
+        let shape = phasor_convolution(
+            frames_in: x.shape[0], height_in: x.shape[1], width_in: x.shape[2], channels: layer.inputs,
+            frames_out: frames, height_out: height, width_out: width, kernel_time: kernel.time,
+            kernel_height: kernel.height, kernel_width: kernel.width, stride_time: plan.strideTime,
+            stride: plan.stride, pad_height: plan.padding, pad_width: plan.padding, upsample: plan.upsample)
+        let n = layer.outputs
+        let k = kernel.height * kernel.width * layer.inputs
+        let pixels = frames * height * width
+        let out = Tensor(uninitialized: [frames, height, width, n])
+        let perWorker = Tile.pixels * k + Tile.pixels * n
+        let scratch = Tensor(uninitialized: [threads, perWorker])
+        let weights = layer.weight.pointer
+
+        parallel((pixels + Tile.pixels - 1) / Tile.pixels) { item, worker in
+            let first = item * Tile.pixels
+            let count = min(Tile.pixels, pixels - first)
+            let taps = scratch.pointer + worker * perWorker
+            let tile = taps + Tile.pixels * k
+            if count < Tile.pixels { (taps + count * k).update(repeating: 0, count: (Tile.pixels - count) * k) }
+            for tap in 0..<kernel.time {
+                withUnsafePointer(to: shape) { phasor_gather_taps($0, x.pointer, tap, first, count, taps) }
+                cblas_sgemm(
+                    CblasRowMajor, CblasNoTrans, CblasTrans, blasint(Tile.pixels), blasint(n), blasint(k), 1, taps,
+                    blasint(k), weights + tap * n * k, blasint(k), tap == 0 ? 0 : 1, tile, blasint(n))
+            }
+            phasor_epilogue(
+                tile, n, count, n, layer.bias?.pointer, PHASOR_IDENTITY,
+                residual.map { UnsafePointer($0.pointer + first * n) }, n, nil, out.pointer + first * n, n)
+        }
+        withExtendedLifetime((x, residual, scratch)) {}
+        return out
+    }
+}

@@ -1,0 +1,122 @@
+import CKernels
+
+extension Compute {
+    /// Elements of one work item in a purely elementwise operation.
+    private static let grain = 1 << 15
+
+    /// Runs a row-wise kernel over `[rows, columns]` in items of a few thousand elements.
+    private func overRows(_ x: Tensor, _ body: (_ first: Int, _ rows: Int, _ columns: Int) -> Void) {
+        let columns = max(x.shape.last ?? 1, 1)
+        parallel(x.count / columns, grain: max(1, 16384 / columns)) { rows in
+            body(rows.lowerBound, rows.count, columns)
+        }
+    }
+
+    /// a + scale * b.
+    package func add(_ a: Tensor, _ b: Tensor, scale: Float = 1) -> Tensor {
+        precondition(a.count == b.count, "cannot add \(a.shape) and \(b.shape)")
+        let out = Tensor(uninitialized: a.shape)
+        parallel(a.count, grain: Self.grain) { range in
+            for index in range { out.pointer[index] = a.pointer[index] + scale * b.pointer[index] }
+        }
+        return out
+    }
+
+    package func activate(_ x: Tensor, _ activation: Activation) -> Tensor {
+        let out = Tensor(uninitialized: x.shape)
+        parallel(x.count, grain: Self.grain) { range in
+            phasor_activate(
+                x.pointer + range.lowerBound, out.pointer + range.lowerBound, range.count, activation.kernel)
+        }
+        return out
+    }
+
+    /// activation(x) * y, the gated MLP.
+    package func activate(_ x: Tensor, _ activation: Activation, times y: Tensor) -> Tensor {
+        precondition(x.count == y.count, "cannot multiply \(x.shape) and \(y.shape)")
+        let out = Tensor(uninitialized: x.shape)
+        parallel(x.count, grain: Self.grain) { range in
+            phasor_activate_multiply(
+                x.pointer + range.lowerBound, y.pointer + range.lowerBound, out.pointer + range.lowerBound,
+                range.count, activation.kernel)
+        }
+        return out
+    }
+
+    /// LayerNorm over the last axis of x `[..., C]`, with an affine `weight`, `bias` `[C]` or none.
+    package func layerNorm(_ x: Tensor, weight: Tensor? = nil, bias: Tensor? = nil, eps: Float) -> Tensor {
+        let out = Tensor(uninitialized: x.shape)
+        overRows(x) { first, rows, columns in
+            phasor_layer_norm(
+                x.pointer + first * columns, out.pointer + first * columns, rows, columns, eps, weight?.pointer,
+                bias?.pointer, nil, nil)
+        }
+        return out
+    }
+
+    /// LayerNorm without affine, then * (1 + scale) + shift. x is `[B * T, C]`; scale and shift are `[B, C]`, one row
+    /// for each run of T rows of x.
+    package func modulatedLayerNorm(_ x: Tensor, scale: Tensor, shift: Tensor, eps: Float) -> Tensor {
+        let out = Tensor(uninitialized: x.shape)
+        let columns = x.shape.last ?? 1
+        let groupRows = x.count / columns / max(scale.count / columns, 1)
+        overRows(x) { first, rows, columns in
+            for row in first..<first + rows {
+                let group = row / groupRows
+                phasor_layer_norm(
+                    x.pointer + row * columns, out.pointer + row * columns, 1, columns, eps, nil, nil,
+                    scale.pointer + group * columns, shift.pointer + group * columns)
+            }
+        }
+        return out
+    }
+
+    /// x / sqrt(mean(x^2) + eps) * weight over the last axis; `weight` `[C]`.
+    package func rmsNorm(_ x: Tensor, weight: Tensor, eps: Float) -> Tensor {
+        let out = Tensor(uninitialized: x.shape)
+        overRows(x) { first, rows, columns in
+            phasor_rms_norm(
+                x.pointer + first * columns, out.pointer + first * columns, rows, columns, eps, weight.pointer)
+        }
+        return out
+    }
+
+    /// x / max(|x|, 1e-12) * sqrt(C) * gamma over the last axis (the VAE's `WanRMS_norm`), then SiLU if asked.
+    package func channelNorm(_ x: Tensor, gamma: Tensor, silu: Bool) -> Tensor {
+        let out = Tensor(uninitialized: x.shape)
+        overRows(x) { first, rows, columns in
+            phasor_channel_norm(
+                x.pointer + first * columns, out.pointer + first * columns, rows, columns, gamma.pointer,
+                silu ? PHASOR_SILU : PHASOR_IDENTITY)
+        }
+        return out
+    }
+
+    /// Turns adjacent pairs of each head of x `[B * T, heads * D]` by the angles of `rope`, whose tables `[T, D / 2]`
+    /// serve every batch entry.
+    package func rotate(_ x: Tensor, by rope: RotaryTable, heads: Int) -> Tensor {
+        let out = Tensor(uninitialized: x.shape)
+        let tokens = rope.cosine.shape[0]
+        let headDim = rope.cosine.shape[1] * 2
+        overRows(x) { first, rows, columns in
+            for row in first..<first + rows {
+                let angle = row % tokens * (headDim / 2)
+                phasor_rope_pairs(
+                    x.pointer + row * columns, out.pointer + row * columns, 1, heads, headDim,
+                    rope.cosine.pointer + angle, rope.sine.pointer + angle)
+            }
+        }
+        return out
+    }
+}
+
+/// Cosines and sines of rotary position angles, each `[tokens, head_dim / 2]`.
+package struct RotaryTable: Sendable {
+    package let cosine: Tensor
+    package let sine: Tensor
+
+    package init(cosine: Tensor, sine: Tensor) {
+        self.cosine = cosine
+        self.sine = sine
+    }
+}

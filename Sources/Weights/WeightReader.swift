@@ -1,0 +1,126 @@
+import Synchronization
+import Tensor
+
+/// A view of a checkpoint under a key prefix. A network asks for each tensor by name and expected shape, so the code
+/// path is the checkpoint path: what does not fit fails with the full key and both shapes, and what nobody asked for
+/// is known afterwards.
+package struct WeightReader: Sendable {
+    private let checkpoint: Checkpoint
+    private let prefix: String
+    private let adapters: [Adapter]
+    private let usage: Usage
+
+    private final class Usage: Sendable {
+        let keys = Mutex<Set<String>>([])
+        let adapterModules = Mutex<Set<String>>([])
+    }
+
+    /// - Parameter adapters: low-rank updates that ride on the linear layers read through this reader.
+    package init(_ checkpoint: Checkpoint, adapters: [Adapter] = []) {
+        self.init(checkpoint: checkpoint, prefix: "", adapters: adapters, usage: Usage())
+    }
+
+    private init(checkpoint: Checkpoint, prefix: String, adapters: [Adapter], usage: Usage) {
+        self.checkpoint = checkpoint
+        self.prefix = prefix
+        self.adapters = adapters
+        self.usage = usage
+    }
+
+    /// The reader of `prefix.name.`
+    package func scope(_ name: String) -> WeightReader {
+        WeightReader(checkpoint: checkpoint, prefix: "\(prefix)\(name).", adapters: adapters, usage: usage)
+    }
+
+    package func scope(_ name: String, _ index: Int) -> WeightReader { scope("\(name).\(index)") }
+
+    package func contains(_ name: String) -> Bool { checkpoint.tensors[prefix + name] != nil }
+
+    /// The tensor as it lies in the file.
+    /// - Throws: `.missingTensor`, `.wrongShape` or `.wrongType`, with the full key.
+    package func weight(_ name: String, _ shape: [Int]) throws(WeightError) -> Weight {
+        let key = prefix + name
+        guard let weight = checkpoint.tensors[key] else {
+            throw .missingTensor(key: key, source: checkpoint.path)
+        }
+        guard weight.shape == shape else {
+            throw .wrongShape(key: key, source: checkpoint.path, expected: shape, found: weight.shape)
+        }
+        guard weight.type.isFloatingPoint else {
+            throw .wrongType(key: key, source: checkpoint.path, found: weight.type.rawValue)
+        }
+        usage.keys.withLock { _ = $0.insert(key) }
+        return weight
+    }
+
+    /// A small tensor (norm, bias, table) as float32, with the adapters' deltas added.
+    package func vector(_ name: String, _ shape: [Int]) throws(WeightError) -> Tensor {
+        let value = try weight(name, shape).widened()
+        let key = prefix + name
+        for adapter in adapters {
+            guard let delta = adapter.deltas[key] else { continue }
+            guard delta.count == value.count else {
+                throw .wrongShape(key: key, source: adapter.file, expected: shape, found: delta.shape)
+            }
+            usage.adapterModules.withLock { _ = $0.insert(key) }
+            let change = delta.widened()
+            value.withUnsafeMutable { value in
+                change.withUnsafe { change in
+                    for index in value.indices { value[index] += adapter.strength * change[index] }
+                }
+            }
+        }
+        return value
+    }
+
+    /// `name.weight` `[outputs, inputs]`, `name.bias` `[outputs]` if there should be one, and its adapters.
+    /// - Parameter storedShape: the shape in the file where it is not `[outputs, inputs]` (a convolution over patches).
+    package func linear(
+        _ name: String, inputs: Int, outputs: Int, bias: Bool = true, storedShape: [Int]? = nil
+    ) throws(WeightError) -> Linear {
+        let weight = try weight("\(name).weight", storedShape ?? [outputs, inputs]).reshaped([outputs, inputs])
+        let offset = bias ? try vector("\(name).bias", [outputs]) : nil
+        var low: [LowRank] = []
+        for adapter in adapters {
+            let module = prefix + name
+            guard let update = adapter.updates[module] else { continue }
+            guard update.down.shape.last == inputs, update.up.shape.first == outputs else {
+                throw .wrongShape(
+                    key: module, source: adapter.file, expected: [outputs, inputs],
+                    found: [update.up.shape.first ?? 0, update.down.shape.last ?? 0])
+            }
+            usage.adapterModules.withLock { _ = $0.insert(module) }
+            low.append(LowRank(down: update.down, up: update.up, scale: adapter.strength * update.scale))
+        }
+        return Linear(weight: weight, bias: offset, adapters: low)
+    }
+
+    /// `name.weight` and `name.bias` of a convolution; `kernel` is `[kt, kh, kw]` or, stored in 2-D, `[kh, kw]`.
+    package func convolution(
+        _ name: String, inputs: Int, outputs: Int, kernel: [Int]
+    ) throws(WeightError) -> Convolution {
+        Convolution(
+            weight: try weight("\(name).weight", [outputs, inputs] + kernel),
+            bias: try vector("\(name).bias", [outputs]))
+    }
+
+    /// Keys of the whole checkpoint that nothing has read through this reader or one of its scopes.
+    package var unusedKeys: [String] {
+        let used = usage.keys.withLock { $0 }
+        return checkpoint.tensors.keys.filter { !used.contains($0) }.sorted()
+    }
+
+    /// Makes sure that every part of every adapter was put on some layer.
+    /// - Throws: `.unusableAdapter` that names parts which fit nothing here.
+    package func requireAdaptersUsed() throws(WeightError) {
+        let used = usage.adapterModules.withLock { $0 }
+        for adapter in adapters {
+            let all = Set(adapter.updates.keys).union(adapter.deltas.keys)
+            let lost = all.subtracting(used).sorted()
+            guard let first = lost.first else { continue }
+            throw .unusableAdapter(
+                file: adapter.file,
+                reason: "\(lost.count) of its \(all.count) modules do not exist in \(checkpoint.path), e.g. \(first)")
+        }
+    }
+}
