@@ -11,6 +11,22 @@ package struct Convolution: Sendable {
     package let outputs: Int
     package let kernel: (time: Int, height: Int, width: Int)
 
+    private init(weight: Tensor, bias: Tensor?, inputs: Int, outputs: Int, kernel: (time: Int, height: Int, width: Int))
+    {
+        self.weight = weight
+        self.bias = bias
+        self.inputs = inputs
+        self.outputs = outputs
+        self.kernel = kernel
+    }
+
+    /// The convolution that remains where all frames but the last one of a window are zero: the last tap in time.
+    package var lastTap: Convolution {
+        Convolution(
+            weight: weight.slice(kernel.time - 1..<kernel.time), bias: bias, inputs: inputs, outputs: outputs,
+            kernel: (1, kernel.height, kernel.width))
+    }
+
     /// - Parameter weight: `[out, in, kt, kh, kw]`, or `[out, in, kh, kw]` for a 2-D convolution.
     package init(weight: Weight, bias: Tensor?) {
         let source = weight.widened()

@@ -41,6 +41,14 @@ package struct Weight: @unchecked Sendable {
         Weight(name: name, type: type, shape: shape, bytes: bytes, owner: owner)
     }
 
+    /// Rows `range` of the first axis, where they lie.
+    package func slice(_ range: Range<Int>) -> Weight {
+        precondition(range.lowerBound >= 0 && range.upperBound <= shape[0], "\(name): \(range) is outside \(shape)")
+        let stride = shape.dropFirst().reduce(1, *) * type.size
+        let part = UnsafeRawBufferPointer(rebasing: bytes[range.lowerBound * stride..<range.upperBound * stride])
+        return Weight(name: name, type: type, shape: [range.count] + shape.dropFirst(), bytes: part, owner: owner)
+    }
+
     /// Rows `range` of the first axis as float32, `[range.count, ...]`.
     package func rows(_ range: Range<Int>) -> Tensor {
         precondition(range.lowerBound >= 0 && range.upperBound <= shape[0], "\(name): \(range) is outside \(shape)")

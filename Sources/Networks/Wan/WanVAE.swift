@@ -1,0 +1,114 @@
+import Tensor
+import Weights
+
+/// The causal 3-D autoencoder of Wan. Reference: `AutoencoderKLWan` in diffusers' autoencoder_kl_wan.py.
+///
+/// Inside, frames are channels-last `[T, H, W, C]`. Decoding takes one latent frame at a time and keeps two frames of
+/// history a layer, so memory does not grow with the length of a clip, and the result equals the whole decode.
+package struct WanVAE: Sendable {
+    package let config: WanVAEConfig
+    package let encoder: WanVAEEncoder
+    package let decoder: WanVAEDecoder
+
+    /// - Throws: `WeightError` with the key that is missing or has another shape.
+    package init(_ reader: WeightReader, config: WanVAEConfig, compute: Compute) throws(WeightError) {
+        self.config = config
+        encoder = try WanVAEEncoder(reader, config: config, compute: compute)
+        decoder = try WanVAEDecoder(reader, config: config, compute: compute)
+    }
+
+    /// Decodes latents `[C, F, H, W]` of the diffusion's scale and hands on frames `[T, H', W', 3]` in [-1, 1] (not
+    /// clamped) as they are ready: one for the first latent frame, `temporalFactor` for each later one.
+    ///
+    /// - Parameter interrupt: called before each latent frame; throwing ends the decode.
+    package func decode(
+        _ latents: Tensor, interrupt: () throws -> Void = {}, onFrames: (Tensor) throws -> Void
+    ) throws {
+        let z = denormalised(latents)
+        var history = CausalHistory()
+        for frame in 0..<z.shape[0] {
+            try interrupt()
+            try onFrames(decoder.next(z.slice(frame..<frame + 1), &history))
+        }
+    }
+
+    /// The mean and the logarithm of the variance (clamped to +-[30, 20]) of frames `[T, H, W, 3]`, T = 4k + 1, each
+    /// `[C, F, H', W']` on the VAE's own scale.
+    package func encode(
+        _ frames: Tensor, interrupt: () throws -> Void = {}
+    ) throws -> (mean: Tensor, logVariance: Tensor) {
+        var history = CausalHistory()
+        var chunks: [Tensor] = []
+        var start = 0
+        while start < frames.shape[0] {
+            try interrupt()
+            let end = min(frames.shape[0], start == 0 ? 1 : start + config.temporalFactor)
+            chunks.append(encoder.next(frames.slice(start..<end), &history))
+            start = end
+        }
+        let moments = channelsFirst(Tensor.concatenate(chunks))
+        let mean = moments.slice(0..<config.zDim)
+        let logVariance = moments.slice(config.zDim..<2 * config.zDim).copy()
+        logVariance.withUnsafeMutable { values in
+            for index in values.indices { values[index] = min(max(values[index], -30), 20) }
+        }
+        return (mean, logVariance)
+    }
+
+    /// Diffusion latents `[C, F, H, W]` -> the VAE's `[F, H, W, C]`: z * std + mean.
+    package func denormalised(_ latents: Tensor) -> Tensor {
+        let (channels, area) = (config.zDim, latents.count / config.zDim)
+        let out = Tensor(uninitialized: Array(latents.shape.dropFirst()) + [channels])
+        latents.withUnsafe { z in
+            out.withUnsafeMutable { out in
+                for c in 0..<channels {
+                    for place in 0..<area {
+                        out[place * channels + c] =
+                            z[c * area + place] * config.latentsStd[c] + config.latentsMean[c]
+                    }
+                }
+            }
+        }
+        return out
+    }
+
+    /// The VAE's latents `[C, F, H, W]` on the diffusion's scale: (z - mean) / std.
+    package func normalised(_ latents: Tensor) -> Tensor {
+        let area = latents.count / config.zDim
+        let out = latents.copy()
+        out.withUnsafeMutable { out in
+            for c in 0..<config.zDim {
+                for place in c * area..<(c + 1) * area {
+                    out[place] = (out[place] - config.latentsMean[c]) / config.latentsStd[c]
+                }
+            }
+        }
+        return out
+    }
+}
+
+/// `[T, H, W, C]` -> `[C, T, H, W]`.
+package func channelsFirst(_ x: Tensor) -> Tensor {
+    let channels = x.shape[3]
+    let area = x.count / channels
+    let out = Tensor(uninitialized: [channels] + x.shape.dropLast())
+    x.withUnsafe { x in
+        out.withUnsafeMutable { out in
+            for place in 0..<area { for c in 0..<channels { out[c * area + place] = x[place * channels + c] } }
+        }
+    }
+    return out
+}
+
+/// `[C, T, H, W]` -> `[T, H, W, C]`.
+package func channelsLast(_ x: Tensor) -> Tensor {
+    let channels = x.shape[0]
+    let area = x.count / channels
+    let out = Tensor(uninitialized: x.shape.dropFirst() + [channels])
+    x.withUnsafe { x in
+        out.withUnsafeMutable { out in
+            for c in 0..<channels { for place in 0..<area { out[place * channels + c] = x[c * area + place] } }
+        }
+    }
+    return out
+}

@@ -1,0 +1,203 @@
+import Tensor
+import Weights
+
+/// What the causal convolutions of one pass have seen so far. A pass goes through a video in chunks; a fresh history
+/// is its beginning. Values are `[frames, H, W, C]`, by the slot of the layer.
+package struct CausalHistory {
+    var frames: [Int: Tensor] = [:]
+    /// Layers that have seen their first chunk, for those that treat it apart.
+    var started: Set<Int> = []
+
+    package init() {}
+}
+
+/// Hands out the slots of a network's causal layers while it is built.
+struct SlotCounter {
+    private var next = 0
+    mutating func take() -> Int {
+        defer { next += 1 }
+        return next
+    }
+}
+
+/// A 3x3x3 or 3x1x1 convolution that sees the present and two past frames. Frames are channels-last `[T, H, W, C]`.
+struct CausalConvolution: Sendable {
+    private let convolution: Convolution
+    private let slot: Int
+    private let compute: Compute
+
+    init(
+        _ reader: WeightReader, _ name: String, inputs: Int, outputs: Int, kernel: [Int] = [3, 3, 3],
+        slots: inout SlotCounter, compute: Compute
+    ) throws(WeightError) {
+        convolution = try reader.convolution(name, inputs: inputs, outputs: outputs, kernel: kernel)
+        slot = slots.take()
+        self.compute = compute
+    }
+
+    /// The next chunk of a pass. Frames before the first chunk count as zeros.
+    func callAsFunction(
+        _ x: Tensor, _ history: inout CausalHistory, addingTo residual: Tensor? = nil
+    ) -> Tensor {
+        let past = history.frames[slot]
+        let plan = ConvolutionPlan(padding: convolution.kernel.height / 2)
+        guard past != nil || x.shape[0] > 1 else {
+            // All but the last tap would meet zeros.
+            history.frames[slot] = x
+            return compute.convolve(x, convolution.lastTap, plan, addingTo: residual)
+        }
+        let window = Tensor.concatenate([padded(past, like: x), x])
+        history.frames[slot] = window.slice(window.shape[0] - 2..<window.shape[0]).copy()
+        return compute.convolve(window, convolution, plan, addingTo: residual)
+    }
+
+    /// The two frames before the chunk, zeros where there were none.
+    private func padded(_ past: Tensor?, like x: Tensor) -> Tensor {
+        let missing = 2 - (past?.shape[0] ?? 0)
+        guard missing > 0 else { return past ?? x }
+        let zeros = Tensor(zeros: [missing] + x.shape.dropFirst())
+        return past.map { Tensor.concatenate([zeros, $0]) } ?? zeros
+    }
+}
+
+/// conv2(silu(norm2(conv1(silu(norm1(x)))))) + shortcut(x); `WanResidualBlock`.
+package struct WanResidualBlock: Sendable {
+    private let norm1, norm2: Tensor
+    private let conv1, conv2: CausalConvolution
+    private let shortcut: Linear?
+    private let compute: Compute
+
+    init(
+        _ reader: WeightReader, inputs: Int, outputs: Int, slots: inout SlotCounter, compute: Compute
+    ) throws(WeightError) {
+        norm1 = try reader.vector("norm1.gamma", [inputs, 1, 1, 1])
+        conv1 = try CausalConvolution(
+            reader, "conv1", inputs: inputs, outputs: outputs, slots: &slots, compute: compute)
+        norm2 = try reader.vector("norm2.gamma", [outputs, 1, 1, 1])
+        conv2 = try CausalConvolution(
+            reader, "conv2", inputs: outputs, outputs: outputs, slots: &slots, compute: compute)
+        shortcut =
+            inputs == outputs
+            ? nil
+            : try reader.linear(
+                "conv_shortcut", inputs: inputs, outputs: outputs, storedShape: [outputs, inputs, 1, 1, 1])
+        self.compute = compute
+    }
+
+    package func callAsFunction(_ x: Tensor, _ history: inout CausalHistory) -> Tensor {
+        let base = shortcut.map { compute.linear(x, $0) } ?? x
+        let h = conv1(compute.channelNorm(x, gamma: norm1, silu: true), &history)
+        return conv2(compute.channelNorm(h, gamma: norm2, silu: true), &history, addingTo: base)
+    }
+}
+
+/// Single-head attention over the positions of each frame; `WanAttentionBlock`.
+package struct WanVAEAttention: Sendable {
+    private let norm: Tensor
+    private let q, k, v, out: Linear
+    private let compute: Compute
+
+    init(_ reader: WeightReader, channels: Int, compute: Compute) throws(WeightError) {
+        norm = try reader.vector("norm.gamma", [channels, 1, 1])
+        let qkv = try reader.linear(
+            "to_qkv", inputs: channels, outputs: 3 * channels, storedShape: [3 * channels, channels, 1, 1])
+        let parts = (0..<3).map { index in
+            let rows = index * channels..<(index + 1) * channels
+            return Linear(weight: qkv.weight.slice(rows), bias: qkv.bias?.slice(rows))
+        }
+        (q, k, v) = (parts[0], parts[1], parts[2])
+        out = try reader.linear(
+            "proj", inputs: channels, outputs: channels, storedShape: [channels, channels, 1, 1])
+        self.compute = compute
+    }
+
+    package func callAsFunction(_ x: Tensor) -> Tensor {
+        let shape = x.shape
+        let flat = x.reshaped([shape[0] * shape[1] * shape[2], shape[3]])
+        let normed = compute.channelNorm(flat, gamma: norm, silu: false)
+        let attended = compute.attention(
+            q: compute.linear(normed, q), k: compute.linear(normed, k), v: compute.linear(normed, v),
+            batch: shape[0], heads: 1)
+        return compute.linear(attended, out, addingTo: GatedResidual(flat)).reshaped(shape)
+    }
+}
+
+/// Nearest x2 and a 3x3 convolution that halves the channels; in 3-D a time convolution doubles the frames first.
+/// `WanResample`, modes upsample2d and upsample3d.
+package struct WanUpsample: Sendable {
+    private let spatial: Convolution
+    private let temporal: CausalConvolution?
+    private let startSlot: Int
+    private let compute: Compute
+
+    init(
+        _ reader: WeightReader, channels: Int, temporal: Bool, slots: inout SlotCounter, compute: Compute
+    ) throws(WeightError) {
+        spatial = try reader.convolution("resample.1", inputs: channels, outputs: channels / 2, kernel: [3, 3])
+        self.temporal =
+            temporal
+            ? try CausalConvolution(
+                reader, "time_conv", inputs: channels, outputs: 2 * channels, kernel: [3, 1, 1], slots: &slots,
+                compute: compute) : nil
+        startSlot = slots.take()
+        self.compute = compute
+    }
+
+    package func callAsFunction(_ x: Tensor, _ history: inout CausalHistory) -> Tensor {
+        var x = x
+        // The first latent frame is one frame and is not seen by the time convolution, not even as history: chunk 1
+        // meets zeros.
+        if let temporal, !history.started.insert(startSlot).inserted {
+            x = interleaved(temporal(x, &history))
+        }
+        return compute.convolve(x, spatial, ConvolutionPlan(padding: 1, upsample: 2))
+    }
+
+    /// `[T, H, W, 2C]` -> `[2T, H, W, C]`: the first C channels are the earlier frame.
+    private func interleaved(_ x: Tensor) -> Tensor {
+        let (frames, area, channels) = (x.shape[0], x.shape[1] * x.shape[2], x.shape[3] / 2)
+        let out = Tensor(uninitialized: [2 * frames, x.shape[1], x.shape[2], channels])
+        x.withUnsafe { x in
+            out.withUnsafeMutable { out in
+                for frame in 0..<2 * frames {
+                    for place in 0..<area {
+                        let source = ((frame / 2 * area + place) * 2 + frame % 2) * channels
+                        let target = (frame * area + place) * channels
+                        for c in 0..<channels { out[target + c] = x[source + c] }
+                    }
+                }
+            }
+        }
+        return out
+    }
+}
+
+/// A 3x3 convolution of stride 2, padded after; in 3-D followed by a time convolution of stride 2. `WanResample`, modes
+/// downsample2d and downsample3d.
+package struct WanDownsample: Sendable {
+    private let spatial: Convolution
+    private let temporal: Convolution?
+    private let slot: Int
+    private let compute: Compute
+
+    init(
+        _ reader: WeightReader, channels: Int, temporal: Bool, slots: inout SlotCounter, compute: Compute
+    ) throws(WeightError) {
+        spatial = try reader.convolution("resample.1", inputs: channels, outputs: channels, kernel: [3, 3])
+        self.temporal =
+            temporal
+            ? try reader.convolution("time_conv", inputs: channels, outputs: channels, kernel: [3, 1, 1]) : nil
+        slot = slots.take()
+        self.compute = compute
+    }
+
+    package func callAsFunction(_ x: Tensor, _ history: inout CausalHistory) -> Tensor {
+        let x = compute.convolve(x, spatial, ConvolutionPlan(stride: 2, padding: 0, paddingAfter: 1))
+        guard let temporal else { return x }
+        let last = x.slice(x.shape[0] - 1..<x.shape[0]).copy()
+        defer { history.frames[slot] = last }
+        // The first frame passes; each later chunk is taken together with the last frame of the one before.
+        guard let past = history.frames[slot] else { return x }
+        return compute.convolve(Tensor.concatenate([past, x]), temporal, ConvolutionPlan(strideTime: 2))
+    }
+}
