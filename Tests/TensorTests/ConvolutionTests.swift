@@ -1,0 +1,90 @@
+import Tensor
+import Testing
+
+@Suite struct ConvolutionTests {
+    struct Case: CustomStringConvertible, Sendable {
+        var frames = 1
+        var height: Int
+        var width: Int
+        var inputs: Int
+        var outputs: Int
+        var kernel: [Int]
+        var plan = ConvolutionPlan()
+        var description: String {
+            "\(frames)x\(height)x\(width)x\(inputs)->\(outputs) k\(kernel) s\(plan.strideTime),\(plan.stride) "
+                + "p\(plan.padding),\(plan.paddingAfter) up\(plan.upsample)"
+        }
+    }
+
+    static let cases = [
+        Case(height: 1, width: 1, inputs: 1, outputs: 1, kernel: [1, 1, 1]),
+        Case(height: 5, width: 7, inputs: 3, outputs: 5, kernel: [1, 3, 3], plan: .init(padding: 1)),
+        Case(frames: 4, height: 6, width: 9, inputs: 16, outputs: 32, kernel: [3, 3, 3], plan: .init(padding: 1)),
+        Case(frames: 3, height: 9, width: 11, inputs: 7, outputs: 33, kernel: [3, 3, 3], plan: .init(padding: 1)),
+        Case(
+            frames: 2, height: 8, width: 10, inputs: 5, outputs: 9, kernel: [1, 3, 3],
+            plan: .init(stride: 2, padding: 0, paddingAfter: 1)),
+        Case(
+            frames: 5, height: 3, width: 4, inputs: 6, outputs: 6, kernel: [3, 1, 1], plan: .init(strideTime: 2)),
+        Case(height: 6, width: 5, inputs: 8, outputs: 4, kernel: [1, 3, 3], plan: .init(padding: 1, upsample: 2)),
+        Case(frames: 2, height: 4, width: 4, inputs: 70, outputs: 130, kernel: [1, 1, 1]),
+        Case(frames: 2, height: 13, width: 12, inputs: 40, outputs: 96, kernel: [2, 3, 3], plan: .init(padding: 1)),
+    ]
+
+    static func layer(_ c: Case, _ dice: inout Dice) -> (Convolution, [Float], Tensor) {
+        let shape = [c.outputs, c.inputs] + c.kernel
+        let weight = dice.floats(shape.reduce(1, *))
+        let bias = dice.tensor([c.outputs])
+        let values = Tensor(weight, shape: shape)
+        return (Convolution(weight: Weight(name: "w", values), bias: bias), weight, bias)
+    }
+
+    @Test(arguments: cases)
+    func agreesWithThePlainSum(c: Case) {
+        var dice = Dice(c.height * 100 + c.inputs)
+        let x = dice.tensor([c.frames, c.height, c.width, c.inputs])
+        let (layer, weight, bias) = Self.layer(c, &dice)
+        let sum = Plain.convolve(
+            x.array, frames: c.frames, height: c.height, width: c.width, inputs: c.inputs, weight,
+            outputs: c.outputs, kernel: layer.kernel, c.plan)
+        let b = bias.array
+        let expected = sum.indices.map { sum[$0] + Double(b[$0 % c.outputs]) }
+        let compute = Compute(threads: 2)
+        let out = compute.convolve(x, layer, c.plan)
+        #expect(out.count == expected.count)
+        #expect(distance(out.array, expected) < 5e-5)
+
+        let residual = dice.tensor(out.shape)
+        let r = residual.array
+        let added = compute.convolve(x, layer, c.plan, addingTo: residual)
+        #expect(distance(added.array, expected.indices.map { expected[$0] + Double(r[$0]) }) < 5e-5)
+    }
+
+    @Test func aPlaneKernelIsATimeKernelOfOne() {
+        var dice = Dice(1)
+        let values = dice.tensor([4, 3, 3, 3])
+        let flat = Convolution(weight: Weight(name: "w", values), bias: nil)
+        let deep = Convolution(weight: Weight(name: "w", values.reshaped([4, 3, 1, 3, 3])), bias: nil)
+        let x = dice.tensor([2, 5, 5, 3])
+        let compute = Compute(threads: 1)
+        #expect(
+            bits(compute.convolve(x, flat, .init(padding: 1))) == bits(compute.convolve(x, deep, .init(padding: 1))))
+    }
+
+    /// A video decoded in pieces has no seams: frames are the same bits whatever comes with them.
+    @Test func threadsAndPiecesDoNotChangeABit() {
+        var dice = Dice(9)
+        let c = Case(frames: 7, height: 12, width: 11, inputs: 24, outputs: 40, kernel: [3, 3, 3])
+        let plan = ConvolutionPlan(padding: 1)
+        let x = dice.tensor([7, 12, 11, 24])
+        let (layer, _, _) = Self.layer(c, &dice)
+        let whole = Compute(threads: 1).convolve(x, layer, plan)
+        for threads in [2, 3] {
+            #expect(bits(Compute(threads: threads).convolve(x, layer, plan)) == bits(whole))
+        }
+        for first in 0..<5 {
+            let piece = Compute(threads: 2).convolve(x.slice(first..<first + 3), layer, plan)
+            #expect(bits(piece) == bits(whole.slice(first..<first + 1)))
+        }
+    }
+}

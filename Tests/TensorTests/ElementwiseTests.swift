@@ -1,0 +1,134 @@
+import Foundation
+import Tensor
+import Testing
+
+@Suite struct ElementwiseTests {
+    static let widths = [1, 2, 15, 16, 17, 96, 1000]
+    let compute = Compute(threads: 2)
+
+    @Test(arguments: widths)
+    func layerNorm(columns: Int) {
+        var dice = Dice(columns)
+        let rows = 37
+        let x = dice.tensor([rows, columns], in: -3...5)
+        let weight = dice.tensor([columns])
+        let bias = dice.tensor([columns])
+        let (values, w, b) = (x.array, weight.array, bias.array)
+        var plain: [Double] = []
+        for r in 0..<rows {
+            let row = values[r * columns..<(r + 1) * columns].map(Double.init)
+            let mean = row.reduce(0, +) / Double(columns)
+            let variance = row.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(columns)
+            plain += row.map { ($0 - mean) / (variance + 1e-6).squareRoot() }
+        }
+        let tolerance = columns == 1 ? 1e-3 : 2e-5
+        #expect(distance(compute.layerNorm(x, eps: 1e-6).array, plain) < tolerance)
+        let affine = plain.indices.map { plain[$0] * Double(w[$0 % columns]) + Double(b[$0 % columns]) }
+        #expect(distance(compute.layerNorm(x, weight: weight, bias: bias, eps: 1e-6).array, affine) < tolerance)
+    }
+
+    @Test(arguments: widths)
+    func modulatedLayerNormServesRunsOfRows(columns: Int) {
+        var dice = Dice(columns)
+        let (groups, run) = (3, 11)
+        let x = dice.tensor([groups * run, columns])
+        let scale = dice.tensor([groups, columns])
+        let shift = dice.tensor([groups, columns])
+        let (s, h) = (scale.array, shift.array)
+        let normed = compute.layerNorm(x, eps: 1e-6).array
+        let expected = normed.indices.map { i in
+            let g = i / columns / run * columns + i % columns
+            return Double(normed[i]) * (1 + Double(s[g])) + Double(h[g])
+        }
+        let out = compute.modulatedLayerNorm(x, scale: scale, shift: shift, eps: 1e-6)
+        #expect(distance(out.array, expected) < 2e-6)
+    }
+
+    @Test(arguments: widths)
+    func rmsAndChannelNorm(columns: Int) {
+        var dice = Dice(columns)
+        let rows = 29
+        let x = dice.tensor([rows, columns], in: -2...2)
+        let weight = dice.tensor([columns])
+        let (values, w) = (x.array, weight.array)
+        var rms: [Double] = []
+        var channel: [Double] = []
+        for r in 0..<rows {
+            let row = values[r * columns..<(r + 1) * columns].map(Double.init)
+            let squares = row.reduce(0) { $0 + $1 * $1 }
+            let root = (squares / Double(columns) + 1e-6).squareRoot()
+            let length = max(squares.squareRoot(), 1e-12)
+            rms += row.indices.map { row[$0] / root * Double(w[$0]) }
+            channel += row.indices.map { row[$0] / length * Double(columns).squareRoot() * Double(w[$0]) }
+        }
+        #expect(distance(compute.rmsNorm(x, weight: weight, eps: 1e-6).array, rms) < 5e-6)
+        #expect(distance(compute.channelNorm(x, gamma: weight, silu: false).array, channel) < 5e-6)
+        let silu = channel.map { Plain.activate($0, .silu) }
+        #expect(distance(compute.channelNorm(x, gamma: weight, silu: true).array, silu) < 5e-6)
+        #expect(
+            compute.channelNorm(Tensor(zeros: [2, columns]), gamma: weight, silu: true).array
+                .allSatisfy { $0 == 0 })
+    }
+
+    @Test(arguments: [(1, 2), (3, 6), (2, 128), (5, 24)])
+    func rotationTurnsPairs(heads: Int, dim: Int) {
+        var dice = Dice(heads + dim)
+        let (batch, tokens) = (2, 13)
+        let x = dice.tensor([batch * tokens, heads * dim])
+        let angles = dice.floats(tokens * dim / 2, in: -7...7)
+        let rope = RotaryTable(
+            cosine: Tensor(angles.map { cos($0) }, shape: [tokens, dim / 2]),
+            sine: Tensor(angles.map { sin($0) }, shape: [tokens, dim / 2]))
+        let values = x.array
+        let expected = values.indices.map { i -> Double in
+            let token = i / (heads * dim) % tokens
+            let angle = Double(angles[token * dim / 2 + i % dim / 2])
+            let pair = (Double(values[i & ~1]), Double(values[i | 1]))
+            return i % 2 == 0 ? pair.0 * cos(angle) - pair.1 * sin(angle) : pair.0 * sin(angle) + pair.1 * cos(angle)
+        }
+        #expect(distance(compute.rotate(x, by: rope, heads: heads).array, expected) < 1e-6)
+    }
+
+    @Test(arguments: [1, 5, 33, 70_001])
+    func activationsAndSums(count: Int) {
+        var dice = Dice(count)
+        let x = dice.tensor([count], in: -12...12)
+        let y = dice.tensor([count])
+        let (a, b) = (x.array, y.array)
+        for activation in [Activation.identity, .silu, .geluTanh] {
+            let plain = a.map { Plain.activate(Double($0), activation) }
+            #expect(distance(compute.activate(x, activation).array, plain) < 3e-6)
+            let gated = plain.indices.map { plain[$0] * Double(b[$0]) }
+            #expect(distance(compute.activate(x, activation, times: y).array, gated) < 3e-6)
+        }
+        #expect(distance(compute.add(x, y).array, a.indices.map { Double(a[$0]) + Double(b[$0]) }) < 2e-6)
+        let scaled = a.indices.map { Double(a[$0]) - 0.3 * Double(b[$0]) }
+        #expect(distance(compute.add(x, y, scale: -0.3).array, scaled) < 2e-6)
+    }
+
+    /// Far from zero SiLU and GELU must reach their limits: x, and 0 from below, never NaN.
+    @Test func activationsAtTheEnds() {
+        let x = Tensor([-1e4, -200, -90, -0.0, 0, 90, 200, 1e4], shape: [8])
+        for activation in [Activation.silu, .geluTanh] {
+            let y = compute.activate(x, activation).array
+            #expect(y[0...2].allSatisfy { abs($0) < 1e-30 })
+            #expect(y[3...4].allSatisfy { $0 == 0 })
+            #expect(Array(y[5...]) == [90, 200, 1e4])
+        }
+    }
+
+    @Test func threadsDoNotChangeABit() {
+        var dice = Dice(1)
+        let x = dice.tensor([3000, 130])
+        let w = dice.tensor([130])
+        let one = Compute(threads: 1)
+        for threads in [2, 3] {
+            let many = Compute(threads: threads)
+            #expect(bits(many.layerNorm(x, weight: w, eps: 1e-6)) == bits(one.layerNorm(x, weight: w, eps: 1e-6)))
+            #expect(bits(many.channelNorm(x, gamma: w, silu: true)) == bits(one.channelNorm(x, gamma: w, silu: true)))
+            #expect(bits(many.activate(x, .geluTanh)) == bits(one.activate(x, .geluTanh)))
+        }
+        // Nor does the place of an element in a piece of work.
+        #expect(bits(one.activate(x.slice(7..<9), .geluTanh)) == bits(one.activate(x, .geluTanh).slice(7..<9)))
+    }
+}
