@@ -1,0 +1,61 @@
+/// Why a picture or a clip could not be made.
+package enum MediaError: Error, Equatable, CustomStringConvertible {
+    /// An image side is not in `1...RGBImage.largestSide`.
+    case invalidSize(width: Int, height: Int)
+    /// The samples given do not fill `width` x `height` x 3.
+    case wrongSampleCount(expected: Int, given: Int)
+    /// A float sample is NaN or infinite: the network that made it went wrong, and black would hide that.
+    case notFinite(value: Float, index: Int)
+
+    case invalidKeyword(String)
+    /// A text holds U+0000, which no PNG chunk and no MP4 tag can carry.
+    case nulInText(keyword: String)
+    case png(String)
+
+    /// H.264 and AV1 in 4:2:0 carry one chroma sample for each 2 x 2 pixels.
+    case oddVideoSize(width: Int, height: Int)
+    case unsupportedVideoSize(width: Int, height: Int, codec: String, allowed: String)
+    case invalidOption(name: String, given: String, allowed: String)
+    /// This build of libavcodec has no such encoder.
+    case missingEncoder(library: String, codec: String)
+    case wrongFrameSize(expected: String, given: String)
+    case noFrames(path: String)
+    /// `append` or `finish` after `finish`.
+    case alreadyFinished(path: String)
+    case ffmpeg(operation: String, reason: String)
+
+    package var description: String {
+        switch self {
+        case .invalidSize(let width, let height):
+            "an image of \(width)x\(height) pixels: each side must be 1 to \(RGBImage.largestSide)"
+        case .wrongSampleCount(let expected, let given):
+            "\(given) samples given for an image that takes \(expected)"
+        case .notFinite(let value, let index):
+            "sample \(index) of the image is \(value): the model produced numbers that are not finite"
+        case .invalidKeyword(let keyword):
+            "PNG keyword \"\(keyword)\": it must be 1 to 79 printable Latin-1 characters, "
+                + "without leading, trailing or double spaces"
+        case .nulInText(let keyword):
+            "the text of \"\(keyword)\" contains a NUL character, which the file format cannot hold"
+        case .png(let reason):
+            "cannot write PNG: \(reason)"
+        case .oddVideoSize(let width, let height):
+            "a video of \(width)x\(height) pixels: width and height must be even (4:2:0 chroma)"
+        case .unsupportedVideoSize(let width, let height, let codec, let allowed):
+            "a video of \(width)x\(height) pixels: \(codec) takes \(allowed)"
+        case .invalidOption(let name, let given, let allowed):
+            "video option \(name) is \(given): allowed is \(allowed)"
+        case .missingEncoder(let library, let codec):
+            "the installed libavcodec has no encoder \(library), so \(codec) cannot be written: "
+                + "install an FFmpeg that was built with it, or choose another codec"
+        case .wrongFrameSize(let expected, let given):
+            "a frame of \(given) pixels in a video of \(expected)"
+        case .noFrames(let path):
+            "no frame was given for \(path)"
+        case .alreadyFinished(let path):
+            "\(path) is already finished"
+        case .ffmpeg(let operation, let reason):
+            "\(operation): \(reason)"
+        }
+    }
+}

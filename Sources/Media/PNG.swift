@@ -1,0 +1,47 @@
+import CPNG
+
+/// PNG files, written by libpng's simplified API: no setjmp, which Swift cannot host.
+package enum PNG {
+    /// The file of `image`, 8-bit RGB, tagged sRGB, with `text` between the header and the picture.
+    ///
+    /// The bytes depend on the arguments and the installed libpng and zlib alone: there is no time stamp.
+    ///
+    /// - Parameter text: keyword and text, in the order they are to stand; see `PNGText` for how they are stored.
+    /// - Throws: `invalidKeyword`, `nulInText`, `png` with libpng's own message.
+    package static func encode(
+        _ image: RGBImage, text: [(keyword: String, value: String)] = []
+    ) throws(MediaError) -> [UInt8] {
+        var chunks: [UInt8] = []
+        for (keyword, value) in text {
+            chunks += try PNGText.chunk(keyword: keyword, value: value)
+        }
+        var file = try encodePicture(image)
+        // The signature (8 bytes) and IHDR (25) stand first in every PNG; text may follow at once.
+        file.insert(contentsOf: chunks, at: 33)
+        return file
+    }
+
+    private static func encodePicture(_ image: RGBImage) throws(MediaError) -> [UInt8] {
+        var header = png_image()
+        header.version = png_uint_32(PNG_IMAGE_VERSION)
+        header.width = png_uint_32(image.width)
+        header.height = png_uint_32(image.height)
+        header.format = png_uint_32(PNG_FORMAT_FLAG_COLOR)
+        defer { png_image_free(&header) }
+
+        var size = png_alloc_size_t(cpng_size_bound(header))
+        var written: Int32 = 0
+        let file = image.bytes.withUnsafeBytes { pixels in
+            [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
+                // Row stride 0 means rows without padding.
+                written = png_image_write_to_memory(&header, buffer.baseAddress, &size, 0, pixels.baseAddress, 0, nil)
+                count = written != 0 ? size : 0
+            }
+        }
+        guard written != 0 else {
+            let reason = withUnsafeBytes(of: header.message) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            throw .png(reason)
+        }
+        return file
+    }
+}
