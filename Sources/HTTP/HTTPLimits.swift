@@ -1,0 +1,46 @@
+/// Every number that bounds what a client can make the server hold, read or wait for.
+///
+/// The defaults are those of the public interface; each is a field so that a flag or a test can set it.
+package struct HTTPLimits: Sendable {
+    /// Connections served at once; one more is answered with 503 and closed.
+    package var connections = 1024
+    /// Bytes of all header field lines of one request, line ends included (431 beyond).
+    package var headerBytes = 16 << 10
+    /// Bytes of the request line, line end included (414 beyond).
+    package var requestLineBytes = 8 << 10
+    /// Header fields of one request (431 beyond).
+    package var headerFields = 100
+    /// Bytes of a request body where the route sets no limit of its own (413 beyond).
+    package var bodyBytes = 1 << 20
+    /// Bytes of an upload, for the routes that take files.
+    package var uploadBytes = 64 << 20
+    /// Bytes of request bodies held by all connections together (503 beyond).
+    package var bufferedBodyBytes = 512 << 20
+
+    /// From the first byte of a request to the end of its header (408).
+    package var headerDeadline: Duration = .seconds(10)
+    /// Longest pause while a request body arrives (408).
+    package var bodyProgress: Duration = .seconds(20)
+    /// Longest wait for the first byte of a request on an open connection.
+    package var idle: Duration = .seconds(60)
+    /// Longest time in which a client takes not one byte of its answer.
+    package var writeStall: Duration = .seconds(30)
+    /// Given to running requests when the server drains.
+    package var drain: Duration = .seconds(60)
+    /// How long a client may still answer a half-closed connection before its request counts as abandoned.
+    ///
+    /// A FIN may mean "I am gone" or, from tools that shut their sending side down, "I have said all". Handlers that
+    /// finish within this time answer both; longer ones are cancelled. A reset cancels at once.
+    package var halfCloseGrace: Duration = .milliseconds(100)
+    /// How long the server reads and drops what a client still sends after the last answer, so that the reset which a
+    /// close with unread bytes causes does not destroy that answer on its way.
+    package var linger: Duration = .seconds(2)
+
+    package init() {}
+
+    /// How often deadlines are looked at: fine enough for the shortest, and no load for the usual ones.
+    var tick: Duration {
+        let shortest = [headerDeadline, bodyProgress, idle, writeStall, linger].min() ?? idle
+        return max(.milliseconds(10), min(.milliseconds(500), shortest / 8))
+    }
+}

@@ -1,0 +1,107 @@
+package typealias HTTPHandler = @Sendable (HTTPRequest) async throws -> HTTPResponse
+
+/// Finds the handler of a request by method and path template.
+///
+/// A template is a path whose segments are literal, `{name}` (any one segment that is not empty) or, at the end,
+/// `{name...}` (all that is left). Where several templates match, the one that is literal further left wins.
+package struct Router: Sendable {
+    package struct Route: Sendable {
+        package let method: String
+        package let template: String
+        /// Bytes of body this route takes; nil for the server's default.
+        package let bodyLimit: Int?
+        let handler: HTTPHandler
+        fileprivate let pattern: [Piece]
+    }
+
+    enum Match: Sendable {
+        case route(Route, parameters: [String: String])
+        case notFound
+        /// The path exists, but not for this method.
+        case methodNotAllowed(allow: [String])
+    }
+
+    /// Ordered from the most to the least specific.
+    fileprivate enum Piece: Sendable, Equatable {
+        case literal(String)
+        case parameter(String)
+        case rest(String)
+
+        var rank: Int {
+            switch self {
+            case .literal: 0
+            case .parameter: 1
+            case .rest: 2
+            }
+        }
+    }
+
+    private var routes: [Route] = []
+
+    package init() {}
+
+    package mutating func add(
+        _ method: String, _ template: String, bodyLimit: Int? = nil, _ handler: @escaping HTTPHandler
+    ) {
+        let pattern = template.split(separator: "/", omittingEmptySubsequences: false).dropFirst().map { part in
+            guard part.hasPrefix("{"), part.hasSuffix("}") else { return Piece.literal(String(part)) }
+            let name = part.dropFirst().dropLast()
+            return name.hasSuffix("...") ? .rest(String(name.dropLast(3))) : .parameter(String(name))
+        }
+        routes.append(
+            Route(method: method, template: template, bodyLimit: bodyLimit, handler: handler, pattern: pattern))
+    }
+
+    /// HEAD is answered by the GET route. A route for all that is left over says nothing about which methods exist.
+    func match(method: String, segments: [String]) -> Match {
+        var found: [(route: Route, parameters: [String: String])] = []
+        for route in routes {
+            if let parameters = Self.parameters(of: route.pattern, in: segments) { found.append((route, parameters)) }
+        }
+        found.sort { $0.route.pattern.lazy.map(\.rank).lexicographicallyPrecedes($1.route.pattern.lazy.map(\.rank)) }
+        if let exact = found.first(where: { $0.route.method == method }) {
+            return .route(exact.route, parameters: exact.parameters)
+        }
+        if method == "HEAD", let get = found.first(where: { $0.route.method == "GET" }) {
+            return .route(get.route, parameters: get.parameters)
+        }
+        let methods = found.filter { $0.route.pattern.last?.rank != 2 }.map(\.route.method)
+        return methods.isEmpty ? .notFound : .methodNotAllowed(allow: Self.allow(methods))
+    }
+
+    /// The methods to name in `Allow` for a path; empty when there is no such path.
+    func methods(at segments: [String]) -> [String] {
+        let found = routes.filter { Self.parameters(of: $0.pattern, in: segments) != nil }
+        return found.isEmpty ? [] : Self.allow(found.map(\.method))
+    }
+
+    /// Every method some route has, for `OPTIONS *`.
+    var allMethods: [String] { Self.allow(routes.map(\.method)) }
+
+    private static func allow(_ methods: [String]) -> [String] {
+        var all = Set(methods)
+        if all.contains("GET") { all.insert("HEAD") }
+        all.insert("OPTIONS")
+        return all.sorted()
+    }
+
+    private static func parameters(of pattern: [Piece], in segments: [String]) -> [String: String]? {
+        var parameters: [String: String] = [:]
+        for (index, piece) in pattern.enumerated() {
+            if case .rest(let name) = piece {
+                guard index <= segments.count else { return nil }
+                parameters[name] = segments[index...].joined(separator: "/")
+                return parameters
+            }
+            guard index < segments.count else { return nil }
+            switch piece {
+            case .literal(let text): guard segments[index] == text else { return nil }
+            case .parameter(let name):
+                guard !segments[index].isEmpty else { return nil }
+                parameters[name] = segments[index]
+            case .rest: break
+            }
+        }
+        return pattern.count == segments.count ? parameters : nil
+    }
+}
