@@ -1,0 +1,57 @@
+import Foundation
+
+/// Decodes a JSON file of a checkpoint and turns every failure into a `TextError` that names the field.
+enum JSONFile {
+    static func decode<Value: Decodable>(_ type: Value.Type, at url: URL) throws(TextError) -> Value {
+        let data: Data
+        do {
+            data = try Data(contentsOf: url)
+        } catch {
+            throw .unreadable(file: url.path, reason: error.localizedDescription)
+        }
+        return try decode(type, from: data, named: url.path)
+    }
+
+    static func decode<Value: Decodable>(
+        _ type: Value.Type, from data: Data, named file: String
+    ) throws(TextError) -> Value {
+        do {
+            return try JSONDecoder().decode(type, from: data)
+        } catch let error as DecodingError {
+            throw describe(error, file: file)
+        } catch {
+            throw .unreadable(file: file, reason: "\(error)")
+        }
+    }
+
+    private static func describe(_ error: DecodingError, file: String) -> TextError {
+        switch error {
+        case .keyNotFound(let key, let context):
+            .invalid(file: file, field: path(context.codingPath + [key]), reason: "is missing")
+        case .valueNotFound(let type, let context):
+            .invalid(file: file, field: path(context.codingPath), reason: "is empty, expected \(type)")
+        case .typeMismatch(let type, let context):
+            .invalid(file: file, field: path(context.codingPath), reason: "is not of type \(type)")
+        case .dataCorrupted(let context) where context.codingPath.isEmpty:
+            .unreadable(
+                file: file, reason: context.underlyingError.map { "\($0)" } ?? context.debugDescription)
+        case .dataCorrupted(let context):
+            .invalid(file: file, field: path(context.codingPath), reason: context.debugDescription)
+        @unknown default:
+            .unreadable(file: file, reason: "\(error)")
+        }
+    }
+
+    /// `model.vocab[17][1]`
+    private static func path(_ keys: [any CodingKey]) -> String {
+        var path = ""
+        for key in keys {
+            if let index = key.intValue {
+                path += "[\(index)]"
+            } else {
+                path += (path.isEmpty ? "" : ".") + key.stringValue
+            }
+        }
+        return path
+    }
+}

@@ -1,0 +1,113 @@
+import Foundation
+
+/// The tokenizer of UMT5 and other SentencePiece Unigram models, read from `tokenizer.json`.
+///
+/// Added tokens are cut out first; the text between them is normalised, cut at spaces and segmented. The ids are
+/// those of the `tokenizers` library on the same file. `truncation` and `padding` in the file do not count: the
+/// caller says what length it needs.
+package struct UnigramTokenizer: Tokenizer {
+    package let paddingID: Int
+    private let addedTokens: AddedTokens
+    private let normalizer: Normalizer?
+    /// Added tokens that are looked for after normalisation.
+    private let normalizedTokens: AddedTokens
+    private let preTokenizer: PreTokenizer?
+    private let model: UnigramModel
+    private let template: TokenTemplate
+
+    private struct File: Decodable {
+        let addedTokens: [AddedToken]?
+        let normalizer: Normalizer?
+        let preTokenizer: PreTokenizer?
+        let postProcessor: TokenTemplate?
+        let model: UnigramModel
+
+        enum CodingKeys: String, CodingKey {
+            case normalizer, model
+            case addedTokens = "added_tokens"
+            case preTokenizer = "pre_tokenizer"
+            case postProcessor = "post_processor"
+        }
+    }
+
+    /// Reads `tokenizer.json`, and the name of the padding token from `tokenizer_config.json` if there is one.
+    ///
+    /// - Throws: `TextError`, naming the file and the field.
+    package init(directory: URL) throws(TextError) {
+        let configURL = directory.appending(path: "tokenizer_config.json")
+        let hasConfig = FileManager.default.fileExists(atPath: configURL.path)
+        let paddingToken = hasConfig ? try JSONFile.decode(TokenizerConfig.self, at: configURL).paddingToken : nil
+        let url = directory.appending(path: "tokenizer.json")
+        try self.init(
+            file: try JSONFile.decode(File.self, at: url), named: url.path, paddingToken: paddingToken ?? "<pad>")
+    }
+
+    /// - Parameters:
+    ///   - json: the content of a `tokenizer.json`
+    ///   - name: what errors call it
+    package init(json: Data, named name: String = "tokenizer.json", paddingToken: String = "<pad>") throws(TextError) {
+        try self.init(
+            file: try JSONFile.decode(File.self, from: json, named: name), named: name, paddingToken: paddingToken)
+    }
+
+    private init(file: File, named name: String, paddingToken: String) throws(TextError) {
+        let tokens = file.addedTokens ?? []
+        normalizer = file.normalizer
+        addedTokens = AddedTokens(tokens.filter { !$0.isNormalized })
+        normalizedTokens = AddedTokens(tokens.filter(\.isNormalized)) { file.normalizer?.apply(to: $0) ?? $0 }
+        preTokenizer = file.preTokenizer
+        model = file.model
+        template = file.postProcessor ?? .empty
+        let added = tokens.first { $0.content.unicodeScalars.elementsEqual(paddingToken.unicodeScalars) }
+        guard let id = added?.id ?? file.model.id(of: paddingToken) else {
+            throw .invalid(
+                file: name, field: "added_tokens", reason: "does not have the padding token \"\(paddingToken)\"")
+        }
+        paddingID = id
+    }
+
+    package func encode(_ text: String, maximumLength: Int?) -> [Int] {
+        var ids: [Int] = []
+        for section in addedTokens.split(text) {
+            switch section {
+            case .token(let id): ids.append(id)
+            case .text(let text, let atStart): encode(raw: text, atStart: atStart, into: &ids)
+            }
+        }
+        return template.apply(to: ids, maximumLength: maximumLength)
+    }
+
+    private func encode(raw text: String, atStart: Bool, into ids: inout [Int]) {
+        for section in normalizedTokens.split(normalizer?.apply(to: text) ?? text) {
+            switch section {
+            case .token(let id):
+                ids.append(id)
+            case .text(let text, let first):
+                let pieces = preTokenizer?.split(text, atStart: atStart && first) ?? [text]
+                for piece in pieces { model.segment(piece, into: &ids) }
+            }
+        }
+    }
+}
+
+/// What is needed of `tokenizer_config.json`.
+struct TokenizerConfig: Decodable {
+    let paddingToken: String?
+
+    private enum Keys: String, CodingKey {
+        case paddingToken = "pad_token"
+    }
+    private struct Token: Decodable {
+        let content: String
+    }
+
+    /// A token stands there as a string, or as an object with its `content`.
+    init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: Keys.self)
+        if let token = try? values.decodeIfPresent(Token.self, forKey: .paddingToken) {
+            paddingToken = token.content
+        } else {
+            paddingToken = try values.decodeIfPresent(String.self, forKey: .paddingToken)
+        }
+    }
+}
