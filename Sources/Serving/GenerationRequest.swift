@@ -1,0 +1,80 @@
+/// What a client wants: the values as they were accepted, so that the same request gives the same bytes again.
+///
+/// Its JSON is the `parameters` of a job; the keys are the fields of the HTTP API.
+package struct GenerationRequest: Codable, Sendable, Equatable {
+    package enum Kind: String, Codable, Sendable, CaseIterable {
+        case image, video
+    }
+
+    package var kind: Kind
+    package var prompt: String
+    package var negativePrompt: String?
+    /// The model's id, as `ImageModel.id` gives it.
+    package var model: String
+    /// One of the model's generators, such as `student` or `teacher`; nil is the model's default.
+    package var generator: String?
+    package var width: Int
+    package var height: Int
+    /// 1 for an image.
+    package var frames: Int
+    /// Frames a second of a video; an image ignores it.
+    package var fps: Int
+    /// Images of one request; image k has the seed `seed + k` and its own random stream. 1 for a video.
+    package var count: Int
+    package var seed: UInt64
+    package var steps: Int?
+    /// For the first phase (high-noise expert), and for all unless `guidanceScale2` is given.
+    package var guidanceScale: Float?
+    /// For the phases after the first (low-noise expert).
+    package var guidanceScale2: Float?
+    /// Partial pictures to make on the way: at most one a step, none of the last step; 0 is none.
+    package var previews: Int
+    /// Constant rate factor of a video; nil is the encoder's default.
+    package var crf: Int?
+    /// Encoder preset of a video; nil is the encoder's default.
+    package var preset: String?
+
+    /// `previews` for a picture of every step but the last.
+    package static let previewEveryStep = 1000
+    package static let counts = 1...10
+
+    /// - Parameter seed: nil when the client gave none: one is drawn, small enough for any JSON reader.
+    package init(
+        kind: Kind, prompt: String, negativePrompt: String? = nil, model: String, generator: String? = nil,
+        width: Int, height: Int, frames: Int = 1, fps: Int = 16, count: Int = 1, seed: UInt64? = nil,
+        steps: Int? = nil, guidanceScale: Float? = nil, guidanceScale2: Float? = nil, previews: Int = 0,
+        crf: Int? = nil, preset: String? = nil
+    ) {
+        self.kind = kind
+        self.prompt = prompt
+        self.negativePrompt = negativePrompt
+        self.model = model
+        self.generator = generator
+        self.width = width
+        self.height = height
+        self.frames = frames
+        self.fps = fps
+        self.count = count
+        self.seed = seed ?? UInt64.random(in: 0...UInt64(UInt32.max))
+        self.steps = steps
+        self.guidanceScale = guidanceScale
+        self.guidanceScale2 = guidanceScale2
+        self.previews = previews
+        self.crf = crf
+        self.preset = preset
+    }
+
+    private enum CodingKeys: String, CodingKey {
+        case kind, prompt, model, generator, width, height, fps, seed, crf, preset
+        case negativePrompt = "negative_prompt"
+        case frames = "num_frames"
+        case count = "n"
+        case steps = "num_inference_steps"
+        case guidanceScale = "guidance_scale"
+        case guidanceScale2 = "guidance_scale_2"
+        case previews = "partial_images"
+    }
+
+    /// The seed of image `index` of `count`.
+    package func seed(ofImage index: Int) -> UInt64 { seed &+ UInt64(index) }
+}

@@ -1,0 +1,155 @@
+import Foundation
+
+/// A request on its way: what `GET /v1/jobs/{id}` shows. `encode(to:)` writes exactly that object.
+package struct Job: Sendable, Equatable {
+    package enum State: String, Codable, Sendable, CaseIterable {
+        case queued, running, succeeded, failed, cancelled
+
+        package var isTerminal: Bool { self != .queued && self != .running }
+    }
+
+    /// Why a job failed: a stable code, and a sentence.
+    package struct Failure: Codable, Sendable, Equatable {
+        package var code: String
+        package var message: String
+
+        package init(code: String, message: String) {
+            self.code = code
+            self.message = message
+        }
+    }
+
+    /// `image_` or `video_` and 128 random bits.
+    package let id: String
+    package var request: GenerationRequest
+    package var state: State
+    /// Steps done.
+    package var step: Int
+    package var steps: Int
+    /// The sigma of the last step done, or of the first one while none is; nil before the job runs.
+    package var sigma: Float?
+    /// Name of the phase that owns `sigma`.
+    package var phase: String?
+    /// The expert of that phase.
+    package var expert: String?
+    /// 0 is next; nil unless queued.
+    package var queuePosition: Int?
+    package var createdAt: Date
+    package var startedAt: Date?
+    package var finishedAt: Date?
+    /// When retention will remove, or has removed, the artifacts; nil until the job has finished.
+    package var expiresAt: Date?
+    /// In the order of the images; empty unless succeeded.
+    package var artifacts: [Artifact]
+    package var failure: Failure?
+    package var timings: Timings
+
+    package var kind: GenerationRequest.Kind { request.kind }
+
+    /// The artifacts were removed by retention; the job is remembered.
+    package var isExpired: Bool { artifacts.contains { $0.isExpired } }
+
+    /// 0...1. What follows the last step (decoding, encoding) counts as a twentieth.
+    package var progress: Double {
+        if state == .succeeded { return 1 }
+        return steps > 0 ? 0.95 * Double(step) / Double(steps) : 0
+    }
+
+    package init(id: String, request: GenerationRequest, steps: Int, createdAt: Date) {
+        self.id = id
+        self.request = request
+        self.steps = steps
+        self.createdAt = createdAt
+        state = .queued
+        step = 0
+        artifacts = []
+        timings = Timings()
+    }
+}
+
+/// A finished file.
+package struct Artifact: Sendable, Equatable {
+    package let id: String
+    package let job: String
+    /// `image/png` or `video/mp4`.
+    package let contentType: String
+    package let bytes: Int
+    /// Absolute path. The file is whole, and never changes.
+    package let path: String
+    /// Removed by retention: there was a file, there is none.
+    package let isExpired: Bool
+
+    package var url: String { "/v1/artifacts/\(id)" }
+}
+
+/// Wall-clock seconds of the stages of a job.
+package struct Timings: Codable, Sendable, Equatable {
+    package struct Step: Codable, Sendable, Equatable {
+        package var step: Int
+        package var sigma: Float
+        package var phase: String
+        package var expert: String
+        package var seconds: Double
+    }
+
+    /// Prompt to embedding; next to nothing when the prompt was known.
+    package var text: Double?
+    package var steps: [Step] = []
+    /// Latents to frames.
+    package var decode: Double?
+    /// Frames to PNG or MP4, and the file to disk.
+    package var encode: Double?
+
+    package init() {}
+}
+
+extension Job: Encodable {
+    private enum Key: String, CodingKey {
+        case id, object, kind, state, progress, step, steps, sigma, phase, expert, parameters, timings, artifacts, error
+        case queuePosition = "queue_position"
+        case createdAt = "created_at"
+        case startedAt = "started_at"
+        case finishedAt = "finished_at"
+        case expiresAt = "expires_at"
+    }
+
+    /// All keys are always there; times are Unix seconds.
+    package func encode(to encoder: any Encoder) throws {
+        var object = encoder.container(keyedBy: Key.self)
+        try object.encode(id, forKey: .id)
+        try object.encode("job", forKey: .object)
+        try object.encode(kind, forKey: .kind)
+        try object.encode(state, forKey: .state)
+        try object.encode(progress, forKey: .progress)
+        try object.encode(step, forKey: .step)
+        try object.encode(steps, forKey: .steps)
+        try object.encode(sigma, forKey: .sigma)
+        try object.encode(phase, forKey: .phase)
+        try object.encode(expert, forKey: .expert)
+        try object.encode(queuePosition, forKey: .queuePosition)
+        try object.encode(createdAt.timeIntervalSince1970, forKey: .createdAt)
+        try object.encode(startedAt?.timeIntervalSince1970, forKey: .startedAt)
+        try object.encode(finishedAt?.timeIntervalSince1970, forKey: .finishedAt)
+        try object.encode(expiresAt?.timeIntervalSince1970, forKey: .expiresAt)
+        try object.encode(request, forKey: .parameters)
+        try object.encode(timings, forKey: .timings)
+        try object.encode(artifacts, forKey: .artifacts)
+        try object.encode(failure, forKey: .error)
+    }
+}
+
+extension Artifact: Encodable {
+    private enum Key: String, CodingKey {
+        case id, url, bytes, expired
+        case contentType = "content_type"
+    }
+
+    package func encode(to encoder: any Encoder) throws {
+        var object = encoder.container(keyedBy: Key.self)
+        try object.encode(id, forKey: .id)
+        try object.encode(url, forKey: .url)
+        try object.encode(contentType, forKey: .contentType)
+        try object.encode(bytes, forKey: .bytes)
+        try object.encode(isExpired, forKey: .expired)
+    }
+}

@@ -1,0 +1,29 @@
+/// Something that happened to a job, with the job as it was then.
+package struct JobEvent: Sendable {
+    package enum Name: String, Sendable, CaseIterable {
+        case queued, step, preview, decoding, encoding, done, failed, cancelled
+
+        package var isTerminal: Bool { self == .done || self == .failed || self == .cancelled }
+    }
+
+    /// A picture on the way: x0 as one step predicts it, decoded.
+    package struct Preview: Sendable {
+        /// Which image of `count`.
+        package let image: Int
+        /// 0, 1, ... within that image.
+        package let index: Int
+        /// The step it belongs to, from 1.
+        package let step: Int
+        package let png: [UInt8]
+    }
+
+    /// Increases from event to event of a job, also across restarts of the server.
+    package let id: Int64
+    package let name: Name
+    package let job: Job
+    /// Of a `preview`.
+    package let preview: Preview?
+
+    /// Of a `step`: how long the step took; nil before the first is done.
+    package var seconds: Double? { name == .step ? job.timings.steps.last?.seconds : nil }
+}

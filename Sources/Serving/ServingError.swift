@@ -1,0 +1,37 @@
+/// Why the engine did not do what it was asked.
+package enum ServingError: Error, Equatable, CustomStringConvertible {
+    /// A field of a request that the model cannot serve. `field` is its name in the HTTP API.
+    case invalid(field: String, reason: String)
+    case unknownModel(String, known: [String])
+    case unknownJob(String)
+    case unknownArtifact(String)
+    /// There was such an artifact; retention removed it.
+    case expiredArtifact(String)
+    /// The queue holds all it may; `retryAfter` seconds from now a place should be free.
+    case queueFull(capacity: Int, retryAfter: Int)
+    /// The server is going down and takes no new jobs.
+    case draining
+    /// The key was used before, with another request.
+    case idempotencyConflict(key: String)
+    /// The state folder cannot be read or written; `reason` is the system's or SQLite's.
+    case storage(operation: String, reason: String)
+    /// Another process works on the state folder.
+    case stateInUse(folder: String)
+
+    package var description: String {
+        switch self {
+        case .invalid(let field, let reason): "\(field): \(reason)"
+        case .unknownModel(let model, let known):
+            "there is no model '\(model)'; there is \(known.map { "'\($0)'" }.joined(separator: ", "))"
+        case .unknownJob(let id): "there is no job '\(id)'"
+        case .unknownArtifact(let id): "there is no artifact '\(id)'"
+        case .expiredArtifact(let id): "the artifact '\(id)' has expired and was removed"
+        case .queueFull(let capacity, let retryAfter):
+            "the queue is full with \(capacity) jobs; try again in \(retryAfter) s"
+        case .draining: "the server is shutting down and takes no new jobs"
+        case .idempotencyConflict(let key): "the Idempotency-Key '\(key)' was used before with another request"
+        case .storage(let operation, let reason): "\(operation): \(reason)"
+        case .stateInUse(let folder): "the state folder \(folder) is in use by another process"
+        }
+    }
+}
