@@ -1,0 +1,46 @@
+/// What an engine may use, and for how long it keeps what it made.
+package struct EngineOptions: Sendable {
+    /// Where jobs and artifacts live; created if missing.
+    package var stateFolder: String
+    /// Jobs that may wait; one more is refused. Jobs found at start are kept beyond it.
+    package var queueCapacity = 64
+    /// Artifacts older than this many seconds are removed.
+    package var retentionSeconds: Double = 7 * 86_400
+    /// When the artifacts hold more bytes than this, the oldest are removed.
+    package var retentionBytes = 20 << 30
+    /// A job whose artifacts have expired, or that has none, is forgotten after this many seconds.
+    package var historySeconds: Double = 60 * 86_400
+    /// Images of one job are stepped together up to this many pixels; the bytes do not depend on it.
+    package var batchPixels = 4 << 20
+
+    package init(stateFolder: String) {
+        self.stateFolder = stateFolder
+    }
+}
+
+/// Lets a client send a request again without having it done again.
+package struct Idempotency: Sendable, Equatable {
+    /// What the client chose, the Idempotency-Key header.
+    package let key: String
+    /// Tells requests apart: FNV-1a, 64 bits, of the body. A client could fool only itself.
+    package let fingerprint: String
+
+    package init(key: String, body: some Sequence<UInt8>) {
+        self.key = key
+        let hash = body.reduce(0xcbf2_9ce4_8422_2325 as UInt64) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
+        fingerprint = String(hash, radix: 16)
+    }
+}
+
+/// Some of the jobs, newest or oldest first.
+package struct JobPage: Sendable, Equatable {
+    package let jobs: [Job]
+    package let hasMore: Bool
+}
+
+/// Whether the engine would take a job now.
+package enum Readiness: Sendable, Equatable {
+    case ready
+    /// Not now, for this reason.
+    case notReady(String)
+}
