@@ -106,7 +106,10 @@ package struct Safetensors: Sendable {
         guard let list = value as? [Any] else { return nil }
         var result: [Int] = []
         for item in list {
-            guard !(item is Bool), let number = item as? Int, number >= 0 else { return nil }
+            // In Swift the numbers 0 and 1 pass for booleans; only the type of the object tells them apart.
+            guard let object = item as? NSNumber, String(cString: object.objCType) != "c",
+                let number = item as? Int, number >= 0
+            else { return nil }
             result.append(number)
         }
         return result
