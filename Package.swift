@@ -64,7 +64,7 @@ let package = Package(
         // Tests mirror Sources.
         .testTarget(name: "TensorTests", dependencies: ["Tensor", "CKernels"]),
         .testTarget(name: "WeightsTests", dependencies: ["Weights", "Tensor"]),
-        .testTarget(name: "TextTests", dependencies: ["Text", "Weights"]),
+        .testTarget(name: "TextTests", dependencies: ["Text", "Weights", "Tensor"]),
         .testTarget(name: "NetworksTests", dependencies: ["Networks", "Weights", "Tensor"]),
         .testTarget(name: "DiffusionTests", dependencies: ["Diffusion", "Tensor"]),
         .testTarget(name: "MediaTests", dependencies: ["Media"]),
