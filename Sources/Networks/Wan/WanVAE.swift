@@ -32,11 +32,9 @@ package struct WanVAE: Sendable {
         }
     }
 
-    /// The mean and the logarithm of the variance (clamped to +-[30, 20]) of frames `[T, H, W, 3]`, T = 4k + 1, each
-    /// `[C, F, H', W']` on the VAE's own scale.
-    package func encode(
-        _ frames: Tensor, interrupt: () throws -> Void = {}
-    ) throws -> (mean: Tensor, logVariance: Tensor) {
+    /// The moments of frames `[T, H, W, 3]` in [-1, 1], T = 4k + 1: `[2 C, F, H', W']` on the VAE's own scale, the mean
+    /// first, then the logarithm of the variance.
+    package func encode(_ frames: Tensor, interrupt: () throws -> Void = {}) throws -> Tensor {
         var history = CausalHistory()
         var chunks: [Tensor] = []
         var start = 0
@@ -46,13 +44,7 @@ package struct WanVAE: Sendable {
             chunks.append(encoder.next(frames.slice(start..<end), &history))
             start = end
         }
-        let moments = channelsFirst(Tensor.concatenate(chunks))
-        let mean = moments.slice(0..<config.zDim)
-        let logVariance = moments.slice(config.zDim..<2 * config.zDim).copy()
-        logVariance.withUnsafeMutable { values in
-            for index in values.indices { values[index] = min(max(values[index], -30), 20) }
-        }
-        return (mean, logVariance)
+        return channelsFirst(Tensor.concatenate(chunks))
     }
 
     /// Diffusion latents `[C, F, H, W]` -> the VAE's `[F, H, W, C]`: z * std + mean.

@@ -60,9 +60,10 @@ package struct WanVAEDecoder: Sendable {
             decoder, "conv_out", inputs: last, outputs: config.outChannels, slots: &slots, compute: compute)
     }
 
-    /// The first residual block and upsampler of level 0, for the verifier.
-    package var firstResnet: WanResidualBlock { levels[0].resnets[0] }
-    package var firstUpsample: WanUpsample? { levels[0].upsample }
+    /// Parts of a level, which the verifier checks one by one.
+    package func firstResnet(level: Int) -> WanResidualBlock { levels[level].resnets[0] }
+    package func upsample(level: Int) -> WanUpsample? { levels[level].upsample }
+    package var levelCount: Int { levels.count }
 
     /// The next latent frame `[1, H, W, z]` of a pass -> its frames `[T, H', W', 3]`, not clamped.
     package func next(_ latent: Tensor, _ history: inout CausalHistory) -> Tensor {

@@ -53,7 +53,7 @@ package struct WanVAEEncoder: Sendable {
             encoder, "conv_out", inputs: last, outputs: 2 * z, slots: &slots, compute: compute)
     }
 
-    /// The resamplers in order, for the verifier.
+    /// The resamplers in order, which the verifier checks one by one.
     package var downsamplers: [WanDownsample] {
         stages.compactMap { if case .downsample(let stage) = $0 { stage } else { nil } }
     }

@@ -180,6 +180,8 @@ package struct WanDownsample: Sendable {
     private let slot: Int
     private let compute: Compute
 
+    package var isTemporal: Bool { temporal != nil }
+
     init(
         _ reader: WeightReader, channels: Int, temporal: Bool, slots: inout SlotCounter, compute: Compute
     ) throws(WeightError) {

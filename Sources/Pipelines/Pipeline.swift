@@ -1,0 +1,209 @@
+import Diffusion
+import Foundation
+import Networks
+import Tensor
+import Text
+import Weights
+
+/// An open model folder: text encoder, experts and VAE over mapped weights, and the generators that use them.
+///
+/// Opening checks every configuration, every file's header and every tensor's shape, and reads next to nothing.
+package final class Pipeline: Sendable {
+    /// The folder's name.
+    package let id: String
+    package let folder: String
+    package let generators: GeneratorSet
+    package let sizes: SizeLimits
+    package let components: [Component]
+    package let vae: WanVAE
+    private let promptEncoder: UMT5PromptEncoder
+    private let experts: [String: WanTransformer]
+
+    /// One part of the model on disk.
+    package struct Component: Sendable {
+        package let name: String
+        package let files: [(path: String, bytes: Int)]
+        package let parameters: Int
+        /// Element types, most bytes first.
+        package let types: String
+        /// Keys in its files that nothing reads.
+        package let unusedKeys: [String]
+
+        init(_ name: String, _ checkpoint: Checkpoint, _ reader: WeightReader) {
+            self.name = name
+            files = checkpoint.files
+            parameters = checkpoint.parameterCount
+            types = checkpoint.typeSummary
+            unusedKeys = reader.unusedKeys
+        }
+    }
+
+    /// A LoRA file for one expert.
+    package struct AdapterFile: Sendable {
+        package let expert: String
+        package let path: String
+        package let strength: Float
+
+        package init(expert: String, path: String, strength: Float) {
+            self.expert = expert
+            self.path = path
+            self.strength = strength
+        }
+    }
+
+    /// - Parameters:
+    ///   - folder: a diffusers folder of `WanPipeline`, optionally with a `phases.json` of its generators.
+    ///   - adapters: LoRA files put on the experts they name.
+    /// - Throws: `PipelineError`, `NetworkError`, `WeightError`, `DiffusionError` or `TextError`; each names the file
+    ///   and the field or key.
+    package init(folder: String, compute: Compute, adapters: [AdapterFile] = []) throws {
+        let url = URL(fileURLWithPath: folder).standardizedFileURL
+        let folder = url.path
+        let index = try ModelIndex(folder: folder)
+        guard index.pipelineClass == "WanPipeline" else {
+            throw PipelineError.unsupported(folder: folder, reason: "pipeline class \(index.pipelineClass)")
+        }
+        id = url.lastPathComponent
+        self.folder = folder
+        generators = try GeneratorSet(folder: url)
+
+        var components: [Component] = []
+        func open(_ name: String, neededBy: String) throws -> Checkpoint {
+            guard FileManager.default.fileExists(atPath: "\(folder)/\(name)") else {
+                throw PipelineError.missingComponent(folder: folder, component: name, neededBy: neededBy)
+            }
+            return try Checkpoint(folder: "\(folder)/\(name)")
+        }
+
+        let textWeights = try open("text_encoder", neededBy: "the pipeline")
+        let textReader = WeightReader(textWeights)
+        promptEncoder = UMT5PromptEncoder(
+            tokenizer: try UnigramTokenizer(directory: url.appending(path: "tokenizer")),
+            encoder: try UMT5Encoder(
+                textReader, config: try UMT5Config.read("\(folder)/text_encoder/config.json"), compute: compute))
+        components.append(Component("text_encoder", textWeights, textReader))
+
+        var experts: [String: WanTransformer] = [:]
+        for generator in generators.generators {
+            for name in generator.plan.experts where experts[name] == nil {
+                let weights = try open(name, neededBy: "generator \"\(generator.name)\"")
+                let updates = try adapters.filter { $0.expert == name }.map {
+                    try Adapter(file: $0.path, strength: $0.strength, rename: WanKeys.rename)
+                }
+                let reader = WeightReader(weights, adapters: updates)
+                let config = try WanTransformerConfig.read("\(folder)/\(name)/config.json")
+                experts[name] = try WanTransformer(reader, config: config, compute: compute)
+                try reader.requireAdaptersUsed()
+                components.append(Component(name, weights, reader))
+            }
+        }
+        if let stray = adapters.first(where: { experts[$0.expert] == nil }) {
+            throw PipelineError.missingComponent(folder: folder, component: stray.expert, neededBy: stray.path)
+        }
+        self.experts = experts
+
+        let vaeWeights = try open("vae", neededBy: "the pipeline")
+        let vaeReader = WeightReader(vaeWeights)
+        let vaeConfig = try WanVAEConfig.read("\(folder)/vae/config.json")
+        vae = try WanVAE(vaeReader, config: vaeConfig, compute: compute)
+        components.append(Component("vae", vaeWeights, vaeReader))
+        self.components = components
+
+        var patch = [1, 1, 1]
+        for (name, network) in experts.sorted(by: { $0.key < $1.key }) {
+            try Self.check(network.config, name, fits: vaeConfig, textDim: promptEncoder.encoder.config.dim, folder: folder)
+            patch = network.config.patch
+        }
+        guard patch[1] == patch[2] else {
+            throw PipelineError.unsupported(folder: folder, reason: "patches of \(patch[1]) by \(patch[2])")
+        }
+        sizes = try SizeLimits.read(
+            folder: folder, sideMultiple: vaeConfig.spatialFactor * patch[1],
+            frameMultiple: vaeConfig.temporalFactor * patch[0])
+    }
+
+    private static func check(
+        _ config: WanTransformerConfig, _ name: String, fits vae: WanVAEConfig, textDim: Int, folder: String
+    ) throws {
+        guard config.inChannels == vae.zDim else {
+            throw PipelineError.notAModel(
+                folder: folder,
+                reason: "\(name) works on \(config.inChannels) channels, the vae has \(vae.zDim) (z_dim)")
+        }
+        guard config.textDim == textDim else {
+            throw PipelineError.notAModel(
+                folder: folder,
+                reason: "\(name) reads text of width \(config.textDim), the text encoder gives \(textDim) (d_model)")
+        }
+    }
+
+    // MARK: What a generation needs
+
+    /// Cleans, tokenises and encodes a prompt.
+    /// - Parameter interrupt: called before each layer; throwing ends the encoding.
+    package func encode(_ prompt: String, interrupt: () throws -> Void = {}) throws -> Conditioning {
+        let rows = try promptEncoder.rows(of: prompt, interrupt: interrupt)
+        return Conditioning(TextEmbedding(rows: rows, paddedLength: promptEncoder.length))
+    }
+
+    /// The expert of that name; every name in `generators` has one.
+    /// - Parameter interrupt: called before each transformer block of each step.
+    package func expert(_ name: String, interrupt: @escaping @Sendable () throws -> Void = {}) throws -> WanExpert {
+        guard let network = experts[name] else {
+            throw PipelineError.missingComponent(folder: folder, component: name, neededBy: "a step")
+        }
+        return WanExpert(name: name, network: network, interrupt: interrupt)
+    }
+
+    /// `[channels, F, H, W]` of the latent of a picture (`frames` 1) or clip.
+    package func latentShape(width: Int, height: Int, frames: Int) -> [Int] {
+        let config = vae.config
+        return [
+            config.zDim, (frames - 1) / config.temporalFactor + 1, height / config.spatialFactor,
+            width / config.spatialFactor,
+        ]
+    }
+
+    /// A generation at its first step.
+    ///
+    /// - Parameters:
+    ///   - generator: nil for the model's default.
+    ///   - steps, guidanceScale, guidanceScale2: nil for the generator's own.
+    /// - Throws: `DiffusionError` for steps or scales the generator does not take.
+    /// - Precondition: width, height and frames are ones that `sizes` does not refuse.
+    package func makeGeneration(
+        seed: UInt64, width: Int, height: Int, frames: Int, generator: String? = nil, steps: Int? = nil,
+        guidanceScale: Float? = nil, guidanceScale2: Float? = nil
+    ) throws -> Generation {
+        let spec = try generators.generator(generator)
+        let shape = latentShape(width: width, height: height, frames: frames)
+        let patch = sizes.sideMultiple / vae.config.spatialFactor
+        let tokens = shape[1] * (shape[2] / patch) * (shape[3] / patch)
+        return try Generation(
+            seed: seed, latentShape: shape, generator: spec, schedule: try spec.schedule(steps: steps, tokens: tokens),
+            guidance: Guidance(
+                rule: .classifierFree, plan: spec.plan, guidanceScale: guidanceScale, guidanceScale2: guidanceScale2))
+    }
+
+    /// Decodes a latent `[C, F, H, W]` and hands on frames `[T, H, W, 3]` in [0, 1] as they are ready.
+    ///
+    /// - Parameter interrupt: called before each latent frame.
+    /// - Throws: `PipelineError.notFinite` instead of a black picture.
+    package func decode(
+        _ latent: Tensor, interrupt: () throws -> Void = {}, onFrames: (Tensor) throws -> Void
+    ) throws {
+        try vae.decode(latent, interrupt: interrupt) { frames in
+            let finite = frames.withUnsafeMutable { values in
+                var finite = true
+                for index in values.indices {
+                    let value = values[index]
+                    finite = finite && value.isFinite
+                    values[index] = min(max(value * 0.5 + 0.5, 0), 1)
+                }
+                return finite
+            }
+            guard finite else { throw PipelineError.notFinite(stage: "VAE") }
+            try onFrames(frames)
+        }
+    }
+}

@@ -1,0 +1,88 @@
+import Foundation
+
+/// What sizes a model makes, and what it makes when it is not told.
+package struct SizeLimits: Sendable, Equatable {
+    /// Sides are multiples of this many pixels: the VAE's factor times the patch of the transformer.
+    package let sideMultiple: Int
+    /// A clip has `frameMultiple * k + 1` frames, the VAE's factor in time.
+    package let frameMultiple: Int
+    package let defaultWidth: Int
+    package let defaultHeight: Int
+    package let defaultFrames: Int
+    package let defaultFPS: Int
+    package let maximumPixels: Int
+    package let maximumFrames: Int
+
+    /// - Parameter defaults: of the folder's `phases.json`, else those of the published Wan models: 832x480, 81 frames
+    ///   at 16 a second. Up to four times the default area and twice the default length are accepted.
+    init(sideMultiple: Int, frameMultiple: Int, defaults: Defaults?) {
+        self.sideMultiple = sideMultiple
+        self.frameMultiple = frameMultiple
+        defaultWidth = defaults?.width ?? 832
+        defaultHeight = defaults?.height ?? 480
+        defaultFrames = defaults?.frames ?? 81
+        defaultFPS = defaults?.fps ?? 16
+        maximumPixels = 4 * defaultWidth * defaultHeight
+        maximumFrames = 2 * (defaultFrames - 1) + 1
+    }
+
+    /// `"defaults"` of `phases.json`.
+    struct Defaults: Decodable {
+        let width: Int
+        let height: Int
+        let frames: Int
+        let fps: Int
+    }
+
+    private struct File: Decodable { let defaults: Defaults? }
+
+    /// - Throws: `PipelineError.notAModel` for values the model itself could not make.
+    static func read(folder: String, sideMultiple: Int, frameMultiple: Int) throws -> SizeLimits {
+        let path = "\(folder)/phases.json"
+        guard let data = try? Data(contentsOf: URL(fileURLWithPath: path)) else {
+            return SizeLimits(sideMultiple: sideMultiple, frameMultiple: frameMultiple, defaults: nil)
+        }
+        guard let defaults = try? JSONDecoder().decode(File.self, from: data).defaults else {
+            return SizeLimits(sideMultiple: sideMultiple, frameMultiple: frameMultiple, defaults: nil)
+        }
+        for (field, side) in [("width", defaults.width), ("height", defaults.height)] {
+            guard 1...16384 ~= side, side % sideMultiple == 0 else {
+                throw PipelineError.notAModel(
+                    folder: folder,
+                    reason: "phases.json: defaults.\(field) is \(side), expected a multiple of \(sideMultiple)")
+            }
+        }
+        guard 1...10000 ~= defaults.frames, defaults.frames % frameMultiple == 1 else {
+            throw PipelineError.notAModel(
+                folder: folder,
+                reason: "phases.json: defaults.frames is \(defaults.frames), expected \(frameMultiple)k + 1")
+        }
+        guard 1...240 ~= defaults.fps else {
+            throw PipelineError.notAModel(
+                folder: folder, reason: "phases.json: defaults.fps is \(defaults.fps), expected 1...240")
+        }
+        return SizeLimits(sideMultiple: sideMultiple, frameMultiple: frameMultiple, defaults: defaults)
+    }
+
+    /// Why pictures of that size are not possible, or nil.
+    package func refusal(width: Int, height: Int) -> String? {
+        for (name, side) in [("width", width), ("height", height)] {
+            guard side > 0, side % sideMultiple == 0 else {
+                return "the \(name) is \(side) and must be a positive multiple of \(sideMultiple)"
+            }
+        }
+        let (pixels, overflow) = width.multipliedReportingOverflow(by: height)
+        guard !overflow, pixels <= maximumPixels else {
+            return "\(width)x\(height) is more than the \(maximumPixels) pixels allowed"
+        }
+        return nil
+    }
+
+    /// Why that many frames are not possible, or nil.
+    package func refusal(frames: Int) -> String? {
+        guard frames >= 1, (frames - 1) % frameMultiple == 0 else {
+            return "must be \(frameMultiple)k + 1: 1, \(frameMultiple + 1), \(2 * frameMultiple + 1), ..."
+        }
+        return frames <= maximumFrames ? nil : "must be at most \(maximumFrames)"
+    }
+}

@@ -1,0 +1,104 @@
+import Foundation
+import Tensor
+import Weights
+
+/// Golden tensors of one check: what went into a computation of the reference libraries and what came out.
+package struct GoldenCheck {
+    package let name: String
+    let component: String
+    let parameters: [String: Any]
+    let tolerance: Tolerance
+    let inputs: [String: Weight]
+    let outputs: [String: Weight]
+
+    /// A value passes when |value - reference| <= atol + rtol |reference|.
+    struct Tolerance {
+        let atol: Double
+        let rtol: Double
+    }
+
+    /// An input as float32.
+    /// - Throws: `VerificationError.badFixture` if the check has no such input.
+    func input(_ name: String) throws -> Tensor {
+        guard let weight = inputs[name] else {
+            throw VerificationError.badFixture("\(self.name): the reference has no input \"\(name)\"")
+        }
+        return weight.widened()
+    }
+
+    func integers(_ name: String) throws -> [Int] {
+        guard let weight = inputs[name] else {
+            throw VerificationError.badFixture("\(self.name): the reference has no input \"\(name)\"")
+        }
+        return weight.integers
+    }
+
+    func parameter<T>(_ name: String, as type: T.Type = T.self) throws -> T {
+        guard let value = parameters[name] as? T else {
+            throw VerificationError.badFixture("\(self.name): the manifest has no parameter \"\(name)\" of that type")
+        }
+        return value
+    }
+}
+
+/// A fixture folder: `manifest.json` and the reference files it names.
+package struct FixtureFolder {
+    package let path: String
+    package let family: String
+    package let checks: [GoldenCheck]
+
+    /// - Throws: `VerificationError.badFixture`, or `WeightError` for a damaged reference file.
+    package init(path: String) throws {
+        let file = "\(path)/manifest.json"
+        guard let data = try? Data(contentsOf: URL(fileURLWithPath: file)),
+            let manifest = (try? JSONSerialization.jsonObject(with: data)) as? [String: Any]
+        else { throw VerificationError.badFixture("\(file) cannot be read as a JSON object") }
+        guard let family = manifest["family"] as? String, let entries = manifest["checks"] as? [[String: Any]] else {
+            throw VerificationError.badFixture("\(file) has no \"family\" and list of \"checks\"")
+        }
+        self.path = path
+        self.family = family
+        checks = try entries.map { try Self.check($0, folder: path) }
+    }
+
+    private static func check(_ entry: [String: Any], folder: String) throws -> GoldenCheck {
+        guard let name = entry["name"] as? String, let component = entry["component"] as? String,
+            let file = entry["file"] as? String
+        else { throw VerificationError.badFixture("\(folder)/manifest.json: a check has no name, component or file") }
+        guard let tolerance = (entry["tolerance"] as? [String: Any])?["f32"] as? [String: Any],
+            let atol = tolerance["atol"] as? Double, let rtol = tolerance["rtol"] as? Double
+        else { throw VerificationError.badFixture("\(folder)/manifest.json: check \(name) has no f32 tolerance") }
+        let reference = try Safetensors(path: "\(folder)/\(file)")
+        func part(_ prefix: String) -> [String: Weight] {
+            Dictionary(
+                uniqueKeysWithValues: reference.tensors.compactMap { key, weight in
+                    key.hasPrefix(prefix) ? (String(key.dropFirst(prefix.count)), weight) : nil
+                })
+        }
+        return GoldenCheck(
+            name: name, component: component, parameters: entry["params"] as? [String: Any] ?? [:],
+            tolerance: GoldenCheck.Tolerance(atol: atol, rtol: rtol), inputs: part("in."), outputs: part("out."))
+    }
+}
+
+package enum VerificationError: Error, CustomStringConvertible {
+    /// The fixture itself is not usable.
+    case badFixture(String)
+    /// No computation is known for this check.
+    case unknownCheck(String)
+
+    package var description: String {
+        switch self {
+        case .badFixture(let reason): reason
+        case .unknownCheck(let name): "check \(name) is not known here"
+        }
+    }
+}
+
+extension Weight {
+    /// Elements of an integer tensor; empty for other types.
+    var integers: [Int] {
+        guard type == .i64 else { return [] }
+        return (0..<count).map { Int(bytes.loadUnaligned(fromByteOffset: $0 * 8, as: Int64.self)) }
+    }
+}

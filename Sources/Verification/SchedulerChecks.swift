@@ -1,0 +1,151 @@
+import Diffusion
+import Foundation
+import Tensor
+
+/// Checks of sigma grids and step rules.
+struct SchedulerChecks {
+    let folder: String
+
+    func run(_ check: GoldenCheck) throws -> [String: Computed] {
+        switch check.name {
+        case "scheduler_euler_static":
+            return try grids(check) { fields in
+                guard let shift = fields["shift"] else { throw VerificationError.unknownCheck(check.name) }
+                let steps = Int(fields["n"] ?? 0)
+                return fields["default"] != nil
+                    ? try .flowMatchDefault(steps: steps, shift: shift) : try .shifted(steps: steps, shift: shift)
+            }
+        case "scheduler_unipc_flow":
+            return try grids(check) { fields in
+                guard let shift = fields["shift"] else { throw VerificationError.unknownCheck(check.name) }
+                return try .uniPCFlow(steps: Int(fields["n"] ?? 0), shift: shift)
+            }
+        case "scheduler_euler_dynamic": return try dynamic(check)
+        case "scheduler_euler_step": return try eulerStep(check)
+        case "scheduler_euler_traj":
+            let steps: Int = try check.parameter("n")
+            let schedule = try SigmaSchedule.shifted(steps: steps, shift: number(check, "shift"))
+            return try trajectory(check, .euler, .shifted(steps: steps, shift: number(check, "shift")), schedule)
+        case let name where name.hasPrefix("scheduler_unipc_traj"):
+            let steps: Int = try check.parameter("n")
+            let shift = try number(check, "flow_shift")
+            let schedule = try SigmaSchedule.uniPCFlow(steps: steps, shift: shift)
+            return try trajectory(check, .uniPC, .uniPCFlow(steps: steps, shift: shift), schedule)
+        default: throw VerificationError.unknownCheck(check.name)
+        }
+    }
+
+    private func number(_ check: GoldenCheck, _ name: String) throws -> Double {
+        try check.parameter(name, as: NSNumber.self).doubleValue
+    }
+
+    /// Outputs are named `[kind.]shiftS.nN.sigmas` and `.timesteps`.
+    private func grids(
+        _ check: GoldenCheck, _ schedule: ([String: Double]) throws -> SigmaSchedule
+    ) throws -> [String: Computed] {
+        var results: [String: Computed] = [:]
+        for name in check.outputs.keys {
+            let made = try schedule(Self.fields(name))
+            results[name] = Self.part(of: made, named: name)
+        }
+        return results
+    }
+
+    /// `seq24` -> (seq, 24), `default` -> (default, 0).
+    private static func fields(_ name: String) -> [String: Double] {
+        var fields: [String: Double] = [:]
+        for part in name.split(separator: ".") {
+            let key = part.prefix { !$0.isNumber }
+            fields[String(key)] = Double(part.dropFirst(key.count)) ?? 0
+        }
+        return fields
+    }
+
+    private static func part(of schedule: SigmaSchedule, named name: String) -> Computed {
+        let values = name.hasSuffix("timesteps") ? schedule.timesteps : schedule.sigmas
+        return .tensor(Tensor(values, shape: [values.count]))
+    }
+
+    private func dynamic(_ check: GoldenCheck) throws -> [String: Computed] {
+        var results: [String: Computed] = [:]
+        for name in check.outputs.keys {
+            let kind = String(name.prefix { $0 != "." })
+            let config: [String: Any] = try check.parameter(kind)
+            func value(_ key: String) -> Double? { (config[key] as? NSNumber)?.doubleValue }
+            let shift = DynamicShift(
+                baseShift: value("base_shift") ?? 0, maximumShift: value("max_shift") ?? 0,
+                baseTokens: Int(value("base_image_seq_len") ?? 0), maximumTokens: Int(value("max_image_seq_len") ?? 0),
+                terminal: value("shift_terminal"))
+            let fields = Self.fields(name)
+            let tokens = Int(fields["seq"] ?? 0)
+            if name.hasSuffix(".mu") {
+                results[name] = .tensor(Tensor([Float(shift.mu(tokens: tokens))], shape: [1]))
+            } else {
+                let schedule = try SigmaSchedule.dynamic(steps: Int(fields["n"] ?? 0), tokens: tokens, shift: shift)
+                results[name] = Self.part(of: schedule, named: name)
+            }
+        }
+        return results
+    }
+
+    // MARK: Steps
+
+    private func spec(_ sampler: SamplerKind, _ grid: SigmaGrid) throws -> GeneratorSpec {
+        try GeneratorSpec(
+            name: "check", sampler: sampler, grid: grid, plan: PhasePlan(expert: "transformer", guidanceScale: 1))
+    }
+
+    private func generation(_ spec: GeneratorSpec, _ schedule: SigmaSchedule, _ latent: Tensor) throws -> Generation {
+        try Generation(
+            seed: 0, latent: latent, generator: spec, schedule: schedule,
+            guidance: Guidance(rule: .classifierFree, plan: spec.plan))
+    }
+
+    /// `prev.K`: the given model output applied at step K alone.
+    private func eulerStep(_ check: GoldenCheck) throws -> [String: Computed] {
+        let (shift, steps) = (try number(check, "shift"), try check.parameter("n", as: Int.self))
+        let whole = try SigmaSchedule.flowMatchDefault(steps: steps, shift: shift)
+        let output = try check.input("model_output")
+        var results: [String: Computed] = [:]
+        for name in check.outputs.keys {
+            guard let index = Int(name.dropFirst("prev.".count)), 0..<steps ~= index else {
+                throw VerificationError.unknownCheck(check.name)
+            }
+            let rest = try SigmaSchedule(
+                sigmas: Array(whole.sigmas[index...]), timesteps: Array(whole.timesteps[index...]))
+            var state = try generation(
+                spec(.euler, .flowMatchDefault(steps: steps, shift: shift)), rest, check.input("sample"))
+            try state.step(using: GivenVelocity { _, _ in output }, Prompted(positive: ()))
+            results[name] = .tensor(state.latent)
+        }
+        return results
+    }
+
+    /// The fixtures' toy network tanh(x w + t / 1000), stepped to the end.
+    private func trajectory(
+        _ check: GoldenCheck, _ sampler: SamplerKind, _ grid: SigmaGrid, _ schedule: SigmaSchedule
+    ) throws -> [String: Computed] {
+        let w = try check.input("w").array
+        let toy = GivenVelocity { x, timestep in
+            Tensor(zip(x.array, w).map { tanhf($0 * $1 + timestep / 1000) }, shape: x.shape)
+        }
+        var state = try generation(spec(sampler, grid), schedule, check.input("sample"))
+        var samples: [Tensor] = []
+        var outputs: [Tensor] = []
+        while let step = state.nextStep {
+            outputs.append(toy.function(state.latent.reshaped([1] + state.latent.shape), step.timestep))
+            try state.step(using: toy, Prompted(positive: ()))
+            samples.append(state.latent.reshaped([1] + state.latent.shape))
+        }
+        return ["samples": .tensor(Tensor.concatenate(samples)), "model_outputs": .tensor(Tensor.concatenate(outputs))]
+    }
+}
+
+/// A velocity that is a plain function of latent and timestep.
+struct GivenVelocity: VelocityModel {
+    let function: (Tensor, Float) -> Tensor
+
+    func velocity(latents: Tensor, timesteps: [Float], conditionings: [Void]) throws -> Tensor {
+        function(latents, timesteps[0]).reshaped(latents.shape)
+    }
+}

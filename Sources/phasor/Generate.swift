@@ -1,0 +1,181 @@
+import ArgumentParser
+import Diffusion
+import Foundation
+import Media
+import Pipelines
+import Tensor
+import Weights
+
+struct Generate: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Make a picture (PNG) or a clip (MP4) from a prompt.",
+        discussion: """
+            The ending of --output decides: .png for a picture, .mp4 for a clip. The same seed and settings give the \
+            same bytes, for any number of threads.
+
+              phasor generate "a red balloon on a blue background" -o out.png
+              phasor generate "a dog bounces to the left" --frames 17 -o out.mp4
+            """)
+
+    @Argument(help: "What to show.")
+    var prompt: String
+
+    @Option(name: .shortAndLong, help: "The file to write, .png or .mp4.")
+    var output: String
+
+    @Option(help: "A model folder (default: the embedded model).")
+    var model: String?
+
+    @Option(help: ArgumentHelp("Pixels; the default is the model's.", valueName: "WxH"))
+    var size: String?
+
+    @Option(help: "Frames of a clip, 4k + 1 for Wan (default: the model's for .mp4).")
+    var frames: Int?
+
+    @Option(help: "Frames a second of a clip (default: the model's).")
+    var fps: Int?
+
+    @Option(help: "Where the noise begins.")
+    var seed: UInt64 = 0
+
+    @Option(help: "A generator of the model: student, teacher, ... (default: the model's).")
+    var generator: String?
+
+    @Option(help: "Denoising steps (default: the generator's).")
+    var steps: Int?
+
+    @Option(help: "Guidance of the first phase, the high-noise expert (default: the generator's).")
+    var guidanceScale: Float?
+
+    @Option(name: .customLong("guidance-scale-2"), help: "Guidance of the phases after the first.")
+    var guidanceScale2: Float?
+
+    @Option(help: "What not to show; used where guidance is on.")
+    var negativePrompt: String = ""
+
+    @Option(help: "Constant rate factor of H.264: less is better and larger.")
+    var crf: Int?
+
+    @Option(help: "x264 preset, superfast to veryslow.")
+    var preset: String?
+
+    @Option(help: "Also write the initial and the final latent to this safetensors file.")
+    var latents: String?
+
+    @OptionGroup var options: ModelOptions
+
+    func run() throws {
+        let isClip = try outputIsClip()
+        let bar = ProgressLine()
+        let compute = try options.makeCompute()
+        let pipeline = try options.openPipeline(model, compute: compute)
+        let (width, height) = try dimensions(pipeline.sizes)
+        let frameCount = frames ?? (isClip ? pipeline.sizes.defaultFrames : 1)
+        if let reason = pipeline.sizes.refusal(frames: frameCount) {
+            throw ValidationError("--frames \(frameCount): \(reason)")
+        }
+        guard isClip || frameCount == 1 else { throw ValidationError("a .png holds one frame, not \(frameCount)") }
+
+        let clock = ContinuousClock()
+        let start = clock.now
+        var generation = try pipeline.makeGeneration(
+            seed: seed, width: width, height: height, frames: frameCount, generator: generator, steps: steps,
+            guidanceScale: guidanceScale, guidanceScale2: guidanceScale2)
+        let initial = generation.latent
+        let usesGuidance = generation.guidance.scales.contains { $0 > 1 }
+        bar.show("text")
+        let prompted = Prompted(
+            positive: try pipeline.encode(prompt),
+            negative: usesGuidance ? try pipeline.encode(negativePrompt) : nil)
+        while let phase = generation.nextPhase {
+            bar.show(
+                step: generation.stepIndex + 1, of: generation.schedule.count,
+                "sigma \(String(format: "%.3f", generation.schedule.sigmas[generation.stepIndex]))  phase \(phase.name)  "
+                    + "expert \(phase.expert)")
+            try generation.step(using: pipeline.expert(phase.expert), prompted)
+        }
+        if let latents {
+            try SafetensorsWriter.write(
+                [("initial", initial), ("final", generation.latent)],
+                metadata: ["prompt": prompt, "seed": "\(seed)"], to: latents)
+        }
+        bar.show("decoding")
+        if isClip {
+            try writeClip(generation.latent, pipeline, width: width, height: height)
+        } else {
+            try writePicture(generation.latent, pipeline)
+        }
+        bar.finish()
+        let seconds = start.duration(to: clock.now) / .seconds(1)
+        print("\(output): \(width)x\(height), \(frameCount) frame\(frameCount == 1 ? "" : "s"), seed \(seed), "
+            + "NFE \(generation.evaluations), \(String(format: "%.2f", seconds)) s")
+    }
+
+    // MARK: Arguments
+
+    private func outputIsClip() throws -> Bool {
+        switch URL(fileURLWithPath: output).pathExtension.lowercased() {
+        case "png": return false
+        case "mp4": return true
+        default: throw ValidationError("--output must end in .png or .mp4, not \"\(output)\"")
+        }
+    }
+
+    private func dimensions(_ sizes: SizeLimits) throws -> (Int, Int) {
+        guard let size else { return (sizes.defaultWidth, sizes.defaultHeight) }
+        let parts = size.lowercased().split(separator: "x").map { Int($0) }
+        guard parts.count == 2, let width = parts[0], let height = parts[1] else {
+            throw ValidationError("--size \(size): expected WIDTHxHEIGHT, e.g. \(sizes.defaultWidth)x\(sizes.defaultHeight)")
+        }
+        if let reason = sizes.refusal(width: width, height: height) {
+            throw ValidationError("--size \(size): \(reason)")
+        }
+        return (width, height)
+    }
+
+    // MARK: Output
+
+    private func writePicture(_ latent: Tensor, _ pipeline: Pipeline) throws {
+        try pipeline.decode(latent) { frames in
+            let png = try PNG.encode(frames.images()[0], text: [("parameters", parameters(pipeline))])
+            try Data(png).write(to: URL(fileURLWithPath: output), options: .atomic)
+        }
+    }
+
+    /// Frames go to the encoder as they are decoded; the file takes its name when it is whole.
+    private func writeClip(_ latent: Tensor, _ pipeline: Pipeline, width: Int, height: Int) throws {
+        let partial = output + ".part"
+        let rate = try FrameRate(fps ?? pipeline.sizes.defaultFPS)
+        let encoder = try MP4Encoder(
+            path: partial, width: width, height: height,
+            options: VideoOptions(crf: crf, preset: preset, frameRate: rate, comment: parameters(pipeline)))
+        do {
+            try pipeline.decode(latent) { frames in
+                for image in try frames.images() { try encoder.append(image) }
+            }
+            try encoder.finish()
+            try rename(partial, to: output)
+        } catch {
+            try? FileManager.default.removeItem(atPath: partial)
+            throw error
+        }
+    }
+
+    /// `rename(2)`: the file appears at once and whole, also over an older one.
+    private func rename(_ path: String, to target: String) throws {
+        guard Foundation.rename(path, target) == 0 else {
+            throw CocoaError(.fileWriteUnknown, userInfo: [NSFilePathErrorKey: target])
+        }
+    }
+}
+
+extension Tensor {
+    /// Frames `[T, H, W, 3]` in [0, 1] as pictures.
+    func images() throws -> [RGBImage] {
+        try (0..<shape[0]).map { index in
+            try self[index].withUnsafe { values in
+                try RGBImage(width: shape[2], height: shape[1], floats: values.span, layout: .interleaved)
+            }
+        }
+    }
+}

@@ -1,0 +1,92 @@
+import ArgumentParser
+import Diffusion
+import Foundation
+import Pipelines
+
+struct Inspect: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Show what a model folder holds: phases, experts, sizes.",
+        discussion: """
+            Opens the model as serving does, so whatever is wrong with it is said here. For each generator it prints \
+            the phases with the interval of sigma and of SNR that each owns, its expert and the steps it runs.
+            """)
+
+    @Argument(help: "A model folder (default: the embedded model).")
+    var model: String?
+
+    @OptionGroup var options: ModelOptions
+
+    func run() throws {
+        let clock = ContinuousClock()
+        let start = clock.now
+        let pipeline = try options.openPipeline(model, compute: options.makeCompute())
+        let opened = start.duration(to: clock.now)
+        print("\(pipeline.id)  (\(pipeline.folder))")
+        print("opened in \(String(format: "%.1f", opened / .milliseconds(1))) ms; weights are mapped, not read\n")
+        printComponents(pipeline)
+        let sizes = pipeline.sizes
+        print(
+            """
+
+            sizes: sides multiples of \(sizes.sideMultiple), default \(sizes.defaultWidth)x\(sizes.defaultHeight), at \
+            most \(sizes.maximumPixels) pixels; frames \(sizes.frameMultiple)k + 1, default \(sizes.defaultFrames) at \
+            \(sizes.defaultFPS)/s, at most \(sizes.maximumFrames)
+            """)
+        for generator in pipeline.generators.generators { try printGenerator(generator, pipeline) }
+    }
+
+    private func printComponents(_ pipeline: Pipeline) {
+        for component in pipeline.components {
+            let bytes = component.files.reduce(0) { $0 + $1.bytes }
+            print(
+                "  \(component.name.padded(16)) \(megabytes(bytes).padded(12)) \(millions(component.parameters).padded(10)) "
+                    + "\(component.types)  \(component.files.count) file\(component.files.count == 1 ? "" : "s")")
+            if !component.unusedKeys.isEmpty {
+                print(
+                    "    \(component.unusedKeys.count) unused keys: "
+                        + component.unusedKeys.prefix(5).joined(separator: ", ")
+                        + (component.unusedKeys.count > 5 ? ", ..." : ""))
+            }
+        }
+    }
+
+    private func printGenerator(_ generator: GeneratorSpec, _ pipeline: Pipeline) throws {
+        let isDefault = generator.name == pipeline.generators.defaultName
+        let schedule = try generator.schedule(steps: nil, tokens: 0)
+        let guidance = try Guidance(rule: .classifierFree, plan: generator.plan)
+        let owners = schedule.timesteps.map { generator.plan.phaseIndex(timestep: $0) }
+        let evaluations = owners.reduce(0) { $0 + (guidance.isOn(inPhase: $1) ? 2 : 1) }
+        print(
+            "\ngenerator \(generator.name)\(isDefault ? " (default)" : ""): \(generator.sampler.rawValue), "
+                + "\(schedule.count) steps, NFE \(evaluations)")
+        for (index, phase) in generator.plan.phases.enumerated() {
+            let steps = owners.indices.filter { owners[$0] == index }
+            let sigmas = steps.map { String(format: "%.4g", schedule.sigmas[$0]) }
+            let shown = sigmas.count > 6 ? sigmas.prefix(3) + ["..."] + sigmas.suffix(2) : sigmas[...]
+            let closing = phase.upper == 1 ? "]" : ")"
+            print(
+                "  \(phase.name.padded(12)) sigma [\(number(phase.lower)), \(number(phase.upper))\(closing)  "
+                    + "SNR \(interval(phase))  expert \(phase.expert)  guidance \(number(Double(phase.guidanceScale)))")
+            print(
+                "  \("".padded(12)) \(steps.count) step\(steps.count == 1 ? "" : "s"): sigma "
+                    + shown.joined(separator: ", "))
+        }
+    }
+
+    /// The interval of SNR that the phase owns. SNR grows as sigma falls, so the open end is the lower one.
+    private func interval(_ phase: Phase) -> String {
+        let (low, high) = (phase.snr.lowerBound, phase.snr.upperBound)
+        return "\(phase.upper == 1 ? "[" : "(")\(number(low)), \(number(high))\(high.isFinite ? "]" : ")")"
+    }
+
+    private func number(_ value: Double) -> String { String(format: "%.4g", value) }
+    private func megabytes(_ bytes: Int) -> String { String(format: "%.1f MB", Double(bytes) / 1e6) }
+    private func millions(_ count: Int) -> String { String(format: "%.2f M", Double(count) / 1e6) }
+}
+
+extension String {
+    /// Filled up with spaces on the right.
+    func padded(_ width: Int) -> String {
+        count < width ? self + String(repeating: " ", count: width - count) : self
+    }
+}

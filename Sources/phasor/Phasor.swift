@@ -1,0 +1,50 @@
+import ArgumentParser
+
+@main
+struct Phasor: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "phasor",
+        abstract: "Inference server for few-step distilled image and video generators.",
+        discussion: """
+            Phased DMD distils a slow diffusion teacher into a few experts, each of which owns a subinterval of the \
+            signal-to-noise ratio. Phasor maps their weights, routes every denoising step to the expert that owns its \
+            sigma, and answers with PNG or MP4.
+            """,
+        version: "0.1.0",
+        subcommands: [Serve.self, Generate.self, Inspect.self, Verify.self])
+}
+
+/// Options of every command that opens a model.
+struct ModelOptions: ParsableArguments {
+    @Option(
+        name: .customLong("lora"),
+        help: ArgumentHelp(
+            "Put a LoRA file on an expert, e.g. transformer=high_noise.safetensors:1.0. May be repeated.",
+            valueName: "expert=file[:strength]"))
+    var adapters: [AdapterArgument] = []
+
+    @Option(help: "Threads to compute with (default: one per core).")
+    var threads: Int?
+}
+
+/// `EXPERT=FILE[:STRENGTH]`.
+struct AdapterArgument: ExpressibleByArgument {
+    let expert: String
+    let path: String
+    let strength: Float
+
+    init?(argument: String) {
+        guard let equals = argument.firstIndex(of: "=") else { return nil }
+        expert = String(argument[..<equals])
+        var path = argument[argument.index(after: equals)...]
+        var strength: Float = 1
+        // A strength follows the last colon; a colon that no number follows belongs to the path.
+        if let colon = path.lastIndex(of: ":"), let value = Float(path[path.index(after: colon)...]), value.isFinite {
+            strength = value
+            path = path[..<colon]
+        }
+        guard !expert.isEmpty, !path.isEmpty else { return nil }
+        self.path = String(path)
+        self.strength = strength
+    }
+}

@@ -1,0 +1,45 @@
+import Foundation
+import Tensor
+import Testing
+import Verification
+
+private let committed = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    .appendingPathComponent("Fixtures/wan22-tiny").path
+
+/// The committed fixtures and the folders named in PHASOR_FIXTURES, separated by colons.
+private let folders: [String] =
+    [committed]
+    + (ProcessInfo.processInfo.environment["PHASOR_FIXTURES"] ?? "").split(separator: ":").map(String.init)
+
+/// Every number that the reference libraries computed, within the tolerance that the manifest states.
+@Suite struct VerificationTests {
+    @Test(arguments: folders) func everyCheckPasses(folder: String) throws {
+        let verifier = try Verifier(folder: folder, compute: Compute(threads: 2))
+        #expect(verifier.checkCount > 0)
+        let rows = verifier.run()
+        for row in rows {
+            #expect(row.passed, "\(row.check) \(row.tensor): error \(row.maximumError ?? .nan) \(row.note)")
+        }
+        #expect(Set(rows.map(\.check)).count == verifier.checkCount)
+    }
+
+    /// A check nobody knows, or a value that is off, must fail: else the suite could not.
+    @Test func wrongReferenceFails() throws {
+        let copy = FileManager.default.temporaryDirectory.appendingPathComponent("phasor-\(UUID().uuidString)").path
+        defer { try? FileManager.default.removeItem(atPath: copy) }
+        try FileManager.default.copyItem(atPath: committed, toPath: copy)
+        let manifest = URL(fileURLWithPath: "\(copy)/manifest.json")
+        var text = try String(contentsOf: manifest, encoding: .utf8)
+        text = text.replacingOccurrences(of: "\"name\": \"vae_part_resnet\"", with: "\"name\": \"vae_part_unheard_of\"")
+        try Data(text.utf8).write(to: manifest)
+        // Last byte of the last tensor: the exponent of one reference value.
+        let reference = URL(fileURLWithPath: "\(copy)/reference/transformer_block1.safetensors")
+        var bytes = try Data(contentsOf: reference)
+        bytes[bytes.count - 1] ^= 0x02
+        try bytes.write(to: reference)
+
+        let rows = try Verifier(folder: copy, compute: Compute(threads: 1)).run()
+        let failed = Set(rows.filter { !$0.passed }.map(\.check))
+        #expect(failed == ["vae_part_unheard_of", "transformer_block1"])
+    }
+}

@@ -1,0 +1,110 @@
+import Foundation
+import Tensor
+import Testing
+import Weights
+
+private let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    .appendingPathComponent("Fixtures/wan22-tiny").path
+
+@Suite struct CheckpointTests {
+    @Test func shardsOfAnIndexAreOneCheckpoint() throws {
+        let sharded = try Checkpoint(folder: "\(fixtures)/transformer")
+        let single = try Checkpoint(folder: "\(fixtures)/transformer_2")
+        #expect(sharded.files.count > 1)
+        #expect(single.files.count == 1)
+        #expect(Set(sharded.tensors.keys) == Set(single.tensors.keys))
+        // The manifest counts 128372 parameters in each.
+        #expect(sharded.parameterCount == 128372)
+        #expect(single.parameterCount == 128372)
+        #expect(sharded.typeSummary == "f32")
+        #expect(single.typeSummary == "bf16")
+    }
+
+    @Test func missingShardIsNamed() throws {
+        let folder = try TemporaryFolder()
+        let index = #"{"weight_map":{"a":"model-00001-of-00001.safetensors"}}"#
+        try folder.write(Array(index.utf8), "model.safetensors.index.json")
+        let error = #expect(throws: WeightError.self) { try Checkpoint(folder: folder.path) }
+        #expect("\(try #require(error))".contains("model-00001-of-00001.safetensors: no such file"))
+    }
+
+    @Test func keyThatItsShardLacksIsNamed() throws {
+        let folder = try TemporaryFolder()
+        let index = #"{"weight_map":{"a":"s.safetensors","b":"s.safetensors"}}"#
+        try folder.write(Array(index.utf8), "model.safetensors.index.json")
+        try folder.write(
+            safetensors(#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#, data: [0, 0, 0, 0]), "s.safetensors")
+        let error = #expect(throws: WeightError.self) { try Checkpoint(folder: folder.path) }
+        #expect("\(try #require(error))".contains("no tensor \"b\""))
+    }
+
+    @Test(arguments: ["../x.safetensors", "/etc/passwd"]) func shardOutsideTheFolderIsRefused(name: String) throws {
+        let folder = try TemporaryFolder()
+        try folder.write(Array(#"{"weight_map":{"a":"\#(name)"}}"#.utf8), "model.safetensors.index.json")
+        let error = #expect(throws: WeightError.self) { try Checkpoint(folder: folder.path) }
+        #expect("\(try #require(error))".contains("not a plain file name"))
+    }
+
+    @Test func readerNamesTheFullKeyAndBothShapes() throws {
+        let reader = WeightReader(try Checkpoint(folder: "\(fixtures)/transformer"))
+        let scope = reader.scope("blocks", 1).scope("attn1")
+        let error = #expect(throws: WeightError.self) { try scope.linear("to_q", inputs: 61, outputs: 60) }
+        let message = "\(try #require(error))"
+        #expect(message.contains("blocks.1.attn1.to_q.weight"))
+        #expect(message.contains("[60, 60]") && message.contains("[60, 61]"))
+        let missing = #expect(throws: WeightError.self) { try scope.vector("norm_z.weight", [60]) }
+        #expect("\(try #require(missing))".contains("blocks.1.attn1.norm_z.weight"))
+    }
+
+    @Test func unusedKeysAreKnown() throws {
+        let checkpoint = try Checkpoint(folder: "\(fixtures)/transformer")
+        let reader = WeightReader(checkpoint)
+        #expect(reader.unusedKeys.count == checkpoint.tensors.count)
+        _ = try reader.scope("blocks", 0).scope("attn1").linear("to_q", inputs: 60, outputs: 60)
+        #expect(reader.unusedKeys.count == checkpoint.tensors.count - 2)
+        #expect(!reader.unusedKeys.contains("blocks.0.attn1.to_q.weight"))
+    }
+}
+
+@Suite struct AdapterTests {
+    private func open(_ name: String, strength: Float = 1) throws -> Adapter {
+        try Adapter(file: "\(fixtures)/lora/\(name).safetensors", strength: strength) { $0 }
+    }
+
+    /// Rank 4 and alpha 2, written as an I64 scalar, an F32 scalar and in the metadata; no alpha counts as 1.
+    @Test func alphaIsReadInEveryForm() throws {
+        for name in ["high_noise_lightning", "low_noise_lightning", "high_noise_diffusers"] {
+            let adapter = try open(name)
+            #expect(adapter.updates.count == 20, "\(name)")
+            #expect(adapter.updates.values.allSatisfy { $0.scale == 0.5 }, "\(name)")
+        }
+        let plain = try open("high_noise_distill_full")
+        #expect(plain.updates.values.allSatisfy { $0.scale == 1 })
+        #expect(plain.deltas.keys.contains("blocks.0.self_attn.q.bias"))
+    }
+
+    @Test func adapterThatFitsNothingIsRefused() throws {
+        let checkpoint = try Checkpoint(folder: "\(fixtures)/transformer")
+        // Without the family's renames its modules are unknown to the network.
+        let reader = WeightReader(checkpoint, adapters: [try open("high_noise_lightning")])
+        _ = try reader.scope("blocks", 0).scope("attn1").linear("to_q", inputs: 60, outputs: 60)
+        let error = #expect(throws: WeightError.self) { try reader.requireAdaptersUsed() }
+        #expect("\(try #require(error))".contains("20 of its 20 modules"))
+    }
+
+    @Test func halfAPairIsRefused() throws {
+        let folder = try TemporaryFolder()
+        let header = #"{"a.lora_A.weight":{"dtype":"F32","shape":[1,1],"data_offsets":[0,4]}}"#
+        let path = try folder.write(safetensors(header, data: [0, 0, 0, 0]))
+        let error = #expect(throws: WeightError.self) { try Adapter(file: path, strength: 1) { $0 } }
+        #expect("\(try #require(error))".contains("no up matrix"))
+    }
+
+    @Test func unknownKeyIsRefused() throws {
+        let folder = try TemporaryFolder()
+        let header = #"{"a.dora_scale":{"dtype":"F32","shape":[1,1],"data_offsets":[0,4]}}"#
+        let path = try folder.write(safetensors(header, data: [0, 0, 0, 0]))
+        let error = #expect(throws: WeightError.self) { try Adapter(file: path, strength: 1) { $0 } }
+        #expect("\(try #require(error))".contains("a.dora_scale"))
+    }
+}
