@@ -1,0 +1,107 @@
+import Foundation
+
+/// The generator that diffusers itself would run for a model folder: expert boundary from `model_index.json`, step
+/// rule and grid from `scheduler/scheduler_config.json`.
+///
+/// The defaults that stand in neither file are the published ones: two-expert Wan 40 steps and guidance 4 (high
+/// noise), 3 (low noise), image-to-video 3.5 and 3.5; one-expert Wan 50 steps, guidance 5; Qwen-Image 50 steps, 4.
+struct DiffusersGenerator {
+    private let index: ConfigurationValue
+    private let scheduler: ConfigurationValue
+
+    init(modelIndex: Data, schedulerConfig: Data) throws {
+        index = try ConfigurationValue(modelIndex, file: "model_index.json")
+        scheduler = try ConfigurationValue(schedulerConfig, file: "scheduler/scheduler_config.json")
+    }
+
+    func spec() throws -> GeneratorSpec {
+        let pipeline = try index.required("_class_name").string()
+        let plan = try plan(pipeline)
+        let steps = plan.phases.count == 2 ? 40 : 50
+        let schedulerName = try scheduler.required("_class_name")
+        let (sampler, grid): (SamplerKind, SigmaGrid) =
+            switch try schedulerName.string() {
+            case "FlowMatchEulerDiscreteScheduler": (.euler, try eulerGrid(pipeline, steps: steps))
+            case "UniPCMultistepScheduler": (.uniPC, try uniPCGrid(steps: steps))
+            default:
+                throw schedulerName.fault(
+                    "'\(try schedulerName.string())' is not supported; supported are FlowMatchEulerDiscreteScheduler "
+                        + "and UniPCMultistepScheduler (or describe the generator in phases.json)")
+            }
+        return try scheduler.located {
+            let spec = try GeneratorSpec(name: "default", sampler: sampler, grid: grid, plan: plan)
+            _ = try spec.schedule(steps: nil, tokens: 4096)
+            return spec
+        }
+    }
+
+    /// Wan2.2 A14B has two experts and a boundary; without a boundary diffusers runs `transformer` only.
+    private func plan(_ pipeline: String) throws -> PhasePlan {
+        guard let boundary = try index.optional("boundary_ratio") else {
+            return try PhasePlan(expert: "transformer", guidanceScale: pipeline.hasPrefix("QwenImage") ? 4 : 5)
+        }
+        guard try index.optional("transformer_2")?.namesComponent == true else {
+            throw boundary.fault("there is a boundary but no transformer_2, the expert below it")
+        }
+        let ratio = try boundary.number()
+        return try boundary.located {
+            try PhasePlan(
+                boundary: ratio, guidanceScales: pipeline == "WanImageToVideoPipeline" ? (3.5, 3.5) : (4, 3))
+        }
+    }
+
+    private func eulerGrid(_ pipeline: String, steps: Int) throws -> SigmaGrid {
+        try require([
+            ("num_train_timesteps", 1000), ("use_karras_sigmas", false), ("use_exponential_sigmas", false),
+            ("use_beta_sigmas", false), ("invert_sigmas", false), ("stochastic_sampling", false),
+        ])
+        let terminal = try scheduler.optional("shift_terminal")
+        guard try scheduler.optional("use_dynamic_shifting")?.bool() == true else {
+            if let terminal { throw terminal.fault("is supported with dynamic shifting only") }
+            let shift = try scheduler.optional("shift")?.positiveNumber() ?? 1
+            // QwenImagePipeline hands the scheduler a linear grid; WanPipeline takes the scheduler's own.
+            return pipeline.hasPrefix("QwenImage")
+                ? .shifted(steps: steps, shift: shift) : .flowMatchDefault(steps: steps, shift: shift)
+        }
+        try require([("time_shift_type", "exponential")])
+        let shift = DynamicShift(
+            baseShift: try scheduler.optional("base_shift")?.number() ?? 0.5,
+            maximumShift: try scheduler.optional("max_shift")?.number() ?? 1.15,
+            baseTokens: try scheduler.optional("base_image_seq_len")?.positiveInteger() ?? 256,
+            maximumTokens: try scheduler.optional("max_image_seq_len")?.positiveInteger() ?? 4096,
+            terminal: try terminal?.positiveNumber())
+        guard shift.baseTokens < shift.maximumTokens else {
+            throw scheduler.fault("base_image_seq_len must be below max_image_seq_len")
+        }
+        return .dynamic(steps: steps, shift: shift)
+    }
+
+    private func uniPCGrid(steps: Int) throws -> SigmaGrid {
+        try require([
+            ("num_train_timesteps", 1000), ("use_karras_sigmas", false), ("use_exponential_sigmas", false),
+            ("use_beta_sigmas", false), ("use_dynamic_shifting", false), ("thresholding", false),
+            ("predict_x0", true), ("solver_order", 2), ("solver_type", "bh2"), ("lower_order_final", true),
+            ("final_sigmas_type", "zero"),
+        ])
+        // diffusers' own defaults are the other ones, so these two must be there.
+        try require([("use_flow_sigmas", true), ("prediction_type", "flow_prediction")], mayBeAbsent: false)
+        if let disabled = try scheduler.optional("disable_corrector"), try !disabled.elements().isEmpty {
+            throw disabled.fault("a corrector that is off at some steps is not supported")
+        }
+        if let terminal = try scheduler.optional("shift_terminal") {
+            throw terminal.fault("is not supported with UniPC")
+        }
+        return .uniPCFlow(steps: steps, shift: try scheduler.optional("flow_shift")?.positiveNumber() ?? 1)
+    }
+
+    /// Options that would change the result must have the value that is implemented.
+    private func require(_ options: [(key: String, value: ConfigurationValue.JSON)], mayBeAbsent: Bool = true) throws {
+        for (key, wanted) in options {
+            guard let option = try scheduler.optional(key) else {
+                if mayBeAbsent { continue }
+                throw scheduler.fault("'\(key)' is missing and must be \(wanted)")
+            }
+            guard option.content == wanted else { throw option.fault("only \(wanted) is supported") }
+        }
+    }
+}

@@ -1,0 +1,169 @@
+import Foundation
+
+/// The noise levels that a sampler walks down, and what the network is told at each of them.
+///
+/// Rectified flow: x_sigma = (1 - sigma) x0 + sigma eps, sigma = 1 is pure noise. A schedule of n steps has n + 1
+/// sigmas; the last is 0. Values are float32, computed in the precision in which diffusers 0.42 computes them
+/// (noted at each rule), so that timesteps agree to the last bit and so does the choice of the expert.
+package struct SigmaSchedule: Sendable, Equatable {
+    /// One step of a sampler, from `sigma` to `nextSigma`.
+    package struct Step: Sendable, Equatable {
+        package let index: Int
+        package let sigma: Float
+        /// On the 0...1000 scale: the input of the network, and what routing compares with phase boundaries.
+        package let timestep: Float
+        package let nextSigma: Float
+    }
+
+    /// n + 1 strictly decreasing values, the first in (0, 1], the last 0.
+    package let sigmas: [Float]
+    /// n values in 0...1000.
+    package let timesteps: [Float]
+
+    /// The number of steps n.
+    package var count: Int { timesteps.count }
+
+    /// - Precondition: `index` is in `0..<count`.
+    package subscript(index: Int) -> Step {
+        Step(index: index, sigma: sigmas[index], timestep: timesteps[index], nextSigma: sigmas[index + 1])
+    }
+
+    package static let trainTimesteps: Float = 1000
+    package static let maximumSteps = 1000
+
+    /// - Parameters:
+    ///   - sigmas: n + 1 values, the last one 0.
+    ///   - timesteps: n values.
+    /// - Throws: `DiffusionError.schedule` unless the sigmas decrease strictly from at most 1 to 0.
+    package init(sigmas: [Float], timesteps: [Float]) throws {
+        guard sigmas.count >= 2, timesteps.count == sigmas.count - 1 else {
+            throw DiffusionError.schedule("\(sigmas.count) sigmas and \(timesteps.count) timesteps make no schedule")
+        }
+        guard sigmas[0] <= 1 else {
+            throw DiffusionError.schedule("the first sigma is \(sigmas[0]); sigmas lie in (0, 1]")
+        }
+        for (index, (sigma, next)) in zip(sigmas, sigmas.dropFirst()).enumerated() {
+            // `next < sigma` is false for NaN, so this also rejects whatever was not finite.
+            guard next < sigma, next >= 0 else {
+                throw DiffusionError.schedule(
+                    "sigmas must decrease strictly to 0, but \(next) follows \(sigma) at position \(index + 1)")
+            }
+        }
+        guard sigmas[sigmas.count - 1] == 0 else {
+            throw DiffusionError.schedule("the last sigma is \(sigmas[sigmas.count - 1]) and must be 0")
+        }
+        guard timesteps.allSatisfy({ $0 >= 0 && $0 <= Self.trainTimesteps }) else {
+            throw DiffusionError.schedule("timesteps lie in 0...1000, given \(timesteps)")
+        }
+        self.sigmas = sigmas
+        self.timesteps = timesteps
+    }
+
+    /// Given sigmas, without the final 0, used as they are; t = 1000 sigma.
+    package init(explicit sigmas: [Float]) throws {
+        try self.init(sigmas: sigmas + [0], timesteps: sigmas.map { $0 * Self.trainTimesteps })
+    }
+}
+
+// MARK: - Rules
+
+extension SigmaSchedule {
+    /// The grid of the distilled few-step models: n values from 1 to 1/n, shifted once.
+    ///
+    /// sigma = s u / (1 + (s - 1) u); in float32, as FlowMatchEulerDiscrete treats explicit sigmas.
+    package static func shifted(steps: Int, shift: Double) throws -> SigmaSchedule {
+        try checkRange(steps: steps)
+        return try SigmaSchedule(explicit: descending(steps).map { Self.shift(Float($0), by: shift) })
+    }
+
+    /// What diffusers' FlowMatchEulerDiscrete does by default with a static shift, as WanPipeline calls it: n values
+    /// from 1 to shift(0.001), shifted a second time. Not the grid of distilled models.
+    package static func flowMatchDefault(steps: Int, shift: Double) throws -> SigmaSchedule {
+        try checkRange(steps: steps)
+        // The range is float32 (it comes from a float32 table), the grid and its shift are float64.
+        let last: Float = Self.shift(1 / trainTimesteps, by: shift)
+        let grid = linspace(from: 1000, to: Double(last) * 1000, count: steps)
+        return try SigmaSchedule(explicit: grid.map { Float(Self.shift($0 / 1000, by: shift)) })
+    }
+
+    /// n values from 1 to 1/n, shifted by e^mu where mu depends on the number of image tokens, then stretched so that
+    /// the last sigma is `terminal`. In float32, as QwenImagePipeline and FlowMatchEulerDiscrete do it.
+    package static func dynamic(steps: Int, tokens: Int, shift: DynamicShift) throws -> SigmaSchedule {
+        try checkRange(steps: steps)
+        let factor = Float(exp(shift.mu(tokens: tokens)))
+        var sigmas = descending(steps).map { factor / (factor + (1 / Float($0) - 1)) }
+        if let terminal = shift.terminal, let last = sigmas.last, last < 1 {
+            let scale = (1 - last) / (1 - Float(terminal))
+            sigmas = sigmas.map { 1 - (1 - $0) / scale }
+        }
+        return try SigmaSchedule(explicit: sigmas)
+    }
+
+    /// The flow schedule of diffusers 0.42's UniPCMultistep: the first n of n + 1 values from 1 to 0.001, shifted
+    /// once, in float64; integer timesteps. The first sigma is kept off 1, where log SNR is -inf.
+    package static func uniPCFlow(steps: Int, shift: Double) throws -> SigmaSchedule {
+        try checkRange(steps: steps)
+        var sigmas = linspace(from: 1, to: 0.001, count: steps + 1).dropLast().map { Self.shift($0, by: shift) }
+        let margin = 1e-6
+        if abs(sigmas[0] - 1) < margin { sigmas[0] -= margin }
+        return try SigmaSchedule(
+            sigmas: sigmas.map { Float($0) } + [0], timesteps: sigmas.map { Float(($0 * 1000).rounded(.towardZero)) })
+    }
+
+    private static func checkRange(steps: Int) throws {
+        guard (1...maximumSteps).contains(steps) else {
+            throw DiffusionError.steps("num_inference_steps is \(steps); it must be 1...\(maximumSteps)")
+        }
+    }
+
+    /// Computed in the type of `sigma`. Pure noise stays pure noise: rounding must not take it above 1.
+    private static func shift<Real: BinaryFloatingPoint>(_ sigma: Real, by shift: Double) -> Real {
+        sigma == 1 ? 1 : Real(shift) * sigma / (1 + Real(shift - 1) * sigma)
+    }
+
+    private static func descending(_ count: Int) -> [Double] {
+        linspace(from: 1, to: 1 / Double(count), count: count)
+    }
+
+    /// numpy's linspace: the last value is exact, the others are start + i * step in float64.
+    private static func linspace(from start: Double, to stop: Double, count: Int) -> [Double] {
+        guard count > 1 else { return [start] }
+        let step = (stop - start) / Double(count - 1)
+        return (0..<count).map { $0 == count - 1 ? stop : Double($0) * step + start }
+    }
+}
+
+/// The resolution-dependent time shift: mu is linear in the number of image tokens.
+package struct DynamicShift: Sendable, Equatable {
+    package var baseShift: Double
+    package var maximumShift: Double
+    package var baseTokens: Int
+    package var maximumTokens: Int
+    /// The sigma of the last step, if the schedule is stretched to it.
+    package var terminal: Double?
+
+    package init(baseShift: Double, maximumShift: Double, baseTokens: Int, maximumTokens: Int, terminal: Double?) {
+        self.baseShift = baseShift
+        self.maximumShift = maximumShift
+        self.baseTokens = baseTokens
+        self.maximumTokens = maximumTokens
+        self.terminal = terminal
+    }
+
+    /// Extrapolates outside the two sizes, as diffusers does.
+    package func mu(tokens: Int) -> Double {
+        let slope = (maximumShift - baseShift) / Double(maximumTokens - baseTokens)
+        return Double(tokens) * slope + (baseShift - slope * Double(baseTokens))
+    }
+}
+
+extension SigmaSchedule: Codable {
+    private enum CodingKeys: String, CodingKey { case sigmas, timesteps }
+
+    package init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        try self.init(
+            sigmas: values.decode([Float].self, forKey: .sigmas),
+            timesteps: values.decode([Float].self, forKey: .timesteps))
+    }
+}

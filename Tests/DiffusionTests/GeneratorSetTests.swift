@@ -1,0 +1,231 @@
+import Diffusion
+import Foundation
+import Testing
+
+@Suite struct GeneratorSetTests {
+    private static let phases = """
+        {"default": "student",
+         "generators": {
+          "student": {"sampler": "euler", "sigmas": [1.0, 0.9, 0.75, 0.5],
+             "phases": [{"name": "high noise", "sigma": [0.8, 1.0], "expert": "transformer", "guidance_scale": 1.0},
+                        {"name": "low noise", "sigma": [0.0, 0.8], "expert": "transformer_2", "guidance_scale": 1.0}]},
+          "teacher": {"sampler": "euler", "steps": 30, "shift": 3.0,
+             "phases": [{"name": "teacher", "sigma": [0.0, 1.0], "expert": "teacher", "guidance_scale": 3.0}]}}}
+        """
+
+    private func complaint(_ replace: String, with replacement: String) -> String {
+        let text = Self.phases.replacingOccurrences(of: replace, with: replacement)
+        #expect(text != Self.phases, "nothing to replace: \(replace)")
+        return complaint { try GeneratorSet(phases: Data(text.utf8)) }
+    }
+
+    private func complaint<R>(_ body: () throws -> R) -> String {
+        do {
+            _ = try body()
+            return ""
+        } catch {
+            return "\(error)"
+        }
+    }
+
+    // MARK: - phases.json
+
+    @Test func readsPhases() throws {
+        let set = try GeneratorSet(phases: Data(Self.phases.utf8))
+        #expect(set.generators.map(\.name) == ["student", "teacher"])
+        let student = try set.generator(nil)
+        #expect(student.name == "student" && student.sampler == .euler)
+        #expect(student.plan.experts == ["transformer", "transformer_2"])
+        let schedule = try student.schedule(steps: nil, tokens: 64)
+        #expect(schedule.sigmas == [1, 0.9, 0.75, 0.5, 0])
+        #expect(schedule.timesteps.map(student.plan.phaseIndex(timestep:)) == [0, 0, 1, 1])
+
+        let teacher = try set.generator("teacher")
+        #expect(teacher.plan.phases[0].guidanceScale == 3)
+        #expect(try teacher.schedule(steps: nil, tokens: 64) == SigmaSchedule.shifted(steps: 30, shift: 3))
+        #expect(try teacher.schedule(steps: 12, tokens: 64).count == 12)
+    }
+
+    @Test func aFixedGridNeedsAShiftForOtherSteps() throws {
+        let fixed = try GeneratorSet(phases: Data(Self.phases.utf8)).generator("student")
+        #expect(try fixed.schedule(steps: 4, tokens: 0).count == 4)
+        let reason = complaint { try fixed.schedule(steps: 8, tokens: 0) }
+        #expect(reason.contains("num_inference_steps is 8") && reason.contains("exactly 4 steps"))
+
+        let text = Self.phases.replacingOccurrences(of: "0.5],", with: "0.5], \"shift\": 3, \"steps\": 4,")
+        let flexible = try GeneratorSet(phases: Data(text.utf8)).generator("student")
+        #expect(try flexible.schedule(steps: nil, tokens: 0).sigmas == [1, 0.9, 0.75, 0.5, 0])
+        #expect(try flexible.schedule(steps: 8, tokens: 0) == SigmaSchedule.shifted(steps: 8, shift: 3))
+    }
+
+    @Test func otherSamplers() throws {
+        let renoise = Self.phases.replacingOccurrences(of: "\"euler\", \"sigmas\"", with: "\"renoise\", \"sigmas\"")
+        #expect(try GeneratorSet(phases: Data(renoise.utf8)).generator(nil).sampler == .renoise)
+        let unipc = Self.phases.replacingOccurrences(of: "\"euler\", \"steps\"", with: "\"unipc\", \"steps\"")
+        let teacher = try GeneratorSet(phases: Data(unipc.utf8)).generator("teacher")
+        #expect(try teacher.schedule(steps: nil, tokens: 0) == SigmaSchedule.uniPCFlow(steps: 30, shift: 3))
+    }
+
+    @Test func unknownGeneratorNamesTheKnownOnes() throws {
+        let set = try GeneratorSet(phases: Data(Self.phases.utf8))
+        let reason = complaint { try set.generator("tutor") }
+        #expect(reason.contains("'tutor'") && reason.contains("'student', 'teacher'"))
+        #expect(complaint("\"default\": \"student\"", with: "\"default\": \"x\"").contains("phases.json: default"))
+    }
+
+    @Test func mistakesAreNamedWithTheirPlace() {
+        #expect(
+            complaint("\"euler\", \"sigmas\"", with: "\"heun\", \"sigmas\"")
+                == "phases.json: generators.student.sampler: unknown sampler 'heun'; known are euler, renoise, unipc")
+        #expect(complaint("\"steps\": 30", with: "\"step\": 30").contains("generators.teacher: unknown key 'step'"))
+        #expect(complaint("\"expert\": \"teacher\"", with: "\"exprt\": \"teacher\"").contains("phases[0]: unknown key"))
+        #expect(complaint("\"default\":", with: "\"fallback\":").contains("unknown key 'fallback'"))
+        #expect(complaint("\"default\": \"student\",", with: "").contains("'default' is missing"))
+        #expect(complaint("[0.8, 1.0]", with: "[0.85, 1.0]").contains("no phase owns sigma in [0.8, 0.85)"))
+        #expect(complaint("[0.8, 1.0]", with: "[0.7, 1.0]").contains("[0.7, 0.8) is owned twice"))
+        #expect(complaint("[0.8, 1.0]", with: "[0.8]").contains("must be [lower, upper]"))
+        #expect(complaint("0.75, 0.5]", with: "0.95, 0.5]").contains("student.sigmas"))
+        #expect(complaint("0.75, 0.5]", with: "0.75, 0]").contains("student.sigmas"))
+        #expect(complaint("[1.0, 0.9,", with: "[1.2, 0.9,").contains("student.sigmas"))
+        #expect(complaint("[1.0, 0.9,", with: "[1.0, \"0.9\",").contains("sigmas[1]: must be a number"))
+        #expect(complaint("\"steps\": 30", with: "\"steps\": 0").contains("teacher.steps"))
+        #expect(complaint("\"steps\": 30", with: "\"steps\": 1e30").contains("teacher.steps"))
+        #expect(complaint("\"steps\": 30", with: "\"steps\": 5000").contains("1...1000"))
+        #expect(complaint("\"shift\": 3.0", with: "\"shift\": -1").contains("teacher.shift"))
+        #expect(complaint(", \"shift\": 3.0", with: "").contains("both 'steps' and 'shift'"))
+        #expect(complaint("\"sigmas\"", with: "\"steps\": 5, \"sigmas\"").contains("there are 4 sigmas"))
+        #expect(complaint("\"euler\", \"sigmas\"", with: "\"unipc\", \"sigmas\"").contains("unipc has its own grid"))
+        #expect(complaint("\"expert\": \"teacher\"", with: "\"expert\": \"../x\"").contains("no folder of the model"))
+        #expect(complaint("3.0}]}}}", with: "-3}]}}}").contains("guidance scale"))
+        #expect(complaint("}]}}}", with: "}]}}").contains("not valid JSON"))
+        #expect(complaint { try GeneratorSet(phases: Data("[1]".utf8)) }.contains("must be an object"))
+        #expect(complaint { try GeneratorSet(phases: Data(repeating: 0x5b, count: 100_000)) }.contains("phases.json"))
+    }
+
+    /// The paper's intervals are closed at the upper end: written down as they are, the last expert would never run.
+    @Test func aPhaseWithoutAStepIsRefused() {
+        let reason = complaint("\"sigmas\": [1.0, 0.9, 0.75, 0.5]", with: "\"sigmas\": [1.0, 0.9, 0.8]")
+        #expect(reason.contains("'low noise'") && reason.contains("never run"))
+    }
+
+    // MARK: - diffusers' own files
+
+    private static let uniPC = """
+        {"_class_name": "UniPCMultistepScheduler", "flow_shift": 12.0, "use_flow_sigmas": true, "solver_order": 2,
+         "prediction_type": "flow_prediction", "num_train_timesteps": 1000, "shift_terminal": null,
+         "disable_corrector": []}
+        """
+    private static let euler = """
+        {"_class_name": "FlowMatchEulerDiscreteScheduler", "shift": 5.0, "num_train_timesteps": 1000}
+        """
+    private static let qwen = """
+        {"_class_name": "FlowMatchEulerDiscreteScheduler", "base_image_seq_len": 256, "base_shift": 0.5,
+         "max_image_seq_len": 8192, "max_shift": 0.9, "shift_terminal": 0.02, "use_dynamic_shifting": true,
+         "time_shift_type": "exponential"}
+        """
+    private static let wan = """
+        {"_class_name": "WanPipeline", "boundary_ratio": 0.9, "transformer": ["diffusers", "WanTransformer3DModel"],
+         "transformer_2": ["diffusers", "WanTransformer3DModel"]}
+        """
+    private static let single = """
+        {"_class_name": "WanPipeline", "boundary_ratio": null, "transformer_2": [null, null]}
+        """
+    private static let qwenIndex = """
+        {"_class_name": "QwenImagePipeline", "transformer": ["diffusers", "QwenImageTransformer2DModel"]}
+        """
+
+    /// Writes a model folder and reads it.
+    private func read(_ index: String, _ scheduler: String, phases: String? = nil) throws -> GeneratorSet {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let schedulers = folder.appendingPathComponent("scheduler")
+        try FileManager.default.createDirectory(at: schedulers, withIntermediateDirectories: true)
+        try Data(index.utf8).write(to: folder.appendingPathComponent("model_index.json"))
+        try Data(scheduler.utf8).write(to: schedulers.appendingPathComponent("scheduler_config.json"))
+        if let phases { try Data(phases.utf8).write(to: folder.appendingPathComponent("phases.json")) }
+        return try GeneratorSet(folder: folder)
+    }
+
+    @Test func phasesComeFirst() throws {
+        #expect(try read(Self.wan, Self.uniPC, phases: Self.phases).defaultName == "student")
+    }
+
+    @Test func twoExpertWan() throws {
+        let generator = try read(Self.wan, Self.uniPC).generator(nil)
+        #expect(generator.name == "default" && generator.sampler == .uniPC)
+        #expect(generator.plan.phases.map(\.expert) == ["transformer", "transformer_2"])
+        #expect(generator.plan.phases.map(\.lower) == [0.9, 0])
+        #expect(generator.plan.phases.map(\.guidanceScale) == [4, 3])
+        #expect(try generator.schedule(steps: nil, tokens: 0) == SigmaSchedule.uniPCFlow(steps: 40, shift: 12))
+        let video = Self.wan.replacingOccurrences(of: "WanPipeline", with: "WanImageToVideoPipeline")
+        #expect(try read(video, Self.uniPC).generator(nil).plan.phases.map(\.guidanceScale) == [3.5, 3.5])
+    }
+
+    @Test func oneExpertWanTakesTheSchedulersOwnGrid() throws {
+        let generator = try read(Self.single, Self.euler).generator("default")
+        #expect(generator.plan.phases.count == 1 && generator.plan.phases[0].guidanceScale == 5)
+        #expect(try generator.schedule(steps: 4, tokens: 0) == SigmaSchedule.flowMatchDefault(steps: 4, shift: 5))
+        #expect(generator.grid.defaultSteps == 50)
+    }
+
+    @Test func qwenImage() throws {
+        let generator = try read(Self.qwenIndex, Self.qwen).generator(nil)
+        #expect(
+            try generator.schedule(steps: 20, tokens: 1024)
+                == SigmaSchedule.dynamic(steps: 20, tokens: 1024, shift: SigmaScheduleTests.qwen))
+        let fixed = try read(Self.qwenIndex, Self.euler).generator(nil)
+        #expect(try fixed.schedule(steps: 4, tokens: 1024) == SigmaSchedule.shifted(steps: 4, shift: 5))
+    }
+
+    @Test func theFixtureFolder() throws {
+        let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .appendingPathComponent("Fixtures/wan22-tiny")
+        let generator = try GeneratorSet(folder: folder).generator(nil)
+        #expect(generator.plan.phases.map(\.lower) == [0.875, 0])
+        #expect(try generator.schedule(steps: 10, tokens: 0) == SigmaSchedule.uniPCFlow(steps: 10, shift: 3))
+    }
+
+    @Test func whatIsNotImplementedIsRefused() {
+        func uniPC(_ key: String, _ value: String) -> String {
+            let scheduler = Self.uniPC.replacingOccurrences(of: "\"solver_order\": 2", with: "\"\(key)\": \(value)")
+            return complaint { try read(Self.wan, scheduler) }
+        }
+        #expect(uniPC("solver_order", "3").contains("scheduler/scheduler_config.json: solver_order: only 2.0"))
+        #expect(uniPC("solver_type", "\"bh1\"").contains("solver_type: only 'bh2'"))
+        #expect(uniPC("use_karras_sigmas", "true").contains("use_karras_sigmas: only false"))
+        #expect(uniPC("use_dynamic_shifting", "true").contains("use_dynamic_shifting"))
+        #expect(uniPC("flow_shift_", "1").isEmpty)
+
+        let epsilon = Self.uniPC.replacingOccurrences(of: "flow_prediction", with: "epsilon")
+        #expect(complaint { try read(Self.wan, epsilon) }.contains("prediction_type: only 'flow_prediction'"))
+        let partial = Self.uniPC.replacingOccurrences(
+            of: "\"disable_corrector\": []", with: "\"disable_corrector\": [0]")
+        #expect(complaint { try read(Self.wan, partial) }.contains("disable_corrector: a corrector"))
+        let absent = Self.uniPC.replacingOccurrences(of: "\"use_flow_sigmas\": true,", with: "")
+        #expect(complaint { try read(Self.wan, absent) }.contains("'use_flow_sigmas' is missing"))
+        let other = Self.uniPC.replacingOccurrences(of: "UniPCMultistep", with: "DDIM")
+        #expect(complaint { try read(Self.wan, other) }.contains("'DDIMScheduler' is not supported"))
+        let linear = Self.qwen.replacingOccurrences(of: "exponential", with: "linear")
+        #expect(complaint { try read(Self.qwenIndex, linear) }.contains("time_shift_type: only 'exponential'"))
+        let equal = Self.qwen.replacingOccurrences(of: "8192", with: "256")
+        #expect(complaint { try read(Self.qwenIndex, equal) }.contains("base_image_seq_len"))
+        let terminal = Self.qwen.replacingOccurrences(of: "0.02", with: "1")
+        #expect(complaint { try read(Self.qwenIndex, terminal) }.contains("scheduler_config.json"))
+
+        let half = Self.wan.replacingOccurrences(of: "transformer_2", with: "transformer_3")
+        #expect(complaint { try read(half, Self.uniPC) }.contains("no transformer_2"))
+        let outside = Self.wan.replacingOccurrences(of: "0.9", with: "1.5")
+        #expect(complaint { try read(outside, Self.uniPC) }.contains("model_index.json: boundary_ratio"))
+    }
+
+    // MARK: - Built in
+
+    @Test func distilledWan() throws {
+        let generator = try GeneratorSpec.distilled(steps: 4, shift: 5, boundary: 0.875)
+        let schedule = try generator.schedule(steps: nil, tokens: 0)
+        #expect(schedule.timesteps.map(generator.plan.phaseIndex(timestep:)) == [0, 0, 1, 1])
+        #expect(generator.plan.phases.map(\.guidanceScale) == [1, 1])
+        #expect(try generator.schedule(steps: 8, tokens: 0).count == 8)
+        #expect(try GeneratorSpec.distilled(steps: 4, shift: 3, boundary: nil).plan.experts == ["transformer"])
+    }
+}
