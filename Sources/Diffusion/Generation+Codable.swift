@@ -1,0 +1,83 @@
+import Foundation
+import Tensor
+
+/// Writing a generation to disk and resuming it, to the bit. A file may be damaged: decoding checks everything that
+/// a step relies on, and throws `DiffusionError` or `DecodingError`.
+extension Generation: Codable {
+    private enum CodingKeys: String, CodingKey {
+        case seed, plan, schedule, guidance, sampler, stepIndex, latent, estimates, previous
+    }
+
+    package func encode(to encoder: any Encoder) throws {
+        var values = encoder.container(keyedBy: CodingKeys.self)
+        try values.encode(seed, forKey: .seed)
+        try values.encode(plan, forKey: .plan)
+        try values.encode(schedule, forKey: .schedule)
+        try values.encode(guidance, forKey: .guidance)
+        try values.encode(sampler.kind, forKey: .sampler)
+        try values.encode(stepIndex, forKey: .stepIndex)
+        try values.encode(StoredTensor(latent), forKey: .latent)
+        try values.encode(sampler.uniPC.estimates.map(StoredTensor.init), forKey: .estimates)
+        try values.encodeIfPresent(sampler.uniPC.previous.map(StoredTensor.init), forKey: .previous)
+    }
+
+    package init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        let seed = try values.decode(UInt64.self, forKey: .seed)
+        let kind = try values.decode(SamplerKind.self, forKey: .sampler)
+        let schedule = try values.decode(SigmaSchedule.self, forKey: .schedule)
+        let stepIndex = try values.decode(Int.self, forKey: .stepIndex)
+        guard (0...schedule.count).contains(stepIndex) else {
+            throw DiffusionError.damagedGeneration("step \(stepIndex) of \(schedule.count)")
+        }
+        let latent = try values.decode(StoredTensor.self, forKey: .latent).tensor()
+        let estimates = try values.decode([StoredTensor].self, forKey: .estimates).map { try $0.tensor() }
+        let previous = try values.decodeIfPresent(StoredTensor.self, forKey: .previous)?.tensor()
+        guard (estimates + [previous].compactMap { $0 }).allSatisfy({ $0.shape == latent.shape }),
+            let uniPC = UniPC(estimates: estimates, previous: previous, index: kind == .uniPC ? stepIndex : 0)
+        else {
+            throw DiffusionError.damagedGeneration("the state of the sampler does not belong to step \(stepIndex)")
+        }
+        try self.init(
+            seed: seed, plan: values.decode(PhasePlan.self, forKey: .plan), schedule: schedule,
+            guidance: values.decode(Guidance.self, forKey: .guidance), latent: latent, stepIndex: stepIndex,
+            sampler: Sampler(kind, seed: seed, uniPC: uniPC))
+    }
+}
+
+/// Shape and little-endian float32 bytes: exact, and compact in a binary property list.
+private struct StoredTensor: Codable {
+    let shape: [Int]
+    let values: Data
+
+    init(_ tensor: Tensor) {
+        shape = tensor.shape
+        values = tensor.withUnsafe { source in
+            source.map(\.bitPattern.littleEndian).withUnsafeBytes { Data($0) }
+        }
+    }
+
+    func tensor() throws -> Tensor {
+        // Compare by division: a product of hostile extents could overflow.
+        var rest = values.count / 4
+        for extent in shape {
+            guard extent > 0, rest % extent == 0 else { throw fault }
+            rest /= extent
+        }
+        guard rest == 1, values.count % 4 == 0 else { throw fault }
+        let tensor = Tensor(uninitialized: shape)
+        tensor.withUnsafeMutable { target in
+            values.withUnsafeBytes { source in
+                for i in 0..<target.count {
+                    target[i] = Float(
+                        bitPattern: UInt32(littleEndian: source.loadUnaligned(fromByteOffset: 4 * i, as: UInt32.self)))
+                }
+            }
+        }
+        return tensor
+    }
+
+    private var fault: DiffusionError {
+        .damagedGeneration("\(values.count) bytes do not fill a tensor of shape \(shape)")
+    }
+}

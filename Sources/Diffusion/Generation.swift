@@ -1,0 +1,166 @@
+import Tensor
+
+/// One picture or clip in the making: everything between two denoising steps except the conditioning.
+///
+/// A value, so a scheduler may pause it, reorder and batch several, write it to disk and resume it elsewhere; none of
+/// this changes the bytes that come out.
+package struct Generation: Sendable {
+    package let seed: UInt64
+    package let plan: PhasePlan
+    package let schedule: SigmaSchedule
+    package let guidance: Guidance
+    /// The current sample, without a batch axis. After the last step: the denoised latent.
+    package private(set) var latent: Tensor
+    /// Steps done; equal to `schedule.count` when finished.
+    package private(set) var stepIndex: Int
+    var sampler: Sampler
+
+    /// Starts from noise of the seed, or from a given latent at the first sigma of the schedule.
+    package init(
+        seed: UInt64, latentShape: [Int], generator: GeneratorSpec, schedule: SigmaSchedule, guidance: Guidance
+    ) throws {
+        let noise = GaussianNoise(seed: seed, purpose: .initialLatent).tensor(shape: latentShape)
+        try self.init(seed: seed, latent: noise, generator: generator, schedule: schedule, guidance: guidance)
+    }
+
+    package init(
+        seed: UInt64, latent: Tensor, generator: GeneratorSpec, schedule: SigmaSchedule, guidance: Guidance
+    ) throws {
+        try self.init(
+            seed: seed, plan: generator.plan, schedule: schedule, guidance: guidance, latent: latent, stepIndex: 0,
+            sampler: Sampler(generator.sampler, seed: seed))
+    }
+
+    init(
+        seed: UInt64, plan: PhasePlan, schedule: SigmaSchedule, guidance: Guidance, latent: Tensor, stepIndex: Int,
+        sampler: Sampler
+    ) throws {
+        guard guidance.scales.count == plan.phases.count else {
+            throw DiffusionError.guidance(
+                "\(guidance.scales.count) scales do not fit \(plan.phases.count) phases")
+        }
+        self.seed = seed
+        self.plan = plan
+        self.schedule = schedule
+        self.guidance = guidance
+        self.latent = latent
+        self.stepIndex = stepIndex
+        self.sampler = sampler
+    }
+
+    // MARK: - What comes next
+
+    package var isFinished: Bool { stepIndex >= schedule.count }
+
+    /// Nil when finished.
+    package var nextStep: SigmaSchedule.Step? { isFinished ? nil : schedule[stepIndex] }
+
+    /// The phase that owns the next step; nil when finished.
+    package var nextPhase: Phase? { nextPhaseIndex.map { plan.phases[$0] } }
+
+    private var nextPhaseIndex: Int? { nextStep.map { plan.phaseIndex(timestep: $0.timestep) } }
+
+    /// Network evaluations (NFE) of the whole generation: one a step, two where guidance is on.
+    package var evaluations: Int {
+        schedule.timesteps.reduce(0) { $0 + (guidance.isOn(inPhase: plan.phaseIndex(timestep: $1)) ? 2 : 1) }
+    }
+
+    // MARK: - Steps
+
+    /// Does the next step.
+    /// - Parameter expert: the one that `nextPhase` names.
+    /// - Returns: the estimate of x0 at this step, for a preview.
+    /// - Throws: what the expert throws, or a `DiffusionError`; the generation then is unchanged.
+    @discardableResult
+    package mutating func step<Expert: VelocityModel>(
+        using expert: Expert, _ prompt: Prompted<Expert.Conditioning>
+    ) throws -> Tensor {
+        var batch = [self]
+        let estimates = try Self.step(&batch, using: expert, [prompt])
+        self = batch[0]
+        return estimates[0]
+    }
+
+    /// Does the next step of several generations in one network evaluation. They may be at different steps, but wait
+    /// for the same expert and have latents of one shape.
+    /// - Parameters:
+    ///   - batch: unfinished generations; all are advanced, or none if this throws.
+    ///   - prompts: one for each.
+    /// - Returns: the estimates of x0, for previews.
+    @discardableResult
+    package static func step<Expert: VelocityModel>(
+        _ batch: inout [Generation], using expert: Expert, _ prompts: [Prompted<Expert.Conditioning>]
+    ) throws -> [Tensor] {
+        let phases = try phases(of: batch)
+        guard prompts.count == batch.count else {
+            throw DiffusionError.batch("\(prompts.count) prompts for \(batch.count) generations")
+        }
+
+        var latents: [Tensor] = []
+        var timesteps: [Float] = []
+        var conditionings: [Expert.Conditioning] = []
+        for ((generation, prompt), phase) in zip(zip(batch, prompts), phases) {
+            let latent = generation.latent.reshaped([1] + generation.latent.shape)
+            let timestep = generation.schedule[generation.stepIndex].timestep
+            func add(_ conditioning: Expert.Conditioning) {
+                latents.append(latent)
+                timesteps.append(timestep)
+                conditionings.append(conditioning)
+            }
+            add(prompt.positive)
+            if generation.guidance.isOn(inPhase: phase) {
+                guard let negative = prompt.negative else {
+                    throw DiffusionError.guidance(
+                        "scale \(generation.guidance.scales[phase]) needs a negative conditioning")
+                }
+                add(negative)
+            }
+        }
+        guard !latents.isEmpty else { return [] }
+
+        let rows = latents.count == 1 ? latents[0] : Tensor.concatenate(latents)
+        let velocities = try expert.velocity(latents: rows, timesteps: timesteps, conditionings: conditionings)
+        guard velocities.shape == rows.shape else {
+            throw DiffusionError.batch("the expert answered \(velocities.shape) for latents \(rows.shape)")
+        }
+
+        var row = 0
+        return zip(batch.indices, phases).map { index, phase in
+            var velocity = velocities[row]
+            row += 1
+            if batch[index].guidance.isOn(inPhase: phase) {
+                velocity = batch[index].guidance.combine(cond: velocity, uncond: velocities[row], phase: phase)
+                row += 1
+            }
+            return batch[index].advance(velocity)
+        }
+    }
+
+    /// The phase of each generation's next step, after checking that they can share an evaluation.
+    private static func phases(of batch: [Generation]) throws -> [Int] {
+        let phases = try batch.map { generation in
+            guard let phase = generation.nextPhaseIndex else {
+                throw DiffusionError.batch("a generation of seed \(generation.seed) is finished already")
+            }
+            return phase
+        }
+        for (generation, phase) in zip(batch, phases).dropFirst() {
+            guard generation.latent.shape == batch[0].latent.shape else {
+                throw DiffusionError.batch(
+                    "latents \(batch[0].latent.shape) and \(generation.latent.shape) do not share a batch")
+            }
+            let experts = (batch[0].plan.phases[phases[0]].expert, generation.plan.phases[phase].expert)
+            guard experts.0 == experts.1 else {
+                throw DiffusionError.batch("one generation waits for '\(experts.0)', another for '\(experts.1)'")
+            }
+        }
+        return phases
+    }
+
+    private mutating func advance(_ velocity: Tensor) -> Tensor {
+        let (next, x0) = sampler.step(latent, velocity: velocity, at: stepIndex, of: schedule)
+        latent = next
+        stepIndex += 1
+        return x0
+    }
+}

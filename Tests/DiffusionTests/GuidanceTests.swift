@@ -1,0 +1,52 @@
+import Diffusion
+import Tensor
+import Testing
+
+@Suite struct GuidanceTests {
+    private func plan() throws -> PhasePlan { try PhasePlan(boundary: 0.875, guidanceScales: (4, 3)) }
+
+    // Three tokens of four channels, and what torch makes of them with scale 4.
+    private let cond = Tensor([3.1, -0.6, -4.4, 1.1, -2.2, -2.8, 0.8, 1.7, -1.4, -0.8, -1.2, 0.4], shape: [3, 4])
+    private let uncond = Tensor([-1.7, 2.2, -2.1, 0.2, -1.1, 0.7, -1.8, -3, 0.7, 2.9, 1.9, 1.5], shape: [3, 4])
+
+    @Test func classifierFree() throws {
+        let guidance = try Guidance(rule: .classifierFree, plan: plan())
+        let combined = guidance.combine(cond: cond, uncond: uncond, phase: 0)
+        let reference: [Float] = [17.5, -9, -11.3, 3.8, -5.5, -13.3, 8.6, 15.8, -7.7, -11.9, -10.5, -2.9]
+        #expect(excess(combined.array, over: reference, atol: 1e-6, rtol: 1e-6) <= 0)
+        #expect(combined.shape == [3, 4])
+    }
+
+    @Test func normPreserving() throws {
+        let guidance = try Guidance(rule: .normPreserving, plan: plan())
+        let combined = guidance.combine(cond: cond, uncond: uncond, phase: 0)
+        let reference: [Float] = [
+            4.2032847, -2.1616895, -2.7141213, 0.91271335, -0.961199, -2.324354, 1.5029656, 2.7612624,
+            -0.8827529, -1.3642545, -1.2037539, -0.3324654,
+        ]
+        #expect(excess(combined.array, over: reference, atol: 1e-6, rtol: 1e-6) <= 0)
+    }
+
+    @Test func normPreservingKeepsAVanishedTokenFinite() throws {
+        let guidance = try Guidance(rule: .normPreserving, plan: plan(), guidanceScale: 2)
+        let combined = guidance.combine(
+            cond: Tensor([1, 2], shape: [1, 2]), uncond: Tensor([2, 4], shape: [1, 2]), phase: 0)
+        #expect(combined.array == [0, 0])
+    }
+
+    @Test func scalesOfPlanAndRequest() throws {
+        func scales(_ first: Float?, _ second: Float?) throws -> [Float] {
+            try Guidance(rule: .classifierFree, plan: plan(), guidanceScale: first, guidanceScale2: second).scales
+        }
+        #expect(try scales(nil, nil) == [4, 3])
+        #expect(try scales(5, nil) == [5, 5])
+        #expect(try scales(5, 2) == [5, 2])
+        #expect(try scales(nil, 2) == [4, 2])
+        let guidance = try Guidance(rule: .classifierFree, plan: plan(), guidanceScale: 1, guidanceScale2: 2)
+        #expect(!guidance.isOn(inPhase: 0))
+        #expect(guidance.isOn(inPhase: 1))
+        #expect(throws: DiffusionError.self) { try scales(-1, nil) }
+        #expect(throws: DiffusionError.self) { try scales(.nan, nil) }
+        #expect(throws: DiffusionError.self) { try scales(nil, .infinity) }
+    }
+}
