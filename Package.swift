@@ -65,7 +65,7 @@ let package = Package(
         .testTarget(name: "TensorTests", dependencies: ["Tensor", "CKernels"]),
         .testTarget(name: "WeightsTests", dependencies: ["Weights", "Tensor"]),
         .testTarget(name: "TextTests", dependencies: ["Text", "Weights", "Tensor"]),
-        .testTarget(name: "NetworksTests", dependencies: ["Networks", "Weights", "Tensor"]),
+        .testTarget(name: "PipelinesTests", dependencies: ["Pipelines", "Networks", "Diffusion", "Tensor"]),
         .testTarget(name: "DiffusionTests", dependencies: ["Diffusion", "Tensor"]),
         .testTarget(name: "MediaTests", dependencies: ["Media"]),
         .testTarget(name: "ServingTests", dependencies: ["Serving", "Pipelines", "Diffusion", "Media", "Tensor"]),

@@ -1,0 +1,69 @@
+import Diffusion
+import Pipelines
+import Tensor
+import Testing
+
+/// The same seed and parameters give the same bytes.
+@Suite struct DeterminismTests {
+    private func prompted(_ pipeline: Pipeline, _ text: String) throws -> Prompted<Conditioning> {
+        Prompted(positive: try pipeline.encode(text), negative: try pipeline.encode(""))
+    }
+
+    private func generation(_ pipeline: Pipeline, seed: UInt64) throws -> Generation {
+        try pipeline.makeGeneration(
+            seed: seed, width: 48, height: 32, frames: 5, steps: 3, guidanceScale: 4, guidanceScale2: 3)
+    }
+
+    private func finish(_ generation: inout Generation, _ pipeline: Pipeline, _ prompt: Prompted<Conditioning>) throws {
+        while let phase = generation.nextPhase {
+            try generation.step(using: pipeline.expert(phase.expert), prompt)
+        }
+    }
+
+    private func frames(_ latent: Tensor, _ pipeline: Pipeline) throws -> [Float] {
+        var all: [Float] = []
+        try pipeline.decode(latent) { all += $0.array }
+        return all
+    }
+
+    @Test func threadsDoNotChangeABit() throws {
+        var results: [[Float]] = []
+        for threads in [1, 2, 3] {
+            let pipeline = try Pipeline(folder: fixture, compute: Compute(threads: threads))
+            var one = try generation(pipeline, seed: 5)
+            try finish(&one, pipeline, prompted(pipeline, "a cat on a table"))
+            results.append(one.latent.array + (try frames(one.latent, pipeline)))
+        }
+        #expect(results[0] == results[1])
+        #expect(results[0] == results[2])
+        #expect(results[0].allSatisfy(\.isFinite))
+    }
+
+    /// Alone, or in one batch with another prompt and another seed.
+    @Test func batchingDoesNotChangeABit() throws {
+        let pipeline = try Pipeline(folder: fixture, compute: Compute(threads: 2))
+        let prompts = [try prompted(pipeline, "a cat"), try prompted(pipeline, "two red birds in the rain, at night")]
+        var batch = [try generation(pipeline, seed: 1), try generation(pipeline, seed: 2)]
+        while let phase = batch[0].nextPhase {
+            try Generation.step(&batch, using: pipeline.expert(phase.expert), prompts)
+        }
+        for (index, prompt) in prompts.enumerated() {
+            var alone = try generation(pipeline, seed: UInt64(index + 1))
+            try finish(&alone, pipeline, prompt)
+            #expect(alone.latent.array == batch[index].latent.array)
+        }
+    }
+
+    @Test func interruptEndsAStepAndLeavesTheGenerationAsItWas() throws {
+        struct Stop: Error {}
+        let pipeline = try Pipeline(folder: fixture, compute: Compute(threads: 1))
+        var one = try generation(pipeline, seed: 5)
+        let before = one.latent.array
+        let phase = try #require(one.nextPhase)
+        #expect(throws: Stop.self) {
+            try one.step(
+                using: pipeline.expert(phase.expert, interrupt: { throw Stop() }), prompted(pipeline, "a cat"))
+        }
+        #expect(one.latent.array == before && one.stepIndex == 0)
+    }
+}
