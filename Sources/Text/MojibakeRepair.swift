@@ -2,8 +2,8 @@
 ///
 /// A sequence of characters whose bytes are one UTF-8 character is read again if it is *convincing*: a letter
 /// followed by a sign that does not follow a letter in any orthography. If the whole line reads as UTF-8 and one
-/// sequence is convincing, all of them are read again. Where a reading as plain text is possible (`„Spaß“`, `CAFÉ”`,
-/// `BLÍŽÍŠ`, `5 Å²`) the text stays.
+/// sequence is convincing, or two are of three bytes or more, all of them are read again. Where a reading as plain
+/// text is possible (`„Spaß“`, `CAFÉ”`, `BLÍŽÍŠ`, `5 Å²`) the text stays.
 enum MojibakeRepair {
     /// Characters that together are the bytes of one character in UTF-8.
     private struct Sequence {
@@ -14,6 +14,8 @@ enum MojibakeRepair {
 
         var lead: Unicode.Scalar { characters[characters.startIndex] }
         var second: Unicode.Scalar { characters[characters.startIndex + 1] }
+        /// Of a sequence of at least three.
+        var third: Unicode.Scalar { characters[characters.startIndex + 2] }
     }
 
     static func repair(_ text: [Unicode.Scalar]) -> [Unicode.Scalar] {
@@ -36,11 +38,11 @@ enum MojibakeRepair {
             if convincing[index - 1] || !(areLetters(first) && areLetters(second)) { convincing[index] = true }
             if convincing[index] { convincing[index - 1] = true }
         }
-        guard convincing.contains(true) else { return nil }
         let covered = sequences.reduce(0) { $0 + $1.range.count }
-        if covered == text.count(where: { !$0.isASCII }) {
-            convincing = convincing.map { _ in true }
-        }
+        let isWhole = covered == text.count { !$0.isASCII }
+        let isSure = convincing.contains(true) || sequences.count { $0.range.count > 2 } > 1
+        if isWhole, isSure { convincing = sequences.map { _ in true } }
+        guard convincing.contains(true) else { return nil }
 
         var result: [Unicode.Scalar] = []
         var position = 0
@@ -89,28 +91,33 @@ enum MojibakeRepair {
 
     private static func isConvincing(_ sequence: Sequence, in text: [Unicode.Scalar]) -> Bool {
         let second = sequence.second
-        let after = sequence.range.upperBound
-        switch sequence.lead {
-        case "Â", "Ã":
+        let before = sequence.range.lowerBound > 0 ? text[sequence.range.lowerBound - 1] : " "
+        let after = sequence.range.upperBound < text.count ? text[sequence.range.upperBound] : " "
+        switch (sequence.lead, sequence.range.count) {
+        case ("Â", _), ("Ã", _):
             // `Ã©`, `Â°`. But a word in capitals may end in either, and quotes and dashes follow words.
-            let before = sequence.range.lowerBound - 1
-            let isInCapitals = before >= 0 && text[before].properties.isUppercase
-            let endsWord = after == text.count || !text[after].properties.isAlphabetic
-            return !(isInCapitals && endsWord && closesWord(second))
-        case "Å" where second == "“" && after < text.count && text[after].properties.isAlphabetic:
-            return true  // `cÅ“ur`: nobody opens a quotation inside a word
-        case "×", "Ø", "ß":
+            return !(before.properties.isUppercase && !after.properties.isAlphabetic && closesWord(second))
+        case ("×", _), ("Ø", _), ("ß", _):
             // Signs that stand before others, and a letter that often ends a word.
             return isC1Control(second)
+        case ("Å", _) where (second == "²" || second == "³") && !before.properties.isAlphabetic:
+            return false  // ångströms
+        case (let lead, 2):
+            // A capital inside a word in small letters, or a sign between a capital and small letters: `HasÅ‚o`, `Ä°t`.
+            let isInsideWord =
+                lead.properties.isUppercase && before.properties.isLowercase
+                || after.properties.isLowercase && !before.properties.isAlphabetic
+                    && !second.properties.isAlphabetic && !closesWord(second)
+            return isOddAfterLetter(second) || isInsideWord
+        case ("â", 3):
+            // Punctuation, arrows, symbols: `â€™`, `â†’`, `â„¢`, `âœ”`, `â–¸`.
+            return isOddAfterLetter(second) || !closesWord(second) || second == "†" || second == "‡" || second == "„"
+                || isOddAfterLetter(sequence.third)
+        case (_, 3):
+            // The exception is the byte order mark `ï»¿`.
+            return isOddAfterLetter(second) || second == "‚" || second == "„" || sequence.scalar == "\u{FEFF}"
         default:
-            switch sequence.range.count {
-            case 2: return isOddAfterLetter(second)
-            case 3:
-                // `â€™`, `â„¢`, `âœ”`, and the byte order mark `ï»¿`.
-                return isOddAfterLetter(second) || second == "‚" || second == "„" || second == "œ"
-                    || sequence.scalar == "\u{FEFF}"
-            default: return true
-            }
+            return true
         }
     }
 

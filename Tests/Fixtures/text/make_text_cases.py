@@ -78,7 +78,8 @@ for text in ("don’t — “really”…", "naïve café", "😀 ok", "Größe"
     cases.append((misread(misread(text, "windows-1252"), "windows-1252"), prompt_clean(text)))
 for text in (
     "schÃ¶ne GrÃ¼ÃŸe, donâ€™t panic", "mixed: naïve and cafÃ© and €5", "“quoted” and donâ€™t", "Ã¢â‚¬â„¢", "20Â°C, Â£5, Â© 2024",
-    "1Â½ cups, Ã…land, ÃŽle, Ãœber, Ã–l", "ï»¿start", "l’Ã©tÃ© Ã\xa0 Paris",
+    "1Â½ cups, Ã…land, ÃŽle, Ãœber, Ã–l", "ï»¿start", "HasÅ‚o", "stage 0 â†’ 1", "AgriÄ‘ento",
+    "vilayÉ™ti", "Ä°talyanca", "15 decimetrÅ³", "Tá»‰nh á»Œdá»‹da", "â–¸ â‡§ â„– âœ”", "mÄ›na", "l’Ã©tÃ© Ã\xa0 Paris",
 ):
     cases.append((text, prompt_clean(text)))
 write("cleaning_cases.json", list(dict.fromkeys(cases)))
