@@ -56,7 +56,7 @@ package struct VideoOptions: Sendable, Equatable {
     }
 
     /// - Throws: `invalidOption`, `nulInText`, `oddVideoSize`, `unsupportedVideoSize`.
-    func check(width: Int, height: Int) throws(MediaError) {
+    package func check(width: Int, height: Int) throws(MediaError) {
         guard codec.crfs.contains(chosenCRF) else {
             throw .invalidOption(
                 name: "crf", given: "\(chosenCRF)", allowed: "\(codec.crfs.lowerBound) to \(codec.crfs.upperBound)")

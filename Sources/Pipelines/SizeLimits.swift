@@ -26,6 +26,13 @@ package struct SizeLimits: Sendable, Equatable {
         maximumFrames = 2 * (defaultFrames - 1) + 1
     }
 
+    /// Limits that no file says: of a model that is not a folder.
+    package init(sideMultiple: Int, frameMultiple: Int, width: Int, height: Int, frames: Int, fps: Int) {
+        self.init(
+            sideMultiple: sideMultiple, frameMultiple: frameMultiple,
+            defaults: Defaults(width: width, height: height, frames: frames, fps: fps))
+    }
+
     /// `"defaults"` of `phases.json`.
     struct Defaults: Decodable {
         let width: Int

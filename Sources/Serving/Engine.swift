@@ -1,4 +1,6 @@
+import Foundation
 import Logging
+import Tensor
 
 /// Takes jobs, keeps them, and runs them one after the other on a thread of its own.
 ///
@@ -7,13 +9,35 @@ import Logging
 package final class Engine: Sendable {
     package let models: [any ImageModel]
     package let metrics = Metrics()
+    private let store: JobStore
+    private let queue: JobQueue
 
     /// Opens the state folder, takes up the jobs that a stop or a crash left there, and starts to compute.
     /// - Parameter models: the first is the default.
     /// - Throws: `ServingError.storage`, `stateInUse`.
     package init(models: [any ImageModel], options: EngineOptions, logger: Logger) throws {
+        let store = try JobStore(options: options)
+        let queue = JobQueue(capacity: options.queueCapacity)
         self.models = models
+        self.store = store
+        self.queue = queue
+        let left = try store.recover()
+        if !left.isEmpty { logger.notice("taking up \(left.count) jobs of the last run") }
+        queue.restore(left)
+
+        let workshop = Workshop(
+            store: store, queue: queue, metrics: metrics, retry: StorageRetry(queue: queue, logger: logger),
+            batchPixels: options.batchPixels)
+        let thread = Thread {
+            Worker(models: models, workshop: workshop, options: options, logger: logger).run()
+        }
+        thread.name = "phasor.compute"
+        // Networks run deep in frames of C kernels; the 512 KB of a secondary thread would be a guess.
+        thread.stackSize = 16 << 20
+        thread.start()
     }
+
+    deinit { queue.stop() }
 
     /// The model of that id.
     /// - Throws: `ServingError.unknownModel`.
@@ -32,12 +56,30 @@ package final class Engine: Sendable {
     /// - Returns: the job; with an idempotency key that was used before, the job of that time, whatever its state.
     /// - Throws: `ServingError.invalid`, `unknownModel`, `queueFull`, `draining`, `idempotencyConflict`, `storage`.
     package func submit(_ request: GenerationRequest, idempotency: Idempotency? = nil) async throws -> Job {
-        throw ServingError.draining
+        let model = try model(request.model)
+        if let idempotency, let known = try await store.known(idempotency) { return try await job(known.job.id) }
+        let steps = try request.validate(for: model)
+        try queue.reserve()
+        let job = Job(id: Self.newID(request.kind), request: request, steps: steps, createdAt: Date())
+        let acceptance: JobStore.Acceptance
+        do {
+            acceptance = try await store.insert(job, idempotency: idempotency)
+        } catch {
+            queue.release()
+            throw error
+        }
+        if acceptance.isKnown {
+            queue.release()
+            return try await self.job(acceptance.job.id)
+        }
+        metrics.count("phasor_jobs_accepted_total", "Jobs accepted, by kind.", ["kind": request.kind.rawValue])
+        return queue.add(job, sequence: acceptance.sequence)
     }
 
     /// - Throws: `ServingError.unknownJob`, `storage`.
     package func job(_ id: String) async throws -> Job {
-        throw ServingError.unknownJob(id)
+        if let live = queue.job(id) { return live }
+        return try await store.job(id)
     }
 
     /// Jobs in the order they were accepted.
@@ -48,7 +90,8 @@ package final class Engine: Sendable {
     package func jobs(
         kind: GenerationRequest.Kind? = nil, limit: Int = 20, after: String? = nil, oldestFirst: Bool = false
     ) async throws -> JobPage {
-        throw ServingError.draining
+        let page = try await store.jobs(kind: kind, limit: limit, after: after, oldestFirst: oldestFirst)
+        return JobPage(jobs: page.jobs.map { queue.job($0.id) ?? $0 }, hasMore: page.hasMore)
     }
 
     /// Stops a job. A running one is `cancelled` within one transformer block: its event stream tells. What has
@@ -57,18 +100,39 @@ package final class Engine: Sendable {
     /// - Throws: `ServingError.unknownJob`, `storage`.
     @discardableResult
     package func cancel(_ id: String) async throws -> Job {
-        throw ServingError.unknownJob(id)
+        switch queue.cancel(id) {
+        case nil: return try await store.job(id)
+        case .signalled(let job): return job
+        case .withdrawn(var job):
+            job.state = .cancelled
+            job.finishedAt = Date()
+            do {
+                try await store.finish(job)
+            } catch {
+                queue.reinstate(id)
+                throw error
+            }
+            queue.finish(job)
+            queue.tellPositions()
+            return job
+        }
     }
 
     /// Cancels a job if need be, waits until it has stopped, and removes it with its artifacts.
     /// - Throws: `ServingError.unknownJob`, `storage`.
     package func delete(_ id: String) async throws {
-        throw ServingError.unknownJob(id)
+        if try await !cancel(id).state.isTerminal {
+            for await _ in try await events(of: id) {}
+            // The stream also ends when the engine stops, with the job unfinished.
+            guard try await job(id).state.isTerminal else { throw ServingError.draining }
+        }
+        try await store.delete(id)
+        queue.forget(id)
     }
 
     /// - Throws: `ServingError.unknownArtifact`, `expiredArtifact`, `storage`.
     package func artifact(_ id: String) async throws -> Artifact {
-        throw ServingError.unknownArtifact(id)
+        try await store.artifact(id)
     }
 
     /// What happens to a job from now on; ends after the event that ends the job, or when the engine stops.
@@ -77,15 +141,51 @@ package final class Engine: Sendable {
     /// back as is remembered. A reader that falls far behind loses events in the middle, never the last one.
     /// - Throws: `ServingError.unknownJob`, `storage`.
     package func events(of id: String, after: Int64? = nil) async throws -> AsyncStream<JobEvent> {
-        throw ServingError.unknownJob(id)
+        if let log = queue.log(of: id) { return log.subscribe(after: after) }
+        // Finished long ago: all there is to tell is how it ended.
+        let job = try await store.job(id)
+        let log = EventLog()
+        log.append(JobQueue.lastEvent(of: job), job, at: job.finishedAt ?? job.createdAt)
+        log.close()
+        return log.subscribe(after: after)
     }
 
     // MARK: Operation
 
     /// For /readyz.
-    package var readiness: Readiness { .ready }
+    package var readiness: Readiness { queue.readiness }
+
+    /// For /metrics: `metrics` with the present state of queue and memory.
+    package func renderMetrics() -> String {
+        let counts = queue.counts
+        metrics.set("phasor_jobs", "Unfinished jobs by state.", ["state": "queued"], to: Double(counts.queued))
+        metrics.set("phasor_jobs", "Unfinished jobs by state.", ["state": "running"], to: Double(counts.running))
+        let memory = StoragePool.shared.use
+        let help = "Bytes of activations: in use, the most there were, and kept for reuse."
+        metrics.set("phasor_activation_bytes", help, ["use": "now"], to: Double(memory.inUse))
+        metrics.set("phasor_activation_bytes", help, ["use": "peak"], to: Double(memory.peak))
+        metrics.set("phasor_activation_bytes", help, ["use": "idle"], to: Double(memory.idle))
+        return metrics.render()
+    }
 
     /// Takes no more jobs, lets the running one finish, and stops. After `seconds` the running one is stopped as well;
     /// it and the queued ones run when the engine is started again.
-    package func drain(within seconds: Double) async {}
+    package func drain(within seconds: Double) async {
+        queue.drain()
+        let deadline = ContinuousClock.now + .seconds(seconds)
+        while queue.mode != .stopped {
+            if ContinuousClock.now >= deadline { queue.stop() }
+            // A task that is cancelled no longer sleeps; then there is no more waiting either.
+            guard (try? await Task.sleep(for: .milliseconds(10))) != nil else { return queue.stop() }
+        }
+    }
+
+    private static func newID(_ kind: GenerationRequest.Kind) -> String {
+        let random = [UInt64.random(in: .min ... .max), .random(in: .min ... .max)]
+        let hex = random.map { word in
+            let digits = String(word, radix: 16)
+            return String(repeating: "0", count: 16 - digits.count) + digits
+        }
+        return "\(kind.rawValue)_\(hex.joined())"
+    }
 }

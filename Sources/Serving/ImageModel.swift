@@ -1,5 +1,39 @@
-/// A model as the engine sees it.
+import Diffusion
+import Pipelines
+import Tensor
+
+/// A model as the engine sees it: what it takes from a `Pipeline`, and no more.
 package protocol ImageModel: Sendable {
+    /// A prompt, encoded.
+    associatedtype Conditioning: Sendable
+    associatedtype Expert: VelocityModel where Expert.Conditioning == Conditioning
+
     /// What a request names it by.
     var id: String { get }
+    var generators: GeneratorSet { get }
+    var sizes: SizeLimits { get }
+
+    /// - Parameter interrupt: called now and then; what it throws ends the encoding.
+    func encode(_ prompt: String, interrupt: () throws -> Void) throws -> Conditioning
+
+    /// Lets go of what `conditioning` keeps for an expert.
+    func forget(expert: String, of conditioning: Conditioning)
+
+    /// - Parameter interrupt: called before each transformer block of each step; what it throws ends the step.
+    func expert(_ name: String, interrupt: @escaping @Sendable () throws -> Void) throws -> Expert
+
+    /// A generation at its first step, of a size that `sizes` does not refuse.
+    func makeGeneration(
+        seed: UInt64, width: Int, height: Int, frames: Int, generator: String?, steps: Int?, guidanceScale: Float?,
+        guidanceScale2: Float?
+    ) throws -> Generation
+
+    /// Decodes a latent `[C, F, H, W]` and hands on frames `[T, H', W', 3]` in [0, 1] as they are ready.
+    func decode(_ latent: Tensor, interrupt: () throws -> Void, onFrames: (Tensor) throws -> Void) throws
+}
+
+extension Pipeline: ImageModel {
+    package func forget(expert: String, of conditioning: Conditioning) {
+        conditioning.forget(expert: expert)
+    }
 }

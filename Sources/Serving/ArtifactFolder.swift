@@ -1,0 +1,120 @@
+import Foundation
+
+/// The folder of finished files. A name in it stands for a whole file: files are written under another name, synced,
+/// renamed, and the folder is synced.
+struct ArtifactFolder: Sendable {
+    let path: String
+    private static let aside = ".partial"
+
+    /// Creates the folder if need be.
+    /// - Throws: `ServingError.storage`.
+    init(path: String) throws {
+        self.path = path
+        try Self.create(path)
+    }
+
+    static func create(_ path: String) throws {
+        do {
+            try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        } catch {
+            // Foundation's own text for this does not name the cause; the system's does.
+            let cause = ((error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError)?.code
+            throw ServingError.storage(
+                operation: "creating the folder \(path)",
+                reason: cause.map { String(cString: strerror(Int32(truncatingIfNeeded: $0))) }
+                    ?? error.localizedDescription)
+        }
+    }
+
+    func path(of name: String) -> String { "\(path)/\(name)" }
+
+    /// Where the file is to be written before `publish`.
+    func pathAside(of name: String) -> String { "\(path)/\(name)\(Self.aside)" }
+
+    /// Writes `bytes` aside.
+    func write(_ bytes: [UInt8], as name: String) throws {
+        let path = pathAside(of: name)
+        let file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+        guard file >= 0 else { throw fault("creating \(path)") }
+        defer { close(file) }
+        try bytes.withUnsafeBytes { buffer in
+            var rest = buffer[...]
+            while !rest.isEmpty {
+                let count = Glibc.write(file, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
+                if count < 0, errno == EINTR { continue }
+                guard count > 0 else { throw fault("writing \(path)") }
+                rest = rest.dropFirst(count)
+            }
+        }
+    }
+
+    /// Makes files that were written aside durable and gives them their names.
+    /// - Returns: their lengths.
+    func publish(_ names: [String]) throws -> [Int] {
+        var sizes: [Int] = []
+        for name in names {
+            sizes.append(try Self.sync(pathAside(of: name)))
+            guard rename(pathAside(of: name), path(of: name)) == 0 else { throw fault("renaming to \(path(of: name))") }
+        }
+        _ = try Self.sync(path)
+        return sizes
+    }
+
+    /// What is not there is no error: a crash may have come between a row and its file.
+    func remove(_ names: [String]) {
+        for name in names { unlink(path(of: name)) }
+    }
+
+    func removeAside(_ names: [String]) {
+        for name in names { unlink(pathAside(of: name)) }
+    }
+
+    /// Removes all files but these. Only at start, when nothing is being written.
+    func keep(only names: Set<String>) throws {
+        let present: [String]
+        do {
+            present = try FileManager.default.contentsOfDirectory(atPath: path)
+        } catch {
+            throw ServingError.storage(operation: "listing \(path)", reason: error.localizedDescription)
+        }
+        remove(present.filter { !names.contains($0) })
+    }
+
+    /// fsync of a file or folder.
+    /// - Returns: its length.
+    private static func sync(_ path: String) throws -> Int {
+        let file = open(path, O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else { throw fault("opening \(path)") }
+        defer { close(file) }
+        var status = stat()
+        guard fsync(file) == 0, fstat(file, &status) == 0 else { throw fault("syncing \(path)") }
+        return Int(status.st_size)
+    }
+
+    private static func fault(_ operation: String) -> ServingError {
+        ServingError.storage(operation: operation, reason: String(cString: strerror(errno)))
+    }
+
+    private func fault(_ operation: String) -> ServingError { Self.fault(operation) }
+}
+
+/// Keeps a second process off a state folder, for as long as this lives. The system lets go of it when the process
+/// ends, however it ends.
+final class FolderLock: Sendable {
+    private let file: Int32
+
+    /// - Throws: `ServingError.stateInUse`, `storage`.
+    init(folder: String) throws {
+        let path = "\(folder)/lock"
+        file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
+        guard file >= 0 else {
+            throw ServingError.storage(operation: "creating \(path)", reason: String(cString: strerror(errno)))
+        }
+        guard flock(file, LOCK_EX | LOCK_NB) == 0 else {
+            close(file)
+            throw ServingError.stateInUse(folder: folder)
+        }
+    }
+
+    deinit { close(file) }
+}

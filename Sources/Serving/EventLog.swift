@@ -1,0 +1,78 @@
+import Foundation
+import Synchronization
+
+/// The events of one job: the last few kept, and handed to whoever listens.
+final class EventLog: Sendable {
+    private struct State {
+        var events: [JobEvent] = []
+        var listeners: [Int: AsyncStream<JobEvent>.Continuation] = [:]
+        var nextListener = 0
+        var lastID: Int64 = 0
+        var isClosed = false
+
+        mutating func trim() {
+            if events.count > EventLog.capacity { events.removeFirst(events.count - EventLog.capacity) }
+            let previews = events.indices.filter { events[$0].preview != nil }
+            for index in previews.dropLast(EventLog.previewCapacity).reversed() { events.remove(at: index) }
+        }
+
+        mutating func close() -> [AsyncStream<JobEvent>.Continuation] {
+            isClosed = true
+            defer { listeners = [:] }
+            return Array(listeners.values)
+        }
+    }
+
+    private let state = Mutex(State())
+    /// Events that are kept for `after`, and how many of them may be previews, which are large.
+    static let capacity = 256
+    static let previewCapacity = 8
+
+    /// Ids are microseconds of the clock, or one more than the last: they go on increasing after a restart.
+    func append(_ name: JobEvent.Name, _ job: Job, preview: JobEvent.Preview? = nil, at date: Date = Date()) {
+        let closed = state.withLock { state -> [AsyncStream<JobEvent>.Continuation] in
+            guard !state.isClosed else { return [] }
+            let event = JobEvent(
+                id: max(state.lastID + 1, Self.id(at: date)), name: name, job: job, preview: preview)
+            state.lastID = event.id
+            state.events.append(event)
+            state.trim()
+            for listener in state.listeners.values { listener.yield(event) }
+            guard name.isTerminal else { return [] }
+            return state.close()
+        }
+        // Outside the lock: `finish` calls `onTermination`, which takes it.
+        for listener in closed { listener.finish() }
+    }
+
+    /// Ends all streams without a last event: the engine stops.
+    func close() {
+        for listener in state.withLock({ $0.close() }) { listener.finish() }
+    }
+
+    /// The last event that is no preview and what follows, or all that is kept after the event of an id and what follows.
+    func subscribe(after id: Int64?) -> AsyncStream<JobEvent> {
+        let (stream, continuation) = AsyncStream.makeStream(
+            of: JobEvent.self, bufferingPolicy: .bufferingNewest(Self.capacity))
+        let listener = state.withLock { state -> Int? in
+            let past =
+                id.map { id in state.events.filter { $0.id > id } }
+                ?? state.events.filter { $0.preview == nil }.suffix(1)
+            for event in past { continuation.yield(event) }
+            guard !state.isClosed else { return nil }
+            state.nextListener += 1
+            state.listeners[state.nextListener] = continuation
+            return state.nextListener
+        }
+        guard let listener else {
+            continuation.finish()
+            return stream
+        }
+        continuation.onTermination = { [weak self] _ in
+            _ = self?.state.withLock { $0.listeners.removeValue(forKey: listener) }
+        }
+        return stream
+    }
+
+    static func id(at date: Date) -> Int64 { Int64(date.timeIntervalSince1970 * 1_000_000) }
+}

@@ -1,0 +1,32 @@
+import Diffusion
+
+/// How a file was made, in the words of the A1111 web UI, which many programs read: prompt, negative prompt, and one
+/// line of `Name: value` pairs.
+enum FileMetadata {
+    /// The keyword of the PNG text chunk.
+    static let keyword = "parameters"
+
+    static func text(_ request: GenerationRequest, image: Int, generation: Generation, generator: GeneratorSpec)
+        -> String
+    {
+        let scales = generation.guidance.scales
+        var pairs = [
+            ("Steps", "\(generation.schedule.count)"),
+            ("Sampler", generator.sampler.rawValue),
+            ("CFG scale", "\(scales[0])"),
+        ]
+        if scales.count > 1 { pairs.append(("CFG scale 2", "\(scales[1])")) }
+        pairs += [
+            ("Seed", "\(request.seed(ofImage: image))"),
+            ("Size", "\(request.width)x\(request.height)"),
+            ("Model", request.model),
+            ("Generator", generator.name),
+        ]
+        if request.kind == .video {
+            pairs += [("Frames", "\(request.frames)"), ("FPS", "\(request.fps)")]
+        }
+        let line = pairs.map { "\($0): \($1)" }.joined(separator: ", ")
+        let negative = request.negativePrompt.map { "Negative prompt: \($0)\n" } ?? ""
+        return "\(request.prompt)\n\(negative)\(line)"
+    }
+}

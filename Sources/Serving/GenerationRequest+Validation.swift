@@ -1,0 +1,76 @@
+import Diffusion
+import Media
+
+/// Whether a model can do what is asked, before anything is computed. Nothing is rounded or left out silently.
+extension GenerationRequest {
+    /// What tokenizers and file formats surely take.
+    package static let longestPrompt = 16_384
+
+    /// - Returns: the number of steps it will take.
+    /// - Throws: `ServingError.invalid`, which names the field, what was given and what is allowed.
+    package func validate(for model: any ImageModel) throws -> Int {
+        try validateText()
+        try validateSize(for: model)
+        guard Self.counts.contains(count), kind == .image || count == 1 else {
+            throw ServingError.invalid(
+                field: "n", reason: "\(count) given; allowed is \(kind == .image ? "1 to 10" : "1 for a video")")
+        }
+        guard (0...Self.previewEveryStep).contains(previews) else {
+            throw ServingError.invalid(field: "partial_images", reason: "\(previews) given; it must not be negative")
+        }
+        for (field, scale) in [("guidance_scale", guidanceScale), ("guidance_scale_2", guidanceScale2)] {
+            guard let scale else { continue }
+            guard scale.isFinite, (0...100).contains(scale) else {
+                throw ServingError.invalid(field: field, reason: "\(scale) given; allowed is 0 to 100")
+            }
+        }
+        if kind == .video {
+            do {
+                try videoOptions(comment: nil).check(width: width, height: height)
+            } catch MediaError.invalidOption(let name, let given, let allowed) {
+                throw ServingError.invalid(field: name, reason: "\(given) given; allowed is \(allowed)")
+            } catch {
+                throw ServingError.invalid(field: "size", reason: "\(error)")
+            }
+        }
+        return try stepCount(for: model)
+    }
+
+    func videoOptions(comment: String?) throws(MediaError) -> VideoOptions {
+        VideoOptions(crf: crf, preset: preset, frameRate: try FrameRate(fps), comment: comment)
+    }
+
+    private func validateText() throws {
+        for (field, text) in [("prompt", prompt), ("negative_prompt", negativePrompt ?? "")] {
+            guard text.utf8.count <= Self.longestPrompt else {
+                throw ServingError.invalid(
+                    field: field, reason: "\(text.utf8.count) bytes given; allowed are \(Self.longestPrompt)")
+            }
+            guard !text.unicodeScalars.contains("\0") else {
+                throw ServingError.invalid(field: field, reason: "it contains a NUL character")
+            }
+        }
+    }
+
+    private func validateSize(for model: any ImageModel) throws {
+        if let reason = model.sizes.refusal(width: width, height: height) {
+            throw ServingError.invalid(field: "size", reason: reason)
+        }
+        if kind == .image, frames != 1 {
+            throw ServingError.invalid(field: "num_frames", reason: "\(frames) given; an image has 1")
+        }
+        if let reason = model.sizes.refusal(frames: frames) {
+            throw ServingError.invalid(field: "num_frames", reason: "\(frames) given; it \(reason)")
+        }
+    }
+
+    private func stepCount(for model: any ImageModel) throws -> Int {
+        do {
+            // The number of tokens shifts the sigmas of some schedules; it never changes how many they are.
+            return try model.generators.generator(generator).schedule(steps: steps, tokens: 1).count
+        } catch let error as DiffusionError {
+            if case .unknownGenerator = error { throw ServingError.invalid(field: "generator", reason: "\(error)") }
+            throw ServingError.invalid(field: "num_inference_steps", reason: "\(error)")
+        }
+    }
+}

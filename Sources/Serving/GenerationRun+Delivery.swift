@@ -1,0 +1,131 @@
+import Diffusion
+import Foundation
+import Media
+import Tensor
+
+/// From the denoised latents to files that are whole, and the row that says so.
+extension GenerationRun {
+    func deliver() throws {
+        // Whatever the disk refuses is done again from the latents, which are not lost.
+        try workshop.retry.run(interrupt: signal.check) {
+            let names = request.kind == .image ? try writeImages() : [try writeVideo()]
+            let saving = ContinuousClock.now
+            let sizes = try workshop.store.artifacts.publish(names)
+            job.timings.encode = (job.timings.encode ?? 0) + saving.seconds
+            try finish(names: names, sizes: sizes)
+        }
+        workshop.metrics.observe("phasor_decode_seconds", "Latents to frames.", [:], job.timings.decode ?? 0)
+        workshop.metrics.observe("phasor_encode_seconds", "Frames to a file on disk.", [:], job.timings.encode ?? 0)
+    }
+
+    private func finish(names: [String], sizes: [Int]) throws {
+        var finished = job
+        finished.state = .succeeded
+        finished.finishedAt = Date()
+        finished.artifacts = zip(names, sizes).map { name, bytes in
+            Artifact(
+                id: (name as NSString).deletingPathExtension, job: id,
+                contentType: request.kind == .image ? "image/png" : "video/mp4", bytes: bytes,
+                path: workshop.store.artifacts.path(of: name), isExpired: false)
+        }
+        finished.expiresAt = workshop.store.expiry(of: finished)
+        try workshop.store.finish(finished)
+        job = finished
+    }
+
+    /// Lets go of what was written aside; after a failure or a cancellation.
+    func discard() {
+        workshop.store.artifacts.removeAside((0..<request.count).map(name(ofFile:)))
+    }
+
+    private func name(ofFile index: Int) -> String {
+        "\(id)-\(index).\(request.kind == .image ? "png" : "mp4")"
+    }
+
+    private func metadata(_ image: Int, _ generation: Generation) throws -> String {
+        FileMetadata.text(
+            request, image: image, generation: generation,
+            generator: try model.generators.generator(request.generator))
+    }
+
+    // MARK: Images
+
+    /// - Returns: the names of the files, which are aside.
+    private func writeImages() throws -> [String] {
+        tell(.decoding)
+        let decoding = ContinuousClock.now
+        let images = try generations.map { try image(of: $0.latent) }
+        job.timings.decode = decoding.seconds
+        tell(.encoding)
+        let encoding = ContinuousClock.now
+        var names: [String] = []
+        for (index, (image, generation)) in zip(images, generations).enumerated() {
+            try signal.check()
+            let text = [(keyword: FileMetadata.keyword, value: try metadata(index, generation))]
+            names.append(name(ofFile: index))
+            try workshop.store.artifacts.write(PNG.encode(image, text: text), as: names[index])
+        }
+        job.timings.encode = encoding.seconds
+        return names
+    }
+
+    /// The only frame of a latent, or of a video's the first.
+    private func image(of latent: Tensor) throws -> RGBImage {
+        var image: RGBImage?
+        try model.decode(latent, interrupt: signal.check) { frames in
+            if image == nil { image = try rgb(frames, 0) }
+        }
+        guard let image else { throw MediaError.noFrames(path: name(ofFile: 0)) }
+        return image
+    }
+
+    /// A preview: the first latent frame of an estimate of x0 `[C, F, H, W]`, as PNG.
+    func picture(of estimate: Tensor) throws -> [UInt8] {
+        let channels = (0..<estimate.shape[0]).map { estimate[$0].slice(0..<1) }
+        let first = Tensor.concatenate(channels)
+        let shape = [estimate.shape[0], 1] + estimate.shape.dropFirst(2)
+        return try PNG.encode(image(of: first.reshaped(shape)))
+    }
+
+    /// Frame `index` of `[T, H, W, 3]` in [0, 1].
+    /// - Throws: `MediaError.notFinite` rather than to make a black picture.
+    private func rgb(_ frames: Tensor, _ index: Int) throws -> RGBImage {
+        try frames[index].withUnsafe { values in
+            try RGBImage(width: request.width, height: request.height, floats: values.span, layout: .interleaved)
+        }
+    }
+
+    // MARK: Video
+
+    /// Encodes frames as they are decoded; they are never all held.
+    /// - Returns: the name of the file, which is aside.
+    private func writeVideo() throws -> String {
+        let name = name(ofFile: 0)
+        let generation = generations[0]
+        let start = ContinuousClock.now
+        var encoding = 0.0
+        tell(.decoding)
+        let encoder = try MP4Encoder(
+            path: workshop.store.artifacts.pathAside(of: name), width: request.width, height: request.height,
+            options: request.videoOptions(comment: metadata(0, generation)))
+        try model.decode(generation.latent, interrupt: signal.check) { frames in
+            if encoder.frameCount == 0 { tell(.encoding) }
+            for index in 0..<frames.shape[0] {
+                try signal.check()
+                let began = ContinuousClock.now
+                try encoder.append(rgb(frames, index))
+                encoding += began.seconds
+            }
+        }
+        guard encoder.frameCount == request.frames else {
+            throw MediaError.ffmpeg(
+                operation: "coding \(name)", reason: "\(encoder.frameCount) frames came instead of \(request.frames)")
+        }
+        let began = ContinuousClock.now
+        try encoder.finish()
+        encoding += began.seconds
+        job.timings.encode = encoding
+        job.timings.decode = start.seconds - encoding
+        return name
+    }
+}
