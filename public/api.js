@@ -59,7 +59,7 @@ export const createJob = (request) =>
 
 export const cancelJob = (id) => read(`v1/jobs/${encodeURIComponent(id)}/cancel`, { method: "POST" });
 
-export const recentJobs = async (limit) => (await read(`v1/jobs?limit=${limit}`)).data;
+export const recentJobs = async (limit) => (await read(`v1/jobs?limit=${limit}&order=desc`)).data;
 
 export const eventsPath = (id) => `v1/jobs/${encodeURIComponent(id)}/events`;
 
