@@ -111,7 +111,8 @@ package final class Pipeline: Sendable {
 
         var patch = [1, 1, 1]
         for (name, network) in experts.sorted(by: { $0.key < $1.key }) {
-            try Self.check(network.config, name, fits: vaeConfig, textDim: promptEncoder.encoder.config.dim, folder: folder)
+            try Self.check(
+                network.config, name, fits: vaeConfig, textDim: promptEncoder.encoder.config.dim, folder: folder)
             patch = network.config.patch
         }
         guard patch[1] == patch[2] else {

@@ -2,13 +2,13 @@ import Diffusion
 
 /// How a file was made, in the words of the A1111 web UI, which many programs read: prompt, negative prompt, and one
 /// line of `Name: value` pairs.
-enum FileMetadata {
+package enum FileMetadata {
     /// The keyword of the PNG text chunk.
-    static let keyword = "parameters"
+    package static let keyword = "parameters"
 
-    static func text(_ request: GenerationRequest, image: Int, generation: Generation, generator: GeneratorSpec)
-        -> String
-    {
+    package static func text(
+        _ request: GenerationRequest, image: Int, generation: Generation, generator: GeneratorSpec
+    ) -> String {
         let scales = generation.guidance.scales
         var pairs = [
             ("Steps", "\(generation.schedule.count)"),

@@ -36,7 +36,7 @@ extension GenerationRequest {
         return try stepCount(for: model)
     }
 
-    func videoOptions(comment: String?) throws(MediaError) -> VideoOptions {
+    package func videoOptions(comment: String?) throws(MediaError) -> VideoOptions {
         VideoOptions(crf: crf, preset: preset, frameRate: try FrameRate(fps), comment: comment)
     }
 

@@ -53,7 +53,8 @@ package struct Comparison: Sendable {
             }
         }
         return Comparison(
-            check, name, error: largest, passed: worst == nil, note: worst.map { "first beyond at element \($0)" } ?? "")
+            check, name, error: largest, passed: worst == nil, note: worst.map { "first beyond at element \($0)" } ?? ""
+        )
     }
 
     static func compare(_ value: [Int], with reference: Weight, in check: GoldenCheck, as name: String) -> Comparison {

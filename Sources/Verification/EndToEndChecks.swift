@@ -78,7 +78,8 @@ struct EndToEndChecks {
             guard let reference = check.inputs[input], let prompt = check.parameters[text] as? String else { continue }
             let embedding = try pipeline.encode(prompt).embedding
             extra.append(
-                .compare(embedding.padded(width: reference.shape[2]), with: reference, in: check, as: "\(text) encoded"))
+                .compare(embedding.padded(width: reference.shape[2]), with: reference, in: check, as: "\(text) encoded")
+            )
         }
     }
 }

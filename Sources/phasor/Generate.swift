@@ -3,6 +3,7 @@ import Diffusion
 import Foundation
 import Media
 import Pipelines
+import Serving
 import Tensor
 import Weights
 
@@ -66,32 +67,25 @@ struct Generate: ParsableCommand {
 
     func run() throws {
         let isClip = try outputIsClip()
-        let bar = ProgressLine()
-        let compute = try options.makeCompute()
-        let pipeline = try options.openPipeline(model, compute: compute)
-        let (width, height) = try dimensions(pipeline.sizes)
-        let frameCount = frames ?? (isClip ? pipeline.sizes.defaultFrames : 1)
-        if let reason = pipeline.sizes.refusal(frames: frameCount) {
-            throw ValidationError("--frames \(frameCount): \(reason)")
-        }
-        guard isClip || frameCount == 1 else { throw ValidationError("a .png holds one frame, not \(frameCount)") }
+        let pipeline = try options.openPipeline(model, compute: options.makeCompute())
+        let request = try request(for: pipeline, isClip: isClip)
 
         let clock = ContinuousClock()
         let start = clock.now
+        let bar = ProgressLine()
         var generation = try pipeline.makeGeneration(
-            seed: seed, width: width, height: height, frames: frameCount, generator: generator, steps: steps,
-            guidanceScale: guidanceScale, guidanceScale2: guidanceScale2)
+            seed: seed, width: request.width, height: request.height, frames: request.frames, generator: generator,
+            steps: steps, guidanceScale: guidanceScale, guidanceScale2: guidanceScale2)
         let initial = generation.latent
-        let usesGuidance = generation.guidance.scales.contains { $0 > 1 }
         bar.show("text")
         let prompted = Prompted(
             positive: try pipeline.encode(prompt),
-            negative: usesGuidance ? try pipeline.encode(negativePrompt) : nil)
-        while let phase = generation.nextPhase {
+            negative: generation.guidance.scales.contains { $0 > 1 } ? try pipeline.encode(negativePrompt) : nil)
+        while let phase = generation.nextPhase, let step = generation.nextStep {
+            let sigma = String(format: "%.3f", step.sigma)
             bar.show(
-                step: generation.stepIndex + 1, of: generation.schedule.count,
-                "sigma \(String(format: "%.3f", generation.schedule.sigmas[generation.stepIndex]))  phase \(phase.name)  "
-                    + "expert \(phase.expert)")
+                step: step.index + 1, of: generation.schedule.count,
+                "sigma \(sigma)  phase \(phase.name)  expert \(phase.expert)")
             try generation.step(using: pipeline.expert(phase.expert), prompted)
         }
         if let latents {
@@ -100,15 +94,18 @@ struct Generate: ParsableCommand {
                 metadata: ["prompt": prompt, "seed": "\(seed)"], to: latents)
         }
         bar.show("decoding")
+        let metadata = FileMetadata.text(
+            request, image: 0, generation: generation, generator: try pipeline.generators.generator(generator))
         if isClip {
-            try writeClip(generation.latent, pipeline, width: width, height: height)
+            try writeClip(generation.latent, pipeline, request, metadata)
         } else {
-            try writePicture(generation.latent, pipeline)
+            try writePicture(generation.latent, pipeline, metadata)
         }
         bar.finish()
-        let seconds = start.duration(to: clock.now) / .seconds(1)
-        print("\(output): \(width)x\(height), \(frameCount) frame\(frameCount == 1 ? "" : "s"), seed \(seed), "
-            + "NFE \(generation.evaluations), \(String(format: "%.2f", seconds)) s")
+        let seconds = String(format: "%.2f", start.duration(to: clock.now) / .seconds(1))
+        print(
+            "\(output): \(request.width)x\(request.height), \(request.frames) frame\(request.frames == 1 ? "" : "s"), "
+                + "seed \(seed), NFE \(generation.evaluations), \(seconds) s")
     }
 
     // MARK: Arguments
@@ -121,34 +118,45 @@ struct Generate: ParsableCommand {
         }
     }
 
+    /// The same request, and so the same checks and the same file, as over HTTP.
+    private func request(for pipeline: Pipeline, isClip: Bool) throws -> GenerationRequest {
+        let (width, height) = try dimensions(pipeline.sizes)
+        let request = GenerationRequest(
+            kind: isClip ? .video : .image, prompt: prompt,
+            negativePrompt: negativePrompt.isEmpty ? nil : negativePrompt, model: pipeline.id, generator: generator,
+            width: width, height: height, frames: frames ?? (isClip ? pipeline.sizes.defaultFrames : 1),
+            fps: fps ?? pipeline.sizes.defaultFPS, seed: seed, steps: steps, guidanceScale: guidanceScale,
+            guidanceScale2: guidanceScale2, crf: crf, preset: preset)
+        _ = try request.validate(for: pipeline)
+        return request
+    }
+
     private func dimensions(_ sizes: SizeLimits) throws -> (Int, Int) {
         guard let size else { return (sizes.defaultWidth, sizes.defaultHeight) }
         let parts = size.lowercased().split(separator: "x").map { Int($0) }
         guard parts.count == 2, let width = parts[0], let height = parts[1] else {
-            throw ValidationError("--size \(size): expected WIDTHxHEIGHT, e.g. \(sizes.defaultWidth)x\(sizes.defaultHeight)")
-        }
-        if let reason = sizes.refusal(width: width, height: height) {
-            throw ValidationError("--size \(size): \(reason)")
+            throw ValidationError("--size \(size): expected WIDTHxHEIGHT, e.g. 832x480")
         }
         return (width, height)
     }
 
     // MARK: Output
 
-    private func writePicture(_ latent: Tensor, _ pipeline: Pipeline) throws {
+    private func writePicture(_ latent: Tensor, _ pipeline: Pipeline, _ metadata: String) throws {
         try pipeline.decode(latent) { frames in
-            let png = try PNG.encode(frames.images()[0], text: [("parameters", parameters(pipeline))])
+            let png = try PNG.encode(frames.images()[0], text: [(FileMetadata.keyword, metadata)])
             try Data(png).write(to: URL(fileURLWithPath: output), options: .atomic)
         }
     }
 
     /// Frames go to the encoder as they are decoded; the file takes its name when it is whole.
-    private func writeClip(_ latent: Tensor, _ pipeline: Pipeline, width: Int, height: Int) throws {
+    private func writeClip(
+        _ latent: Tensor, _ pipeline: Pipeline, _ request: GenerationRequest, _ metadata: String
+    ) throws {
         let partial = output + ".part"
-        let rate = try FrameRate(fps ?? pipeline.sizes.defaultFPS)
         let encoder = try MP4Encoder(
-            path: partial, width: width, height: height,
-            options: VideoOptions(crf: crf, preset: preset, frameRate: rate, comment: parameters(pipeline)))
+            path: partial, width: request.width, height: request.height,
+            options: request.videoOptions(comment: metadata))
         do {
             try pipeline.decode(latent) { frames in
                 for image in try frames.images() { try encoder.append(image) }

@@ -33,7 +33,8 @@ private let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent
         let index = #"{"weight_map":{"a":"s.safetensors","b":"s.safetensors"}}"#
         try folder.write(Array(index.utf8), "model.safetensors.index.json")
         try folder.write(
-            safetensors(#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#, data: [0, 0, 0, 0]), "s.safetensors")
+            safetensors(#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#, data: [0, 0, 0, 0]), "s.safetensors"
+        )
         let error = #expect(throws: WeightError.self) { try Checkpoint(folder: folder.path) }
         #expect("\(try #require(error))".contains("no tensor \"b\""))
     }

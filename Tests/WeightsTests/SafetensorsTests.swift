@@ -76,7 +76,10 @@ private let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent
             ("unknown dtype", one("{\"dtype\":\"F99\",\"shape\":[2],\"data_offsets\":[0,8]}"), ["\"w\"", "F99"]),
             ("negative shape", one("{\"dtype\":\"F32\",\"shape\":[-2],\"data_offsets\":[0,8]}"), ["\"w\"", "shape"]),
             ("fractional shape", one("{\"dtype\":\"F32\",\"shape\":[2.5],\"data_offsets\":[0,8]}"), ["shape"]),
-            ("shape of booleans", one("{\"dtype\":\"F32\",\"shape\":[true],\"data_offsets\":[0,4]}", data: 4), ["shape"]),
+            (
+                "shape of booleans", one("{\"dtype\":\"F32\",\"shape\":[true],\"data_offsets\":[0,4]}", data: 4),
+                ["shape"]
+            ),
             (
                 "shape that overflows",
                 one("{\"dtype\":\"F32\",\"shape\":[4611686018427387904,16],\"data_offsets\":[0,8]}"), ["too large"]
@@ -88,7 +91,10 @@ private let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent
                 "size does not match", one("{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[0,8]}"),
                 ["needs 12", "span 8"]
             ),
-            ("bytes of nobody", one("{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}"), ["4 bytes", "no tensor"]),
+            (
+                "bytes of nobody", one("{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}"),
+                ["4 bytes", "no tensor"]
+            ),
             (
                 "overlap",
                 safetensors(
@@ -129,7 +135,8 @@ private let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent
     /// Real headers with bytes changed, cut or repeated: an error or a file that reads, never a trap.
     @Test func mutatedFilesNeverTrap() throws {
         let folder = try TemporaryFolder()
-        let original = try [UInt8](Data(contentsOf: URL(fileURLWithPath: "\(fixtures)/lora/high_noise_lightning.safetensors")))
+        let original = try [UInt8](
+            Data(contentsOf: URL(fileURLWithPath: "\(fixtures)/lora/high_noise_lightning.safetensors")))
         var random = SystemRandomNumberGenerator.seeded(7)
         var refused = 0
         for _ in 0..<2000 {
