@@ -33,7 +33,8 @@ let package = Package(
         .target(name: "Networks", dependencies: ["Weights", "Tensor"]),
         .target(name: "Diffusion", dependencies: ["Tensor"]),
         .target(name: "Pipelines", dependencies: ["Networks", "Text", "Diffusion", "Weights", "Tensor"]),
-        .target(name: "Verification", dependencies: ["Pipelines", "Networks", "Text", "Diffusion", "Weights", "Tensor"]),
+        .target(
+            name: "Verification", dependencies: ["Pipelines", "Networks", "Text", "Diffusion", "Weights", "Tensor"]),
 
         // Media and serving.
         .target(name: "Media", dependencies: ["CPNG", "CFFmpeg"]),

@@ -57,7 +57,8 @@ package struct GeneratorSet: Sendable, Equatable {
     /// - Parameter phases: the contents of a `phases.json`.
     package init(phases: Data) throws {
         let file = try ConfigurationValue(phases, file: "phases.json")
-        try file.requireKeys(in: ["default", "generators"])
+        // "defaults" (size, frames) is for whoever sizes requests.
+        try file.requireKeys(in: ["default", "defaults", "generators"])
         let entries = try file.required("generators")
         let generators = try entries.keys().map { name in
             let entry = try entries.required(name)
