@@ -1,12 +1,15 @@
-"""The web page in a real Chromium, against a running server.
+"""The web page in a real Chromium, against a server of its own.
 
-    python3 Tests/Browser/page.py http://127.0.0.1:8080/ [folder for screenshots]
+    python3 Tests/Browser/page.py [--phasor .build/release/phasor] [--model FOLDER]
 
 Needs Debian's chromium and chromium-driver. Makes a few pictures and a clip; exits with 1 and says why if something
-does not hold.
+does not hold, and leaves a screenshot.
 """
 
-import sys
+import argparse
+import contextlib
+import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -119,7 +122,8 @@ def the_gallery_outlives_the_page(page, url):
     page.wait(f"document.querySelectorAll('.card').length >= {min(before, 24)}")
 
 
-def main(url, folder):
+def try_page(url, screenshot):
+    """Prints the seconds of each trial. Raises AssertionError for what does not hold."""
     with Browser(1280, 900) as page:
         page.open(url)
         page.wait(READY)
@@ -130,8 +134,8 @@ def main(url, folder):
             try:
                 trial(page)
             except AssertionError:
-                page.picture(folder / "page-failed.png")
-                print(f"FAILED  {trial.__name__}, see {folder / 'page-failed.png'}; console: {page.console()}")
+                page.picture(screenshot)
+                print(f"FAILED  {trial.__name__}, see {screenshot}; console: {page.console()}")
                 raise
             print(f"{time.monotonic() - started:6.1f} s  {trial.__name__}", flush=True)
         the_gallery_outlives_the_page(page, url)
@@ -144,5 +148,27 @@ def main(url, folder):
         check(page.console() == [], "the console is not empty")
 
 
+@contextlib.contextmanager
+def served(phasor, model):
+    """The address of a server on a free port, with a state of its own that is removed with it."""
+    with tempfile.TemporaryDirectory() as state:
+        command = [phasor, "serve", *([model] if model else []), "--port", "0", "--state", state]
+        server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        try:
+            words = server.stdout.readline().split()
+            if not words:
+                raise SystemExit("the server did not start")
+            yield words[-1] + "/"
+        finally:
+            server.terminate()
+            server.wait()
+
+
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2] if len(sys.argv) > 2 else "."))
+    parser = argparse.ArgumentParser(description="Tries the web page in Chromium.")
+    parser.add_argument("--phasor", default=".build/release/phasor", help="the executable")
+    parser.add_argument("--model", help="a model folder (default: the embedded model)")
+    parser.add_argument("--screenshot", default="page-failed.png", help="where to put a picture of what failed")
+    arguments = parser.parse_args()
+    with served(arguments.phasor, arguments.model) as address:
+        try_page(address, Path(arguments.screenshot))
