@@ -56,11 +56,6 @@ function askForKey(error) {
     byID("key-field").hidden = false;
     byID("key-error").textContent = error.message;
     byID("key-error").hidden = false;
-    byID("key").addEventListener("change", () => {
-        key.value = byID("key").value.trim();
-        byID("key-error").hidden = true;
-        open();
-    }, { once: true });
 }
 
 async function remember() {
@@ -72,7 +67,7 @@ async function remember() {
 }
 
 function drawPlan() {
-    if (current === null) axis.show(form.plans);
+    if (current === null && !axis.shows(form.plans)) axis.show(form.plans);
 }
 
 function reuse(parameters, seed) {
@@ -219,6 +214,11 @@ byID("form").addEventListener("submit", (event) => {
     generate();
 });
 byID("cancel").addEventListener("click", cancel);
+byID("key").addEventListener("change", () => {
+    key.value = byID("key").value.trim();
+    byID("key-error").hidden = true;
+    if (form === null) open();
+});
 document.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
         event.preventDefault();

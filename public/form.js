@@ -1,7 +1,6 @@
 // What the visitor asks for: the fields, what the model allows in them, and the server's objections beside them.
 
 import { byID, h } from "./dom.js";
-import { key } from "./api.js";
 import { planOf } from "./plan.js";
 
 /** The form's choice of all generators, one after the other on the same seed. */
@@ -74,7 +73,6 @@ export class Form {
         const seedField = byID("seed");
         if ((!this.#locked && !this.#fresh) || seedField.value.trim() === "") this.#roll();
         this.#fresh = false;
-        key.value = byID("key").value.trim();
         const request = {
             kind: this.kind,
             model: this.#model.id,

@@ -41,6 +41,10 @@ export class SNRAxis {
         ];
     }
 
+    shows(plans) {
+        return plans.length === this.#plans.length && plans.every((plan, index) => plan === this.#plans[index]);
+    }
+
     show(plans) {
         this.#plans = plans;
         this.#progress.clear();
@@ -54,11 +58,6 @@ export class SNRAxis {
         this.#progress.set(name, { done, computing });
         if (!known) this.#draw();
         else this.#update(name);
-    }
-
-    reset() {
-        this.#progress.clear();
-        this.#draw();
     }
 
     #x(sigma) {
