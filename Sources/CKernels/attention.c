@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-#include "vectorised.h"
+#include "levels.h"
 
 enum { QUERY_TILE = 16, KEY_TILE = 64 };
 
@@ -19,7 +19,7 @@ size_t phasor_attention_scratch(size_t head_dim) {
         + 2 * QUERY_TILE;            // running maximum and sum
 }
 
-PHASOR_CLONES static void attend(const job *j, size_t item, float *scratch) {
+PHASOR_INLINE void attend_body(const job *j, size_t item, float *scratch) {
     const phasor_attention *w = j->work;
     size_t dim = w->head_dim, heads = w->heads, keys = w->keys;
     size_t tile = item % j->query_tiles;
@@ -103,6 +103,8 @@ PHASOR_CLONES static void attend(const job *j, size_t item, float *scratch) {
         for (size_t d = 0; d < dim; d++) out[i * q_stride + d] = sums[i * dim + d] * factor;
     }
 }
+
+PHASOR_DISPATCH(attend, (const job *j, size_t item, float *scratch), (j, item, scratch))
 
 static void run(void *context, size_t item, int worker) {
     const job *j = context;

@@ -2,9 +2,9 @@
 
 #include <math.h>
 
-#include "vectorised.h"
+#include "levels.h"
 
-PHASOR_CLONES void phasor_epilogue(
+PHASOR_INLINE void phasor_epilogue_body(
     const float *tile, size_t tile_stride, size_t rows, size_t columns, const float *bias,
     phasor_activation activation, const float *residual, size_t residual_stride, const float *gate, float *out,
     size_t out_stride) {
@@ -31,8 +31,13 @@ PHASOR_CLONES void phasor_epilogue(
         }
     }
 }
+PHASOR_DISPATCH(
+    phasor_epilogue,
+    (const float *tile, size_t tile_stride, size_t rows, size_t columns, const float *bias, phasor_activation activation,
+     const float *residual, size_t residual_stride, const float *gate, float *out, size_t out_stride),
+    (tile, tile_stride, rows, columns, bias, activation, residual, residual_stride, gate, out, out_stride))
 
-PHASOR_CLONES void phasor_activate(const float *x, float *out, size_t count, phasor_activation activation) {
+PHASOR_INLINE void phasor_activate_body(const float *x, float *out, size_t count, phasor_activation activation) {
     if (activation == PHASOR_SILU) {
         for (size_t i = 0; i < count; i++) out[i] = x[i] * phasor_sigmoid(x[i]);
     } else if (activation == PHASOR_GELU_TANH) {
@@ -41,8 +46,12 @@ PHASOR_CLONES void phasor_activate(const float *x, float *out, size_t count, pha
         for (size_t i = 0; i < count; i++) out[i] = x[i];
     }
 }
+PHASOR_DISPATCH(
+    phasor_activate,
+    (const float *x, float *out, size_t count, phasor_activation activation),
+    (x, out, count, activation))
 
-PHASOR_CLONES void phasor_activate_multiply(
+PHASOR_INLINE void phasor_activate_multiply_body(
     const float *x, const float *y, float *out, size_t count, phasor_activation activation) {
     if (activation == PHASOR_SILU) {
         for (size_t i = 0; i < count; i++) out[i] = x[i] * phasor_sigmoid(x[i]) * y[i];
@@ -52,6 +61,10 @@ PHASOR_CLONES void phasor_activate_multiply(
         for (size_t i = 0; i < count; i++) out[i] = x[i] * y[i];
     }
 }
+PHASOR_DISPATCH(
+    phasor_activate_multiply,
+    (const float *x, const float *y, float *out, size_t count, phasor_activation activation),
+    (x, y, out, count, activation))
 
 enum { LANES = 16 };
 
@@ -86,7 +99,7 @@ PHASOR_INLINE float squares_of(const float *x, size_t count, float mean) {
     return reduce(lanes);
 }
 
-PHASOR_CLONES void phasor_layer_norm(
+PHASOR_INLINE void phasor_layer_norm_body(
     const float *x, float *out, size_t rows, size_t columns, float eps, const float *weight, const float *bias,
     const float *scale, const float *shift) {
     for (size_t r = 0; r < rows; r++) {
@@ -104,8 +117,13 @@ PHASOR_CLONES void phasor_layer_norm(
             for (size_t c = 0; c < columns; c++) o[c] = o[c] * (1.0f + scale[c]) + shift[c];
     }
 }
+PHASOR_DISPATCH(
+    phasor_layer_norm,
+    (const float *x, float *out, size_t rows, size_t columns, float eps, const float *weight, const float *bias,
+     const float *scale, const float *shift),
+    (x, out, rows, columns, eps, weight, bias, scale, shift))
 
-PHASOR_CLONES void phasor_rms_norm(
+PHASOR_INLINE void phasor_rms_norm_body(
     const float *x, float *out, size_t rows, size_t columns, float eps, const float *weight) {
     for (size_t r = 0; r < rows; r++) {
         const float *in = x + r * columns;
@@ -114,8 +132,12 @@ PHASOR_CLONES void phasor_rms_norm(
         for (size_t c = 0; c < columns; c++) o[c] = in[c] * factor * weight[c];
     }
 }
+PHASOR_DISPATCH(
+    phasor_rms_norm,
+    (const float *x, float *out, size_t rows, size_t columns, float eps, const float *weight),
+    (x, out, rows, columns, eps, weight))
 
-PHASOR_CLONES void phasor_channel_norm(
+PHASOR_INLINE void phasor_channel_norm_body(
     const float *x, float *out, size_t rows, size_t columns, const float *gamma, phasor_activation activation) {
     float root = sqrtf((float)columns);
     for (size_t r = 0; r < rows; r++) {
@@ -128,8 +150,12 @@ PHASOR_CLONES void phasor_channel_norm(
             for (size_t c = 0; c < columns; c++) o[c] = o[c] * phasor_sigmoid(o[c]);
     }
 }
+PHASOR_DISPATCH(
+    phasor_channel_norm,
+    (const float *x, float *out, size_t rows, size_t columns, const float *gamma, phasor_activation activation),
+    (x, out, rows, columns, gamma, activation))
 
-PHASOR_CLONES void phasor_rope_pairs(
+PHASOR_INLINE void phasor_rope_pairs_body(
     const float *x, float *out, size_t rows, size_t heads, size_t head_dim, const float *cosine, const float *sine) {
     size_t pairs = head_dim / 2;
     for (size_t r = 0; r < rows; r++) {
@@ -145,3 +171,7 @@ PHASOR_CLONES void phasor_rope_pairs(
         }
     }
 }
+PHASOR_DISPATCH(
+    phasor_rope_pairs,
+    (const float *x, float *out, size_t rows, size_t heads, size_t head_dim, const float *cosine, const float *sine),
+    (x, out, rows, heads, head_dim, cosine, sine))

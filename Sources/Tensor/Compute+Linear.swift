@@ -58,6 +58,11 @@ extension Compute {
         let m = x.count / k
         precondition(x.shape.last == k, "\(weight.name): input \(x.shape) does not fit \(weight.shape)")
         let out = Tensor(uninitialized: x.shape.dropLast() + [n])
+        if precision == .bf16, let format = weight.type.format {
+            multiply(
+                x, weight, format, shape: (m, n, k), bias: bias, activation: activation, residual: residual, into: out)
+            return out
+        }
         let panels = (n + Tile.columns - 1) / Tile.columns
         let blocks = (m + Tile.rowBlock - 1) / Tile.rowBlock
         // Per worker: a panel of weights, a block of edge rows, the product.
@@ -98,6 +103,22 @@ extension Compute {
             }
         }
         return out
+    }
+
+    /// The product by our own kernels, with weights read where they lie.
+    private func multiply(
+        _ x: Tensor, _ weight: Weight, _ format: phasor_format, shape: (m: Int, n: Int, k: Int), bias: Tensor?,
+        activation: Activation, residual: GatedResidual?, into out: Tensor
+    ) {
+        let gateRows = residual?.gate.map { shape.m / max($0.count / shape.n, 1) } ?? shape.m
+        var work = phasor_gemm(
+            m: shape.m, n: shape.n, k: shape.k, x: x.pointer, format: format, w: weight.bytes.baseAddress, scales: nil,
+            scale_count: 0, bias: bias.map { UnsafePointer($0.pointer) }, activation: activation.kernel,
+            residual: residual.map { UnsafePointer($0.residual.pointer) },
+            gate: residual?.gate.map { UnsafePointer($0.pointer) }, gate_rows: gateRows, out: out.pointer)
+        let scratch = Tensor(bytes: phasor_gemm_scratch(engine, &work, Int32(threads)))
+        withPool { phasor_gemm_run($0, engine, &work, scratch.pointer) }
+        withExtendedLifetime((x, weight, bias, residual, scratch)) {}
     }
 
     /// Writes one tile, in runs of rows that share a gate.

@@ -1,6 +1,32 @@
 import CKernels
 import COpenBLAS
 
+/// How products, attention and convolutions are computed. Inputs, outputs and sums are float32 either way.
+package enum Precision: String, Sendable, CaseIterable {
+    /// float32 throughout.
+    case f32
+    /// Operands rounded to bf16 where the processor multiplies those, else float32 kernels of our own.
+    case bf16
+}
+
+/// The instruction set levels that kernels are built for. Results agree bit for bit inside one level.
+package struct InstructionSet: Sendable, Hashable, CustomStringConvertible {
+    let level: phasor_isa
+
+    /// What this processor has, or the lower level that the environment variable PHASOR_ISA names.
+    package static var current: InstructionSet { InstructionSet(level: phasor_isa_level()) }
+
+    /// The current level and all below it.
+    package static var available: [InstructionSet] {
+        (0...phasor_isa_level().rawValue).map { InstructionSet(level: phasor_isa(rawValue: $0)) }
+    }
+
+    package var description: String { String(cString: phasor_isa_name(level)) }
+
+    package static func == (a: Self, b: Self) -> Bool { a.level.rawValue == b.level.rawValue }
+    package func hash(into hasher: inout Hasher) { hasher.combine(level.rawValue) }
+}
+
 /// Where operations run: a thread pool, and the operations as methods (one file a kind).
 ///
 /// Results do not depend on the number of threads: work is cut into items of a fixed size, and each output element is
@@ -8,14 +34,21 @@ import COpenBLAS
 package final class Compute: @unchecked Sendable {
     private let pool: OpaquePointer
     package let threads: Int
+    package let precision: Precision
+    /// What multiplies in products, attention and convolutions.
+    let engine: OpaquePointer
 
-    /// - Parameter threads: workers, the caller included; fewer are used where the system gives fewer.
-    package init(threads: Int) {
+    /// - Parameters:
+    ///   - threads: workers, the caller included; fewer are used where the system gives fewer.
+    ///   - instructions: a level below the current one, to compare levels with each other.
+    package init(threads: Int, precision: Precision = .f32, instructions: InstructionSet = .current) {
         openblas_set_num_threads(1)
         guard let pool = phasor_pool_create(Int32(clamping: max(threads, 1))) else {
             fatalError("out of memory while making the thread pool")
         }
         self.pool = pool
+        self.precision = precision
+        engine = phasor_engine_for(instructions.level, precision == .bf16)
         self.threads = Int(phasor_pool_threads(pool))
     }
 

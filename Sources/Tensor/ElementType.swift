@@ -1,3 +1,5 @@
+import CKernels
+
 /// How the numbers of a tensor are stored in a checkpoint file.
 package enum ElementType: String, Sendable, CaseIterable {
     case f64, f32, f16, bf16
@@ -18,6 +20,16 @@ package enum ElementType: String, Sendable, CaseIterable {
         switch self {
         case .f64, .f32, .f16, .bf16: true
         default: false
+        }
+    }
+
+    /// What kernels that read weights in place call this type; nil where they cannot.
+    var format: phasor_format? {
+        switch self {
+        case .f32: PHASOR_F32
+        case .f16: PHASOR_F16
+        case .bf16: PHASOR_BF16
+        default: nil
         }
     }
 }

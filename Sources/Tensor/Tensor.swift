@@ -19,6 +19,11 @@ package struct Tensor: @unchecked Sendable {
         self.init(storage: Storage(count: shape.reduce(1, *)), offset: 0, shape: shape)
     }
 
+    /// Scratch memory of at least `bytes` bytes, 64-byte aligned.
+    init(bytes: Int) {
+        self.init(uninitialized: [(bytes + MemoryLayout<Float>.stride - 1) / MemoryLayout<Float>.stride])
+    }
+
     package init(repeating value: Float, shape: [Int]) {
         self.init(uninitialized: shape)
         pointer.update(repeating: value, count: count)

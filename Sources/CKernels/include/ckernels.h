@@ -2,5 +2,8 @@
 #include "attention.h"
 #include "convolution.h"
 #include "elementwise.h"
+#include "format.h"
+#include "gemm.h"
+#include "isa.h"
 #include "threadpool.h"
 #include "widen.h"

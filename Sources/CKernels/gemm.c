@@ -1,0 +1,144 @@
+#include "gemm.h"
+
+#include <string.h>
+
+#include "engine.h"
+
+// One item of work is a panel of 64 outputs times a block of rows. For each block of K the panel is packed from the
+// weights where they lie - 128 KB that stay in the second-level cache - and the rows stream past it, six at a time.
+enum {
+    ROW_BLOCK = 1020,    // rows that share a packed panel: packing then costs one percent
+    K_BYTES = 2048,      // of K in a panel's column
+    CHUNK = 256          // values of K decoded at a time: the largest block of any format
+};
+
+typedef struct {
+    const phasor_gemm *work;
+    const phasor_engine *engine;
+    size_t panels, blocks, block_rows;
+    size_t row_bytes;     // of packed x
+    const char *packed;   // x as packed values; x itself where it is that already
+    char *packing;
+    char *workers;
+    size_t worker_bytes;
+} job;
+
+static size_t k_block(const phasor_engine *e) { return K_BYTES / e->element; }
+
+static job plan(const phasor_engine *e, const phasor_gemm *g, char *scratch) {
+    job j = {g, e, (g->n + ENGINE_COLUMNS - 1) / ENGINE_COLUMNS};
+    j.blocks = (g->m + ROW_BLOCK / 2) / ROW_BLOCK;
+    if (j.blocks == 0) j.blocks = 1;
+    size_t rows = (g->m + j.blocks - 1) / j.blocks;
+    j.block_rows = (rows + ENGINE_ROWS - 1) / ENGINE_ROWS * ENGINE_ROWS;
+    j.blocks = (g->m + j.block_rows - 1) / j.block_rows;
+    if (e->step == 1) {
+        j.row_bytes = g->k * sizeof(float);
+        j.packed = (const char *)g->x;
+    } else {
+        j.row_bytes = engine_row_bytes(e, g->k);
+        j.packing = scratch;
+        j.packed = scratch;
+    }
+    // A worker holds a panel, sums and decoded weights.
+    j.worker_bytes = ENGINE_COLUMNS * K_BYTES
+        + j.block_rows * ENGINE_COLUMNS * sizeof(float)
+        + ENGINE_LANES * CHUNK * sizeof(float);
+    j.workers = scratch + (j.packing ? g->m * j.row_bytes : 0);
+    return j;
+}
+
+size_t phasor_gemm_scratch(const phasor_engine *engine, const phasor_gemm *work, int threads) {
+    job j = plan(engine, work, NULL);
+    return (engine->step == 1 ? 0 : work->m * j.row_bytes) + (size_t)threads * j.worker_bytes;
+}
+
+enum { PACK_ROWS = 16 };
+
+static void pack_rows(void *context, size_t item, int worker) {
+    const job *j = context;
+    const phasor_gemm *g = j->work;
+    (void)worker;
+    for (size_t row = item * PACK_ROWS; row < (item + 1) * PACK_ROWS && row < g->m; row++)
+        j->engine->pack(g->x + row * g->k, g->k, 1, j->packing + row * j->row_bytes);
+}
+
+/// Packs values k0..<k0 + k of `columns` outputs from `first` on.
+static void pack_panel(
+    const job *j, size_t first, size_t columns, size_t k0, size_t k, size_t width, char *panel, float *decoded) {
+    const phasor_gemm *g = j->work;
+    const phasor_engine *e = j->engine;
+    size_t stride = g->k / phasor_format_elements(g->format) * phasor_format_bytes(g->format);
+    size_t step_bytes = width * e->step * e->element;
+    for (size_t c = 0; c < width; c += ENGINE_LANES) {
+        size_t lanes = columns - c < ENGINE_LANES ? columns - c : ENGINE_LANES;
+        const char *rows = (const char *)g->w + (first + c) * stride;
+        char *target = panel + c * e->step * e->element;
+        if (g->format == PHASOR_BF16 && e->transpose_bf16 && !g->scales) {
+            e->transpose_bf16(rows + k0 * 2, stride, lanes, k, width, target);
+            continue;
+        }
+        for (size_t p = 0; p < k; p += CHUNK) {
+            size_t count = k - p < CHUNK ? k - p : CHUNK;
+            for (size_t i = 0; i < lanes; i++) {
+                float *row = decoded + i * CHUNK;
+                phasor_decode(g->format, rows + i * stride, k0 + p, count, row);
+                if (g->scales) {
+                    float scale = g->scales[g->scale_count == 1 ? 0 : first + c + i];
+                    for (size_t q = 0; q < count; q++) row[q] *= scale;
+                }
+            }
+            e->transpose(decoded, CHUNK, lanes, count, width, target + p / e->step * step_bytes);
+        }
+    }
+}
+
+/// Finishes rows row..<row + rows of the panel's columns, in runs that share a gate.
+static void store(const job *j, const float *sums, size_t row, size_t rows, size_t first, size_t columns) {
+    const phasor_gemm *g = j->work;
+    for (size_t end = row + rows; row < end;) {
+        size_t group = g->gate ? row / g->gate_rows : 0;
+        size_t run = g->gate && (group + 1) * g->gate_rows < end ? (group + 1) * g->gate_rows - row : end - row;
+        size_t place = row * g->n + first;
+        phasor_epilogue(
+            sums, ENGINE_COLUMNS, run, columns, g->bias ? g->bias + first : NULL, g->activation,
+            g->residual ? g->residual + place : NULL, g->n, g->gate ? g->gate + group * g->n + first : NULL,
+            g->out + place, g->n);
+        sums += run * ENGINE_COLUMNS;
+        row += run;
+    }
+}
+
+static void multiply(void *context, size_t item, int worker) {
+    const job *j = context;
+    const phasor_gemm *g = j->work;
+    const phasor_engine *e = j->engine;
+    size_t first = item % j->panels * ENGINE_COLUMNS, start = item / j->panels * j->block_rows;
+    size_t columns = g->n - first < ENGINE_COLUMNS ? g->n - first : ENGINE_COLUMNS;
+    size_t end = g->m - start < j->block_rows ? g->m : start + j->block_rows;
+    char *panel = j->workers + (size_t)worker * j->worker_bytes;
+    float *decoded = (float *)(panel + ENGINE_COLUMNS * K_BYTES);
+    float *sums = decoded + ENGINE_LANES * CHUNK;
+    size_t none = 0;
+    for (size_t k0 = 0; k0 < g->k; k0 += k_block(e)) {
+        size_t k = g->k - k0 < k_block(e) ? g->k - k0 : k_block(e);
+        phasor_tile tile = {
+            .columns = engine_width(columns), .segments = 1, .steps = engine_steps(e, k), .offsets = &none,
+            .panel = panel, .stride = ENGINE_COLUMNS, .accumulate = k0 > 0};
+        pack_panel(j, first, columns, k0, k, tile.columns, panel, decoded);
+        for (size_t row = start; row < end; row += ENGINE_ROWS) {
+            tile.rows = end - row < ENGINE_ROWS ? end - row : ENGINE_ROWS;
+            for (size_t i = 0; i < tile.rows; i++) tile.a[i] = j->packed + (row + i) * j->row_bytes + k0 * e->element;
+            tile.c = sums + (row - start) * ENGINE_COLUMNS;
+            e->multiply(&tile);
+            if (k0 + k == g->k) store(j, tile.c, row, tile.rows, first, columns);
+        }
+    }
+}
+
+void phasor_gemm_run(phasor_pool *pool, const phasor_engine *engine, const phasor_gemm *work, void *scratch) {
+    if (work->m == 0 || work->n == 0) return;
+    job j = plan(engine, work, scratch);
+    if (j.packing) phasor_pool_run(pool, (work->m + PACK_ROWS - 1) / PACK_ROWS, pack_rows, &j);
+    phasor_pool_run(pool, j.panels * j.blocks, multiply, &j);
+}

@@ -1,0 +1,17 @@
+#pragma once
+#include <stddef.h>
+
+/// How weights are stored. Block formats keep their blocks along the last axis.
+typedef enum phasor_format {
+    PHASOR_F32,
+    PHASOR_F16,
+    PHASOR_BF16,
+} phasor_format;
+
+/// Elements and bytes of one block: 1 and the size of an element where there are no blocks.
+size_t phasor_format_elements(phasor_format format);
+size_t phasor_format_bytes(phasor_format format);
+
+/// out[0..<count] = elements first... of a row in `format` as float32, exactly; `first` lies on a block's edge.
+/// The row needs no alignment: it lies where a mapped file has it.
+void phasor_decode(phasor_format format, const void *row, size_t first, size_t count, float *out);

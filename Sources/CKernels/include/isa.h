@@ -1,0 +1,16 @@
+#pragma once
+
+/// Instruction set levels, each containing the ones before it.
+typedef enum phasor_isa {
+    PHASOR_ISA_PLAIN = 0,       // whatever the compiler's baseline is
+    PHASOR_ISA_AVX2 = 1,        // AVX2, FMA, F16C
+    PHASOR_ISA_AVX512 = 2,      // AVX-512 F, BW, DQ, VL
+    PHASOR_ISA_AVX512_BF16 = 3  // and the bf16 dot product
+} phasor_isa;
+
+/// The level in use: the highest this processor has, or the lower one that the environment variable PHASOR_ISA names
+/// (plain, avx2, avx512, avx512bf16) when it is first asked for. Results agree bit for bit inside one level only.
+phasor_isa phasor_isa_level(void);
+
+/// The name PHASOR_ISA has for a level.
+const char *phasor_isa_name(phasor_isa level);

@@ -1,0 +1,35 @@
+#include "isa.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const names[] = {"plain", "avx2", "avx512", "avx512bf16"};
+
+const char *phasor_isa_name(phasor_isa level) { return names[level]; }
+
+static phasor_isa processor(void) {
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !__builtin_cpu_supports("f16c"))
+        return PHASOR_ISA_PLAIN;
+    if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw")
+        || !__builtin_cpu_supports("avx512dq") || !__builtin_cpu_supports("avx512vl"))
+        return PHASOR_ISA_AVX2;
+    return __builtin_cpu_supports("avx512bf16") ? PHASOR_ISA_AVX512_BF16 : PHASOR_ISA_AVX512;
+#else
+    return PHASOR_ISA_PLAIN;
+#endif
+}
+
+phasor_isa phasor_isa_level(void) {
+    static atomic_int known = -1;  // racing threads find the same answer
+    int level = atomic_load_explicit(&known, memory_order_relaxed);
+    if (level >= 0) return (phasor_isa)level;
+    level = processor();
+    const char *wanted = getenv("PHASOR_ISA");
+    for (int i = 0; wanted && i < level; i++)
+        if (strcmp(wanted, names[i]) == 0) level = i;
+    atomic_store_explicit(&known, level, memory_order_relaxed);
+    return (phasor_isa)level;
+}

@@ -1,0 +1,67 @@
+#pragma once
+#include <stdint.h>
+#include <string.h>
+
+#include "isa.h"
+
+// What a level may use. Functions are built for each level by their own attributes, never by compiler flags, so that the
+// package builds anywhere and one binary runs everywhere.
+#define PHASOR_AVX2 __attribute__((target("avx2,fma,f16c")))
+#define PHASOR_AVX512 __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl")))
+#define PHASOR_AVX512_BF16 __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")))
+
+/// Defines `name` from the plain C in `name##_body`, built once for each level that the compiler vectorises it for.
+#if defined(__x86_64__)
+#define PHASOR_DISPATCH(name, parameters, arguments)                              \
+    static void name##_plain parameters { name##_body arguments; }                \
+    PHASOR_AVX2 static void name##_avx2 parameters { name##_body arguments; }     \
+    PHASOR_AVX512 static void name##_avx512 parameters { name##_body arguments; } \
+    void name parameters {                                                        \
+        phasor_isa level = phasor_isa_level();                                    \
+        if (level >= PHASOR_ISA_AVX512)                                           \
+            name##_avx512 arguments;                                              \
+        else if (level == PHASOR_ISA_AVX2)                                        \
+            name##_avx2 arguments;                                                \
+        else                                                                      \
+            name##_plain arguments;                                               \
+    }
+#else
+#define PHASOR_DISPATCH(name, parameters, arguments) \
+    void name parameters { name##_body arguments; }
+#endif
+
+#define PHASOR_INLINE static inline __attribute__((always_inline))
+
+/// e^x to 2 ulp, in a form that compilers vectorise: 2^n by the exponent bits, the rest by a polynomial on
+/// [-ln 2 / 2, ln 2 / 2]. Below -87 the result is 0 within float32's normal range, above 88 it saturates.
+PHASOR_INLINE float phasor_exp(float x) {
+    x = x < -87.0f ? -87.0f : x;
+    x = x > 88.0f ? 88.0f : x;
+    float n = x * 1.44269504088896341f;
+    // Adding and taking away 1.5 * 2^23 rounds to the nearest integer.
+    float magic = 12582912.0f;
+    float shifted = n + magic;
+    n = shifted - magic;
+    float r = x - n * 0.693145751953125f;
+    r = r - n * 1.42860682030941723e-6f;
+    float p = 1.9875691500e-4f;
+    p = p * r + 1.3981999507e-3f;
+    p = p * r + 8.3334519073e-3f;
+    p = p * r + 4.1665795894e-2f;
+    p = p * r + 1.6666665459e-1f;
+    p = p * r + 5.0000001201e-1f;
+    p = p * r * r + r + 1.0f;
+    int32_t exponent = (int32_t)n;
+    uint32_t bits = (uint32_t)(exponent + 127) << 23;
+    float power;
+    memcpy(&power, &bits, 4);
+    return p * power;
+}
+
+PHASOR_INLINE float phasor_sigmoid(float x) { return 1.0f / (1.0f + phasor_exp(-x)); }
+
+/// 0.5 x (1 + tanh(u)) with u = sqrt(2/pi) (x + 0.044715 x^3), written as x * sigmoid(2u).
+PHASOR_INLINE float phasor_gelu_tanh(float x) {
+    float u = 0.7978845608028654f * (x + 0.044715f * x * x * x);
+    return x * phasor_sigmoid(2.0f * u);
+}

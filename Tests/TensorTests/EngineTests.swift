@@ -1,0 +1,94 @@
+import Tensor
+import Testing
+
+/// The kernels at every instruction set level this machine has, against float64 sums of the operands they see.
+@Suite struct EngineTests {
+    /// A level in float32 and, where it differs, in bf16.
+    struct Level: CustomStringConvertible, Sendable {
+        let instructions: InstructionSet
+        /// Operands are rounded to bf16.
+        var rounds: Bool { instructions.description == "avx512bf16" }
+        var description: String { instructions.description }
+        func compute(threads: Int = 2) -> Compute {
+            Compute(threads: threads, precision: .bf16, instructions: instructions)
+        }
+        /// What the kernels of this level see of a value.
+        func seen(_ values: [Float]) -> [Float] { rounds ? values.map(roundedToBfloat) : values }
+    }
+
+    static let levels = InstructionSet.available.map { Level(instructions: $0) }
+
+    @Test(arguments: levels, LinearTests.shapes)
+    func linear(level: Level, shape: LinearTests.Shape) {
+        let (m, n, k) = (shape.m, shape.n, shape.k)
+        var dice = Dice(m * 31 + n * 7 + k)
+        let x = dice.tensor([m, k])
+        let w = dice.tensor([n, k])
+        let bias = dice.tensor([n])
+        let groups = m % 5 == 0 ? 5 : 1
+        let residual = dice.tensor([m, n])
+        let gate = dice.tensor([groups, n])
+        let product = Plain.matmul(level.seen(x.array), level.seen(w.array), m: m, n: n, k: k)
+        let (b, r, g) = (bias.array, residual.array, gate.array)
+        let expected = product.indices.map { i in
+            let y = Plain.activate(product[i] + Double(b[i % n]), .geluTanh)
+            return Double(r[i]) + Double(g[i / n / (m / groups) * n + i % n]) * y
+        }
+        let layer = Linear(weight: Weight(name: "w", w), bias: bias)
+        let out = level.compute().linear(
+            x, layer, activation: .geluTanh, addingTo: GatedResidual(residual, gate: gate))
+        #expect(distance(out.array, expected) < 2e-6 * Double(k).squareRoot() + 2e-6)
+        let bare = level.compute().linear(x, Linear(weight: Weight(name: "w", w), bias: nil))
+        #expect(distance(bare.array, product) < 2e-6 * Double(k).squareRoot() + 2e-6)
+    }
+
+    /// K beyond one block, and rows beyond one: sums continue where they stopped.
+    @Test(arguments: levels)
+    func longSums(level: Level) {
+        var dice = Dice(23)
+        let (m, n, k) = (7, 70, 2600)
+        let x = dice.tensor([m, k])
+        let w = dice.tensor([n, k])
+        let expected = Plain.matmul(level.seen(x.array), level.seen(w.array), m: m, n: n, k: k)
+        let out = level.compute().linear(x, Linear(weight: Weight(name: "w", w), bias: nil))
+        #expect(distance(out.array, expected) < 1e-4)
+    }
+
+    @Test(arguments: levels, [ElementType.f16, .bf16, .f32])
+    func weightsInTheirOwnType(level: Level, type: ElementType) {
+        var dice = Dice(17)
+        let (m, n, k) = (9, 131, 333)
+        let weight = encoded(dice.floats(n * k), type, shape: [n, k])
+        let x = dice.tensor([m, k])
+        let expected = Plain.matmul(level.seen(x.array), level.seen(weight.widened().array), m: m, n: n, k: k)
+        let out = level.compute().linear(x, Linear(weight: weight, bias: nil))
+        #expect(distance(out.array, expected) < 5e-5)
+    }
+
+    @Test(arguments: levels)
+    func everyRowIsTheSameInAnyBatchAndForAnyThreads(level: Level) {
+        var dice = Dice(11)
+        let (m, n, k) = (1700, 100, 1100)
+        let x = dice.tensor([m, k])
+        let layer = Linear(weight: Weight(name: "w", dice.tensor([n, k])), bias: dice.tensor([n]))
+        let residual = dice.tensor([m, n])
+        let one = level.compute(threads: 1)
+        let whole = one.linear(x, layer, activation: .geluTanh, addingTo: GatedResidual(residual))
+        for threads in [2, 3] {
+            let again = level.compute(threads: threads).linear(
+                x, layer, activation: .geluTanh, addingTo: GatedResidual(residual))
+            #expect(bits(again) == bits(whole))
+        }
+        for range in [0..<1, 5..<7, 849..<852, 1699..<1700, 13..<120, 1..<1021] {
+            let part = one.linear(
+                x.slice(range), layer, activation: .geluTanh, addingTo: GatedResidual(residual.slice(range)))
+            #expect(bits(part) == bits(whole.slice(range)), "rows \(range)")
+        }
+    }
+}
+
+/// Round to nearest, ties to even.
+func roundedToBfloat(_ x: Float) -> Float {
+    let bits = x.bitPattern
+    return Float(bitPattern: (bits &+ 0x7fff &+ (bits >> 16 & 1)) & 0xffff_0000)
+}
