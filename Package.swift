@@ -28,6 +28,7 @@ let package = Package(
 
         // Numerics.
         .target(name: "Tensor", dependencies: ["CKernels", "COpenBLAS"]),
+        .target(name: "Benchmarks", dependencies: ["Tensor"]),
         .target(name: "Weights", dependencies: ["Tensor"]),
         .target(name: "Text", dependencies: ["Weights", "Tensor"]),
         .target(name: "Networks", dependencies: ["Weights", "Tensor"]),

@@ -35,6 +35,7 @@ package final class Compute: @unchecked Sendable {
     private let pool: OpaquePointer
     package let threads: Int
     package let precision: Precision
+    package let instructions: InstructionSet
     /// What multiplies in products, attention and convolutions.
     let engine: OpaquePointer
 
@@ -48,6 +49,7 @@ package final class Compute: @unchecked Sendable {
         }
         self.pool = pool
         self.precision = precision
+        self.instructions = instructions
         engine = phasor_engine_for(instructions.level, precision == .bf16)
         self.threads = Int(phasor_pool_threads(pool))
     }

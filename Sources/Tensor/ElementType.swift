@@ -15,6 +15,9 @@ package enum ElementType: String, Sendable, CaseIterable {
         }
     }
 
+    /// Bytes of `count` elements.
+    package func bytes(of count: Int) -> Int { count * size }
+
     /// Whether values of this type can be read as float32 weights.
     package var isFloatingPoint: Bool {
         switch self {

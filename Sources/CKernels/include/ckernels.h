@@ -5,5 +5,6 @@
 #include "format.h"
 #include "gemm.h"
 #include "isa.h"
+#include "peak.h"
 #include "threadpool.h"
 #include "widen.h"

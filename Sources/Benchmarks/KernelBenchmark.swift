@@ -1,0 +1,70 @@
+import Tensor
+
+/// Kernels at the shapes of the models that Phasor runs, as shares of what the machine can do.
+///
+/// Each run of a kernel lies between two measurements of the peak, and its share is taken against those: on a machine
+/// that others use too, rates change from second to second and only such neighbours compare.
+package struct KernelBenchmark: Sendable {
+    package struct Result: Codable, Sendable {
+        package let name: String
+        package let shape: String
+        /// Medians over the runs.
+        package let gflops: Double
+        package let shareOfPeak: Double
+
+        private enum CodingKeys: String, CodingKey {
+            case name, shape, gflops
+            case shareOfPeak = "share_of_peak"
+        }
+    }
+
+    /// One kernel at one shape, its inputs made when it is about to run.
+    package struct Subject: Sendable {
+        package let name: String
+        package let shape: String
+        /// Floating point operations of one run.
+        let work: Double
+        /// What its products are computed in, and what peak counts.
+        let precision: Precision
+        /// Makes the inputs and returns what to time.
+        let prepare: @Sendable (Compute) -> () -> Void
+    }
+
+    let rounds: Int
+    let clock: BenchmarkClock
+    private let computes: [Precision: Compute]
+
+    /// - Parameter rounds: runs of each kernel.
+    package init(threads: Int, rounds: Int = 5, clock: BenchmarkClock = .wall) {
+        self.clock = clock
+        self.rounds = rounds
+        computes = Dictionary(
+            uniqueKeysWithValues: Precision.allCases.map { ($0, Compute(threads: threads, precision: $0)) })
+    }
+
+    /// The peaks of this machine.
+    package func peaks() -> MachinePeaks? { computes[.f32].map { MachinePeaks($0, clock: clock) } }
+
+    package func run(_ subject: Subject) -> Result? {
+        guard let compute = computes[subject.precision] else { return nil }
+        let body = subject.prepare(compute)
+        body()  // caches, page faults, scratch memory
+        var rates: [Double] = []
+        var shares: [Double] = []
+        var before = compute.peakMultiplyRate(subject.precision, clock: clock)
+        for _ in 0..<rounds {
+            let rate = subject.work / compute.measure(clock, body)
+            let after = compute.peakMultiplyRate(subject.precision, clock: clock)
+            rates.append(rate)
+            shares.append(rate / ((before + after) / 2))
+            before = after
+        }
+        return Result(
+            name: subject.name, shape: subject.shape, gflops: median(rates), shareOfPeak: median(shares))
+    }
+
+    private func median(_ values: [Double]) -> Double {
+        let sorted = values.sorted()
+        return sorted.isEmpty ? 0 : sorted[sorted.count / 2]
+    }
+}

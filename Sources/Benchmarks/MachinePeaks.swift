@@ -1,0 +1,28 @@
+import Tensor
+
+/// The ceilings of a machine, measured.
+package struct MachinePeaks: Codable, Sendable {
+    package let instructions: String
+    package let threads: Int
+    /// GF/s of independent multiply-adds in registers.
+    package let bf16: Double
+    package let f32: Double
+    /// GB/s of reading memory that is in no cache.
+    package let memoryRead: Double
+
+    package init(_ compute: Compute, clock: BenchmarkClock = .wall) {
+        func best(_ rate: () -> Double) -> Double { (0..<5).map { _ in rate() }.max() ?? 0 }
+        instructions = compute.instructions.description
+        threads = compute.threads
+        bf16 = best { compute.peakMultiplyRate(.bf16, clock: clock) }
+        f32 = best { compute.peakMultiplyRate(.f32, clock: clock) }
+        memoryRead = best { compute.peakReadRate(clock: clock) }
+    }
+
+    private enum CodingKeys: String, CodingKey {
+        case instructions, threads
+        case bf16 = "bf16_gflops"
+        case f32 = "f32_gflops"
+        case memoryRead = "memory_read_gb_per_second"
+    }
+}

@@ -1,0 +1,83 @@
+#include "peak.h"
+
+#include <stdint.h>
+
+#include "levels.h"
+
+enum { LANES = 4, CHAINS = 12 };  // independent sums: more than latency times throughput on any processor so far
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+PHASOR_AVX2 static double multiply_avx2(size_t rounds) {
+    __m256 sum[CHAINS], a = _mm256_set1_ps(0.999f), b = _mm256_set1_ps(0.5f);
+    for (int i = 0; i < CHAINS; i++) sum[i] = _mm256_set1_ps((float)i);
+    for (size_t r = 0; r < rounds; r++)
+#pragma unroll
+        for (int i = 0; i < CHAINS; i++) {
+            sum[i] = _mm256_fmadd_ps(sum[i], a, b);
+            __asm__ volatile("" : "+x"(sum[i]));  // kept: nobody reads the result
+        }
+    return (double)rounds * CHAINS * 8 * 2;
+}
+
+PHASOR_AVX512 static double multiply_avx512(size_t rounds) {
+    __m512 sum[CHAINS], a = _mm512_set1_ps(0.999f), b = _mm512_set1_ps(0.5f);
+    for (int i = 0; i < CHAINS; i++) sum[i] = _mm512_set1_ps((float)i);
+    for (size_t r = 0; r < rounds; r++)
+#pragma unroll
+        for (int i = 0; i < CHAINS; i++) {
+            sum[i] = _mm512_fmadd_ps(sum[i], a, b);
+            __asm__ volatile("" : "+v"(sum[i]));
+        }
+    return (double)rounds * CHAINS * 16 * 2;
+}
+
+PHASOR_AVX512_BF16 static double multiply_bf16(size_t rounds) {
+    __m512 sum[CHAINS];
+    __m512bh a = (__m512bh)_mm512_set1_epi16(0x3f80), b = (__m512bh)_mm512_set1_epi16(0x3f00);
+    for (int i = 0; i < CHAINS; i++) sum[i] = _mm512_set1_ps((float)i);
+    for (size_t r = 0; r < rounds; r++)
+#pragma unroll
+        for (int i = 0; i < CHAINS; i++) {
+            sum[i] = _mm512_dpbf16_ps(sum[i], a, b);
+            __asm__ volatile("" : "+v"(sum[i]));
+        }
+    return (double)rounds * CHAINS * 32 * 2;
+}
+#endif
+
+static double multiply_plain(size_t rounds) {
+    float sum[CHAINS][LANES];
+    for (int i = 0; i < CHAINS; i++)
+        for (int l = 0; l < LANES; l++) sum[i][l] = (float)i;
+    for (size_t r = 0; r < rounds; r++) {
+        for (int i = 0; i < CHAINS; i++)
+            for (int l = 0; l < LANES; l++) sum[i][l] = sum[i][l] * 0.999f + 0.5f;
+        __asm__ volatile("" : : "r"(sum) : "memory");
+    }
+    return (double)rounds * CHAINS * LANES * 2;
+}
+
+double phasor_peak_multiply(phasor_isa level, bool bf16, size_t rounds) {
+#if defined(__x86_64__)
+    if (level >= PHASOR_ISA_AVX512_BF16 && bf16) return multiply_bf16(rounds);
+    if (level >= PHASOR_ISA_AVX512) return multiply_avx512(rounds);
+    if (level >= PHASOR_ISA_AVX2) return multiply_avx2(rounds);
+#endif
+    (void)level, (void)bf16;
+    return multiply_plain(rounds);
+}
+
+PHASOR_INLINE void phasor_peak_read_body(const void *memory, size_t bytes, unsigned long *result) {
+    const uint64_t *words = memory;
+    uint64_t lanes[32] = {0};
+    for (size_t i = 0; i + 32 <= bytes / 8; i += 32)
+        for (int l = 0; l < 32; l++) lanes[l] ^= words[i + l];
+    uint64_t all = 0;
+    for (int l = 0; l < 32; l++) all ^= lanes[l];
+    *result = all;
+}
+
+PHASOR_DISPATCH(
+    phasor_peak_read, (const void *memory, size_t bytes, unsigned long *result), (memory, bytes, result))

@@ -1,0 +1,56 @@
+import CKernels
+import Foundation
+
+/// What this machine can do at most, measured on the same pool and at the same instruction set level as the kernels.
+extension Compute {
+    /// Rate of independent multiply-adds in registers, in GF/s: with bf16 operands where `precision` and the processor
+    /// have them, else in float32. Takes about a hundredth of a second.
+    package func peakMultiplyRate(_ precision: Precision, clock: BenchmarkClock) -> Double {
+        let level = instructions.level
+        let rounds = 500_000
+        // More items than threads: a thread that is descheduled does not hold up the whole measurement.
+        let items = 4 * threads
+        let perItem = phasor_peak_multiply(level, precision == .bf16, 1) * Double(rounds / 4)
+        let time = measure(clock) {
+            parallel(items) { _, _ in
+                _ = phasor_peak_multiply(level, precision == .bf16, rounds / 4)
+            }
+        }
+        return perItem * Double(items) / time
+    }
+
+    /// Rate of reading memory that is in no cache, in GB/s.
+    package func peakReadRate(clock: BenchmarkClock) -> Double {
+        let piece = 1 << 21
+        let memory = Tensor(repeating: 1, shape: [64 * piece])
+        let time = measure(clock) {
+            parallel(64) { item, _ in
+                var result: UInt = 0
+                phasor_peak_read(memory.pointer + item * piece, piece * MemoryLayout<Float>.stride, &result)
+            }
+        }
+        return Double(memory.count * MemoryLayout<Float>.stride) / time
+    }
+
+    /// Nanoseconds that `body` takes.
+    package func measure(_ clock: BenchmarkClock, _ body: () -> Void) -> Double {
+        let start = now(clock)
+        body()
+        return now(clock) - start
+    }
+
+    private func now(_ clock: BenchmarkClock) -> Double {
+        var time = timespec()
+        clock_gettime(clock == .wall ? CLOCK_MONOTONIC : CLOCK_PROCESS_CPUTIME_ID, &time)
+        let nanoseconds = Double(time.tv_sec) * 1e9 + Double(time.tv_nsec)
+        return clock == .wall ? nanoseconds : nanoseconds / Double(threads)
+    }
+}
+
+/// What a rate is taken over.
+package enum BenchmarkClock: String, Sendable, CaseIterable {
+    case wall
+    /// Processor time of this process over its threads: what a rate would be if nobody else used the machine. Time
+    /// that threads sleep, waiting for each other, does not count.
+    case processor
+}
