@@ -1,117 +1,160 @@
 #include "attention.h"
 
 #include <math.h>
+#include <string.h>
 
-#include "levels.h"
+#include "engine.h"
+#include "softmax.h"
 
-enum { QUERY_TILE = 16, KEY_TILE = 64 };
+// First all keys and values are packed into panels: keys as the columns of q k^T, values as the columns of p v. Then each
+// item takes 48 queries of one head past blocks of 256 keys: scores, running softmax, and their product with the values.
+enum {
+    QUERY_TILE = 48,   // a multiple of ENGINE_ROWS
+    KEY_BLOCK = 256,   // a multiple of KEY_PANEL
+    KEY_PANEL = ENGINE_COLUMNS
+};
 
 typedef struct {
     const phasor_attention *work;
-    float *scratch;
-    size_t query_tiles;
+    const phasor_engine *engine;
+    size_t query_tiles, key_panels;
+    size_t dim_steps, dim_width;                  // head_dim in steps, and rounded up to lanes
+    size_t key_panel_bytes, head_bytes;           // of packed keys, and of keys and values of one head
+    size_t query_bytes, weight_bytes;             // from row to row of packed queries and softmax weights
+    size_t worker_bytes;
+    char *packed, *workers;
 } job;
 
-size_t phasor_attention_scratch(size_t head_dim) {
-    return KEY_TILE * head_dim       // keys, transposed
-        + QUERY_TILE * KEY_TILE      // scores
-        + QUERY_TILE * head_dim      // running output
-        + 2 * QUERY_TILE;            // running maximum and sum
+static job plan(const phasor_engine *e, const phasor_attention *w, char *scratch) {
+    job j = {w, e};
+    j.query_tiles = (w->queries + QUERY_TILE - 1) / QUERY_TILE;
+    j.key_panels = (w->keys + KEY_PANEL - 1) / KEY_PANEL;
+    j.dim_steps = engine_steps(e, w->head_dim);
+    j.dim_width = engine_width(w->head_dim);
+    j.key_panel_bytes = j.dim_steps * KEY_PANEL * e->step * e->element;
+    j.head_bytes = j.key_panels * (j.key_panel_bytes + KEY_PANEL * j.dim_width * e->element);
+    j.query_bytes = engine_row_bytes(e, w->head_dim);
+    j.weight_bytes = engine_row_bytes(e, KEY_BLOCK);
+    j.worker_bytes = QUERY_TILE * (j.query_bytes + j.weight_bytes + (KEY_BLOCK + j.dim_width) * sizeof(float));
+    j.packed = scratch;
+    j.workers = scratch + w->batch * w->kv_heads * j.head_bytes;
+    return j;
 }
 
-PHASOR_INLINE void attend_body(const job *j, size_t item, float *scratch) {
-    const phasor_attention *w = j->work;
-    size_t dim = w->head_dim, heads = w->heads, keys = w->keys;
-    size_t tile = item % j->query_tiles;
-    size_t head = item / j->query_tiles % heads;
-    size_t batch = item / j->query_tiles / heads;
-    size_t first = tile * QUERY_TILE;
-    size_t rows = w->queries - first < QUERY_TILE ? w->queries - first : QUERY_TILE;
-    size_t kv_head = head / (heads / w->kv_heads);
-    size_t q_stride = heads * dim, kv_stride = w->kv_heads * dim;
-    const float *q = w->q + (batch * w->queries + first) * q_stride + head * dim;
-    const float *k = w->k + batch * keys * kv_stride + kv_head * dim;
-    const float *v = w->v + batch * keys * kv_stride + kv_head * dim;
-    const float *key_bias = w->key_bias ? w->key_bias + batch * keys : NULL;
-    const float *score_bias = w->score_bias ? w->score_bias + (head * w->queries + first) * keys : NULL;
-
-    float *transposed = scratch;
-    float *scores = transposed + KEY_TILE * dim;
-    float *sums = scores + QUERY_TILE * KEY_TILE;
-    float *maximum = sums + QUERY_TILE * dim;
-    float *total = maximum + QUERY_TILE;
-    for (size_t i = 0; i < rows; i++) {
-        maximum[i] = -INFINITY;
-        total[i] = 0;
-        for (size_t d = 0; d < dim; d++) sums[i * dim + d] = 0;
-    }
-    size_t end = w->causal && first + rows < keys ? first + rows : keys;
-    for (size_t key = 0; key < end; key += KEY_TILE) {
-        size_t columns = keys - key < KEY_TILE ? keys - key : KEY_TILE;
-        for (size_t c = 0; c < columns; c++)
-            for (size_t d = 0; d < dim; d++) transposed[d * KEY_TILE + c] = k[(key + c) * kv_stride + d];
-        for (size_t c = columns; c < KEY_TILE; c++)
-            for (size_t d = 0; d < dim; d++) transposed[d * KEY_TILE + c] = 0;
-        for (size_t i = 0; i < rows; i++) {
-            float s[KEY_TILE] = {0};
-            for (size_t d = 0; d < dim; d++) {
-                float x = q[i * q_stride + d];
-                const float *t = transposed + d * KEY_TILE;
-                for (size_t c = 0; c < KEY_TILE; c++) s[c] += x * t[c];
-            }
-            for (size_t c = 0; c < columns; c++) s[c] *= w->scale;
-            if (key_bias)
-                for (size_t c = 0; c < columns; c++) s[c] += key_bias[key + c];
-            if (score_bias)
-                for (size_t c = 0; c < columns; c++) s[c] += score_bias[i * keys + key + c];
-            size_t seen = columns;
-            if (w->causal && first + i < key + columns) seen = first + i < key ? 0 : first + i - key + 1;
-            for (size_t c = seen; c < KEY_TILE; c++) s[c] = -INFINITY;
-
-            float top = maximum[i];
-            for (size_t c = 0; c < KEY_TILE; c++) top = s[c] > top ? s[c] : top;
-            if (top == -INFINITY) {  // nothing visible so far
-                for (size_t c = 0; c < KEY_TILE; c++) scores[i * KEY_TILE + c] = 0;
-                continue;
-            }
-            float shrink = maximum[i] == -INFINITY ? 0 : phasor_exp(maximum[i] - top);
-            float lanes[16] = {0};
-            for (size_t c = 0; c < KEY_TILE; c++) {
-                float p = s[c] == -INFINITY ? 0 : phasor_exp(s[c] - top);
-                scores[i * KEY_TILE + c] = p;
-                lanes[c % 16] += p;
-            }
-            float sum = 0;
-            for (int l = 0; l < 16; l++) sum += lanes[l];
-            total[i] = total[i] * shrink + sum;
-            maximum[i] = top;
-            if (shrink != 1)
-                for (size_t d = 0; d < dim; d++) sums[i * dim + d] *= shrink;
-        }
-        for (size_t i = 0; i < rows; i++) {
-            float *o = sums + i * dim;
-            for (size_t c = 0; c < columns; c++) {
-                float p = scores[i * KEY_TILE + c];
-                const float *row = v + (key + c) * kv_stride;
-                for (size_t d = 0; d < dim; d++) o[d] += p * row[d];
-            }
-        }
-    }
-    float *out = w->out + (batch * w->queries + first) * q_stride + head * dim;
-    for (size_t i = 0; i < rows; i++) {
-        float factor = total[i] > 0 ? 1.0f / total[i] : 0;
-        for (size_t d = 0; d < dim; d++) out[i * q_stride + d] = sums[i * dim + d] * factor;
-    }
+size_t phasor_attention_scratch(const phasor_engine *engine, const phasor_attention *work, int threads) {
+    job j = plan(engine, work, NULL);
+    return work->batch * work->kv_heads * j.head_bytes + (size_t)threads * j.worker_bytes;
 }
 
-PHASOR_DISPATCH(attend, (const job *j, size_t item, float *scratch), (j, item, scratch))
+/// Values of one head follow its keys: for each group of 64 dimensions, all keys in order.
+static char *value_panel(const job *j, char *head, size_t dim, size_t key) {
+    size_t width = j->dim_width - dim < ENGINE_COLUMNS ? j->dim_width - dim : ENGINE_COLUMNS;
+    return head + j->key_panels * (j->key_panel_bytes + KEY_PANEL * dim * j->engine->element)
+        + key * width * j->engine->element;
+}
 
-static void run(void *context, size_t item, int worker) {
+/// Packs 64 keys and their values.
+static void pack(void *context, size_t item, int worker) {
     const job *j = context;
-    attend(j, item, j->scratch + (size_t)worker * phasor_attention_scratch(j->work->head_dim));
+    const phasor_attention *w = j->work;
+    const phasor_engine *e = j->engine;
+    (void)worker;
+    size_t first = item % j->key_panels * KEY_PANEL, head = item / j->key_panels;
+    size_t count = w->keys - first < KEY_PANEL ? w->keys - first : KEY_PANEL;
+    size_t stride = w->kv_heads * w->head_dim;
+    size_t place = (head / w->kv_heads * w->keys + first) * stride + head % w->kv_heads * w->head_dim;
+    char *target = j->packed + head * j->head_bytes;
+    char *keys = target + first / KEY_PANEL * j->key_panel_bytes;
+    for (size_t c = 0; c < KEY_PANEL; c += ENGINE_LANES) {
+        size_t lanes = c >= count ? 0 : count - c < ENGINE_LANES ? count - c : ENGINE_LANES;
+        e->transpose(
+            w->k + place + (lanes ? c * stride : 0), stride, lanes, w->head_dim, KEY_PANEL,
+            keys + c * e->step * e->element);
+    }
+    for (size_t dim = 0; dim < j->dim_width; dim += ENGINE_COLUMNS) {
+        size_t width = j->dim_width - dim < ENGINE_COLUMNS ? j->dim_width - dim : ENGINE_COLUMNS;
+        size_t columns = w->head_dim - dim < width ? w->head_dim - dim : width;
+        char *values = value_panel(j, target, dim, first);
+        e->interleave(w->v + place + dim, stride, count, columns, width, values);
+        size_t written = engine_steps(e, count) * e->step;
+        memset(values + written * width * e->element, 0, (KEY_PANEL - written) * width * e->element);
+    }
 }
 
-void phasor_attention_f32(phasor_pool *pool, const phasor_attention *work, float *scratch) {
-    job j = {work, scratch, (work->queries + QUERY_TILE - 1) / QUERY_TILE};
-    phasor_pool_run(pool, work->batch * work->heads * j.query_tiles, run, &j);
+static void attend(void *context, size_t item, int worker) {
+    const job *j = context;
+    const phasor_attention *w = j->work;
+    const phasor_engine *e = j->engine;
+    size_t first = item % j->query_tiles * QUERY_TILE;
+    size_t head = item / j->query_tiles % w->heads, batch = item / j->query_tiles / w->heads;
+    size_t rows = w->queries - first < QUERY_TILE ? w->queries - first : QUERY_TILE;
+    size_t stride = w->heads * w->head_dim;
+    size_t place = (batch * w->queries + first) * stride + head * w->head_dim;
+    char *panels = j->packed + (batch * w->kv_heads + head / (w->heads / w->kv_heads)) * j->head_bytes;
+
+    char *queries = j->workers + (size_t)worker * j->worker_bytes;
+    char *weights = queries + QUERY_TILE * j->query_bytes;
+    float *scores = (float *)(weights + QUERY_TILE * j->weight_bytes);
+    float *sums = scores + QUERY_TILE * KEY_BLOCK;
+    phasor_softmax_row softmax[QUERY_TILE];
+    for (size_t i = 0; i < rows; i++) {
+        e->pack(w->q + place + i * stride, w->head_dim, w->scale, queries + i * j->query_bytes);
+        softmax[i] = (phasor_softmax_row){
+            .scores = scores + i * KEY_BLOCK, .sums = sums + i * j->dim_width, .dim = j->dim_width,
+            .maximum = -INFINITY};
+    }
+    memset(sums, 0, rows * j->dim_width * sizeof(float));
+
+    size_t none = 0;
+    size_t end = w->causal && first + rows < w->keys ? first + rows : w->keys;
+    for (size_t key = 0; key < end; key += KEY_BLOCK) {
+        size_t count = end - key < KEY_BLOCK ? end - key : KEY_BLOCK;
+        size_t padded = (count + KEY_PANEL - 1) / KEY_PANEL * KEY_PANEL;
+        phasor_tile tile = {
+            .columns = KEY_PANEL, .segments = 1, .steps = j->dim_steps, .offsets = &none, .stride = KEY_BLOCK};
+        for (size_t c = 0; c < padded; c += KEY_PANEL) {
+            tile.panel = panels + (key + c) / KEY_PANEL * j->key_panel_bytes;
+            for (size_t i = 0; i < rows; i += ENGINE_ROWS) {
+                tile.rows = rows - i < ENGINE_ROWS ? rows - i : ENGINE_ROWS;
+                for (size_t r = 0; r < tile.rows; r++) tile.a[r] = queries + (i + r) * j->query_bytes;
+                tile.c = scores + i * KEY_BLOCK + c;
+                e->multiply(&tile);
+            }
+        }
+        for (size_t i = 0; i < rows; i++) {
+            size_t query = first + i;
+            softmax[i].keys = padded;
+            softmax[i].visible = count;
+            if (w->causal && query < key + count) softmax[i].visible = query < key ? 0 : query - key + 1;
+            softmax[i].key_bias = w->key_bias ? w->key_bias + batch * w->keys + key : NULL;
+            softmax[i].score_bias = w->score_bias ? w->score_bias + (head * w->queries + query) * w->keys + key : NULL;
+            phasor_softmax_block(&softmax[i]);
+            e->pack(softmax[i].scores, padded, 1, weights + i * j->weight_bytes);
+        }
+        tile = (phasor_tile){
+            .segments = 1, .steps = engine_steps(e, padded), .offsets = &none, .stride = j->dim_width,
+            .accumulate = true};
+        for (size_t dim = 0; dim < j->dim_width; dim += ENGINE_COLUMNS) {
+            tile.columns = j->dim_width - dim < ENGINE_COLUMNS ? j->dim_width - dim : ENGINE_COLUMNS;
+            tile.panel = value_panel(j, panels, dim, key);
+            for (size_t i = 0; i < rows; i += ENGINE_ROWS) {
+                tile.rows = rows - i < ENGINE_ROWS ? rows - i : ENGINE_ROWS;
+                for (size_t r = 0; r < tile.rows; r++) tile.a[r] = weights + (i + r) * j->weight_bytes;
+                tile.c = sums + i * j->dim_width + dim;
+                e->multiply(&tile);
+            }
+        }
+    }
+    for (size_t i = 0; i < rows; i++) {
+        float factor = softmax[i].total > 0 ? 1.0f / softmax[i].total : 0;
+        float *out = w->out + place + i * stride;
+        for (size_t d = 0; d < w->head_dim; d++) out[d] = sums[i * j->dim_width + d] * factor;
+    }
+}
+
+void phasor_attention_run(
+    phasor_pool *pool, const phasor_engine *engine, const phasor_attention *work, void *scratch) {
+    job j = plan(engine, work, scratch);
+    phasor_pool_run(pool, work->batch * work->kv_heads * j.key_panels, pack, &j);
+    phasor_pool_run(pool, work->batch * work->heads * j.query_tiles, attend, &j);
 }

@@ -38,8 +38,8 @@ extension Compute {
             heads: heads, kv_heads: kvHeads, head_dim: headDim, scale: scale ?? 1 / Float(headDim).squareRoot(),
             key_bias: mask.keyBias.map { UnsafePointer($0.pointer) },
             score_bias: mask.scoreBias.map { UnsafePointer($0.pointer) }, causal: mask.causal)
-        let scratch = Tensor(uninitialized: [threads, phasor_attention_scratch(headDim)])
-        withPool { phasor_attention_f32($0, &work, scratch.pointer) }
+        let scratch = Tensor(bytes: phasor_attention_scratch(engine, &work, Int32(threads)))
+        withPool { phasor_attention_run($0, engine, &work, scratch.pointer) }
         withExtendedLifetime((q, k, v, mask.keyBias, mask.scoreBias, scratch)) {}
         return out
     }

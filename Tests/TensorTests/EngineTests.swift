@@ -85,6 +85,35 @@ import Testing
             #expect(bits(part) == bits(whole.slice(range)), "rows \(range)")
         }
     }
+
+    @Test(arguments: levels, AttentionTests.cases)
+    func attention(level: Level, c: AttentionTests.Case) {
+        let i = AttentionTests.inputs(c)
+        let scale = 1 / Float(c.dim).squareRoot()
+        let expected = Plain.attention(
+            level.seen(i.q.array.map { $0 * scale }), level.seen(i.k.array), level.seen(i.v.array), c.shape, scale: 1,
+            keyBias: i.mask.keyBias?.array, scoreBias: i.mask.scoreBias?.array, causal: c.causal)
+        let out = level.compute().attention(
+            q: i.q, k: i.k, v: i.v, batch: c.batch, heads: c.heads, kvHeads: c.kvHeads, mask: i.mask)
+        // Softmax weights are rounded to bf16 as well: 2^-9 of values below 1.
+        #expect(distance(out.array, expected) < (level.rounds ? 0x1p-9 : 3e-6))
+    }
+
+    @Test(arguments: levels)
+    func attentionIsTheSameInAnyBatchAndForAnyThreads(level: Level) {
+        let c = AttentionTests.Case(batch: 2, queries: 110, keys: 600, heads: 2, dim: 72, keyBias: true)
+        let i = AttentionTests.inputs(c)
+        let whole = level.compute(threads: 1).attention(q: i.q, k: i.k, v: i.v, batch: 2, heads: 2, mask: i.mask)
+        for threads in [2, 3] {
+            let again = level.compute(threads: threads).attention(
+                q: i.q, k: i.k, v: i.v, batch: 2, heads: 2, mask: i.mask)
+            #expect(bits(again) == bits(whole))
+        }
+        let some = level.compute().attention(
+            q: i.q.slice(113..<170), k: i.k.slice(600..<1200), v: i.v.slice(600..<1200), heads: 2,
+            mask: AttentionMask(keyBias: i.mask.keyBias?.slice(1..<2)))
+        #expect(bits(some) == bits(whole.slice(113..<170)))
+    }
 }
 
 /// Round to nearest, ties to even.

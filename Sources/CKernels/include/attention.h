@@ -2,6 +2,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "gemm.h"
 #include "threadpool.h"
 
 /// out = softmax(scale q k^T + biases) v for each batch entry and head; all float32, row-major.
@@ -10,6 +11,7 @@
 ///   key_bias    [batch, keys] added to every score of that key, -INFINITY masks it; or NULL
 ///   score_bias  [heads, queries, keys] added to the scores of every batch entry; or NULL
 ///   causal      query i sees keys 0...i only
+/// A query that sees no key gets zeros.
 typedef struct phasor_attention {
     const float *q, *k, *v;
     float *out;
@@ -20,9 +22,10 @@ typedef struct phasor_attention {
     bool causal;
 } phasor_attention;
 
-/// Floats of scratch memory that one worker needs.
-size_t phasor_attention_scratch(size_t head_dim);
+/// Bytes of 64-byte aligned scratch memory that it needs: k and v once more, packed, and a tile for each worker.
+size_t phasor_attention_scratch(const phasor_engine *engine, const phasor_attention *work, int threads);
 
-/// Tiled, with a running softmax: memory does not grow with the number of keys. Keys are taken in one fixed order, so
-/// a row does not depend on the number of threads. `scratch` holds `threads` times `phasor_attention_scratch` floats.
-void phasor_attention_f32(phasor_pool *pool, const phasor_attention *work, float *scratch);
+/// Tiled, with running float32 softmax statistics: scores are never held whole. Keys are taken in one fixed order, so a
+/// row depends neither on the other queries nor on the number of threads.
+void phasor_attention_run(
+    phasor_pool *pool, const phasor_engine *engine, const phasor_attention *work, void *scratch);
