@@ -1,6 +1,6 @@
 # Two commands do everything: `make serve` sets up and serves, `make test` sets up and tests.
 
-BUILD_PACKAGES := libopenblas-dev libpng-dev libavcodec-dev libavformat-dev libavutil-dev libswscale-dev libsqlite3-dev pkg-config
+BUILD_PACKAGES := libopenblas-dev libpng-dev libavcodec-dev libavformat-dev libavutil-dev libsqlite3-dev pkg-config
 TEST_PACKAGES := ffmpeg
 MODEL ?= Models/emoji-scenes
 HOST ?= 127.0.0.1
