@@ -140,6 +140,11 @@ package final class Pipeline: Sendable {
 
     // MARK: What a generation needs
 
+    /// Tokens that the text encoder makes of a prompt; of more than `maximumTokens` it would not see the rest.
+    package func tokenCount(of prompt: String) -> Int { promptEncoder.tokenCount(of: prompt) }
+
+    package var maximumTokens: Int { promptEncoder.length }
+
     /// Cleans, tokenises and encodes a prompt.
     /// - Parameter interrupt: called before each layer; throwing ends the encoding.
     package func encode(_ prompt: String, interrupt: () throws -> Void = {}) throws -> Conditioning {

@@ -9,7 +9,7 @@ extension GenerationRequest {
     /// - Returns: the number of steps it will take.
     /// - Throws: `ServingError.invalid`, which names the field, what was given and what is allowed.
     package func validate(for model: any ImageModel) throws -> Int {
-        try validateText()
+        try validateText(for: model)
         try validateSize(for: model)
         guard Self.counts.contains(count), kind == .image || count == 1 else {
             throw ServingError.invalid(
@@ -40,7 +40,7 @@ extension GenerationRequest {
         VideoOptions(crf: crf, preset: preset, frameRate: try FrameRate(fps), comment: comment)
     }
 
-    private func validateText() throws {
+    private func validateText(for model: any ImageModel) throws {
         for (field, text) in [("prompt", prompt), ("negative_prompt", negativePrompt ?? "")] {
             guard text.utf8.count <= Self.longestPrompt else {
                 throw ServingError.invalid(
@@ -48,6 +48,11 @@ extension GenerationRequest {
             }
             guard !text.unicodeScalars.contains("\0") else {
                 throw ServingError.invalid(field: field, reason: "it contains a NUL character")
+            }
+            let tokens = model.tokenCount(of: text)
+            guard tokens <= model.maximumTokens else {
+                throw ServingError.invalid(
+                    field: field, reason: "\(tokens) tokens given; the model reads at most \(model.maximumTokens)")
             }
         }
     }

@@ -13,6 +13,10 @@ package protocol ImageModel: Sendable {
     var generators: GeneratorSet { get }
     var sizes: SizeLimits { get }
 
+    /// Tokens of a prompt as the text encoder sees it.
+    func tokenCount(of prompt: String) -> Int
+    var maximumTokens: Int { get }
+
     /// - Parameter interrupt: called now and then; what it throws ends the encoding.
     func encode(_ prompt: String, interrupt: () throws -> Void) throws -> Conditioning
 

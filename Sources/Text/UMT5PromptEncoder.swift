@@ -36,6 +36,11 @@ package struct UMT5PromptEncoder: Sendable {
         return try encoder.encode(ids, interrupt: interrupt)
     }
 
+    /// Tokens of the prompt, the end mark included, before it is cut to `length`.
+    package func tokenCount(of prompt: String) -> Int {
+        tokenizer.encode(PromptCleaning.clean(prompt)).count
+    }
+
     /// The embedding as the reference pipeline holds it: `[length, dim]`, zero in the padded rows.
     package func paddedEmbedding(of prompt: String) throws -> Tensor {
         let rows = try rows(of: prompt)
