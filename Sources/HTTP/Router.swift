@@ -14,7 +14,7 @@ package struct Router: Sendable {
         fileprivate let pattern: [Piece]
     }
 
-    enum Match: Sendable {
+    package enum Match: Sendable {
         case route(Route, parameters: [String: String])
         case notFound
         /// The path exists, but not for this method.
@@ -36,7 +36,7 @@ package struct Router: Sendable {
         }
     }
 
-    private var routes: [Route] = []
+    package private(set) var routes: [Route] = []
 
     package init() {}
 
@@ -53,7 +53,7 @@ package struct Router: Sendable {
     }
 
     /// HEAD is answered by the GET route. A route for all that is left over says nothing about which methods exist.
-    func match(method: String, segments: [String]) -> Match {
+    package func match(method: String, segments: [String]) -> Match {
         var found: [(route: Route, parameters: [String: String])] = []
         for route in routes {
             if let parameters = Self.parameters(of: route.pattern, in: segments) { found.append((route, parameters)) }
