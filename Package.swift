@@ -54,7 +54,9 @@ let package = Package(
             ]),
         .target(
             name: "API",
-            dependencies: ["Serving", "HTTP", .product(name: "Logging", package: "swift-log")]),
+            dependencies: [
+                "Serving", "HTTP", "Pipelines", "Diffusion", .product(name: "Logging", package: "swift-log"),
+            ]),
         .executableTarget(
             name: "phasor",
             dependencies: [
@@ -72,7 +74,7 @@ let package = Package(
         .testTarget(name: "MediaTests", dependencies: ["Media"]),
         .testTarget(name: "ServingTests", dependencies: ["Serving", "Pipelines", "Diffusion", "Media", "Tensor"]),
         .testTarget(name: "HTTPTests", dependencies: ["HTTP"]),
-        .testTarget(name: "APITests", dependencies: ["API", "Serving", "HTTP"]),
+        .testTarget(name: "APITests", dependencies: ["API", "Serving", "HTTP", "Pipelines", "Diffusion", "Tensor"]),
         .testTarget(name: "VerificationTests", dependencies: ["Verification", "Pipelines"]),
     ],
     swiftLanguageModes: [.v6]

@@ -1,0 +1,32 @@
+import HTTP
+import Serving
+
+/// Finished files by their ids. An id stands for the same bytes for ever, so clients may keep them.
+struct Artifacts: Sendable {
+    let engine: Engine
+
+    func register(in router: inout Router) {
+        router.add("GET", "/v1/artifacts/{id}") { request in
+            try await response(request.parameters["id"] ?? "", to: request)
+        }
+    }
+
+    /// The file, or the part of it that the request's range asks for.
+    /// - Throws: `ServingError.unknownArtifact`, `expiredArtifact`, `storage`; `HTTPError.rangeNotSatisfiable`.
+    func response(_ id: String, to request: HTTPRequest) async throws -> HTTPResponse {
+        let artifact = try await engine.artifact(id)
+        let file: HTTPFile
+        do {
+            file = try HTTPFile(path: artifact.path)
+        } catch HTTPError.notFound {
+            throw ServingError.expiredArtifact(id)  // since it was looked up, or by somebody's hand
+        }
+        let ending = artifact.contentType == "video/mp4" ? "mp4" : "png"
+        return try .file(
+            file, contentType: artifact.contentType, for: request,
+            headers: [
+                "ETag": "\"\(id)\"", "Cache-Control": "private, max-age=31536000, immutable",
+                "Content-Disposition": "inline; filename=\"\(id).\(ending)\"", "X-Content-Type-Options": "nosniff",
+            ])
+    }
+}

@@ -1,0 +1,155 @@
+import HTTP
+
+/// The fields of a request's body, read by name and type. What is wrong with one is an `APIError` that names it.
+///
+/// null counts as not given, as OpenAI's clients send it for what was left out.
+struct Fields: Sendable {
+    private let values: [String: JSON]
+    /// All values of a form are text; numbers are read from it.
+    private let isForm: Bool
+
+    /// - Throws: `APIError` unless the body is a JSON object.
+    init(json request: HTTPRequest) throws {
+        if let type = request.headers["Content-Type"], Self.mediaType(type) != "application/json" {
+            throw APIError(
+                status: 415, message: "Content-Type is '\(type.prefix(100))'; send application/json",
+                param: "Content-Type", code: "unsupported_media_type")
+        }
+        do {
+            let value = try JSON(parsing: request.body)
+            guard case .object(let members) = value else {
+                throw APIError.invalid(nil, "the body is \(Self.show(value)); it must be a JSON object")
+            }
+            self.init(members: members)
+        } catch let fault as JSONFault {
+            throw APIError.invalid(nil, "the body is not JSON: \(fault)", code: "invalid_json")
+        }
+    }
+
+    private init(members: [JSON.Member]) {
+        values = Dictionary(members.map { ($0.name, $0.value) }, uniquingKeysWith: { first, _ in first })
+        isForm = false
+    }
+
+    /// - Throws: `APIError` for a file, since no field takes one, and for a field given twice.
+    init(form parts: [MultipartForm.Part]) throws {
+        var values: [String: JSON] = [:]
+        for part in parts {
+            guard part.filename == nil else {
+                throw APIError.invalid(part.name, "\(part.name) is a file; this model makes clips from text only")
+            }
+            guard let text = String(validating: part.content, as: UTF8.self) else {
+                throw APIError.invalid(part.name, "\(part.name) is not UTF-8")
+            }
+            guard values.updateValue(.string(text), forKey: part.name) == nil else {
+                throw APIError.invalid(part.name, "\(part.name) is given twice")
+            }
+        }
+        self.values = values
+        isForm = true
+    }
+
+    /// `application/json; charset=utf-8` without its parameters, in lower case.
+    static func mediaType(_ field: String) -> String {
+        let end = field.firstIndex(of: ";") ?? field.endIndex
+        return field[..<end].filter { $0 != " " && $0 != "\t" }.lowercased()
+    }
+
+    /// Names of the fields given, sorted.
+    var names: [String] { values.keys.sorted() }
+
+    // MARK: Reading
+
+    /// The value as it was sent; nil if there is none.
+    subscript(name: String) -> JSON? {
+        values[name].flatMap { $0 == .null ? nil : $0 }
+    }
+
+    func string(_ name: String) throws -> String? {
+        guard let value = self[name] else { return nil }
+        guard case .string(let text) = value else { throw wrong(name, value, "a string") }
+        return text
+    }
+
+    func choice(_ name: String, of allowed: [String]) throws -> String? {
+        guard let text = try string(name) else { return nil }
+        guard allowed.contains(text) else {
+            throw wrong(name, .string(text), allowed.map { "'\($0)'" }.joined(separator: " or "))
+        }
+        return text
+    }
+
+    func integer(_ name: String, in range: ClosedRange<Int>) throws -> Int? {
+        guard let value = self[name] else { return nil }
+        guard let digits = digits(of: value), let number = Self.integer(digits), range.contains(number) else {
+            throw wrong(name, value, "an integer from \(range.lowerBound) to \(range.upperBound)")
+        }
+        return number
+    }
+
+    func number(_ name: String, in range: ClosedRange<Double>) throws -> Double? {
+        guard let value = self[name] else { return nil }
+        guard let digits = digits(of: value), let number = Double(digits), range.contains(number) else {
+            throw wrong(name, value, "a number from \(JSON(range.lowerBound).text) to \(JSON(range.upperBound).text)")
+        }
+        return number
+    }
+
+    func boolean(_ name: String) throws -> Bool? {
+        guard let value = self[name] else { return nil }
+        switch value {
+        case .bool(let flag): return flag
+        case .string("true") where isForm: return true
+        case .string("false") where isForm: return false
+        default: throw wrong(name, value, "true or false")
+        }
+    }
+
+    /// The fields of an object inside; nil if there is none.
+    func object(_ name: String) throws -> Fields? {
+        guard let value = self[name] else { return nil }
+        guard case .object(let members) = value else { throw wrong(name, value, "an object") }
+        return Fields(members: members)
+    }
+
+    /// - Throws: `APIError` for the first field that is none of these.
+    func requireKnown(_ known: [String]) throws {
+        guard let stray = names.first(where: { !known.contains($0) }) else { return }
+        throw APIError.invalid(
+            stray, "there is no field '\(stray.prefix(40))' here, only \(known.joined(separator: ", "))",
+            code: "unknown_parameter")
+    }
+
+    // MARK: Refusing
+
+    func wrong(_ name: String, _ value: JSON, _ expected: String) -> APIError {
+        .invalid(name, "\(name) is \(Self.show(value)); it must be \(expected)")
+    }
+
+    private func digits(of value: JSON) -> String? {
+        switch value {
+        case .number(let digits): digits
+        // Double("0x1p3"), Double("nan") and Double(" 1") are not for forms either.
+        case .string(let text) where isForm && text.utf8.allSatisfy({ "0123456789.-+eE".utf8.contains($0) }): text
+        default: nil
+        }
+    }
+
+    /// JSON has one kind of number: 4.0 and 4e0 are 4. Above 2^53 only plain digits say which number is meant.
+    private static func integer(_ digits: String) -> Int? {
+        if let number = Int(digits) { return number }
+        guard let number = Double(digits), number == number.rounded(), abs(number) <= 0x1p53 else { return nil }
+        return Int(number)
+    }
+
+    private static func show(_ value: JSON) -> String {
+        switch value {
+        case .null: "null"
+        case .bool(let flag): "\(flag)"
+        case .number(let digits): String(digits.prefix(40))
+        case .string(let text): text.count > 40 ? "'\(text.prefix(40))...'" : "'\(text)'"
+        case .array: "an array"
+        case .object: "an object"
+        }
+    }
+}

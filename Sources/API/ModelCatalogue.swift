@@ -1,0 +1,124 @@
+import Diffusion
+import HTTP
+import Pipelines
+import Serving
+
+/// The models by the names that clients know them by, and what each can do.
+struct ModelCatalogue: Sendable {
+    let engine: Engine
+    /// Unix seconds since when the models are served.
+    let since: Int
+
+    /// What clients have built in; each stands for the default model.
+    static let aliases = ["gpt-image-1", "gpt-image-1-mini", "dall-e-2", "dall-e-3", "sora-2", "sora-2-pro"]
+
+    func register(in router: inout Router) {
+        router.add("GET", "/v1/models") { _ in .json(list) }
+        router.add("GET", "/v1/models/{id}") { request in
+            let id = request.parameters["id"] ?? ""
+            return .json(entry(id, of: try model(id)))
+        }
+        router.add("GET", "/v1/capabilities") { _ in .json(try capabilities()) }
+    }
+
+    /// - Parameter name: an id or an alias; nil and "" mean the default model.
+    /// - Throws: `ServingError.unknownModel`.
+    func model(_ name: String?) throws -> any ImageModel {
+        guard let first = engine.models.first else { throw ServingError.unknownModel(name ?? "", known: []) }
+        guard let name, !name.isEmpty else { return first }
+        if let model = engine.models.first(where: { $0.id == name }) { return model }
+        if Self.aliases.contains(name) { return first }
+        throw ServingError.unknownModel(name, known: engine.models.map(\.id))
+    }
+
+    // MARK: /v1/models
+
+    private var list: JSON {
+        let own = engine.models.map { entry($0.id, of: $0) }
+        let taken = Set(engine.models.map(\.id))
+        let aliases = engine.models.first.map { first in
+            Self.aliases.filter { !taken.contains($0) }.map { entry($0, of: first) }
+        }
+        return ["object": "list", "data": .array(own + (aliases ?? []))]
+    }
+
+    /// `root` is the model that an alias stands for.
+    private func entry(_ id: String, of model: any ImageModel) -> JSON {
+        [
+            "id": .string(id), "object": "model", "created": JSON(since), "owned_by": "phasor",
+            "root": .string(model.id),
+        ]
+    }
+
+    // MARK: /v1/capabilities
+
+    private func capabilities() throws -> JSON {
+        [
+            "object": "capabilities",
+            "models": .array(try engine.models.map(Self.describe)),
+            "limits": [
+                "n": JSON(GenerationRequest.counts.upperBound), "partial_images": JSON(GenerationFields.mostPreviews),
+                "prompt_characters": JSON(GenerationFields.longestPrompt),
+            ],
+        ]
+    }
+
+    private static func describe(_ model: any ImageModel) throws -> JSON {
+        let sizes = model.sizes
+        return [
+            "id": .string(model.id),
+            "kinds": .array(GenerationRequest.Kind.allCases.map { .string($0.rawValue) }),
+            "default_generator": .string(model.generators.defaultName),
+            "generators": .array(try model.generators.generators.map { try describe($0, sizes) }),
+            "sizes": [
+                "multiple": JSON(sizes.sideMultiple), "default": "\(sizes.defaultWidth)x\(sizes.defaultHeight)",
+                "maximum_pixels": JSON(sizes.maximumPixels),
+            ],
+            "frames": [
+                "rule": "\(sizes.frameMultiple)k+1", "multiple": JSON(sizes.frameMultiple),
+                "default": JSON(sizes.defaultFrames), "maximum": JSON(sizes.maximumFrames),
+            ],
+            "fps": JSON(sizes.defaultFPS),
+        ]
+    }
+
+    /// The steps are those of a picture of the default size; a dynamic schedule has others for other sizes.
+    private static func describe(_ generator: GeneratorSpec, _ sizes: SizeLimits) throws -> JSON {
+        let tokens = sizes.tokens(width: sizes.defaultWidth, height: sizes.defaultHeight)
+        let schedule = try generator.schedule(steps: nil, tokens: tokens)
+        let guidance = try Guidance(rule: .classifierFree, plan: generator.plan)
+        let evaluations = schedule.timesteps.reduce(0) { sum, timestep in
+            sum + (guidance.isOn(inPhase: generator.plan.phaseIndex(timestep: timestep)) ? 2 : 1)
+        }
+        return [
+            "name": .string(generator.name),
+            "sampler": .string(generator.sampler.rawValue),
+            "steps": JSON(schedule.count),
+            "nfe": JSON(evaluations),
+            "sigmas": .array(schedule.sigmas.dropLast().map { JSON($0) }),
+            "phases": .array(generator.plan.phases.map(describe)),
+        ]
+    }
+
+    /// SNR at sigma 0 is infinite, which JSON writes as null.
+    private static func describe(_ phase: Phase) -> JSON {
+        [
+            "name": .string(phase.name),
+            "sigma": [JSON(phase.lower), JSON(phase.upper)],
+            "snr": [JSON(phase.snr.lowerBound), JSON(phase.snr.upperBound)],
+            "expert": .string(phase.expert),
+            "guidance_scale": JSON(phase.guidanceScale),
+        ]
+    }
+}
+
+extension SizeLimits {
+    /// Tokens of a picture: the transformer sees one for each square of `sideMultiple` pixels.
+    func tokens(width: Int, height: Int) -> Int { (width / sideMultiple) * (height / sideMultiple) }
+}
+
+extension HTTPResponse {
+    static func json(_ value: JSON, status: Int = 200) -> HTTPResponse {
+        HTTPResponse(status: status, headers: ["Content-Type": "application/json"], body: .bytes(value.bytes))
+    }
+}

@@ -1,0 +1,144 @@
+import Foundation
+import HTTP
+import Serving
+
+/// The native API: every request is a job that can be watched, cancelled and asked for again.
+struct NativeJobs: Sendable {
+    let engine: Engine
+    let reader: GenerationFields
+    let heartbeat: Duration
+
+    func register(in router: inout Router) {
+        router.add("POST", "/v1/jobs", create)
+        router.add("GET", "/v1/jobs", list)
+        router.add("GET", "/v1/jobs/{id}") { request in try .json(encoding: await engine.job(Self.id(request))) }
+        router.add("GET", "/v1/jobs/{id}/events", events)
+        router.add("POST", "/v1/jobs/{id}/cancel") { request in
+            try .json(encoding: await engine.cancel(Self.id(request)))
+        }
+    }
+
+    private static func id(_ request: HTTPRequest) -> String { request.parameters["id"] ?? "" }
+
+    /// Unlike OpenAI's routes this one refuses fields it does not know: a misspelt one would be lost silently.
+    @Sendable private func create(_ request: HTTPRequest) async throws -> HTTPResponse {
+        let fields = try Fields(json: request)
+        let kinds = GenerationRequest.Kind.allCases.map(\.rawValue)
+        let kind = try fields.choice("kind", of: kinds).flatMap(GenerationRequest.Kind.init(rawValue:))
+        let wanted: GenerationRequest
+        switch kind {
+        case nil: throw APIError.missing("kind")
+        case .image:
+            try fields.requireKnown(["kind"] + GenerationFields.image)
+            wanted = try reader.image(fields)
+        case .video:
+            try fields.requireKnown(["kind"] + GenerationFields.video)
+            wanted = try reader.video(fields)
+        }
+        let job = try await engine.submit(wanted, idempotency: Idempotency(request))
+        var response = try HTTPResponse.json(encoding: job)
+        response.status = 202
+        response.headers["Location"] = "/v1/jobs/\(job.id)"
+        return response
+    }
+
+    @Sendable private func list(_ request: HTTPRequest) async throws -> HTTPResponse {
+        var kind: GenerationRequest.Kind?
+        if let text = request.query("kind") {
+            kind = GenerationRequest.Kind(rawValue: text)
+            guard kind != nil else {
+                throw APIError.invalid("kind", "kind is '\(text.prefix(40))'; it must be 'image' or 'video'")
+            }
+        }
+        let page = try await Paging(request).page(of: kind, from: engine)
+        return try .json(encoding: JobList(page: page))
+    }
+
+    /// Begins with the present state, or after the event that `Last-Event-ID` names; ends after the job's last event.
+    @Sendable private func events(_ request: HTTPRequest) async throws -> HTTPResponse {
+        var seen: Int64?
+        if let text = request.headers["Last-Event-ID"], !text.isEmpty {
+            seen = Int64(text)
+            guard seen != nil else {
+                throw APIError.invalid("Last-Event-ID", "Last-Event-ID is '\(text.prefix(40))', not the id of an event")
+            }
+        }
+        let events = try await engine.events(of: Self.id(request), after: seen)
+        return .events { writer in
+            try await writer.withHeartbeats(every: heartbeat) {
+                for await event in events {
+                    let data = try JSONEncoder.api.encode(EventBody(event: event))
+                    try await writer.write(
+                        ServerSentEvent(
+                            event: event.name.rawValue, id: String(event.id),
+                            data: String(decoding: data, as: UTF8.self)))
+                }
+            }
+        }
+    }
+}
+
+/// The job object, and the picture where there is one.
+private struct EventBody: Encodable {
+    let event: JobEvent
+
+    private struct Preview: Encodable {
+        let image: Int
+        let index: Int
+        let step: Int
+        let base64: String
+
+        private enum CodingKeys: String, CodingKey {
+            case image, index, step
+            case base64 = "b64_json"
+        }
+    }
+
+    private enum Key: String, CodingKey { case preview, seconds }
+
+    func encode(to encoder: any Encoder) throws {
+        try event.job.encode(to: encoder)
+        var object = encoder.container(keyedBy: Key.self)
+        try object.encodeIfPresent(event.seconds, forKey: .seconds)
+        guard let preview = event.preview else { return }
+        try object.encode(
+            Preview(
+                image: preview.image, index: preview.index, step: preview.step,
+                base64: Data(preview.png).base64EncodedString()),
+            forKey: .preview)
+    }
+}
+
+private struct JobList: Encodable {
+    let page: JobPage
+
+    private enum Key: String, CodingKey {
+        case object, data
+        case firstID = "first_id"
+        case lastID = "last_id"
+        case hasMore = "has_more"
+    }
+
+    func encode(to encoder: any Encoder) throws {
+        var object = encoder.container(keyedBy: Key.self)
+        try object.encode("list", forKey: .object)
+        try object.encode(page.jobs, forKey: .data)
+        try object.encode(page.jobs.first?.id, forKey: .firstID)
+        try object.encode(page.jobs.last?.id, forKey: .lastID)
+        try object.encode(page.hasMore, forKey: .hasMore)
+    }
+}
+
+extension JSONEncoder {
+    static var api: JSONEncoder {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = .withoutEscapingSlashes
+        return encoder
+    }
+}
+
+extension HTTPResponse {
+    static func json(encoding value: some Encodable) throws -> HTTPResponse {
+        .json(try JSONEncoder.api.encode(value))
+    }
+}

@@ -1,0 +1,123 @@
+import Foundation
+import HTTP
+import Serving
+
+/// OpenAI's videos. A video goes on when the client leaves; it is asked for again by its id.
+struct OpenAIVideos: Sendable {
+    let engine: Engine
+    let reader: GenerationFields
+    let artifacts: Artifacts
+
+    func register(in router: inout Router, uploadLimit: Int) {
+        router.add("POST", "/v1/videos", bodyLimit: uploadLimit, create)
+        router.add("GET", "/v1/videos", list)
+        router.add("GET", "/v1/videos/{id}") { request in .json(Self.describe(try await video(request))) }
+        router.add("GET", "/v1/videos/{id}/content", content)
+        router.add("DELETE", "/v1/videos/{id}", delete)
+    }
+
+    // MARK: Routes
+
+    @Sendable private func create(_ request: HTTPRequest) async throws -> HTTPResponse {
+        let isForm = Fields.mediaType(request.headers["Content-Type"] ?? "") == "multipart/form-data"
+        let fields =
+            isForm ? try Fields(form: MultipartForm(request).parts) : try Fields(json: request)
+        guard fields["input_reference"] == nil else {
+            throw APIError.invalid(
+                "input_reference", "this server's models make clips from text only", code: "unsupported")
+        }
+        let job = try await engine.submit(reader.video(fields), idempotency: Idempotency(request))
+        return .json(Self.describe(job))
+    }
+
+    @Sendable private func list(_ request: HTTPRequest) async throws -> HTTPResponse {
+        let page = try await Paging(request).page(of: .video, from: engine)
+        return .json([
+            "object": "list",
+            "data": .array(page.jobs.map(Self.describe)),
+            "first_id": JSON(page.jobs.first?.id),
+            "last_id": JSON(page.jobs.last?.id),
+            "has_more": .bool(page.hasMore),
+        ])
+    }
+
+    @Sendable private func content(_ request: HTTPRequest) async throws -> HTTPResponse {
+        if let variant = request.query("variant"), variant != "video" {
+            throw APIError.invalid("variant", "variant is '\(variant.prefix(40))'; there is only 'video'")
+        }
+        let job = try await video(request)
+        guard let artifact = job.artifacts.first else {
+            if job.state.isTerminal { throw APIError.ended(job) }
+            throw APIError(
+                status: 409, message: "the video \(job.id) is \(Self.status(job)); it has no content yet",
+                code: "video_not_ready")
+        }
+        return try await artifacts.response(artifact.id, to: request)
+    }
+
+    @Sendable private func delete(_ request: HTTPRequest) async throws -> HTTPResponse {
+        let job = try await video(request)
+        try await engine.delete(job.id)
+        return .json(["id": .string(job.id), "object": "video.deleted", "deleted": true])
+    }
+
+    /// - Throws: `APIError` also for a job that is no video.
+    private func video(_ request: HTTPRequest) async throws -> Job {
+        let id = request.parameters["id"] ?? ""
+        do {
+            let job = try await engine.job(id)
+            if job.kind == .video { return job }
+        } catch ServingError.unknownJob {
+        }
+        throw APIError.unknown("video", id)
+    }
+
+    // MARK: The video object
+
+    /// All keys are always there.
+    static func describe(_ job: Job) -> JSON {
+        [
+            "id": .string(job.id),
+            "object": "video",
+            "model": .string(job.request.model),
+            "status": .string(status(job)),
+            "progress": JSON(Int(job.progress * 100)),
+            "created_at": JSON(OpenAIImages.seconds(job.createdAt)),
+            "completed_at": JSON(job.state == .succeeded ? job.finishedAt.map(OpenAIImages.seconds) : nil),
+            "expires_at": JSON(job.expiresAt.map(OpenAIImages.seconds)),
+            "prompt": .string(job.request.prompt),
+            "size": .string(job.request.size),
+            "seconds": .string(seconds(job.request)),
+            "remixed_from_video_id": nil,
+            "error": failure(job),
+            "num_frames": JSON(job.request.frames),
+            "fps": JSON(job.request.fps),
+            "seed": JSON(job.request.seed),
+        ]
+    }
+
+    /// OpenAI has no word for a cancelled video: it is a failed one, and the error says why.
+    private static func status(_ job: Job) -> String {
+        switch job.state {
+        case .queued: "queued"
+        case .running: "in_progress"
+        case .succeeded: "completed"
+        case .failed, .cancelled: "failed"
+        }
+    }
+
+    private static func failure(_ job: Job) -> JSON {
+        switch job.state {
+        case .cancelled: ["code": "cancelled", "message": "the video was cancelled"]
+        case .failed: ["code": JSON(job.failure?.code), "message": JSON(job.failure?.message)]
+        case .queued, .running, .succeeded: nil
+        }
+    }
+
+    /// Of a clip of k * fps + 1 frames k, as it was asked for; else the length.
+    private static func seconds(_ request: GenerationRequest) -> String {
+        let spans = request.frames - 1
+        if spans > 0, spans % request.fps == 0 { return "\(spans / request.fps)" }
+        return JSON(Double(request.frames) / Double(request.fps)).text
+    }
+}

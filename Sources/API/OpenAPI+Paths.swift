@@ -1,0 +1,147 @@
+extension OpenAPI {
+    static let paths = #"""
+        {
+        "/v1/images/generations": {"post": {"operationId": "createImage", "tags": ["OpenAI"],
+          "summary": "Make images", "description": "Cancelled when the client leaves. With stream: server-sent events image_generation.partial_image and image_generation.completed.",
+          "requestBody": {"required": true, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ImageRequest"}}}},
+          "responses": {
+            "200": {"description": "The images, or their events", "content": {
+              "application/json": {"schema": {"$ref": "#/components/schemas/Images"}},
+              "text/event-stream": {"schema": {"type": "string"}}}},
+            "default": {"$ref": "#/components/responses/Error"}}}},
+        "/v1/images/edits": {"post": {"operationId": "editImage", "tags": ["OpenAI"],
+          "summary": "Refused: the models make images from text only",
+          "requestBody": {"content": {"multipart/form-data": {"schema": {"type": "object"}}}},
+          "responses": {"400": {"$ref": "#/components/responses/Error"}, "default": {"$ref": "#/components/responses/Error"}}}},
+        "/v1/videos": {
+          "post": {"operationId": "createVideo", "tags": ["OpenAI"], "summary": "Begin a video",
+            "parameters": [{"$ref": "#/components/parameters/IdempotencyKey"}],
+            "requestBody": {"required": true, "content": {
+              "application/json": {"schema": {"$ref": "#/components/schemas/VideoRequest"}},
+              "multipart/form-data": {"schema": {"$ref": "#/components/schemas/VideoRequest"}}}},
+            "responses": {
+              "200": {"description": "The video, queued", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Video"}}}},
+              "default": {"$ref": "#/components/responses/Error"}}},
+          "get": {"operationId": "listVideos", "tags": ["OpenAI"], "summary": "List videos",
+            "parameters": [{"$ref": "#/components/parameters/Limit"}, {"$ref": "#/components/parameters/Order"}, {"$ref": "#/components/parameters/After"}],
+            "responses": {
+              "200": {"description": "A page", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/VideoList"}}}},
+              "default": {"$ref": "#/components/responses/Error"}}}},
+        "/v1/videos/{id}": {"parameters": [{"$ref": "#/components/parameters/ID"}],
+          "get": {"operationId": "getVideo", "tags": ["OpenAI"], "summary": "A video's state",
+            "responses": {
+              "200": {"description": "The video", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Video"}}}},
+              "default": {"$ref": "#/components/responses/Error"}}},
+          "delete": {"operationId": "deleteVideo", "tags": ["OpenAI"], "summary": "Cancel and remove a video",
+            "responses": {
+              "200": {"description": "It is gone", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/VideoDeleted"}}}},
+              "default": {"$ref": "#/components/responses/Error"}}}},
+        "/v1/videos/{id}/content": {"parameters": [{"$ref": "#/components/parameters/ID"}],
+          "get": {"operationId": "getVideoContent", "tags": ["OpenAI"], "summary": "The MP4; takes Range",
+            "parameters": [{"name": "variant", "in": "query", "schema": {"enum": ["video"]}}],
+            "responses": {
+              "200": {"description": "The file", "content": {"video/mp4": {"schema": {"type": "string", "contentMediaType": "video/mp4"}}}},
+              "206": {"description": "The part that was asked for", "content": {"video/mp4": {"schema": {"type": "string", "contentMediaType": "video/mp4"}}}},
+              "304": {"description": "The client has it"},
+              "default": {"$ref": "#/components/responses/Error"}}}},
+        "/v1/jobs": {
+          "post": {"operationId": "createJob", "tags": ["Jobs"], "summary": "Begin a job",
+            "parameters": [{"$ref": "#/components/parameters/IdempotencyKey"}],
+            "requestBody": {"required": true, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/JobRequest"}}}},
+            "responses": {
+              "202": {"description": "The job, queued", "headers": {"Location": {"schema": {"type": "string"}}},
+                "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Job"}}}},
+              "default": {"$ref": "#/components/responses/Error"}}},
+          "get": {"operationId": "listJobs", "tags": ["Jobs"], "summary": "List jobs",
+            "parameters": [{"name": "kind", "in": "query", "schema": {"enum": ["image", "video"]}},
+              {"$ref": "#/components/parameters/Limit"}, {"$ref": "#/components/parameters/Order"}, {"$ref": "#/components/parameters/After"}],
+            "responses": {
+              "200": {"description": "A page", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/JobList"}}}},
+              "default": {"$ref": "#/components/responses/Error"}}}},
+        "/v1/jobs/{id}": {"parameters": [{"$ref": "#/components/parameters/ID"}],
+          "get": {"operationId": "getJob", "tags": ["Jobs"], "summary": "A job's state",
+            "responses": {
+              "200": {"description": "The job", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Job"}}}},
+              "default": {"$ref": "#/components/responses/Error"}}}},
+        "/v1/jobs/{id}/events": {"parameters": [{"$ref": "#/components/parameters/ID"}],
+          "get": {"operationId": "watchJob", "tags": ["Jobs"], "summary": "What happens to a job",
+            "description": "Server-sent events queued, step, preview, decoding, encoding, done, failed, cancelled, each with the job as data; a preview has besides preview: {image, index, step, b64_json}. The first tells the present state.",
+            "parameters": [{"name": "Last-Event-ID", "in": "header", "description": "Go on after this event", "schema": {"type": "integer", "minimum": 0, "maximum": 9223372036854775807}}],
+            "responses": {
+              "200": {"description": "The events, to the job's last", "content": {"text/event-stream": {"schema": {"type": "string"}}}},
+              "default": {"$ref": "#/components/responses/Error"}}}},
+        "/v1/jobs/{id}/cancel": {"parameters": [{"$ref": "#/components/parameters/ID"}],
+          "post": {"operationId": "cancelJob", "tags": ["Jobs"], "summary": "Stop a job within one transformer block",
+            "responses": {
+              "200": {"description": "The job as it is right after", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Job"}}}},
+              "default": {"$ref": "#/components/responses/Error"}}}},
+        "/v1/artifacts/{id}": {"parameters": [{"$ref": "#/components/parameters/ID"}],
+          "get": {"operationId": "getArtifact", "tags": ["Jobs"], "summary": "A finished PNG or MP4; takes Range",
+            "responses": {
+              "200": {"description": "The file", "content": {
+                "image/png": {"schema": {"type": "string", "contentMediaType": "image/png"}},
+                "video/mp4": {"schema": {"type": "string", "contentMediaType": "video/mp4"}}}},
+              "206": {"description": "The part that was asked for", "content": {
+                "image/png": {"schema": {"type": "string", "contentMediaType": "image/png"}},
+                "video/mp4": {"schema": {"type": "string", "contentMediaType": "video/mp4"}}}},
+              "304": {"description": "The client has it"},
+              "410": {"$ref": "#/components/responses/Error"},
+              "default": {"$ref": "#/components/responses/Error"}}}},
+        "/v1/models": {"get": {"operationId": "listModels", "tags": ["OpenAI"], "summary": "The models and their aliases",
+          "responses": {
+            "200": {"description": "All of them", "content": {"application/json": {"schema": {"type": "object",
+              "required": ["object", "data"], "properties": {"object": {"const": "list"},
+              "data": {"type": "array", "items": {"$ref": "#/components/schemas/Model"}}}}}}},
+            "default": {"$ref": "#/components/responses/Error"}}}},
+        "/v1/models/{id}": {"parameters": [{"$ref": "#/components/parameters/ID"}],
+          "get": {"operationId": "getModel", "tags": ["OpenAI"], "summary": "A model, by its id or an alias",
+            "responses": {
+              "200": {"description": "The model", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Model"}}}},
+              "default": {"$ref": "#/components/responses/Error"}}}},
+        "/v1/capabilities": {"get": {"operationId": "getCapabilities", "tags": ["Jobs"],
+          "summary": "Generators, phases, sizes and limits of each model",
+          "responses": {
+            "200": {"description": "What the server can do", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Capabilities"}}}},
+            "default": {"$ref": "#/components/responses/Error"}}}},
+        "/sdapi/v1/txt2img": {"post": {"operationId": "txt2img", "tags": ["A1111"], "summary": "Make images",
+          "requestBody": {"required": true, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/TextToImage"}}}},
+          "responses": {
+            "200": {"description": "Base64 images; info is JSON in a string", "content": {"application/json": {"schema": {"type": "object",
+              "required": ["images", "parameters", "info"], "properties": {
+              "images": {"type": "array", "items": {"type": "string"}}, "parameters": {"type": "object"}, "info": {"type": "string"}}}}}},
+            "default": {"$ref": "#/components/responses/Error"}}}},
+        "/sdapi/v1/progress": {"get": {"operationId": "progress", "tags": ["A1111"], "summary": "The running image",
+          "parameters": [{"name": "skip_current_image", "in": "query", "schema": {"type": "boolean"}}],
+          "responses": {
+            "200": {"description": "How far it is", "content": {"application/json": {"schema": {"type": "object",
+              "required": ["progress", "eta_relative", "state", "current_image", "textinfo"], "properties": {
+              "progress": {"type": "number"}, "eta_relative": {"type": "number"}, "state": {"type": "object"},
+              "current_image": {"type": ["string", "null"]}, "textinfo": {"type": ["string", "null"]}}}}}},
+            "default": {"$ref": "#/components/responses/Error"}}}},
+        "/sdapi/v1/interrupt": {"post": {"operationId": "interrupt", "tags": ["A1111"], "summary": "Cancel the running image",
+          "responses": {"200": {"description": "Asked to stop", "content": {"application/json": {"schema": {"type": "object"}}}},
+            "default": {"$ref": "#/components/responses/Error"}}}},
+        "/sdapi/v1/samplers": {"get": {"operationId": "samplers", "tags": ["A1111"], "summary": "The generators",
+          "responses": {"200": {"description": "All of them", "content": {"application/json": {"schema": {"type": "array", "items": {"type": "object"}}}}},
+            "default": {"$ref": "#/components/responses/Error"}}}},
+        "/sdapi/v1/sd-models": {"get": {"operationId": "sdModels", "tags": ["A1111"], "summary": "The models",
+          "responses": {"200": {"description": "All of them", "content": {"application/json": {"schema": {"type": "array", "items": {"type": "object"}}}}},
+            "default": {"$ref": "#/components/responses/Error"}}}},
+        "/sdapi/v1/options": {"get": {"operationId": "options", "tags": ["A1111"], "summary": "The model in use",
+          "responses": {"200": {"description": "The options", "content": {"application/json": {"schema": {"type": "object"}}}},
+            "default": {"$ref": "#/components/responses/Error"}}}},
+        "/healthz": {"get": {"operationId": "live", "tags": ["Operation"], "summary": "The process answers", "security": [{}],
+          "responses": {"200": {"description": "It does", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Status"}}}},
+            "default": {"$ref": "#/components/responses/Error"}}}},
+        "/readyz": {"get": {"operationId": "ready", "tags": ["Operation"], "summary": "A job would be taken now", "security": [{}],
+          "responses": {"200": {"description": "It would", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Status"}}}},
+            "503": {"$ref": "#/components/responses/Error"}, "default": {"$ref": "#/components/responses/Error"}}}},
+        "/metrics": {"get": {"operationId": "metrics", "tags": ["Operation"], "summary": "Prometheus text",
+          "responses": {"200": {"description": "All series", "content": {"text/plain": {"schema": {"type": "string"}}}},
+            "default": {"$ref": "#/components/responses/Error"}}}},
+        "/openapi.json": {"get": {"operationId": "openapi", "tags": ["Operation"], "summary": "This document", "security": [{}],
+          "responses": {"200": {"description": "OpenAPI 3.1", "content": {"application/json": {"schema": {"type": "object"}}}},
+            "default": {"$ref": "#/components/responses/Error"}}}}
+        }
+        """#
+}
