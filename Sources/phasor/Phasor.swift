@@ -11,7 +11,7 @@ struct Phasor: AsyncParsableCommand {
             sigma, and answers with PNG or MP4.
             """,
         version: "0.1.0",
-        subcommands: [Generate.self, Inspect.self, Verify.self])
+        subcommands: [Serve.self, Generate.self, Inspect.self, Verify.self])
 }
 
 /// Options of every command that opens a model.
