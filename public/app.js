@@ -180,14 +180,13 @@ async function showResult(run, job) {
     run.finished = job;
     run.panel.finish(job, urls);
     gallery.add(job, urls);
-    const took = latency(job);
-    announce(`${run.plan.title} is done${took === null ? "" : ` in ${secondsText(took)}`}`);
+    announce(`${run.plan.title} is done in ${secondsText(latency(job))}`);
 }
 
 /** What the same prompt and seed cost each generator, as the server measured it. */
 function compare(runs) {
     const times = runs
-        .filter(({ finished }) => finished !== null && latency(finished) > 0)
+        .filter(({ finished }) => finished !== null)
         .map(({ plan, finished }) => ({ title: plan.title, seconds: latency(finished) }))
         .sort((a, b) => a.seconds - b.seconds);
     if (times.length < 2) return;

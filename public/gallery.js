@@ -29,12 +29,10 @@ export class Gallery {
     #picture(job, artifact, url, index) {
         const { prompt, generator } = job.parameters;
         const seed = seedOf(job, index);
-        const took = latency(job);
         const what = artifact.content_type.startsWith("video/") ? "clip" : "image";
         const ending = what === "clip" ? "mp4" : "png";
         // The time is of the whole job: with several pictures it says so.
         const share = job.artifacts.length > 1 ? ` for ${job.artifacts.length}` : "";
-        const time = took === null ? "" : ` · ${secondsText(took)}${share}`;
         const image = h("button", {
             type: "button", class: "again", title: "Use its prompt and seed",
             "aria-label": `Use again: ${prompt}, seed ${seed}`,
@@ -43,7 +41,7 @@ export class Gallery {
         return h("li", { class: "card" },
             image,
             h("p", { class: "card-prompt", title: prompt }, prompt),
-            h("p", { class: "card-facts" }, `${generator ?? ""}${time}`),
+            h("p", { class: "card-facts" }, `${generator ?? "default"} · ${secondsText(latency(job))}${share}`),
             h("div", { class: "card-tools" },
                 h("button", {
                     type: "button", class: "copy", "aria-label": `Copy seed ${seed}`, title: "Copy the seed",

@@ -2,8 +2,17 @@
 
 import { h, prefersStillness } from "./dom.js";
 
-/** Seconds a job took on the server, waiting in the queue apart; null for one that has not finished. */
-export const latency = (job) => (job.started_at && job.finished_at ? job.finished_at - job.started_at : null);
+/** The stages of a job that make its result, as the server measured them: `[name, seconds]`. */
+export function stages(job) {
+    const { text, steps = [], decode, encode } = job.timings ?? {};
+    const stepping = steps.length > 0 ? steps.reduce((sum, step) => sum + step.seconds, 0) : null;
+    return [["text", text], [steps.length === 1 ? "1 step" : `${steps.length} steps`, stepping],
+        ["decoding", decode], ["encoding", encode]]
+        .filter(([, seconds]) => seconds !== null && seconds !== undefined);
+}
+
+/** Seconds a finished job took, without its time in the queue and without its previews: those are this page's wish. */
+export const latency = (job) => stages(job).reduce((sum, [, seconds]) => sum + seconds, 0);
 
 export function secondsText(seconds) {
     if (seconds >= 100) return `${Math.round(seconds)} s`;

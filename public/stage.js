@@ -1,7 +1,7 @@
 // What is being made: one panel per generator, with the pictures, the prediction after each step, and the time taken.
 
 import { h } from "./dom.js";
-import { latency, mediaElement, secondsText, seedOf } from "./media.js";
+import { latency, mediaElement, secondsText, seedOf, stages } from "./media.js";
 import { costText, phaseAt, phaseTitle, sigmaText } from "./plan.js";
 
 export class RunPanel {
@@ -68,11 +68,10 @@ export class RunPanel {
 
     /** @param urls of the job's artifacts, in their order. */
     finish(job, urls) {
-        const took = latency(job);
         this.#stopClock();
         this.element.classList.remove("waiting");
         this.#bar.value = this.#plan.steps;
-        this.#time.textContent = took === null ? "" : secondsText(took);
+        this.#time.textContent = secondsText(latency(job));
         this.#time.removeAttribute("aria-hidden");
         this.#status.textContent = breakdown(job);
         job.artifacts.forEach((artifact, index) => {
@@ -113,14 +112,12 @@ export class RunPanel {
     }
 }
 
-/** Where the time went, as the server measured it. */
+/** Where the time went, as the server measured it; the parts make up the time that is shown. */
 function breakdown(job) {
-    const { text, steps = [], decode, encode } = job.timings ?? {};
-    const stepping = steps.reduce((sum, step) => sum + step.seconds, 0);
-    const parts = [["text", text], [steps.length === 1 ? "1 step" : `${steps.length} steps`, stepping || null],
-        ["decoding", decode], ["encoding", encode]];
-    return parts
-        .filter(([, seconds]) => seconds !== null && seconds !== undefined && seconds >= 0.005)
+    const parts = stages(job)
+        .filter(([, seconds]) => seconds >= 0.005)
         .map(([name, seconds]) => `${name} ${secondsText(seconds)}`)
-        .join(", ") || "Done";
+        .join(", ");
+    const more = job.finished_at - job.started_at - latency(job);
+    return more >= 0.005 ? `${parts}; previews and bookkeeping ${secondsText(more)} more` : parts;
 }

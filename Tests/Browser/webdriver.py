@@ -19,7 +19,8 @@ class Browser:
             ["chromedriver", "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         try:
             self.base = f"http://127.0.0.1:{self._port()}"
-            arguments = ["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--disable-dev-shm-usage"]
+            arguments = [
+                "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--disable-dev-shm-usage"]
             answer = self._call("POST", "/session", {"capabilities": {"alwaysMatch": {
                 "goog:chromeOptions": {"args": arguments}, "goog:loggingPrefs": {"browser": "ALL"}}}})
             self.base += f"/session/{answer['sessionId']}"
@@ -81,10 +82,15 @@ class Browser:
         return [entry["message"] for entry in self._call("POST", "/se/log", {"type": "browser"})
                 if entry["level"] in ("SEVERE", "WARNING")]
 
-    def picture(self, path, height=None):
-        """A PNG of the whole page, or of its top."""
+    def settle(self):
+        """Until pictures are loaded and what moves once has arrived."""
+        self.wait("document.getAnimations().every(a => a.effect.getTiming().iterations === Infinity)")
+        self.wait("[...document.images].every(image => image.complete)")
+
+    def picture(self, path, top=0, height=None):
+        """A PNG of the whole page, or of a part of its height."""
         size = self.run("[innerWidth, document.documentElement.scrollHeight]")
-        clip = {"x": 0, "y": 0, "width": size[0], "height": height or size[1], "scale": 1}
+        clip = {"x": 0, "y": top, "width": size[0], "height": height or size[1], "scale": 1}
         answer = self.cdp("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)
         Path(path).write_bytes(base64.b64decode(answer["data"]))
 
