@@ -2,11 +2,12 @@
 
 BUILD_PACKAGES := libopenblas-dev libpng-dev libavcodec-dev libavformat-dev libavutil-dev libsqlite3-dev pkg-config
 TEST_PACKAGES := ffmpeg
+PAGE_PACKAGES := chromium chromium-driver
 MODEL ?= Models/emoji-scenes
 HOST ?= 127.0.0.1
 PORT ?= 8080
 
-.PHONY: serve test build lint setup setup-test
+.PHONY: serve test test-page build lint setup setup-test
 
 serve: build
 	@exec .build/release/phasor serve $(MODEL) --host $(HOST) --port $(PORT)
@@ -18,6 +19,11 @@ build: setup
 test: setup-test
 	@swift build -c release --build-tests
 	@swift test -c release --skip-build
+
+# The web page in a real Chromium, against the server that was built.
+test-page: build
+	@$(call install,$(PAGE_PACKAGES))
+	@python3 -B Tests/Browser/page.py --phasor .build/release/phasor --model $(MODEL)
 
 lint:
 	@swift format lint --strict --recursive Package.swift Sources Tests
