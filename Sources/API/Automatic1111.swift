@@ -35,7 +35,7 @@ struct Automatic1111: Sendable {
         let images = try job.artifacts.map { JSON.string(try OpenAIImages.content(of: $0)) }
         return .json([
             "images": .array(images),
-            "parameters": .object(fields.names.map { JSON.Member(name: $0, value: fields[$0] ?? nil) }),
+            "parameters": .object(fields.names.map { JSON.Member(name: $0, value: fields[$0] ?? .null) }),
             "info": .string(try info(job).text),
         ])
     }
@@ -151,8 +151,8 @@ struct Automatic1111: Sendable {
         .array(
             engine.models.map { model in
                 [
-                    "title": .string(model.id), "model_name": .string(model.id), "hash": nil, "sha256": nil,
-                    "filename": .string(model.id), "config": nil,
+                    "title": .string(model.id), "model_name": .string(model.id), "hash": .null, "sha256": .null,
+                    "filename": .string(model.id), "config": .null,
                 ]
             })
     }

@@ -88,7 +88,7 @@ struct OpenAIVideos: Sendable {
             "prompt": .string(job.request.prompt),
             "size": .string(job.request.size),
             "seconds": .string(seconds(job.request)),
-            "remixed_from_video_id": nil,
+            "remixed_from_video_id": .null,
             "error": failure(job),
             "num_frames": JSON(job.request.frames),
             "fps": JSON(job.request.fps),
@@ -110,7 +110,7 @@ struct OpenAIVideos: Sendable {
         switch job.state {
         case .cancelled: ["code": "cancelled", "message": "the video was cancelled"]
         case .failed: ["code": JSON(job.failure?.code), "message": JSON(job.failure?.message)]
-        case .queued, .running, .succeeded: nil
+        case .queued, .running, .succeeded: .null
         }
     }
 

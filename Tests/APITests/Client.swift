@@ -1,0 +1,169 @@
+import Foundation
+import Glibc
+
+/// A client with a connection for each request. It blocks, so it waits on threads of its own.
+struct Client: Sendable {
+    let port: UInt16
+
+    struct Answer: Sendable {
+        var status = 0
+        var fields: [String: String] = [:]
+        var body: [UInt8] = []
+
+        var text: String { String(decoding: body, as: UTF8.self) }
+        var json: [String: Any] {
+            get throws { try JSONSerialization.jsonObject(with: Data(body)) as? [String: Any] ?? [:] }
+        }
+        /// The four keys of an error, as text; "null" for null.
+        var error: [String: String] {
+            get throws {
+                let error = try json["error"] as? [String: Any] ?? [:]
+                return error.mapValues { $0 is NSNull ? "null" : "\($0)" }
+            }
+        }
+    }
+
+    struct Failure: Error {
+        let reason: String
+    }
+
+    func get(_ path: String, _ fields: [String: String] = [:]) async throws -> Answer {
+        try await send("GET", path, fields)
+    }
+
+    func post(_ path: String, _ json: String, _ fields: [String: String] = [:]) async throws -> Answer {
+        try await send("POST", path, fields.merging(["Content-Type": "application/json"]) { own, _ in own }, json)
+    }
+
+    func send(
+        _ method: String, _ path: String, _ fields: [String: String] = [:], _ body: String = ""
+    ) async throws -> Answer {
+        let connection = try open(method, path, fields, body)
+        return try await onThread { try connection.answer(isHead: method == "HEAD") }
+    }
+
+    /// Sends a request and leaves the answer to be read.
+    func open(
+        _ method: String, _ path: String, _ fields: [String: String] = [:], _ body: String = ""
+    ) throws -> Connection {
+        var fields = fields
+        fields["Host"] = fields["Host"] ?? "127.0.0.1:\(port)"
+        if !body.isEmpty, fields["Content-Length"] == nil { fields["Content-Length"] = "\(body.utf8.count)" }
+        let head = fields.sorted { $0.key < $1.key }.map { "\($0): \($1)\r\n" }.joined()
+        let connection = try Connection(port: port)
+        connection.send("\(method) \(path) HTTP/1.1\r\nConnection: close\r\n\(head)\r\n\(body)")
+        return connection
+    }
+
+    private func onThread<T: Sendable>(_ work: @escaping @Sendable () throws -> T) async throws -> T {
+        try await withCheckedThrowingContinuation { continuation in
+            Thread.detachNewThread { continuation.resume(with: Result(catching: work)) }
+        }
+    }
+
+    final class Connection: Sendable {
+        private let socket: Int32
+
+        init(port: UInt16) throws {
+            socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+            var limit = timeval(tv_sec: 60, tv_usec: 0)
+            setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
+            var address = sockaddr_in()
+            address.sin_family = sa_family_t(AF_INET)
+            address.sin_port = port.bigEndian
+            address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+            let result = withUnsafePointer(to: &address) { pointer in
+                pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                    connect(socket, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+                }
+            }
+            guard result == 0 else { throw Failure(reason: "connect: \(errno)") }
+        }
+
+        deinit { close(socket) }
+
+        /// As a client that goes away does; what it wanted is not read.
+        func leave() { shutdown(socket, Int32(SHUT_RDWR)) }
+
+        func send(_ text: String) {
+            var rest = Array(text.utf8)[...]
+            while !rest.isEmpty {
+                let count = rest.withUnsafeBytes { Glibc.send(socket, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+                guard count > 0 else { return }
+                rest = rest.dropFirst(count)
+            }
+        }
+
+        /// Until the server closes.
+        func answer(isHead: Bool = false) throws -> Answer {
+            var bytes: [UInt8] = []
+            var buffer = [UInt8](repeating: 0, count: 64 << 10)
+            while true {
+                let count = recv(socket, &buffer, buffer.count, 0)
+                guard count >= 0 else { throw Failure(reason: "recv: \(errno)") }
+                guard count > 0 else { break }
+                bytes += buffer[..<count]
+            }
+            return try Self.parse(bytes, isHead: isHead)
+        }
+
+        private static func parse(_ bytes: [UInt8], isHead: Bool) throws -> Answer {
+            let text = String(decoding: bytes, as: UTF8.self)
+            guard let end = bytes.firstRange(of: Array("\r\n\r\n".utf8)) else {
+                throw Failure(reason: "no whole head in \(text.prefix(200))")
+            }
+            let lines = String(decoding: bytes[..<end.lowerBound], as: UTF8.self).split(separator: "\r\n")
+            var answer = Answer()
+            answer.status = Int(lines.first?.split(separator: " ").dropFirst().first ?? "") ?? 0
+            for line in lines.dropFirst() {
+                let parts = line.split(separator: ":", maxSplits: 1)
+                answer.fields[parts[0].lowercased()] = parts.count > 1 ? String(parts[1].dropFirst()) : ""
+            }
+            answer.body = Array(bytes[end.upperBound...])
+            if answer.status == 100 { return try parse(answer.body, isHead: isHead) }
+            if answer.fields["transfer-encoding"] == "chunked" { answer.body = try unchunked(answer.body[...]) }
+            if !isHead, let length = answer.fields["content-length"].flatMap({ Int($0) }), length != answer.body.count {
+                throw Failure(reason: "\(answer.body.count) bytes of \(length)")
+            }
+            return answer
+        }
+
+        private static func unchunked(_ bytes: ArraySlice<UInt8>) throws -> [UInt8] {
+            var (body, rest): ([UInt8], ArraySlice<UInt8>) = ([], bytes)
+            while let line = rest.firstRange(of: [13, 10]) {
+                let size = Int(String(decoding: rest[..<line.lowerBound], as: UTF8.self), radix: 16) ?? -1
+                rest = rest[line.upperBound...]
+                if size == 0 { return body }
+                guard size > 0, rest.count >= size + 2 else { break }
+                body += rest.prefix(size)
+                rest = rest.dropFirst(size + 2)
+            }
+            throw Failure(reason: "the last chunk is missing")
+        }
+    }
+}
+
+/// An event of a `text/event-stream`, its data read as JSON.
+struct ReceivedEvent {
+    var name = ""
+    var id = ""
+    var data: [String: Any] = [:]
+
+    static func all(in text: String) throws -> [ReceivedEvent] {
+        try text.components(separatedBy: "\n\n").compactMap { block in
+            var event = ReceivedEvent()
+            for line in block.split(separator: "\n") where !line.hasPrefix(":") {
+                let parts = line.split(separator: ":", maxSplits: 1).map { String($0) }
+                let value = String(parts[1].dropFirst())
+                switch parts[0] {
+                case "event": event.name = value
+                case "id": event.id = value
+                default:
+                    event.data =
+                        try JSONSerialization.jsonObject(with: Data(value.utf8)) as? [String: Any] ?? [:]
+                }
+            }
+            return event.name.isEmpty ? nil : event
+        }
+    }
+}

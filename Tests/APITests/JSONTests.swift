@@ -1,0 +1,130 @@
+import API
+import Foundation
+import Testing
+
+@Suite struct JSONTests {
+    /// Foundation's reader is the judge of what is JSON.
+    @Test(arguments: [
+        "null", "true", "[]", "{}", " [ 1 , 2 ] ", "{\"a\": {\"b\": [null]}}", "\"\\u00e9\\ud83d\\ude00\\n\"",
+        "-0.5e-3",
+        "0", "1E2", "\"\u{7f}\u{2028}é\"", "[1.0, 12345678901234567890]",
+        "", " ", "nul", "{\"a\"}", "{a:1}", "01", "1.", ".5", "+1", "1e", "--1", "\"\\x\"",
+        "\"\\u12g4\"", "\"\t\"", "\"abc", "[1] 2", "[1 2]", "tru", "\"\\ud83d\"", "\"\\ude00\"", "'a'", "NaN", "[", "]",
+    ])
+    func agreesWithFoundation(text: String) {
+        let theirs = try? JSONSerialization.jsonObject(with: Data(text.utf8), options: .fragmentsAllowed)
+        let ours = try? JSON(parsing: Array(text.utf8))
+        #expect((ours == nil) == (theirs == nil), "\(text)")
+        guard let ours, let theirs else { return }
+        // What we write of it is what they read.
+        let written = try? JSONSerialization.jsonObject(with: Data(ours.bytes), options: .fragmentsAllowed)
+        #expect([written as Any] as NSArray == [theirs] as NSArray, "\(ours.text)")
+    }
+
+    @Test func refusesWhatReadersDoNotAgreeOn() {
+        let twice = #expect(throws: JSONFault.self) { try JSON(parsing: Array(#"{"a":1,"a":2}"#.utf8)) }
+        #expect(twice?.description == #""a" is given twice at byte 10"#)
+        #expect(throws: JSONFault.self) { try JSON(parsing: [0x22, 0xFF, 0x22]) }
+        // Foundation takes a comma before the end.
+        for text in ["[1,]", #"{"a":1,}"#] {
+            #expect(throws: JSONFault.self) { try JSON(parsing: Array(text.utf8)) }
+        }
+        let deep = #expect(throws: JSONFault.self) {
+            try JSON(parsing: [UInt8](repeating: UInt8(ascii: "["), count: 100_000))
+        }
+        #expect(deep?.description == "more than 32 levels at byte 33")
+    }
+
+    @Test func numbersKeepTheirDigits() throws {
+        #expect(try JSON(parsing: Array("9223372036854775807".utf8)) == .number("9223372036854775807"))
+        #expect(JSON(0.9 as Float).text == "0.9")
+        #expect(JSON(16.0).text == "16")
+        #expect(JSON(Double.infinity) == .null)
+    }
+
+    /// Random bytes and damaged documents end in a value or an error, whatever they are.
+    @Test func survivesDamage() {
+        var generator = SplitMix(state: 7)
+        let whole = Array(#"{"prompt":"a\u00e9","n":[1,-2.5e3,true,null],"x":{"y":"\ud83d\ude00"}}"#.utf8)
+        var read = 0
+        for _ in 0..<20_000 {
+            var bytes = whole
+            for _ in 0..<Int.random(in: 1...4, using: &generator) {
+                bytes[Int.random(in: 0..<bytes.count, using: &generator)] = .random(in: 0...255, using: &generator)
+            }
+            bytes.removeLast(Int.random(in: 0...3, using: &generator))
+            if (try? JSON(parsing: bytes)) != nil { read += 1 }
+        }
+        #expect(read > 0 && read < 20_000)
+    }
+}
+
+/// Random numbers that are the same in every run.
+struct SplitMix: RandomNumberGenerator {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9e37_79b9_7f4a_7c15
+        var z = state
+        z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
+        z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
+        return z ^ (z >> 31)
+    }
+}
+
+@Suite struct SHA256Tests {
+    /// The examples of FIPS 180, and lengths around the block as Python's hashlib has them.
+    @Test(arguments: [
+        ("", 1, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
+        ("abc", 1, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+        (
+            "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", 1,
+            "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"
+        ),
+        ("a", 55, "9f4390f8d30c2dd92ec9f095b65e2b9ae9b0a925a5258e241c9f1e910f734318"),
+        ("a", 56, "b35439a4ac6f0948b6d6f9e3c6af0f5f590ce20f1bde7090ef7970686ec6738a"),
+        ("a", 63, "7d3e74a05d7db15bce4ad9ec0658ea98e3f06eeecf16b4c6fff2da457ddc2f34"),
+        ("a", 64, "ffe054fe7ae0cb6dc65c3af9b61d5209f439851db43d0ba5997337df154668eb"),
+        ("a", 119, "31eba51c313a5c08226adf18d4a359cfdfd8d2e816b13f4af952f7ea6584dcfb"),
+        ("a", 1_000_000, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0"),
+    ])
+    func digests(text: String, times: Int, expected: String) {
+        let digest = SHA256.digest(Array(String(repeating: text, count: times).utf8))
+        #expect(digest.map { String(format: "%02x", $0) }.joined() == expected)
+    }
+}
+
+@Suite struct MultipartFormTests {
+    private func parts(_ body: String, boundary: String = "b") throws -> [MultipartForm.Part] {
+        try MultipartForm(body: Array(body.utf8), boundary: boundary).parts
+    }
+
+    @Test func readsFieldsAndFiles() throws {
+        let body =
+            "--b\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1\r\n--\r\n"
+            + "--b\r\nContent-Type: image/png\r\ncontent-disposition: FORM-DATA; filename=\"x;y.png\"; name=f\r\n\r\n"
+            + "\r\n--b\r\nContent-Disposition: form-data; name=\"c\"\r\n\r\n--B\r\n--b--"
+        let shown = try parts(body).map {
+            "\($0.name) \($0.filename ?? "-") \(String(decoding: $0.content, as: UTF8.self))"
+        }
+        #expect(shown == ["a - 1\r\n--", "f x;y.png ", "c - --B"])
+        #expect(try parts("--b--\r\n").isEmpty)
+    }
+
+    @Test(arguments: [
+        "", "--b", "--b\r\n", "--c--", "x--b--", "--b--x", "--b\r\n\r\na\r\n--b--",
+        "--b\r\nContent-Disposition: form-data; name=\"\"\r\n\r\na\r\n--b--",
+        "--b\r\nContent-Disposition: attachment; name=\"a\"\r\n\r\na\r\n--b--",
+        "--b\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\na\r\n--b",
+        "--b\r\nContent-Disposition: form-data; name=\"a\"\n\na\n--b--",
+        "--b\r\nContent-Disposition: form-data; name=\"a\r\n\r\na\r\n--b--",
+    ])
+    func refuses(body: String) {
+        #expect(throws: (any Error).self) { try parts(body) }
+    }
+
+    @Test func boundsTheNumberOfParts() {
+        let part = "--b\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1\r\n"
+        #expect(throws: (any Error).self) { try parts(String(repeating: part, count: 65) + "--b--") }
+    }
+}
