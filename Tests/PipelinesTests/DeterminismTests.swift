@@ -36,7 +36,7 @@ import Testing
         }
         #expect(results[0] == results[1])
         #expect(results[0] == results[2])
-        #expect(results[0].allSatisfy(\.isFinite))
+        #expect(results[0].allSatisfy { $0.isFinite })
     }
 
     /// Alone, or in one batch with another prompt and another seed.
