@@ -10,9 +10,13 @@ extension KernelBenchmark {
         return products.flatMap { name, n, k in
             [1024, 4096].map { linear(name, type: .bf16, rows: $0, outputs: n, inputs: k) }
         } + [
+            linear("wan-1.3b feed-forward", type: .q8x0, rows: 1024, outputs: 8960, inputs: 1536),
+            linear("wan-1.3b feed-forward", type: .q4k, rows: 1024, outputs: 8960, inputs: 1536),
+            linear("wan-1.3b feed-forward", type: .e4m3, rows: 1024, outputs: 8960, inputs: 1536),
             linear("wan-1.3b feed-forward", type: .f32, rows: 1024, outputs: 8960, inputs: 1536),
             linear("wan-1.3b feed-forward", type: .f32, rows: 1024, outputs: 8960, inputs: 1536, precision: .f32),
-            linear("wan-1.3b modulation", type: .bf16, rows: 1, outputs: 9216, inputs: 1536),
+            linear("wan-14b modulation", type: .bf16, rows: 1, outputs: 30720, inputs: 5120),
+            linear("wan-14b modulation", type: .q8x0, rows: 1, outputs: 30720, inputs: 5120),
             attention("wan-1.3b", tokens: 1024, heads: 12), attention("wan-1.3b", tokens: 4096, heads: 12),
             attention("wan-1.3b", tokens: 1024, heads: 12, precision: .f32),
             convolution("wan-vae", channels: 384, size: 64), convolution("wan-vae", channels: 192, size: 128),

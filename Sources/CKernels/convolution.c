@@ -2,26 +2,147 @@
 
 #include <string.h>
 
-void phasor_gather_taps(
-    const phasor_convolution *shape, const float *in, size_t tap, size_t first, size_t pixels, float *out) {
-    const phasor_convolution s = *shape;
-    size_t bytes = s.channels * sizeof(float);
-    size_t height = s.height_in * s.upsample, width = s.width_in * s.upsample;
-    for (size_t p = 0; p < pixels; p++) {
-        size_t pixel = first + p;
-        size_t x = pixel % s.width_out;
-        size_t y = pixel / s.width_out % s.height_out;
-        size_t t = pixel / s.width_out / s.height_out;
-        const float *frame = in + (t * s.stride_time + tap) * s.height_in * s.width_in * s.channels;
-        for (size_t b = 0; b < s.kernel_height; b++) {
-            size_t row = y * s.stride + b - s.pad_height;  // wraps below zero: then it is not < height
-            for (size_t c = 0; c < s.kernel_width; c++, out += s.channels) {
-                size_t column = x * s.stride + c - s.pad_width;
-                if (row < height && column < width)
-                    memcpy(out, frame + ((row / s.upsample) * s.width_in + column / s.upsample) * s.channels, bytes);
-                else
-                    memset(out, 0, bytes);
-            }
+#include "engine.h"
+
+// An implicit matrix product: output pixels are rows, taps times channels are K. The input is packed once, enlarged and
+// with its border of zeros, so that every tap of a pixel lies at a fixed distance from its first one and the kernel can
+// walk over the taps in place: no row of taps is ever gathered.
+enum {
+    PIXEL_BLOCK = 1020,  // pixels that share a packed panel
+    K_BYTES = 2048       // of K in a panel's column, unless one tap has more
+};
+
+typedef struct {
+    const phasor_convolution *work;
+    const phasor_engine *engine;
+    size_t height, width;  // of a packed frame
+    size_t pixel_bytes;    // of a packed pixel
+    size_t taps, block_taps, tap_steps;
+    size_t pixels, panels, blocks, block_pixels;
+    size_t offset_bytes, panel_bytes, worker_bytes;
+    char *packed, *workers;
+    size_t *offsets;  // [taps] from a pixel's first tap
+} job;
+
+static size_t at_least(size_t a, size_t b) { return a > b ? a : b; }
+
+static job plan(const phasor_engine *e, const phasor_convolution *w) {
+    job j = {w, e};
+    // As far as taps reach, and at least what is written of the frame itself.
+    j.height = at_least((w->height_out - 1) * w->stride + w->kernel_height, w->pad + w->height_in * w->upsample);
+    j.width = at_least((w->width_out - 1) * w->stride + w->kernel_width, w->pad + w->width_in * w->upsample);
+    j.tap_steps = engine_steps(e, w->channels);
+    j.pixel_bytes = j.tap_steps * e->step * e->element;
+    j.taps = w->kernel_time * w->kernel_height * w->kernel_width;
+    j.block_taps = at_least(K_BYTES / j.pixel_bytes, 1);
+    if (j.block_taps > j.taps) j.block_taps = j.taps;
+    j.pixels = w->frames_out * w->height_out * w->width_out;
+    j.panels = (w->outputs + ENGINE_COLUMNS - 1) / ENGINE_COLUMNS;
+    j.blocks = at_least((j.pixels + PIXEL_BLOCK / 2) / PIXEL_BLOCK, 1);
+    size_t pixels = (j.pixels + j.blocks - 1) / j.blocks;
+    j.block_pixels = (pixels + ENGINE_ROWS - 1) / ENGINE_ROWS * ENGINE_ROWS;
+    j.blocks = (j.pixels + j.block_pixels - 1) / j.block_pixels;
+    j.panel_bytes = j.block_taps * j.pixel_bytes * ENGINE_COLUMNS;
+    j.worker_bytes = j.panel_bytes + j.block_pixels * ENGINE_COLUMNS * sizeof(float);
+    j.offset_bytes = (j.taps * sizeof(size_t) + 63) / 64 * 64;
+    return j;
+}
+
+static size_t frame_bytes(const job *j) { return j->height * j->width * j->pixel_bytes; }
+
+size_t phasor_convolution_scratch(const phasor_engine *engine, const phasor_convolution *work, int threads) {
+    job j = plan(engine, work);
+    return j.offset_bytes + (size_t)threads * j.worker_bytes + work->frames_in * frame_bytes(&j);
+}
+
+/// Packs one row of one frame.
+static void pack(void *context, size_t item, int worker) {
+    const job *j = context;
+    const phasor_convolution *w = j->work;
+    (void)worker;
+    size_t frame = item / j->height, y = item % j->height - w->pad;  // wraps above the frame: then it is not inside
+    char *row = j->packed + item * j->width * j->pixel_bytes;
+    size_t up = w->upsample, inside = w->width_in * up;
+    if (y >= w->height_in * up) {
+        memset(row, 0, j->width * j->pixel_bytes);
+        return;
+    }
+    const float *in = w->in + (frame * w->height_in + y / up) * w->width_in * w->channels;
+    memset(row, 0, w->pad * j->pixel_bytes);
+    char *target = row + w->pad * j->pixel_bytes;
+    memset(target + inside * j->pixel_bytes, 0, (j->width - w->pad - inside) * j->pixel_bytes);
+    if (up == 1 && w->channels % j->engine->step == 0) {
+        j->engine->pack(in, w->width_in * w->channels, 1, target);
+        return;
+    }
+    for (size_t x = 0; x < w->width_in; x++, in += w->channels) {
+        char *first = target;
+        j->engine->pack(in, w->channels, 1, first);
+        target += j->pixel_bytes;
+        for (size_t copy = 1; copy < up; copy++, target += j->pixel_bytes) memcpy(target, first, j->pixel_bytes);
+    }
+}
+
+/// Packs `taps` taps from `tap` on of `columns` outputs from `first` on.
+static void pack_panel(const job *j, size_t first, size_t columns, size_t tap, size_t taps, char *panel) {
+    const phasor_convolution *w = j->work;
+    const phasor_engine *e = j->engine;
+    size_t plane = w->kernel_height * w->kernel_width, width = engine_width(columns);
+    for (size_t s = 0; s < taps; s++, panel += width * j->pixel_bytes) {
+        size_t time = (tap + s) / plane, place = (tap + s) % plane;
+        for (size_t c = 0; c < width; c += ENGINE_LANES) {
+            size_t lanes = columns - c < ENGINE_LANES ? columns - c : ENGINE_LANES;
+            e->transpose(
+                w->weight + ((time * w->outputs + first + c) * plane + place) * w->channels, plane * w->channels,
+                lanes, w->channels, width, panel + c * e->step * e->element);
         }
     }
+}
+
+static void convolve(void *context, size_t item, int worker) {
+    const job *j = context;
+    const phasor_convolution *w = j->work;
+    size_t first = item % j->panels * ENGINE_COLUMNS, start = item / j->panels * j->block_pixels;
+    size_t columns = w->outputs - first < ENGINE_COLUMNS ? w->outputs - first : ENGINE_COLUMNS;
+    size_t end = j->pixels - start < j->block_pixels ? j->pixels : start + j->block_pixels;
+    char *panel = j->workers + (size_t)worker * j->worker_bytes;
+    float *sums = (float *)(panel + j->panel_bytes);
+    for (size_t tap = 0; tap < j->taps; tap += j->block_taps) {
+        size_t taps = j->taps - tap < j->block_taps ? j->taps - tap : j->block_taps;
+        phasor_tile tile = {
+            .columns = engine_width(columns), .segments = taps, .steps = j->tap_steps, .offsets = j->offsets + tap,
+            .panel = panel, .stride = ENGINE_COLUMNS, .accumulate = tap > 0};
+        pack_panel(j, first, columns, tap, taps, panel);
+        for (size_t pixel = start; pixel < end; pixel += ENGINE_ROWS) {
+            tile.rows = end - pixel < ENGINE_ROWS ? end - pixel : ENGINE_ROWS;
+            for (size_t i = 0; i < tile.rows; i++) {
+                size_t x = (pixel + i) % w->width_out, y = (pixel + i) / w->width_out % w->height_out;
+                size_t t = (pixel + i) / w->width_out / w->height_out;
+                size_t corner = (t * w->stride_time * j->height + y * w->stride) * j->width + x * w->stride;
+                tile.a[i] = j->packed + corner * j->pixel_bytes;
+            }
+            tile.c = sums + (pixel - start) * ENGINE_COLUMNS;
+            j->engine->multiply(&tile);
+            if (tap + taps < j->taps) continue;
+            size_t place = pixel * w->outputs + first;
+            phasor_epilogue(
+                tile.c, ENGINE_COLUMNS, tile.rows, columns, w->bias ? w->bias + first : NULL, PHASOR_IDENTITY,
+                w->residual ? w->residual + place : NULL, w->outputs, NULL, w->out + place, w->outputs);
+        }
+    }
+}
+
+void phasor_convolution_run(
+    phasor_pool *pool, const phasor_engine *engine, const phasor_convolution *work, void *scratch) {
+    job j = plan(engine, work);
+    j.offsets = scratch;
+    j.workers = (char *)scratch + j.offset_bytes;
+    j.packed = j.workers + (size_t)phasor_pool_threads(pool) * j.worker_bytes;
+    size_t plane = work->kernel_height * work->kernel_width;
+    for (size_t tap = 0; tap < j.taps; tap++) {
+        size_t time = tap / plane, y = tap % plane / work->kernel_width, x = tap % work->kernel_width;
+        j.offsets[tap] = ((time * j.height + y) * j.width + x) * j.pixel_bytes;
+    }
+    phasor_pool_run(pool, work->frames_in * j.height, pack, &j);
+    phasor_pool_run(pool, j.panels * j.blocks, convolve, &j);
 }

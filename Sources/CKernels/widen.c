@@ -2,7 +2,10 @@
 
 #include <string.h>
 
-void phasor_widen_bf16(const void *in, float *out, size_t count) {
+#include "half.h"
+#include "levels.h"
+
+PHASOR_INLINE void phasor_widen_bf16_body(const void *in, float *out, size_t count) {
     const unsigned char *bytes = in;
     for (size_t i = 0; i < count; i++) {
         uint16_t half;
@@ -12,27 +15,28 @@ void phasor_widen_bf16(const void *in, float *out, size_t count) {
     }
 }
 
-/// IEEE binary16, subnormals, infinities and NaN included.
-void phasor_widen_f16(const void *in, float *out, size_t count) {
+PHASOR_INLINE void phasor_widen_f16_body(const void *in, float *out, size_t count) {
+    const unsigned char *bytes = in;
+    for (size_t i = 0; i < count; i++) out[i] = phasor_half(bytes + 2 * i);
+}
+
+/// Sign, four exponent bits of bias 7, three fraction bits; no infinities, all ones are NaN (OCP 8-bit, "e4m3fn").
+PHASOR_INLINE void phasor_widen_f8_e4m3_body(const void *in, float *out, size_t count) {
     const unsigned char *bytes = in;
     for (size_t i = 0; i < count; i++) {
-        uint16_t half;
-        memcpy(&half, bytes + 2 * i, 2);
-        uint32_t sign = (uint32_t)(half & 0x8000) << 16;
-        uint32_t magnitude = half & 0x7fff;
-        // Shifted into place the exponent is 112 too small: a multiplication mends it, subnormals too.
-        uint32_t bits = magnitude << 13;
+        uint32_t magnitude = bytes[i] & 0x7f;
+        uint32_t bits = magnitude << 20;
         float value;
         memcpy(&value, &bits, 4);
-        value *= 0x1p112f;
+        value *= 0x1p120f;
         memcpy(&bits, &value, 4);
-        if (magnitude >= 0x7c00) bits = 0x7f800000u | (uint32_t)(magnitude & 0x3ff) << 13;
-        bits |= sign;
+        if (magnitude == 0x7f) bits = 0x7fc00000u;
+        bits |= (uint32_t)(bytes[i] & 0x80) << 24;
         memcpy(out + i, &bits, 4);
     }
 }
 
-void phasor_widen_f64(const void *in, float *out, size_t count) {
+PHASOR_INLINE void phasor_widen_f64_body(const void *in, float *out, size_t count) {
     const unsigned char *bytes = in;
     for (size_t i = 0; i < count; i++) {
         double value;
@@ -40,3 +44,8 @@ void phasor_widen_f64(const void *in, float *out, size_t count) {
         out[i] = (float)value;
     }
 }
+
+PHASOR_DISPATCH(phasor_widen_bf16, (const void *in, float *out, size_t count), (in, out, count))
+PHASOR_DISPATCH(phasor_widen_f16, (const void *in, float *out, size_t count), (in, out, count))
+PHASOR_DISPATCH(phasor_widen_f8_e4m3, (const void *in, float *out, size_t count), (in, out, count))
+PHASOR_DISPATCH(phasor_widen_f64, (const void *in, float *out, size_t count), (in, out, count))

@@ -1,5 +1,4 @@
 import CKernels
-import COpenBLAS
 
 /// A convolution over channels-last frames `[T, H, W, C]`.
 package struct Convolution: Sendable {
@@ -74,11 +73,6 @@ package struct ConvolutionPlan {
     }
 }
 
-private enum Tile {
-    static let pixels = 64
-    static let columns = 128
-}
-
 extension Compute {
     /// x `[T, H, W, in]` -> `[T', H', W', out]`, plus `residual` of that shape. Time is not padded: the caller puts the
     /// frames seen before in front.
@@ -93,36 +87,17 @@ extension Compute {
         let width = extent(x.shape[2], kernel.width)
         let frames = (x.shape[0] - kernel.time) / plan.strideTime + 1
         precondition(x.shape[3] == layer.inputs, "convolution of \(x.shape) with \(layer.inputs) input channels")
-        let shape = phasor_convolution(
+        let out = Tensor(uninitialized: [frames, height, width, layer.outputs])
+        var work = phasor_convolution(
             frames_in: x.shape[0], height_in: x.shape[1], width_in: x.shape[2], channels: layer.inputs,
-            frames_out: frames, height_out: height, width_out: width, kernel_time: kernel.time,
-            kernel_height: kernel.height, kernel_width: kernel.width, stride_time: plan.strideTime,
-            stride: plan.stride, pad_height: plan.padding, pad_width: plan.padding, upsample: plan.upsample)
-        let n = layer.outputs
-        let k = kernel.height * kernel.width * layer.inputs
-        let pixels = frames * height * width
-        let out = Tensor(uninitialized: [frames, height, width, n])
-        let perWorker = Tile.pixels * k + Tile.pixels * n
-        let scratch = Tensor(uninitialized: [threads, perWorker])
-        let weights = layer.weight.pointer
-
-        parallel((pixels + Tile.pixels - 1) / Tile.pixels) { item, worker in
-            let first = item * Tile.pixels
-            let count = min(Tile.pixels, pixels - first)
-            let taps = scratch.pointer + worker * perWorker
-            let tile = taps + Tile.pixels * k
-            if count < Tile.pixels { (taps + count * k).update(repeating: 0, count: (Tile.pixels - count) * k) }
-            for tap in 0..<kernel.time {
-                withUnsafePointer(to: shape) { phasor_gather_taps($0, x.pointer, tap, first, count, taps) }
-                cblas_sgemm(
-                    CblasRowMajor, CblasNoTrans, CblasTrans, blasint(Tile.pixels), blasint(n), blasint(k), 1, taps,
-                    blasint(k), weights + tap * n * k, blasint(k), tap == 0 ? 0 : 1, tile, blasint(n))
-            }
-            phasor_epilogue(
-                tile, n, count, n, layer.bias?.pointer, PHASOR_IDENTITY,
-                residual.map { UnsafePointer($0.pointer + first * n) }, n, nil, out.pointer + first * n, n)
-        }
-        withExtendedLifetime((x, residual, scratch)) {}
+            frames_out: frames, height_out: height, width_out: width, outputs: layer.outputs,
+            kernel_time: kernel.time, kernel_height: kernel.height, kernel_width: kernel.width,
+            stride_time: plan.strideTime, stride: plan.stride, pad: plan.padding, upsample: plan.upsample,
+            in: x.pointer, weight: layer.weight.pointer, bias: layer.bias.map { UnsafePointer($0.pointer) },
+            residual: residual.map { UnsafePointer($0.pointer) }, out: out.pointer)
+        let scratch = Tensor(bytes: phasor_convolution_scratch(engine, &work, Int32(threads)))
+        withPool { phasor_convolution_run($0, engine, &work, scratch.pointer) }
+        withExtendedLifetime((x, layer, residual, scratch)) {}
         return out
     }
 }

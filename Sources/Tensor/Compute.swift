@@ -1,5 +1,4 @@
 import CKernels
-import COpenBLAS
 
 /// How products, attention and convolutions are computed. Inputs, outputs and sums are float32 either way.
 package enum Precision: String, Sendable, CaseIterable {
@@ -43,7 +42,6 @@ package final class Compute: @unchecked Sendable {
     ///   - threads: workers, the caller included; fewer are used where the system gives fewer.
     ///   - instructions: a level below the current one, to compare levels with each other.
     package init(threads: Int, precision: Precision = .f32, instructions: InstructionSet = .current) {
-        openblas_set_num_threads(1)
         guard let pool = phasor_pool_create(Int32(clamping: max(threads, 1))) else {
             fatalError("out of memory while making the thread pool")
         }

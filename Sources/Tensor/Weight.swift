@@ -6,18 +6,27 @@ package struct Weight: @unchecked Sendable {
     package let name: String
     package let type: ElementType
     package let shape: [Int]
-    /// `count * type.size` bytes; they need no alignment.
+    /// `type.bytes(of: count)` bytes; they need no alignment. Rows of quantised types are whole blocks.
     package let bytes: UnsafeRawBufferPointer
+    /// Factors of the values, for types too narrow to hold them (fp8): one, or one for each row; nil for none.
+    package let scales: Tensor?
     /// Whatever must live as long as `bytes`.
     private let owner: AnyObject
 
-    /// - Precondition: `bytes` has the length that `shape` and `type` say and stays valid while `owner` lives.
-    package init(name: String, type: ElementType, shape: [Int], bytes: UnsafeRawBufferPointer, owner: AnyObject) {
-        precondition(bytes.count == shape.reduce(1, *) * type.size, "\(name): bytes do not match \(shape)")
+    /// - Precondition: `bytes` has the length that `shape` and `type` say and stays valid while `owner` lives; the last
+    ///   axis is a multiple of `type.blockElements`; `scales` has one element or `shape[0]`.
+    package init(
+        name: String, type: ElementType, shape: [Int], bytes: UnsafeRawBufferPointer, scales: Tensor? = nil,
+        owner: AnyObject
+    ) {
+        precondition(bytes.count == type.bytes(of: shape.reduce(1, *)), "\(name): bytes do not match \(shape)")
+        precondition((shape.last ?? 1) % type.blockElements == 0, "\(name): \(type) blocks do not fill \(shape)")
+        precondition(scales.map { $0.count == 1 || $0.count == shape.first } ?? true, "\(name): scales do not fit")
         self.name = name
         self.type = type
         self.shape = shape
         self.bytes = bytes
+        self.scales = scales
         self.owner = owner
     }
 
@@ -36,17 +45,24 @@ package struct Weight: @unchecked Sendable {
         return result
     }
 
+    /// The same weight with its values multiplied by `scales`: one factor, or one for each row.
+    package func scaled(by scales: Tensor) -> Weight {
+        Weight(name: name, type: type, shape: shape, bytes: bytes, scales: scales, owner: owner)
+    }
+
     /// The same elements under another shape of the same count.
     package func reshaped(_ shape: [Int]) -> Weight {
-        Weight(name: name, type: type, shape: shape, bytes: bytes, owner: owner)
+        Weight(name: name, type: type, shape: shape, bytes: bytes, scales: scales, owner: owner)
     }
 
     /// Rows `range` of the first axis, where they lie.
     package func slice(_ range: Range<Int>) -> Weight {
         precondition(range.lowerBound >= 0 && range.upperBound <= shape[0], "\(name): \(range) is outside \(shape)")
-        let stride = shape.dropFirst().reduce(1, *) * type.size
+        let stride = type.bytes(of: shape.dropFirst().reduce(1, *))
         let part = UnsafeRawBufferPointer(rebasing: bytes[range.lowerBound * stride..<range.upperBound * stride])
-        return Weight(name: name, type: type, shape: [range.count] + shape.dropFirst(), bytes: part, owner: owner)
+        return Weight(
+            name: name, type: type, shape: [range.count] + shape.dropFirst(), bytes: part,
+            scales: scales.map { $0.count == 1 ? $0 : $0.slice(range) }, owner: owner)
     }
 
     /// Rows `range` of the first axis as float32, `[range.count, ...]`.
@@ -58,25 +74,24 @@ package struct Weight: @unchecked Sendable {
         return result
     }
 
-    /// Whether the bytes can be read in place as float32.
-    var isAlignedFloat32: Bool {
-        type == .f32 && UInt(bitPattern: bytes.baseAddress) % UInt(MemoryLayout<Float>.alignment) == 0
-    }
-
-    /// Writes elements `range` as float32.
+    /// Writes elements `range`, which begins and ends on the edge of a block, as float32.
     func widen(_ range: Range<Int>, into out: UnsafeMutablePointer<Float>) {
         guard let base = bytes.baseAddress, !range.isEmpty else { return }
-        let source = base + range.lowerBound * type.size
+        let source = base + type.bytes(of: range.lowerBound)
         switch type {
-        case .f32: UnsafeMutableRawPointer(out).copyMemory(from: source, byteCount: range.count * 4)
-        case .bf16: phasor_widen_bf16(source, out, range.count)
-        case .f16: phasor_widen_f16(source, out, range.count)
         case .f64: phasor_widen_f64(source, out, range.count)
         case .i64: widenIntegers(Int64.self, source, out, range.count)
         case .i32: widenIntegers(Int32.self, source, out, range.count)
         case .i16: widenIntegers(Int16.self, source, out, range.count)
         case .i8: widenIntegers(Int8.self, source, out, range.count)
         case .u8, .bool: widenIntegers(UInt8.self, source, out, range.count)
+        default: if let format = type.format { phasor_decode(format, base, range.lowerBound, range.count, out) }
+        }
+        if let scales {
+            let row = scales.count == 1 ? count : shape.dropFirst().reduce(1, *)
+            scales.withUnsafe { scales in
+                for index in range { out[index - range.lowerBound] *= scales[index / row] }
+            }
         }
         withExtendedLifetime(owner) {}
     }

@@ -81,7 +81,9 @@ package struct Safetensors: Sendable {
         func fail(_ what: String) -> WeightError { .malformed(file: file, reason: "\"\(name)\": \(what)") }
         guard let fields = value as? [String: Any] else { throw fail("not an object") }
         guard let dtype = fields["dtype"] as? String else { throw fail("no dtype") }
-        guard let type = ElementType(rawValue: dtype.lowercased()) else { throw fail("unknown dtype \"\(dtype)\"") }
+        guard let type = ElementType(rawValue: dtype.lowercased()), type.blockElements == 1 else {
+            throw fail("unknown dtype \"\(dtype)\"")
+        }
         guard let shape = integers(fields["shape"]) else { throw fail("shape is not a list of whole numbers >= 0") }
         guard let offsets = integers(fields["data_offsets"]), offsets.count == 2 else {
             throw fail("data_offsets is not a pair of whole numbers >= 0")

@@ -114,6 +114,36 @@ import Testing
             mask: AttentionMask(keyBias: i.mask.keyBias?.slice(1..<2)))
         #expect(bits(some) == bits(whole.slice(113..<170)))
     }
+
+    @Test(arguments: levels, ConvolutionTests.cases)
+    func convolution(level: Level, c: ConvolutionTests.Case) {
+        var dice = Dice(c.height * 100 + c.inputs)
+        let x = dice.tensor([c.frames, c.height, c.width, c.inputs])
+        let (layer, weight, bias) = ConvolutionTests.layer(c, &dice)
+        let sum = Plain.convolve(
+            level.seen(x.array), frames: c.frames, height: c.height, width: c.width, inputs: c.inputs,
+            level.seen(weight), outputs: c.outputs, kernel: layer.kernel, c.plan)
+        let compute = level.compute()
+        let residual = dice.tensor(compute.convolve(x, layer, c.plan).shape)
+        let (b, r) = (bias.array, residual.array)
+        let expected = sum.indices.map { sum[$0] + Double(b[$0 % c.outputs]) + Double(r[$0]) }
+        #expect(distance(compute.convolve(x, layer, c.plan, addingTo: residual).array, expected) < 5e-5)
+    }
+
+    @Test(arguments: levels)
+    func convolutionIsTheSameInPiecesAndForAnyThreads(level: Level) {
+        var dice = Dice(9)
+        let c = ConvolutionTests.Case(frames: 5, height: 18, width: 33, inputs: 24, outputs: 70, kernel: [3, 3, 3])
+        let plan = ConvolutionPlan(padding: 1)
+        let x = dice.tensor([5, 18, 33, 24])
+        let (layer, _, _) = ConvolutionTests.layer(c, &dice)
+        let whole = level.compute(threads: 1).convolve(x, layer, plan)
+        #expect(bits(level.compute(threads: 3).convolve(x, layer, plan)) == bits(whole))
+        for first in 0..<3 {
+            let piece = level.compute().convolve(x.slice(first..<first + 3), layer, plan)
+            #expect(bits(piece) == bits(whole.slice(first..<first + 1)))
+        }
+    }
 }
 
 /// Round to nearest, ties to even.

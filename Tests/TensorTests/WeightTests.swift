@@ -17,7 +17,7 @@ final class Bytes: @unchecked Sendable {
     deinit { memory.deallocate() }
 }
 
-func weight(_ bytes: [UInt8], _ type: ElementType, shape: [Int]) -> Weight {
+func mapped(_ bytes: [UInt8], _ type: ElementType, shape: [Int]) -> Weight {
     let owner = Bytes(bytes)
     return Weight(name: "test", type: type, shape: shape, bytes: owner.buffer, owner: owner)
 }
@@ -32,7 +32,7 @@ func encoded(_ values: [Float], _ type: ElementType, shape: [Int]) -> Weight {
         case .bf16: raw(values.map { UInt16(truncatingIfNeeded: $0.bitPattern >> 16) })
         default: raw(values)
         }
-    return weight(bytes, type, shape: shape)
+    return mapped(bytes, type, shape: shape)
 }
 
 /// Bits of the binary16 number next towards zero of a normal-range value: rounding does not matter to these tests.
@@ -46,7 +46,7 @@ private func halfBits(_ x: Float) -> UInt16 {
     /// All 65,536 binary16 patterns against the definition: sign, 5 exponent bits, 10 fraction bits.
     @Test func everyHalfIsWidenedExactly() {
         let patterns = (0...UInt16.max).map { $0 }
-        let values = weight(patterns.withUnsafeBytes { Array($0) }, .f16, shape: [65536]).widened().array
+        let values = mapped(patterns.withUnsafeBytes { Array($0) }, .f16, shape: [65536]).widened().array
         for (pattern, value) in zip(patterns, values) {
             let sign = pattern >> 15 == 1 ? -1.0 : 1.0
             let exponent = Int(pattern >> 10 & 31)
@@ -63,7 +63,7 @@ private func halfBits(_ x: Float) -> UInt16 {
 
     @Test func everyBfloatIsTheUpperHalfOfAFloat() {
         let patterns = (0...UInt16.max).map { $0 }
-        let values = weight(patterns.withUnsafeBytes { Array($0) }, .bf16, shape: [65536]).widened().array
+        let values = mapped(patterns.withUnsafeBytes { Array($0) }, .bf16, shape: [65536]).widened().array
         for (pattern, value) in zip(patterns, values) where !value.isNaN {
             #expect(value.bitPattern == UInt32(pattern) << 16)
         }
@@ -71,7 +71,7 @@ private func halfBits(_ x: Float) -> UInt16 {
 
     @Test func integersAndDoubles() {
         func values<T>(_ elements: [T], _ type: ElementType) -> [Float] {
-            weight(elements.withUnsafeBytes { Array($0) }, type, shape: [elements.count]).widened().array
+            mapped(elements.withUnsafeBytes { Array($0) }, type, shape: [elements.count]).widened().array
         }
         #expect(values([Int64.min, -1, 0, 7], .i64) == [Float(Int64.min), -1, 0, 7])
         #expect(values([Int32.max, -5], .i32) == [Float(Int32.max), -5])

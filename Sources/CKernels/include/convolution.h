@@ -1,21 +1,32 @@
 #pragma once
 #include <stddef.h>
 
-/// A convolution over channels-last frames, seen as one matrix product: each output pixel is a row of gathered taps.
-///   in   [frames_in, height_in, width_in, channels]
-///   out  pixels of [frames_out, height_out, width_out]
+#include "gemm.h"
+#include "threadpool.h"
+
+/// A convolution over channels-last frames; all float32.
+///   in        [frames_in, height_in, width_in, channels]
+///   weight    [kernel_time, outputs, kernel_height * kernel_width * channels]
+///   bias      [outputs] or NULL
+///   residual  like out, added to it, or NULL
+///   out       [frames_out, height_out, width_out, outputs], apart from all inputs
 /// Tap (a, b, c) of output pixel (t, y, x) reads frame t * stride_time + a and, on the input enlarged `upsample` times
 /// by nearest neighbour, row y * stride + b - pad and column x * stride + c - pad; outside the frame it reads zero.
 typedef struct phasor_convolution {
     size_t frames_in, height_in, width_in, channels;
-    size_t frames_out, height_out, width_out;
+    size_t frames_out, height_out, width_out, outputs;
     size_t kernel_time, kernel_height, kernel_width;
     size_t stride_time, stride;
-    size_t pad_height, pad_width;
+    size_t pad;
     size_t upsample;
+    const float *in, *weight, *bias, *residual;
+    float *out;
 } phasor_convolution;
 
-/// Gathers the taps of time tap `tap` for `pixels` output pixels from `first` on:
-/// out [pixels, kernel_height * kernel_width * channels].
-void phasor_gather_taps(
-    const phasor_convolution *shape, const float *in, size_t tap, size_t first, size_t pixels, float *out);
+/// Bytes of 64-byte aligned scratch memory that it needs.
+size_t phasor_convolution_scratch(const phasor_engine *engine, const phasor_convolution *work, int threads);
+
+/// Each output element is summed over its taps and channels in one order whatever the frames, its place in them, or the
+/// number of threads.
+void phasor_convolution_run(
+    phasor_pool *pool, const phasor_engine *engine, const phasor_convolution *work, void *scratch);

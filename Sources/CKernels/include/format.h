@@ -6,6 +6,17 @@ typedef enum phasor_format {
     PHASOR_F32,
     PHASOR_F16,
     PHASOR_BF16,
+    PHASOR_F8_E4M3,
+    PHASOR_Q8_0,
+    PHASOR_Q4_0,
+    PHASOR_Q4_1,
+    PHASOR_Q5_0,
+    PHASOR_Q5_1,
+    PHASOR_Q2_K,
+    PHASOR_Q3_K,
+    PHASOR_Q4_K,
+    PHASOR_Q5_K,
+    PHASOR_Q6_K,
 } phasor_format;
 
 /// Elements and bytes of one block: 1 and the size of an element where there are no blocks.

@@ -5,4 +5,5 @@
 /// out[i] = float(in[i]), exactly. Inputs need no alignment: they lie where a mapped file has them.
 void phasor_widen_bf16(const void *in, float *out, size_t count);
 void phasor_widen_f16(const void *in, float *out, size_t count);
+void phasor_widen_f8_e4m3(const void *in, float *out, size_t count);
 void phasor_widen_f64(const void *in, float *out, size_t count);
