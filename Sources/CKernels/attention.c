@@ -26,7 +26,7 @@ typedef struct {
 } job;
 
 static job plan(const phasor_engine *e, const phasor_attention *w, char *scratch) {
-    job j = {w, e};
+    job j = {.work = w, .engine = e};
     j.query_tiles = (w->queries + QUERY_TILE - 1) / QUERY_TILE;
     j.key_panels = (w->keys + KEY_PANEL - 1) / KEY_PANEL;
     j.dim_steps = engine_steps(e, w->head_dim);

@@ -27,7 +27,7 @@ typedef struct {
 static size_t at_least(size_t a, size_t b) { return a > b ? a : b; }
 
 static job plan(const phasor_engine *e, const phasor_convolution *w) {
-    job j = {w, e};
+    job j = {.work = w, .engine = e};
     // As far as taps reach, and at least what is written of the frame itself.
     j.height = at_least((w->height_out - 1) * w->stride + w->kernel_height, w->pad + w->height_in * w->upsample);
     j.width = at_least((w->width_out - 1) * w->stride + w->kernel_width, w->pad + w->width_in * w->upsample);

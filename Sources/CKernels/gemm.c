@@ -26,7 +26,7 @@ typedef struct {
 static size_t k_block(const phasor_engine *e) { return K_BYTES / e->element; }
 
 static job plan(const phasor_engine *e, const phasor_gemm *g, char *scratch) {
-    job j = {g, e, (g->n + ENGINE_COLUMNS - 1) / ENGINE_COLUMNS};
+    job j = {.work = g, .engine = e, .panels = (g->n + ENGINE_COLUMNS - 1) / ENGINE_COLUMNS};
     j.blocks = (g->m + ROW_BLOCK / 2) / ROW_BLOCK;
     if (j.blocks == 0) j.blocks = 1;
     size_t rows = (g->m + j.blocks - 1) / j.blocks;
