@@ -71,7 +71,13 @@ let package = Package(
         .testTarget(name: "PipelinesTests", dependencies: ["Pipelines", "Networks", "Diffusion", "Tensor"]),
         .testTarget(name: "DiffusionTests", dependencies: ["Diffusion", "Tensor"]),
         .testTarget(name: "MediaTests", dependencies: ["Media"]),
-        .testTarget(name: "ServingTests", dependencies: ["Serving", "Pipelines", "Diffusion", "Media", "Tensor"]),
+        .testTarget(
+            name: "ServingTests",
+            dependencies: [
+                "Serving", "Pipelines", "Diffusion", "Media", "Tensor",
+                .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "Logging", package: "swift-log"),
+            ]),
         .testTarget(name: "HTTPTests", dependencies: ["HTTP"]),
         .testTarget(name: "APITests", dependencies: ["API", "Serving", "HTTP", "Pipelines", "Diffusion", "Tensor"]),
         .testTarget(name: "VerificationTests", dependencies: ["Verification", "Pipelines"]),

@@ -13,16 +13,19 @@ struct ArtifactFolder: Sendable {
         try Self.create(path)
     }
 
+    /// Creates a folder and those above it. By mkdir, whose errors name the cause; Foundation's do not on Linux.
     static func create(_ path: String) throws {
-        do {
-            try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-        } catch {
-            // Foundation's own text for this does not name the cause; the system's does.
-            let cause = ((error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError)?.code
+        let path = URL(fileURLWithPath: path).path
+        let parts = path.split(separator: "/")
+        for count in parts.indices.map({ $0 + 1 }) {
+            let prefix = "/" + parts.prefix(count).joined(separator: "/")
+            guard mkdir(prefix, 0o755) == 0 || errno == EEXIST else { throw fault("creating the folder \(path)") }
+        }
+        var status = stat()
+        guard stat(path, &status) == 0 else { throw fault("creating the folder \(path)") }
+        guard status.st_mode & S_IFMT == S_IFDIR else {
             throw ServingError.storage(
-                operation: "creating the folder \(path)",
-                reason: cause.map { String(cString: strerror(Int32(truncatingIfNeeded: $0))) }
-                    ?? error.localizedDescription)
+                operation: "creating the folder \(path)", reason: String(cString: strerror(ENOTDIR)))
         }
     }
 
@@ -115,6 +118,9 @@ final class FolderLock: Sendable {
             throw ServingError.stateInUse(folder: folder)
         }
     }
+
+    /// Lets others in, before this goes.
+    func release() { flock(file, LOCK_UN) }
 
     deinit { close(file) }
 }

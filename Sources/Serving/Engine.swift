@@ -60,7 +60,7 @@ package final class Engine: Sendable {
         if let idempotency, let known = try await store.known(idempotency) { return try await job(known.job.id) }
         let steps = try request.validate(for: model)
         try queue.reserve()
-        let job = Job(id: Self.newID(request.kind), request: request, steps: steps, createdAt: Date())
+        let job = Job(id: Self.newID(request.kind), request: request, steps: steps, createdAt: .storable)
         let acceptance: JobStore.Acceptance
         do {
             acceptance = try await store.insert(job, idempotency: idempotency)
@@ -105,7 +105,7 @@ package final class Engine: Sendable {
         case .signalled(let job): return job
         case .withdrawn(var job):
             job.state = .cancelled
-            job.finishedAt = Date()
+            job.finishedAt = .storable
             do {
                 try await store.finish(job)
             } catch {
@@ -169,7 +169,7 @@ package final class Engine: Sendable {
     }
 
     /// Takes no more jobs, lets the running one finish, and stops. After `seconds` the running one is stopped as well;
-    /// it and the queued ones run when the engine is started again.
+    /// it and the queued ones run when an engine is started on the folder again.
     package func drain(within seconds: Double) async {
         queue.drain()
         let deadline = ContinuousClock.now + .seconds(seconds)
@@ -178,6 +178,7 @@ package final class Engine: Sendable {
             // A task that is cancelled no longer sleeps; then there is no more waiting either.
             guard (try? await Task.sleep(for: .milliseconds(10))) != nil else { return queue.stop() }
         }
+        store.release()
     }
 
     private static func newID(_ kind: GenerationRequest.Kind) -> String {

@@ -21,7 +21,7 @@ extension GenerationRun {
     private func finish(names: [String], sizes: [Int]) throws {
         var finished = job
         finished.state = .succeeded
-        finished.finishedAt = Date()
+        finished.finishedAt = .storable
         finished.artifacts = zip(names, sizes).map { name, bytes in
             Artifact(
                 id: (name as NSString).deletingPathExtension, job: id,

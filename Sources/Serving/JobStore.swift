@@ -67,6 +67,9 @@ final class JobStore: Sendable {
         return migrator
     }
 
+    /// Leaves the folder to another process: nothing will be computed any more.
+    func release() { lock.release() }
+
     // MARK: Access
 
     /// On the calling thread; for the compute thread and for the start.
@@ -159,4 +162,9 @@ extension Job {
         phase = timing.phase
         expert = timing.expert
     }
+}
+
+extension Date {
+    /// Now, as a row gives it back: `Date` counts from 2001 with more digits than seconds since 1970 have.
+    static var storable: Date { Date(timeIntervalSince1970: Date().timeIntervalSince1970) }
 }

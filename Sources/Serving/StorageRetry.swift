@@ -38,8 +38,10 @@ struct StorageRetry {
         case let error as ServingError:
             if case .storage = error { return error }
         case MediaError.ffmpeg(let operation, let reason):
-            let reasons = [ENOSPC, EDQUOT, EROFS, EACCES, EMFILE, ENFILE].map { String(cString: strerror($0)) }
-            if reasons.contains(reason) { return .storage(operation: operation, reason: reason) }
+            let codes = [ENOSPC, EDQUOT, EROFS, EACCES, EIO, ENOENT, ENOTDIR, EMFILE]
+            if codes.contains(where: { String(cString: strerror($0)) == reason }) {
+                return .storage(operation: operation, reason: reason)
+            }
         default: break
         }
         return nil

@@ -47,7 +47,7 @@ final class Worker {
 
     /// The next job, which is then running on disk too.
     private func begin() -> (any ActiveRun)? {
-        let now = Date()
+        let now = Date.storable
         guard let ticket = queue.takeNext(at: now) else { return nil }
         do {
             try workshop.retry.run(interrupt: ticket.signal.check) {
@@ -91,7 +91,9 @@ final class Worker {
     /// Writes and tells that a job was cancelled or has failed.
     private func end(_ job: Job, _ signal: StopSignal, with error: any Error) {
         var job = job
-        job.finishedAt = Date()
+        job.finishedAt = .storable
+        // The step that it was about to do is not part of what is kept.
+        if job.timings.steps.isEmpty { (job.sigma, job.phase, job.expert) = (nil, nil, nil) }
         if case Interruption.cancelled = error {
             job.state = .cancelled
         } else {
