@@ -108,7 +108,7 @@ package final class HTTPServer: Sendable {
 
     private func run() {
         let logger = configuration.logger
-        let polling = Task { [pool] in
+        let polling = Task(executorPreference: ServerThreads.shared) { [pool] in
             do {
                 try await pool.run()
             } catch is CancellationError {
@@ -116,14 +116,14 @@ package final class HTTPServer: Sendable {
                 if !self.load.isDraining { logger.critical("waiting for sockets failed: \(error)") }
             }
         }
-        let clock = Task { [connections, tick = configuration.limits.tick] in
+        let clock = Task(executorPreference: ServerThreads.shared) { [connections, tick = configuration.limits.tick] in
             while !Task.isCancelled {
                 try? await Task.sleep(for: tick)
                 let now = ContinuousClock.now
                 for connection in connections.all { connection.expire(at: now) }
             }
         }
-        let serving = Task {
+        let serving = Task(executorPreference: ServerThreads.shared) {
             await withDiscardingTaskGroup { group in
                 await self.accept(into: &group)
             }

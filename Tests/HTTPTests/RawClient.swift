@@ -17,6 +17,9 @@ final class RawClient {
         case malformed(String)
     }
 
+    /// Longer than any pause of a machine that is busy with other things.
+    static let patience = 30.0
+
     private var descriptor: Int32
     private(set) var pending: [UInt8] = []
 
@@ -91,7 +94,8 @@ final class RawClient {
     }
 
     /// More bytes into `pending`. False at the end of the stream or after a reset.
-    func receive(within seconds: Double = 5) throws -> Bool {
+    func receive(within seconds: Double = RawClient.patience) throws -> Bool {
+        guard descriptor >= 0 else { return false }
         var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
         guard poll(&entry, 1, Int32(seconds * 1000)) > 0 else { throw Failure.timeout }
         var buffer = [UInt8](repeating: 0, count: 64 << 10)
@@ -101,7 +105,7 @@ final class RawClient {
         return true
     }
 
-    func readLine(within seconds: Double = 5) throws -> String {
+    func readLine(within seconds: Double = RawClient.patience) throws -> String {
         while true {
             if let end = pending.firstIndex(of: 10) {
                 let line = pending[..<end].last == 13 ? pending[..<(end - 1)] : pending[..<end]
@@ -112,7 +116,7 @@ final class RawClient {
         }
     }
 
-    func read(_ count: Int, within seconds: Double = 5) throws -> [UInt8] {
+    func read(_ count: Int, within seconds: Double = RawClient.patience) throws -> [UInt8] {
         while pending.count < count {
             guard try receive(within: seconds) else { throw Failure.closed }
         }
@@ -120,7 +124,7 @@ final class RawClient {
         return Array(pending[..<count])
     }
 
-    func readHead(within seconds: Double = 5) throws -> Answer {
+    func readHead(within seconds: Double = RawClient.patience) throws -> Answer {
         var answer = Answer()
         let line = try readLine(within: seconds)
         guard line.hasPrefix("HTTP/1.1 "), let status = Int(line.split(separator: " ")[1]) else {
@@ -136,7 +140,7 @@ final class RawClient {
         }
     }
 
-    func readChunk(within seconds: Double = 5) throws -> [UInt8] {
+    func readChunk(within seconds: Double = RawClient.patience) throws -> [UInt8] {
         let line = try readLine(within: seconds)
         guard let size = Int(line, radix: 16) else { throw Failure.malformed(line) }
         let bytes = try read(size, within: seconds)
@@ -145,7 +149,7 @@ final class RawClient {
     }
 
     /// One whole answer.
-    func answer(toHead isHead: Bool = false, within seconds: Double = 5) throws -> Answer {
+    func answer(toHead isHead: Bool = false, within seconds: Double = RawClient.patience) throws -> Answer {
         var answer = try readHead(within: seconds)
         if isHead || answer.status == 204 || answer.status == 304 || answer.status < 200 { return answer }
         if let length = answer.fields["content-length"].flatMap({ Int($0) }) {
@@ -162,20 +166,20 @@ final class RawClient {
         return answer
     }
 
-    func get(_ path: String, _ fields: String = "", within seconds: Double = 5) throws -> Answer {
+    func get(_ path: String, _ fields: String = "", within seconds: Double = RawClient.patience) throws -> Answer {
         send("GET \(path) HTTP/1.1\r\nHost: test\r\n\(fields)\r\n")
         return try answer(within: seconds)
     }
 
     /// Everything until the server closes.
-    func readToEnd(within seconds: Double = 5) throws -> [UInt8] {
+    func readToEnd(within seconds: Double = RawClient.patience) throws -> [UInt8] {
         while try receive(within: seconds) {}
         defer { pending = [] }
         return pending
     }
 
     /// Whether the server has closed, or closes within the time, having sent nothing more.
-    func isClosed(within seconds: Double = 5) -> Bool {
+    func isClosed(within seconds: Double = RawClient.patience) -> Bool {
         (try? receive(within: seconds)) == false && pending.isEmpty
     }
 }

@@ -15,15 +15,15 @@ final class Journal: Sendable {
     func note(_ exchange: HTTPExchange) { exchanges.withLock { $0.append(exchange) } }
 
     /// Waits until the entry is there.
-    func has(_ entry: String, within seconds: Double = 5) async -> Bool {
+    func has(_ entry: String, within seconds: Double = RawClient.patience) async -> Bool {
         await eventually(within: seconds) { self.all.contains(entry) }
     }
 }
 
-/// The clients of these tests block, and must not do so on the threads that the server runs on.
-final class ClientThreads: TaskExecutor {
-    static let shared = ClientThreads()
-    private let queue = DispatchQueue(label: "clients", attributes: .concurrent)
+/// The clients of these tests block, and must not do so on the threads that the server runs on. A serial queue gets a
+/// thread besides those; a concurrent one would take them from the same few that Swift's tasks share.
+final class ClientThread: TaskExecutor {
+    private let queue = DispatchQueue(label: "client")
 
     func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)
@@ -31,7 +31,7 @@ final class ClientThreads: TaskExecutor {
     }
 }
 
-func eventually(within seconds: Double = 5, _ condition: () -> Bool) async -> Bool {
+func eventually(within seconds: Double = RawClient.patience, _ condition: () -> Bool) async -> Bool {
     let end = ContinuousClock.now + .seconds(seconds)
     while ContinuousClock.now < end {
         if condition() { return true }
@@ -104,7 +104,7 @@ func withServer<T: Sendable>(
     configure(&configuration)
     let server = try await HTTPServer.start(host: host, port: 0, configuration: configuration)
     do {
-        let result = try await withTaskExecutorPreference(ClientThreads.shared) {
+        let result = try await withTaskExecutorPreference(ClientThread()) {
             try await body(server, journal)
         }
         await server.stop()

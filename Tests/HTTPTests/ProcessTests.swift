@@ -1,0 +1,92 @@
+import Foundation
+import HTTP
+import Testing
+
+/// What touches the whole process runs in one of its own.
+@Suite struct ProcessTests {
+    /// Out of descriptors, the server waits, gives up idle connections, and takes clients again.
+    @Test func survivesTheDescriptorLimit() async {
+        await #expect(processExitsWith: .success) {
+            try await withServer(limits: { $0.idle = .seconds(30) }) { server, journal in
+                let busy = try RawClient(port: server.port)
+                busy.send("GET /pause HTTP/1.1\r\nHost: a\r\n\r\n")
+                guard await journal.has("pause began") else { exit(1) }
+                var limit = rlimit()
+                getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+                let probe = open("/dev/null", O_RDONLY)
+                limit.rlim_cur = UInt(probe) + 40
+                setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+                // Each client takes two descriptors of this process, its own and the server's.
+                var clients: [RawClient] = []
+                while let client = try? RawClient(port: server.port) { clients.append(client) }
+                guard clients.count > 10, try busy.answer().text == "paused" else { exit(2) }
+                usleep(200_000)
+                close(probe)
+                clients.removeAll()
+                for _ in 0..<20 {
+                    guard try RawClient(port: server.port).get("/hello").status == 200 else { exit(3) }
+                }
+            }
+        }
+    }
+
+    /// 500 idle connections cost no processor time, and end at the idle deadline.
+    @Test func carriesIdleConnections() async {
+        await #expect(processExitsWith: .success) {
+            try await withServer(limits: { $0.idle = .seconds(3) }) { server, _ in
+                let clients = try (0..<500).map { _ in try RawClient(port: server.port) }
+                for client in clients { guard try client.get("/hello").status == 200 else { exit(1) } }
+                let before = processorSeconds()
+                usleep(1_500_000)
+                let used = processorSeconds() - before
+                guard server.connectionCount == 500, used < 0.15 else { exit(2) }
+                for client in clients { guard client.isClosed() else { exit(3) } }
+                guard await eventually({ server.connectionCount == 0 }) else { exit(4) }
+            }
+        }
+    }
+
+    /// Long headers of clients that have left are not worked on.
+    @Test func burnsNothingForThoseWhoLeft() async {
+        await #expect(processExitsWith: .success) {
+            try await withServer { server, _ in
+                let text = "GET / HTTP/1.1\r\nHost: a\r\nX: " + String(repeating: "a", count: 128 << 10)
+                for _ in 0..<50 {
+                    let client = try RawClient(port: server.port)
+                    client.send(text)
+                    client.reset()
+                }
+                guard await eventually({ server.connectionCount == 0 }) else { exit(1) }
+                let before = processorSeconds()
+                usleep(500_000)
+                guard processorSeconds() - before < 0.1 else { exit(2) }
+            }
+        }
+    }
+
+    /// Writing to a client that is gone raises no SIGPIPE, whose default is to end the process.
+    @Test func survivesBrokenPipes() async {
+        await #expect(processExitsWith: .success) {
+            signal(SIGPIPE, SIG_DFL)
+            try await withServer { server, _ in
+                for path in ["/large", "/events", "/hello"] {
+                    for _ in 0..<10 {
+                        let client = try RawClient(port: server.port)
+                        client.send("GET \(path) HTTP/1.1\r\nHost: a\r\n\r\n")
+                        usleep(1000)
+                        client.reset()
+                    }
+                }
+                guard await eventually({ server.connectionCount == 0 }) else { exit(1) }
+                guard try RawClient(port: server.port).get("/hello").status == 200 else { exit(2) }
+            }
+        }
+    }
+}
+
+/// User and system time of this process so far.
+func processorSeconds() -> Double {
+    var time = timespec()
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
+    return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+}
