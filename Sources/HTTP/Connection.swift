@@ -5,8 +5,8 @@ import Synchronization
 /// One accepted socket: reads, writes and waits, each under a deadline, and knows no HTTP.
 ///
 /// A deadline is a time in shared state that the server's clock looks at; when it has passed, the socket is shut down
-/// for reading or for both, which wakes whoever waits on it. Nothing is ever closed while somebody waits: FlyingSocks
-/// would keep a stale registration for the number, and the next socket to get it would never be woken.
+/// for reading or for both, which wakes whoever waits on it. Nothing is ever closed while somebody waits: the epoll
+/// queue would keep a stale registration for the number, and the next socket to get it would never be woken.
 final class Connection: Sendable {
     /// What the connection is waiting for.
     enum Wait: Sendable, Equatable {
@@ -29,16 +29,16 @@ final class Connection: Sendable {
     /// The peer's address without the port.
     let remote: String
     private let socket: Socket
-    private let pool: SocketPool<ePoll>
+    private let readiness: Readiness
     private let state = Mutex(State())
 
     private var descriptor: Int32 { socket.file.rawValue }
 
     /// Takes over an accepted, non-blocking descriptor.
-    init(descriptor: Int32, remote: String, pool: SocketPool<ePoll>) {
+    init(descriptor: Int32, remote: String, readiness: Readiness) {
         socket = Socket(file: .init(rawValue: descriptor))
         self.remote = remote
-        self.pool = pool
+        self.readiness = readiness
         // Without it, Nagle and the peer's delayed acknowledgement cost 40 ms for each answer.
         var on: Int32 = 1
         setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
@@ -181,7 +181,7 @@ final class Connection: Sendable {
 
     private func suspend(until events: Socket.Events) async throws(End) {
         do {
-            try await pool.suspendSocket(socket, untilReadyFor: events)
+            try await readiness.wait(for: events, on: socket)
         } catch {
             throw .gone
         }

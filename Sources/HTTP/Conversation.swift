@@ -60,7 +60,7 @@ struct Conversation: Sendable {
         do {
             let (found, bodyLimit) = try route(&request)
             handler = found
-            try configuration.admit?(request)
+            if request.route != nil { try configuration.admit?(request) }
             try parser.admitBody(upTo: bodyLimit)
         } catch {
             return try await refuse(error, head: head, request: request, since: started)

@@ -1,5 +1,4 @@
-import FlyingSocks
-import Glibc
+import Foundation
 import Logging
 import Synchronization
 
@@ -11,7 +10,7 @@ package final class HTTPServer: Sendable {
         /// nil: no answer carries a CORS field.
         package var cors: CORS?
         /// Called with each routed request before any of its body is read; what it throws is the answer. The place for
-        /// API keys: a client without one cannot make the server hold its upload.
+        /// API keys: a client without one cannot make the server hold its upload. Not asked for preflights.
         package var admit: (@Sendable (HTTPRequest) throws -> Void)?
         /// Makes the answer to whatever a handler, `admit` or the transport (`HTTPError`) threw. The request is nil
         /// when the bytes could not be read as one. The fields of `HTTPError.headers` are added.
@@ -36,10 +35,10 @@ package final class HTTPServer: Sendable {
 
     private let configuration: Configuration
     private let listener: Listener
-    private let pool: SocketPool<ePoll>
+    private let readiness: Readiness
     private let load = ServerLoad()
     private let connections = ConnectionTable()
-    private let tasks = Mutex<[Task<Void, Never>]>([])
+    private let serving = Mutex<Task<Void, Never>?>(nil)
 
     /// Binds and begins to serve. Throws `HTTPError.cannotListen`.
     /// - Parameters:
@@ -48,22 +47,23 @@ package final class HTTPServer: Sendable {
     package static func start(
         host: String = "127.0.0.1", port: UInt16, configuration: Configuration
     ) async throws(HTTPError) -> HTTPServer {
-        let pool: SocketPool<ePoll> = .ePoll(maxEvents: 256)
+        let listener = try Listener(host: host, port: port)
+        let readiness: Readiness
         do {
-            try await pool.prepare()
+            readiness = try Readiness()
         } catch {
+            listener.close()
             throw .cannotListen(host: host, port: port, reason: "\(error)")
         }
-        let listener = try Listener(host: host, port: port)
-        let server = HTTPServer(configuration: configuration, listener: listener, pool: pool)
+        let server = HTTPServer(configuration: configuration, listener: listener, readiness: readiness)
         server.run()
         return server
     }
 
-    private init(configuration: Configuration, listener: Listener, pool: SocketPool<ePoll>) {
+    private init(configuration: Configuration, listener: Listener, readiness: Readiness) {
         self.configuration = configuration
         self.listener = listener
-        self.pool = pool
+        self.readiness = readiness
         (host, port) = (listener.host, listener.port)
     }
 
@@ -94,42 +94,35 @@ package final class HTTPServer: Sendable {
     package func stop() async {
         load.drain()
         listener.wake()
-        let tasks = tasks.withLock { $0 }
-        guard let serving = tasks.first else { return }
-        serving.cancel()
+        serving.withLock { $0 }?.cancel()
         let end = ContinuousClock.now + .seconds(1)
         while !connections.isFinished, ContinuousClock.now < end {
             try? await Task.sleep(for: .milliseconds(5))
         }
-        for task in tasks { task.cancel() }
+        readiness.stop()
     }
 
     // MARK: Serving
 
     private func run() {
-        let logger = configuration.logger
-        let polling = Task(executorPreference: ServerThreads.shared) { [pool] in
-            do {
-                try await pool.run()
-            } catch is CancellationError {
-            } catch {
-                if !self.load.isDraining { logger.critical("waiting for sockets failed: \(error)") }
-            }
-        }
-        let clock = Task(executorPreference: ServerThreads.shared) { [connections, tick = configuration.limits.tick] in
-            while !Task.isCancelled {
-                try? await Task.sleep(for: tick)
+        let tick = configuration.limits.tick / .seconds(1)
+        let clock = Thread { [connections] in
+            while !connections.isFinished {
+                Thread.sleep(forTimeInterval: tick)
                 let now = ContinuousClock.now
                 for connection in connections.all { connection.expire(at: now) }
             }
         }
-        let serving = Task(executorPreference: ServerThreads.shared) {
-            await withDiscardingTaskGroup { group in
-                await self.accept(into: &group)
+        clock.name = "http-clock"
+        clock.start()
+        serving.withLock { serving in
+            serving = Task(executorPreference: ServerThreads.shared) {
+                await withDiscardingTaskGroup { group in
+                    await self.accept(into: &group)
+                }
+                self.connections.finish()
             }
-            self.connections.finish()
         }
-        tasks.withLock { $0 = [serving, clock, polling] }
     }
 
     private func accept(into group: inout DiscardingTaskGroup) async {
@@ -137,7 +130,7 @@ package final class HTTPServer: Sendable {
         var failures = 0
         while !load.isDraining {
             do {
-                let connection = try await listener.accept(pool)
+                let connection = try await listener.accept(readiness)
                 failures = 0
                 serve(connection, in: &group)
             } catch {

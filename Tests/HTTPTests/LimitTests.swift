@@ -18,7 +18,7 @@ import Testing
                 let start = ContinuousClock.now
                 client.send(text)
                 #expect(try client.answer().status == status)
-                #expect(ContinuousClock.now - start < .seconds(2))
+                #expect(ContinuousClock.now - start < .seconds(9))
                 client.finishSending()
                 #expect(client.isClosed())
                 // The same from somebody who does not wait for the answer.
@@ -57,7 +57,7 @@ import Testing
     }
 
     @Test func closesStalledBodies() async throws {
-        try await withServer(limits: { $0.bodyProgress = .milliseconds(300) }) { server, journal in
+        try await withServer(limits: { $0.bodyProgress = .seconds(4) }) { server, journal in
             for head in ["Content-Length: 100\r\n\r\nhalf", "Transfer-Encoding: chunked\r\n\r\n5\r\nha"] {
                 let client = try RawClient(port: server.port)
                 client.send("POST /echo HTTP/1.1\r\nHost: a\r\n" + head)
@@ -68,7 +68,7 @@ import Testing
             let slow = try RawClient(port: server.port)
             slow.send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\n")
             for _ in 0..<8 {
-                usleep(100_000)
+                usleep(550_000)
                 slow.send("x")
             }
             #expect(try slow.answer().text == "xxxxxxxx")
@@ -111,13 +111,15 @@ import Testing
             let first = try RawClient(port: server.port)
             first.send("POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n")
             first.send([UInt8](repeating: 0x61, count: 999_999))
-            usleep(100_000)
-            let second = try RawClient(port: server.port)
-            second.send("POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n")
-            second.send([UInt8](repeating: 0x61, count: 100_000))
-            let refused = try second.answer()
-            #expect(refused.status == 503)
-            #expect(refused.fields["retry-after"] == "1")
+            // Until the first has arrived, the second still finds room.
+            #expect(
+                await eventually {
+                    guard let second = try? RawClient(port: server.port) else { return false }
+                    second.send("POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n")
+                    second.send([UInt8](repeating: 0x61, count: 100_000))
+                    let refused = try? second.answer()
+                    return refused?.status == 503 && refused?.fields["retry-after"] == "1"
+                })
             first.send("a")
             #expect(try first.answer().text == "1000000")
             // What was held is given back.

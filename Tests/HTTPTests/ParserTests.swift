@@ -1,3 +1,4 @@
+import Glibc
 import HTTP
 import Testing
 
@@ -240,13 +241,23 @@ struct Parsed: Equatable {
         limits.headerFields = .max
         let time = { (fields: Int) in
             let text = "GET / HTTP/1.1\r\nHost: a\r\n" + String(repeating: "X: aaaaaaaaaaaaa\r\n", count: fields)
-            return ContinuousClock().measure { #expect(Parsed(text, piece: 1, limits: limits).error == nil) }
+            let start = threadSeconds()
+            #expect(Parsed(text, piece: 1, limits: limits).error == nil)
+            return threadSeconds() - start
         }
-        let short = (0..<5).map { _ in time(200) }.min() ?? .zero
+        let short = (0..<5).map { _ in time(200) }.min() ?? 0
         #expect(time(200 * 64) < short * 64 * 12)
         // Pipelined requests in one piece.
         let pipelined = String(repeating: "GET / HTTP/1.1\r\nHost: a\r\n\r\n", count: 20_000)
-        let parsing = ContinuousClock().measure { #expect(Parsed(pipelined).requests.count == 20_000) }
-        #expect(parsing < .seconds(5))
+        let start = threadSeconds()
+        #expect(Parsed(pipelined).requests.count == 20_000)
+        #expect(threadSeconds() - start < 5)
     }
+}
+
+/// Processor time of this thread, which other work on the machine does not count in.
+private func threadSeconds() -> Double {
+    var time = timespec()
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+    return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
 }

@@ -26,6 +26,8 @@ final class RawClient {
     /// - Parameter receiveBuffer: bytes the kernel may hold for this client, to stall the server early.
     init(port: UInt16, ipv6: Bool = false, receiveBuffer: Int32? = nil) throws {
         descriptor = socket(ipv6 ? AF_INET6 : AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        // A process that another test starts must not keep this connection open.
+        _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
         var on: Int32 = 1
         setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, 4)
         if var receiveBuffer { setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &receiveBuffer, 4) }

@@ -60,16 +60,16 @@ func withServer<T: Sendable>(
     router.add("GET", "/slow") { _ in
         journal.note("slow began")
         do {
-            try await Task.sleep(for: .seconds(20))
+            try await Task.sleep(for: .seconds(100))
         } catch {
             journal.note("slow cancelled")
             throw error
         }
         return .text("slow")
     }
-    router.add("GET", "/pause") { request in
+    router.add("GET", "/pause") { _ in
         journal.note("pause began")
-        try await Task.sleep(for: .milliseconds(300))
+        while !journal.all.contains("go on") { try await Task.sleep(for: .milliseconds(5)) }
         return .text("paused")
     }
     router.add("GET", "/soon") { _ in
