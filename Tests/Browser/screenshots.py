@@ -16,7 +16,7 @@ MADE_BEFORE = [
     ("video", "a dog bounces to the left", 5),
     ("image", "three pandas on a yellow background", 8),
 ]
-BESIDE = ("a small pink car in a grassy field", 7)
+BESIDE = ("a big strawberry on a purple background", 7)
 
 
 def make(page, kind, prompt, seed, generator):
@@ -31,7 +31,7 @@ def make(page, kind, prompt, seed, generator):
 
 
 def main(url, folder):
-    with Browser(1120, 860) as page:
+    with Browser(1080, 860) as page:
         page.open(url)
         page.wait(READY)
         for kind, prompt, seed in MADE_BEFORE:
