@@ -12,6 +12,8 @@ package struct Router: Sendable {
         package let bodyLimit: Int?
         let handler: HTTPHandler
         fileprivate let pattern: [Piece]
+        /// It ends with a placeholder for all that is left.
+        fileprivate var takesRest: Bool { pattern.last?.rank == 2 }
     }
 
     package enum Match: Sendable {
@@ -52,27 +54,36 @@ package struct Router: Sendable {
             Route(method: method, template: template, bodyLimit: bodyLimit, handler: handler, pattern: pattern))
     }
 
-    /// HEAD is answered by the GET route. A route for all that is left over says nothing about which methods exist.
+    /// HEAD is answered by the GET route.
     package func match(method: String, segments: [String]) -> Match {
-        var found: [(route: Route, parameters: [String: String])] = []
-        for route in routes {
-            if let parameters = Self.parameters(of: route.pattern, in: segments) { found.append((route, parameters)) }
-        }
-        found.sort { $0.route.pattern.lazy.map(\.rank).lexicographicallyPrecedes($1.route.pattern.lazy.map(\.rank)) }
+        let found = routes(at: segments)
         if let exact = found.first(where: { $0.route.method == method }) {
             return .route(exact.route, parameters: exact.parameters)
         }
         if method == "HEAD", let get = found.first(where: { $0.route.method == "GET" }) {
             return .route(get.route, parameters: get.parameters)
         }
-        let methods = found.filter { $0.route.pattern.last?.rank != 2 }.map(\.route.method)
+        // A route for all that is left over says nothing about which paths exist.
+        let methods = found.filter { !$0.route.takesRest }.map(\.route.method)
         return methods.isEmpty ? .notFound : .methodNotAllowed(allow: Self.allow(methods))
     }
 
     /// The methods to name in `Allow` for a path; empty when there is no such path.
     func methods(at segments: [String]) -> [String] {
-        let found = routes.filter { Self.parameters(of: $0.pattern, in: segments) != nil }
-        return found.isEmpty ? [] : Self.allow(found.map(\.method))
+        let found = routes(at: segments)
+        return found.isEmpty ? [] : Self.allow(found.map(\.route.method))
+    }
+
+    /// The routes of a path, the most specific first. Those for all that is left over count only where there is no
+    /// other.
+    private func routes(at segments: [String]) -> [(route: Route, parameters: [String: String])] {
+        var found: [(route: Route, parameters: [String: String])] = []
+        for route in routes {
+            if let parameters = Self.parameters(of: route.pattern, in: segments) { found.append((route, parameters)) }
+        }
+        found.sort { $0.route.pattern.lazy.map(\.rank).lexicographicallyPrecedes($1.route.pattern.lazy.map(\.rank)) }
+        let specific = found.filter { !$0.route.takesRest }
+        return specific.isEmpty ? found : specific
     }
 
     /// Every method some route has, for `OPTIONS *`.
