@@ -112,7 +112,13 @@ struct Automatic1111: Sendable {
     // MARK: Progress
 
     @Sendable private func progress(_ request: HTTPRequest) async throws -> HTTPResponse {
-        let skipsImage = request.query("skip_current_image")?.lowercased() == "true"
+        let skip = request.query("skip_current_image") ?? "false"
+        // Python's clients write True.
+        guard ["true", "false"].contains(skip.lowercased()) else {
+            throw APIError.invalid(
+                "skip_current_image", "skip_current_image is '\(skip.prefix(40))'; it must be true or false")
+        }
+        let skipsImage = skip.lowercased() == "true"
         let entry = board.current
         let job = entry?.job
         let elapsed = job?.startedAt.map { -$0.timeIntervalSinceNow } ?? 0

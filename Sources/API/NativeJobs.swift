@@ -59,7 +59,7 @@ struct NativeJobs: Sendable {
         var seen: Int64?
         if let text = request.headers["Last-Event-ID"], !text.isEmpty {
             seen = Int64(text)
-            guard seen != nil else {
+            guard let seen, seen >= 0 else {
                 throw APIError.invalid("Last-Event-ID", "Last-Event-ID is '\(text.prefix(40))', not the id of an event")
             }
         }
@@ -132,7 +132,7 @@ private struct JobList: Encodable {
 extension JSONEncoder {
     static var api: JSONEncoder {
         let encoder = JSONEncoder()
-        encoder.outputFormatting = .withoutEscapingSlashes
+        encoder.outputFormatting = [.withoutEscapingSlashes, .sortedKeys]
         return encoder
     }
 }

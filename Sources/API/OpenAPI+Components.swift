@@ -3,7 +3,7 @@ extension OpenAPI {
         {
         "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "Needed when the server was started with keys"}},
         "parameters": {
-          "ID": {"name": "id", "in": "path", "required": true, "schema": {"type": "string", "minLength": 1}},
+          "ID": {"name": "id", "in": "path", "required": true, "schema": {"type": "string", "pattern": "^[^/\\u0000-\\u001f\\u007f]+$"}},
           "Limit": {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}},
           "Order": {"name": "order", "in": "query", "description": "Of acceptance", "schema": {"enum": ["asc", "desc"], "default": "desc"}},
           "After": {"name": "after", "in": "query", "description": "The last id of the page before", "schema": {"type": "string"}},
@@ -20,7 +20,7 @@ extension OpenAPI {
               "param": {"type": ["string", "null"], "description": "The field that is wrong"},
               "code": {"type": ["string", "null"]}}}}},
           "Status": {"type": "object", "required": ["status"], "properties": {"status": {"type": "string"}}},
-          "Prompt": {"type": "string", "minLength": 1, "maxLength": 4096, "description": "What is to be seen; without NUL, and of no more tokens than the model reads"},
+          "Prompt": {"type": "string", "pattern": "\\S", "maxLength": 4096, "description": "What is to be seen; without NUL, and of no more tokens than the model reads"},
           "Size": {"type": "string", "pattern": "^(auto|[0-9]{1,9}x[0-9]{1,9})$", "description": "WIDTHxHEIGHT, each a multiple of the model's; see /v1/capabilities"},
           "Seed": {"type": "integer", "minimum": 0, "maximum": 9223372036854775807, "description": "Image k of n has seed + k. Drawn when left out"},
           "GenerationFields": {"type": "object", "required": ["prompt"], "properties": {
@@ -37,7 +37,7 @@ extension OpenAPI {
           "ImageFields": {"allOf": [{"$ref": "#/components/schemas/GenerationFields"}, {"type": "object", "properties": {
             "n": {"type": "integer", "minimum": 1, "maximum": 10, "default": 1}}}]},
           "VideoFields": {"allOf": [{"$ref": "#/components/schemas/GenerationFields"}, {"type": "object", "properties": {
-            "seconds": {"type": ["string", "number"], "description": "A clip of seconds * fps + 1 frames, or of seconds * fps; whichever the model can"},
+            "seconds": {"type": ["string", "number"], "pattern": "^[0-9]{1,4}([.][0-9]+)?$", "exclusiveMinimum": 0, "maximum": 3600, "description": "A clip of seconds * fps + 1 frames, or of seconds * fps; whichever the model can"},
             "num_frames": {"type": "integer", "minimum": 1, "maximum": 1000000, "description": "4k + 1 for Wan; see /v1/capabilities"},
             "fps": {"type": "integer", "minimum": 1, "maximum": 240},
             "crf": {"type": "integer", "minimum": 1, "maximum": 51, "description": "Constant rate factor of H.264: less is better and larger"},

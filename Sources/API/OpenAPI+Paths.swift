@@ -7,7 +7,7 @@ extension OpenAPI {
           "responses": {
             "200": {"description": "The images, or their events", "content": {
               "application/json": {"schema": {"$ref": "#/components/schemas/Images"}},
-              "text/event-stream": {"schema": {"type": "string"}}}},
+              "text/event-stream": {}}},
             "default": {"$ref": "#/components/responses/Error"}}}},
         "/v1/images/edits": {"post": {"operationId": "editImage", "tags": ["OpenAI"],
           "summary": "Refused: the models make images from text only",
@@ -68,7 +68,7 @@ extension OpenAPI {
             "description": "Server-sent events queued, step, preview, decoding, encoding, done, failed, cancelled, each with the job as data; a preview has besides preview: {image, index, step, b64_json}. The first tells the present state.",
             "parameters": [{"name": "Last-Event-ID", "in": "header", "description": "Go on after this event", "schema": {"type": "integer", "minimum": 0, "maximum": 9223372036854775807}}],
             "responses": {
-              "200": {"description": "The events, to the job's last", "content": {"text/event-stream": {"schema": {"type": "string"}}}},
+              "200": {"description": "The events, to the job's last", "content": {"text/event-stream": {}}},
               "default": {"$ref": "#/components/responses/Error"}}}},
         "/v1/jobs/{id}/cancel": {"parameters": [{"$ref": "#/components/parameters/ID"}],
           "post": {"operationId": "cancelJob", "tags": ["Jobs"], "summary": "Stop a job within one transformer block",

@@ -18,15 +18,6 @@ struct Page: Sendable {
 
     func register(in router: inout Router) {
         let files = StaticFiles(root: folder, headers: Self.headers)
-        let others = router
-        router.add("GET", Self.template) { request in
-            // A path that exists for other methods only is not one that does not exist.
-            if case .methodNotAllowed(let allow) = others.match(
-                method: request.method, segments: request.target.segments)
-            {
-                throw HTTPError.methodNotAllowed(method: request.method, allow: allow)
-            }
-            return try files.response(to: request)
-        }
+        router.add("GET", Self.template) { try files.response(to: $0) }
     }
 }

@@ -54,6 +54,7 @@ import Testing
             #expect((busy["state"] as? [String: Any])?["sampling_steps"] as? Int == 100)
             let bare = try await client.get("/sdapi/v1/progress?skip_current_image=true").json
             #expect(bare["current_image"] is NSNull)
+            #expect(try await client.get("/sdapi/v1/progress?skip_current_image=maybe").status == 400)
             #expect(try await client.post("/sdapi/v1/interrupt", "").status == 200)
             let answer = try waiting.answer()
             #expect(answer.status == 409)

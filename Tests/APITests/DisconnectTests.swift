@@ -18,7 +18,7 @@ import Testing
     }
 
     @Test func aWaitingImageGivesItsPlaceAway() async throws {
-        try await TestServer.run(pace: 30, queue: 1) { server in
+        try await TestServer.run(pace: 30, state: { $0.queueCapacity = 1 }) { server in
             let fields = ["Content-Type": "application/json"]
             let running = try await server.client.post("/v1/jobs", #"{"kind": "image", "prompt": "a"}"#)
             #expect(try await server.reaches(.running, running.json["id"] as? String ?? ""))

@@ -112,7 +112,7 @@ import Testing
     }
 
     @Test func aFullQueueSaysWhenToComeAgain() async throws {
-        try await TestServer.run(pace: 30, queue: 1) { server in
+        try await TestServer.run(pace: 30, state: { $0.queueCapacity = 1 }) { server in
             let first = try await server.client.post("/v1/jobs", #"{"kind": "image", "prompt": "a"}"#)
             let id = try first.json["id"] as? String ?? ""
             #expect(try await server.reaches(.running, id))

@@ -1,4 +1,5 @@
 import Foundation
+import Serving
 import Testing
 
 @Suite struct JobTests {
@@ -57,9 +58,11 @@ import Testing
             // Without an id: the present state, which is the end.
             let now = try ReceivedEvent.all(in: try await server.client.get("/v1/jobs/\(id)/events").text)
             #expect(now.map(\.name) == ["done"])
-            let refused = try await server.client.get("/v1/jobs/\(id)/events", ["Last-Event-ID": "x"])
-            #expect(refused.status == 400)
-            #expect(try refused.error["param"] == "Last-Event-ID")
+            for wrong in ["x", "-1", "9223372036854775808"] {
+                let refused = try await server.client.get("/v1/jobs/\(id)/events", ["Last-Event-ID": wrong])
+                #expect(refused.status == 400)
+                #expect(try refused.error["param"] == "Last-Event-ID")
+            }
         }
     }
 
@@ -114,6 +117,36 @@ import Testing
             #expect(parameters["generator"] as? String == "teacher")
             #expect(parameters["guidance_scale"] as? Double == 2.5)
             #expect(try answer.json["steps"] as? Int == 6)
+        }
+    }
+
+    @Test func whatHasExpiredIsToldApartFromWhatNeverWas() async throws {
+        let folder = FileManager.default.temporaryDirectory.appending(path: "phasor-expiry-\(UUID())").path
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let ids = try await TestServer.run(state: { $0.stateFolder = folder }) { server in
+            var ids: [String] = []
+            for kind in ["image", "video"] {
+                let created = try await server.client.post(
+                    "/v1/jobs", "{\"kind\": \"\(kind)\", \"prompt\": \"a\"}")
+                ids.append(try created.json["id"] as? String ?? "")
+                #expect(try await server.reaches(.succeeded, ids.last ?? ""))
+            }
+            return ids
+        }
+        // The next start finds the files too old.
+        let options = { (state: inout EngineOptions) in
+            state.stateFolder = folder
+            state.retentionSeconds = 0
+        }
+        try await TestServer.run(state: options) { server in
+            let image = try await server.engine.job(ids[0])
+            let path = image.artifacts.first?.url ?? ""
+            #expect(try await eventually { try await server.client.get(path).status == 410 })
+            #expect(try await server.client.get(path).error["code"] == "artifact_expired")
+            #expect(try await server.client.get(path + "x").status == 404)
+            let video = try await server.client.get("/v1/videos/\(ids[1])/content")
+            #expect(video.status == 410)
+            #expect(try await server.client.get("/v1/videos/\(ids[1])").json["status"] as? String == "completed")
         }
     }
 

@@ -111,6 +111,8 @@ import Testing
             #expect(answer.status == 405)
             #expect(answer.fields["allow"] == "OPTIONS, POST")
             #expect(try await server.client.send("HEAD", "/v1/jobs/x/cancel").status == 405)
+            let options = try await server.client.send("OPTIONS", "/v1/images/generations")
+            #expect(options.fields["allow"] == "OPTIONS, POST")
         }
     }
 

@@ -12,16 +12,16 @@ struct TestServer {
     let router: Router
 
     static func run<T: Sendable>(
-        pace seconds: Double = 0, queue: Int = 64, configure: (inout APIServer.Options) throws -> Void = { _ in },
-        _ body: (TestServer) async throws -> T
+        pace seconds: Double = 0, configure: (inout APIServer.Options) throws -> Void = { _ in },
+        state change: (inout EngineOptions) -> Void = { _ in }, _ body: (TestServer) async throws -> T
     ) async throws -> T {
         let folder = FileManager.default.temporaryDirectory.appending(path: "phasor-api-\(UUID())").path
+        var state = EngineOptions(stateFolder: folder)
+        change(&state)
         defer { try? FileManager.default.removeItem(atPath: folder) }
         var logger = Logger(label: "test")
         logger.logLevel = .critical
         let pace = FakeModel.Pace(seconds)
-        var state = EngineOptions(stateFolder: folder)
-        state.queueCapacity = queue
         let engine = try Engine(models: [FakeModel(pace: pace)], options: state, logger: logger)
         var options = APIServer.Options()
         options.heartbeat = .milliseconds(50)
