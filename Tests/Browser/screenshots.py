@@ -31,7 +31,7 @@ def make(page, kind, prompt, seed, generator):
 
 
 def main(url, folder):
-    with Browser(1080, 860) as page:
+    with Browser(1120, 860) as page:
         page.open(url)
         page.wait(READY)
         for kind, prompt, seed in MADE_BEFORE:
