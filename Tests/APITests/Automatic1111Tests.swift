@@ -56,7 +56,7 @@ import Testing
             #expect(bare["current_image"] is NSNull)
             #expect(try await client.get("/sdapi/v1/progress?skip_current_image=maybe").status == 400)
             #expect(try await client.post("/sdapi/v1/interrupt", "").status == 200)
-            let answer = try waiting.answer()
+            let answer = try await waiting.answer()
             #expect(answer.status == 409)
             #expect(try await client.get("/sdapi/v1/progress").json["progress"] as? Int == 0)
         }

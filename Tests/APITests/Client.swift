@@ -1,7 +1,7 @@
 import Foundation
 import Glibc
 
-/// A client with a connection for each request. It blocks, so it waits on threads of its own.
+/// A client with a connection for each request.
 struct Client: Sendable {
     let port: UInt16
 
@@ -38,8 +38,7 @@ struct Client: Sendable {
     func send(
         _ method: String, _ path: String, _ fields: [String: String] = [:], _ body: String = ""
     ) async throws -> Answer {
-        let connection = try open(method, path, fields, body)
-        return try await onThread { try connection.answer(isHead: method == "HEAD") }
+        try await open(method, path, fields, body).answer(isHead: method == "HEAD")
     }
 
     /// Sends a request and leaves the answer to be read.
@@ -53,12 +52,6 @@ struct Client: Sendable {
         let connection = try Connection(port: port)
         connection.send("\(method) \(path) HTTP/1.1\r\nConnection: close\r\n\(head)\r\n\(body)")
         return connection
-    }
-
-    private func onThread<T: Sendable>(_ work: @escaping @Sendable () throws -> T) async throws -> T {
-        try await withCheckedThrowingContinuation { continuation in
-            Thread.detachNewThread { continuation.resume(with: Result(catching: work)) }
-        }
     }
 
     final class Connection: Sendable {
@@ -94,8 +87,24 @@ struct Client: Sendable {
             }
         }
 
-        /// Until the server closes.
-        func answer(isHead: Bool = false) throws -> Answer {
+        /// What has arrived and is not read yet.
+        var arrived: String {
+            var buffer = [UInt8](repeating: 0, count: 64 << 10)
+            let count = recv(socket, &buffer, buffer.count, Int32(MSG_PEEK | MSG_DONTWAIT))
+            return String(decoding: buffer[..<max(0, count)], as: UTF8.self)
+        }
+
+        /// All until the server closes. It is waited for on a thread of its own: the tests share the few that tasks
+        /// run on.
+        func answer(isHead: Bool = false) async throws -> Answer {
+            try await withCheckedThrowingContinuation { continuation in
+                Thread.detachNewThread {
+                    continuation.resume(with: Result { try self.read(isHead: isHead) })
+                }
+            }
+        }
+
+        private func read(isHead: Bool) throws -> Answer {
             var bytes: [UInt8] = []
             var buffer = [UInt8](repeating: 0, count: 64 << 10)
             while true {

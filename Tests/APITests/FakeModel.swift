@@ -42,11 +42,11 @@ struct FakeModel: ImageModel {
 
         /// Half of the latent: whatever the noise was, x0 stays a picture of it.
         func velocity(latents: Tensor, timesteps: [Float], conditionings: [String]) throws -> Tensor {
-            let end = ContinuousClock.now + .seconds(pace.value)
+            let start = ContinuousClock.now
             repeat {
                 try interrupt()
                 if pace.value > 0 { Thread.sleep(forTimeInterval: 0.002) }
-            } while ContinuousClock.now < end
+            } while ContinuousClock.now < start + .seconds(pace.value)
             let result = Tensor(uninitialized: latents.shape)
             result.withUnsafeMutable { result in
                 latents.withUnsafe { latents in

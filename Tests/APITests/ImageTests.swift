@@ -132,7 +132,7 @@ import Testing
             #expect(try await eventually { try await server.jobs().first?.state == .running })
             let id = try await server.jobs().first?.id ?? ""
             #expect(try await server.client.post("/v1/jobs/\(id)/cancel", "").status == 200)
-            let answer = try waiting.answer()
+            let answer = try await waiting.answer()
             #expect(answer.status == 409)
             #expect(try answer.error["code"] == "cancelled")
             #expect(answer.fields["x-should-retry"] == "false")

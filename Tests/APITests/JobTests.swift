@@ -10,13 +10,13 @@ import Testing
     }
 
     @Test func aJobTellsItsStory() async throws {
-        try await TestServer.run(pace: 0.05) { server in
+        try await TestServer.run { server in
             let created = try await Self.create(server, #", "seed": 1, "n": 2, "partial_images": 1"#)
             #expect(created.status == 202)
             let id = try created.json["id"] as? String ?? ""
             #expect(created.fields["location"] == "/v1/jobs/\(id)")
             #expect(try created.json["object"] as? String == "job")
-            let answer = try await server.client.get("/v1/jobs/\(id)/events")
+            let answer = try await server.client.get("/v1/jobs/\(id)/events", ["Last-Event-ID": "0"])
             #expect(answer.fields["content-type"]?.hasPrefix("text/event-stream") == true)
             let events = try ReceivedEvent.all(in: answer.text)
             #expect(events.last?.name == "done")
@@ -67,11 +67,14 @@ import Testing
     }
 
     @Test func aQuietStreamIsKeptOpen() async throws {
-        try await TestServer.run(pace: 0.2) { server in
+        try await TestServer.run(pace: 30) { server in
             let id = try await Self.create(server).json["id"] as? String ?? ""
-            let text = try await server.client.get("/v1/jobs/\(id)/events").text
-            #expect(text.components(separatedBy: ": keep-alive\n\n").count > 2)
-            #expect(try ReceivedEvent.all(in: text).last?.name == "done")
+            let watching = try server.client.open("GET", "/v1/jobs/\(id)/events")
+            // Each comment is a chunk of its own.
+            let seen = try await eventually { watching.arrived.components(separatedBy: ": keep-alive\n\n").count > 2 }
+            #expect(seen)
+            server.pace.value = 0
+            #expect(try ReceivedEvent.all(in: try await watching.answer().text).last?.name == "done")
         }
     }
 

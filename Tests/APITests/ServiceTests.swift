@@ -22,7 +22,7 @@ import Testing
                 ("501", server.client.open("POST", "/v1/jobs", ["Transfer-Encoding": "gzip"])),
             ]
             for (status, connection) in requests {
-                let answer = try connection.answer()
+                let answer = try await connection.answer()
                 #expect("\(answer.status)" == status, "\(answer.text)")
                 let error = try answer.error
                 #expect(Set(error.keys) == ["message", "type", "param", "code"], "\(answer.text)")
