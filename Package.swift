@@ -60,6 +60,7 @@ let package = Package(
             name: "phasor",
             dependencies: [
                 "API", "Serving", "HTTP", "Media", "Pipelines", "Verification", "Diffusion", "Weights", "Tensor",
+                "Benchmarks",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ]),

@@ -18,6 +18,17 @@ package struct KernelBenchmark: Sendable {
         }
     }
 
+    /// What a run of the benchmark found.
+    package struct Report: Codable, Sendable {
+        package let machine: MachinePeaks
+        package let kernels: [Result]
+
+        package init(machine: MachinePeaks, kernels: [Result]) {
+            self.machine = machine
+            self.kernels = kernels
+        }
+    }
+
     /// One kernel at one shape, its inputs made when it is about to run.
     package struct Subject: Sendable {
         package let name: String
@@ -32,21 +43,22 @@ package struct KernelBenchmark: Sendable {
 
     let rounds: Int
     let clock: BenchmarkClock
-    private let computes: [Precision: Compute]
+    private let exact: Compute
+    private let fast: Compute
 
     /// - Parameter rounds: runs of each kernel.
     package init(threads: Int, rounds: Int = 5, clock: BenchmarkClock = .wall) {
         self.clock = clock
         self.rounds = rounds
-        computes = Dictionary(
-            uniqueKeysWithValues: Precision.allCases.map { ($0, Compute(threads: threads, precision: $0)) })
+        exact = Compute(threads: threads, precision: .f32)
+        fast = Compute(threads: threads, precision: .bf16)
     }
 
     /// The peaks of this machine.
-    package func peaks() -> MachinePeaks? { computes[.f32].map { MachinePeaks($0, clock: clock) } }
+    package func peaks() -> MachinePeaks { MachinePeaks(exact, clock: clock) }
 
-    package func run(_ subject: Subject) -> Result? {
-        guard let compute = computes[subject.precision] else { return nil }
+    package func run(_ subject: Subject) -> Result {
+        let compute = subject.precision == .bf16 ? fast : exact
         let body = subject.prepare(compute)
         body()  // caches, page faults, scratch memory
         var rates: [Double] = []

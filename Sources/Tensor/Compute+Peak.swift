@@ -4,10 +4,10 @@ import Foundation
 /// What this machine can do at most, measured on the same pool and at the same instruction set level as the kernels.
 extension Compute {
     /// Rate of independent multiply-adds in registers, in GF/s: with bf16 operands where `precision` and the processor
-    /// have them, else in float32. Takes about a hundredth of a second.
+    /// have them, else in float32. Takes a few hundredths of a second.
     package func peakMultiplyRate(_ precision: Precision, clock: BenchmarkClock) -> Double {
         let level = instructions.level
-        let rounds = 500_000
+        let rounds = 2_000_000
         // More items than threads: a thread that is descheduled does not hold up the whole measurement.
         let items = 4 * threads
         let perItem = phasor_peak_multiply(level, precision == .bf16, 1) * Double(rounds / 4)

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Tensor
 
 @main
 struct Phasor: AsyncParsableCommand {
@@ -11,7 +12,7 @@ struct Phasor: AsyncParsableCommand {
             sigma, and answers with PNG or MP4.
             """,
         version: "0.1.0",
-        subcommands: [Serve.self, Generate.self, Inspect.self, Verify.self])
+        subcommands: [Serve.self, Generate.self, Inspect.self, Verify.self, Bench.self])
 }
 
 /// Options of every command that opens a model.
@@ -25,7 +26,12 @@ struct ModelOptions: ParsableArguments {
 
     @Option(help: "Threads to compute with (default: one per core).")
     var threads: Int?
+
+    @Option(help: "What products are computed in: f32, or bf16 with float32 sums, which is about twice as fast.")
+    var precision = Precision.f32
 }
+
+extension Precision: ExpressibleByArgument {}
 
 /// `EXPERT=FILE[:STRENGTH]`.
 struct AdapterArgument: ExpressibleByArgument {
