@@ -57,7 +57,7 @@ struct NativeJobs: Sendable {
     /// Begins with the present state, or after the event that `Last-Event-ID` names; ends after the job's last event.
     @Sendable private func events(_ request: HTTPRequest) async throws -> HTTPResponse {
         var seen: Int64?
-        if let text = request.headers["Last-Event-ID"], !text.isEmpty {
+        if let text = request.headers["Last-Event-ID"] {
             seen = Int64(text)
             guard let seen, seen >= 0 else {
                 throw APIError.invalid("Last-Event-ID", "Last-Event-ID is '\(text.prefix(40))', not the id of an event")

@@ -16,8 +16,9 @@ struct Serve: AsyncParsableCommand {
             --state folder, which holds the jobs and what they made.
 
               phasor serve
-              curl http://127.0.0.1:8080/v1/images/generations -H "Content-Type: application/json" \\
-                -d '{"prompt": "a red balloon on a blue background", "response_format": "url"}'
+              curl http://127.0.0.1:8080/v1/images/generations \\
+                -H "Content-Type: application/json" \\
+                -d '{"prompt": "a red balloon", "response_format": "url"}'
             """)
 
     @Argument(help: "A model folder (default: the embedded model).")

@@ -111,6 +111,20 @@ import Testing
         }
     }
 
+    @Test func aStreamThatCannotGoOnSaysWhy() async throws {
+        try await TestServer.run(pace: 30) { server in
+            let waiting = try server.client.open(
+                "POST", Self.path, ["Content-Type": "application/json"], #"{"prompt": "a", "stream": true}"#)
+            #expect(try await eventually { try await server.jobs().first?.state == .running })
+            try await server.engine.cancel(server.jobs().first?.id ?? "")
+            let events = try ReceivedEvent.all(in: try await waiting.answer().text)
+            #expect(events.map(\.name) == ["error"])
+            let error = events.first?.data["error"] as? [String: Any] ?? [:]
+            #expect(Set(error.keys) == ["message", "type", "param", "code"])
+            #expect(error["code"] as? String == "cancelled")
+        }
+    }
+
     @Test func aFullQueueSaysWhenToComeAgain() async throws {
         try await TestServer.run(pace: 30, state: { $0.queueCapacity = 1 }) { server in
             let first = try await server.client.post("/v1/jobs", #"{"kind": "image", "prompt": "a"}"#)

@@ -58,7 +58,7 @@ import Testing
             // Without an id: the present state, which is the end.
             let now = try ReceivedEvent.all(in: try await server.client.get("/v1/jobs/\(id)/events").text)
             #expect(now.map(\.name) == ["done"])
-            for wrong in ["x", "-1", "9223372036854775808"] {
+            for wrong in ["", "x", "-1", "9223372036854775808"] {
                 let refused = try await server.client.get("/v1/jobs/\(id)/events", ["Last-Event-ID": wrong])
                 #expect(refused.status == 400)
                 #expect(try refused.error["param"] == "Last-Event-ID")
