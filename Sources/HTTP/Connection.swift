@@ -42,6 +42,10 @@ final class Connection: Sendable {
         // Without it, Nagle and the peer's delayed acknowledgement cost 40 ms for each answer.
         var on: Int32 = 1
         setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
+        // The kernel would else take up to 4 MB for each client, and say that it can take more only when a third of
+        // that has gone: a slow reader's progress would look like a stall.
+        var unsent: Int32 = 128 << 10
+        setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NOTSENT_LOWAT, &unsent, socklen_t(MemoryLayout<Int32>.size))
     }
 
     // MARK: Deadlines

@@ -23,7 +23,7 @@ package struct HTTPLimits: Sendable {
     package var bodyProgress: Duration = .seconds(20)
     /// Longest wait for the first byte of a request on an open connection.
     package var idle: Duration = .seconds(60)
-    /// Longest time in which a client takes not one byte of its answer.
+    /// Longest time in which a client takes nothing of its answer. Progress is seen in steps of at most 128 KiB.
     package var writeStall: Duration = .seconds(30)
     /// Given to running requests when the server drains.
     package var drain: Duration = .seconds(60)

@@ -34,7 +34,7 @@ import Testing
             #expect(await eventually { journal.finished.filter { !$0.isComplete }.count == 2 })
             #expect(ContinuousClock.now - start > .seconds(5))
             // What the kernel holds for one connection, and no more.
-            #expect(written.load(ordering: .relaxed) < 32 << 20)
+            #expect(written.load(ordering: .relaxed) < 8 << 20)
             #expect(await eventually { server.connectionCount == 1 })
             for client in stalled {
                 #expect(throws: (any Error).self) { try client.answer() }

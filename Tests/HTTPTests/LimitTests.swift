@@ -107,26 +107,32 @@ import Testing
     }
 
     @Test func boundsTheBodiesOfAll() async throws {
-        try await withServer(limits: { $0.bufferedBodyBytes = 1 << 20 }) { server, _ in
-            let first = try RawClient(port: server.port)
-            first.send("POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n")
-            first.send([UInt8](repeating: 0x61, count: 999_999))
-            // Until the first has arrived, the second still finds room.
-            #expect(
-                await eventually {
-                    guard let second = try? RawClient(port: server.port) else { return false }
-                    second.send("POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n")
-                    second.send([UInt8](repeating: 0x61, count: 100_000))
-                    let refused = try? second.answer()
-                    return refused?.status == 503 && refused?.fields["retry-after"] == "1"
-                })
-            first.send("a")
+        let gate = Journal()
+        try await withServer(
+            limits: { $0.bufferedBodyBytes = 1 << 20 },
+            configure: { configuration in
+                configuration.router.add("POST", "/hold", bodyLimit: 1 << 20) { request in
+                    gate.note("held")
+                    while !gate.all.contains("go on") { try await Task.sleep(for: .milliseconds(5)) }
+                    return .text("\(request.body.count)")
+                }
+            }
+        ) { server, _ in
+            let post = { (path: String, count: Int) in
+                let client = try RawClient(port: server.port)
+                client.send("POST \(path) HTTP/1.1\r\nHost: a\r\nContent-Length: \(count)\r\n\r\n")
+                client.send([UInt8](repeating: 0x61, count: count))
+                return client
+            }
+            let first = try post("/hold", 1_000_000)
+            #expect(await gate.has("held"))
+            let refused = try post("/upload", 100_000).answer()
+            #expect(refused.status == 503)
+            #expect(refused.fields["retry-after"] == "1")
+            gate.note("go on")
             #expect(try first.answer().text == "1000000")
             // What was held is given back.
-            let third = try RawClient(port: server.port)
-            third.send("POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n")
-            third.send([UInt8](repeating: 0x61, count: 1_000_000))
-            #expect(try third.answer().text == "1000000")
+            #expect(await eventually { (try? post("/upload", 1_000_000).answer().text) == "1000000" })
         }
     }
 
