@@ -47,15 +47,24 @@ PHASOR_AVX512_BF16 static double multiply_bf16(size_t rounds) {
 }
 #endif
 
+#if defined(__x86_64__)
+#define KEEP_REGISTER(x) __asm__ volatile("" : "+x"(x))
+#elif defined(__aarch64__)
+#define KEEP_REGISTER(x) __asm__ volatile("" : "+w"(x))
+#else
+#define KEEP_REGISTER(x) __asm__ volatile("" : "+m"(x))
+#endif
+
 static double multiply_plain(size_t rounds) {
-    float sum[CHAINS][LANES];
-    for (int i = 0; i < CHAINS; i++)
-        for (int l = 0; l < LANES; l++) sum[i][l] = (float)i;
-    for (size_t r = 0; r < rounds; r++) {
-        for (int i = 0; i < CHAINS; i++)
-            for (int l = 0; l < LANES; l++) sum[i][l] = sum[i][l] * 0.999f + 0.5f;
-        __asm__ volatile("" : : "r"(sum) : "memory");
-    }
+    typedef float vector __attribute__((vector_size(4 * LANES)));
+    vector sum[CHAINS], a = {0.999f, 0.999f, 0.999f, 0.999f}, b = {0.5f, 0.5f, 0.5f, 0.5f};
+    for (int i = 0; i < CHAINS; i++) sum[i] = a * (float)i;
+    for (size_t r = 0; r < rounds; r++)
+#pragma unroll
+        for (int i = 0; i < CHAINS; i++) {
+            sum[i] = sum[i] * a + b;
+            KEEP_REGISTER(sum[i]);
+        }
     return (double)rounds * CHAINS * LANES * 2;
 }
 
