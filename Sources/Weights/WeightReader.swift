@@ -50,6 +50,23 @@ package struct WeightReader: Sendable {
             throw .wrongType(key: key, source: checkpoint.path, found: weight.type.rawValue)
         }
         usage.keys.withLock { _ = $0.insert(key) }
+        return try scaled(weight)
+    }
+
+    /// An fp8 weight with the factors that files keep beside it: `X.scale_weight` (ComfyUI's scaled fp8, one number)
+    /// or `X.weight_scale` (lightx2v, one for each row) beside `X.weight`.
+    private func scaled(_ weight: Weight) throws(WeightError) -> Weight {
+        guard weight.type == .e4m3, weight.name.hasSuffix(".weight") else { return weight }
+        let stem = String(weight.name.dropLast("weight".count))
+        for key in [stem + "scale_weight", stem + "weight_scale"] {
+            guard let scales = checkpoint.tensors[key] else { continue }
+            guard scales.count == 1 || scales.count == weight.shape.first else {
+                throw .wrongShape(
+                    key: key, source: checkpoint.path, expected: [weight.shape.first ?? 1], found: scales.shape)
+            }
+            usage.keys.withLock { _ = $0.insert(key) }
+            return weight.scaled(by: scales.widened().reshaped([scales.count]))
+        }
         return weight
     }
 
