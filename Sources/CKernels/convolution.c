@@ -40,7 +40,7 @@ static job plan(const phasor_engine *e, const phasor_convolution *w) {
     j.panels = (w->outputs + ENGINE_COLUMNS - 1) / ENGINE_COLUMNS;
     j.blocks = at_least((j.pixels + PIXEL_BLOCK / 2) / PIXEL_BLOCK, 1);
     size_t pixels = (j.pixels + j.blocks - 1) / j.blocks;
-    j.block_pixels = (pixels + ENGINE_ROWS - 1) / ENGINE_ROWS * ENGINE_ROWS;
+    j.block_pixels = at_least((pixels + ENGINE_ROWS - 1) / ENGINE_ROWS * ENGINE_ROWS, ENGINE_ROWS);
     j.blocks = (j.pixels + j.block_pixels - 1) / j.block_pixels;
     j.panel_bytes = j.block_taps * j.pixel_bytes * ENGINE_COLUMNS;
     j.worker_bytes = j.panel_bytes + j.block_pixels * ENGINE_COLUMNS * sizeof(float);
@@ -134,6 +134,7 @@ static void convolve(void *context, size_t item, int worker) {
 
 void phasor_convolution_run(
     phasor_pool *pool, const phasor_engine *engine, const phasor_convolution *work, void *scratch) {
+    if (work->frames_out * work->height_out * work->width_out == 0) return;
     job j = plan(engine, work);
     j.offsets = scratch;
     j.workers = (char *)scratch + j.offset_bytes;

@@ -31,6 +31,7 @@ static job plan(const phasor_engine *e, const phasor_gemm *g, char *scratch) {
     if (j.blocks == 0) j.blocks = 1;
     size_t rows = (g->m + j.blocks - 1) / j.blocks;
     j.block_rows = (rows + ENGINE_ROWS - 1) / ENGINE_ROWS * ENGINE_ROWS;
+    if (j.block_rows == 0) j.block_rows = ENGINE_ROWS;
     j.blocks = (g->m + j.block_rows - 1) / j.block_rows;
     if (e->step == 1) {
         j.row_bytes = g->k * sizeof(float);

@@ -86,6 +86,20 @@ import Testing
         }
     }
 
+    /// Nothing in, nothing out; and no key to see is a row of zeros.
+    @Test(arguments: levels)
+    func emptyBatches(level: Level) {
+        let compute = level.compute()
+        let layer = Linear(weight: Weight(name: "w", Tensor(zeros: [5, 4])), bias: nil)
+        #expect(compute.linear(Tensor(zeros: [0, 4]), layer).shape == [0, 5])
+        let frames = Convolution(weight: Weight(name: "w", Tensor(zeros: [2, 3, 1, 3, 3])), bias: nil)
+        let none = compute.convolve(Tensor(zeros: [0, 6, 6, 3]), frames, ConvolutionPlan(padding: 1))
+        #expect(none.shape == [0, 6, 6, 2])
+        let q = Tensor(repeating: 1, shape: [3, 8])
+        let unseen = compute.attention(q: q, k: Tensor(zeros: [0, 8]), v: Tensor(zeros: [0, 8]), heads: 2)
+        #expect(unseen.array.allSatisfy { $0 == 0 })
+    }
+
     @Test(arguments: levels, AttentionTests.cases)
     func attention(level: Level, c: AttentionTests.Case) {
         let i = AttentionTests.inputs(c)
