@@ -1,6 +1,6 @@
 # Two commands do everything: `make serve` sets up and serves, `make test` sets up and tests.
 
-BUILD_PACKAGES := libpng-dev libavcodec-dev libavformat-dev libavutil-dev libsqlite3-dev pkg-config
+BUILD_PACKAGES := libopenblas-dev libpng-dev libavcodec-dev libavformat-dev libavutil-dev libsqlite3-dev pkg-config
 TEST_PACKAGES := ffmpeg
 PAGE_PACKAGES := chromium chromium-driver
 MODEL ?= Models/emoji-scenes

@@ -20,13 +20,14 @@ let package = Package(
     targets: [
         // C: kernels of our own, and module maps of system libraries.
         .target(name: "CKernels"),
+        .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
         .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
         .systemLibrary(
             name: "CFFmpeg", pkgConfig: "libavformat",
             providers: [.apt(["libavcodec-dev", "libavformat-dev"])]),
 
         // Numerics.
-        .target(name: "Tensor", dependencies: ["CKernels"]),
+        .target(name: "Tensor", dependencies: ["CKernels", "COpenBLAS"]),
         .target(name: "Benchmarks", dependencies: ["Tensor"]),
         .target(name: "Weights", dependencies: ["Tensor"]),
         .target(name: "Text", dependencies: ["Weights", "Tensor"]),

@@ -51,6 +51,9 @@ extension Compute {
         let (n, k) = (weight.shape[0], weight.shape[1])
         let m = x.count / k
         precondition(x.shape.last == k, "\(weight.name): input \(x.shape) does not fit \(weight.shape)")
+        guard instructions != .plain else {
+            return blasProduct(x, weight, bias: bias, activation: activation, residual: residual)
+        }
         let out = Tensor(uninitialized: x.shape.dropLast() + [n])
         var work = phasor_gemm(
             m: m, n: n, k: k, x: x.pointer, format: format, w: weight.bytes.baseAddress,

@@ -1,4 +1,5 @@
 import CKernels
+import COpenBLAS
 
 /// How products, attention and convolutions are computed. Inputs, outputs and sums are float32 either way.
 package enum Precision: String, Sendable, CaseIterable {
@@ -19,6 +20,9 @@ package struct InstructionSet: Sendable, Hashable, CustomStringConvertible {
     package static var available: [InstructionSet] {
         (0...phasor_isa_level().rawValue).map { InstructionSet(level: phasor_isa(rawValue: $0)) }
     }
+
+    /// No instructions beyond the baseline of the architecture.
+    package static let plain = InstructionSet(level: PHASOR_ISA_PLAIN)
 
     package var description: String { String(cString: phasor_isa_name(level)) }
 
@@ -45,6 +49,7 @@ package final class Compute: @unchecked Sendable {
         guard let pool = phasor_pool_create(Int32(clamping: max(threads, 1))) else {
             fatalError("out of memory while making the thread pool")
         }
+        openblas_set_num_threads(1)
         self.pool = pool
         self.precision = precision
         self.instructions = instructions

@@ -1,0 +1,61 @@
+import CKernels
+import COpenBLAS
+
+/// Every product is made of sgemm calls of this one shape, edges padded, so that an output element is computed by the
+/// same instructions whatever the batch, its place in it, or the number of threads.
+private enum Tile {
+    static let rows = 64
+    static let columns = 128
+    /// Rows that share one widened panel of weights in cache.
+    static let rowBlock = 512
+}
+
+extension Compute {
+    /// x w^T by OpenBLAS, for processors that have no kernel of ours but the plain one: arm64, and x86 before AVX2.
+    ///
+    /// OpenBLAS is told to use one thread; the threads are those of the pool. Arguments as of `linear`.
+    func blasProduct(
+        _ x: Tensor, _ weight: Weight, bias: Tensor?, activation: Activation, residual: GatedResidual?
+    ) -> Tensor {
+        let (n, k) = (weight.shape[0], weight.shape[1])
+        let m = x.count / max(k, 1)
+        let out = Tensor(uninitialized: x.shape.dropLast() + [n])
+        let panels = (n + Tile.columns - 1) / Tile.columns
+        let blocks = (m + Tile.rowBlock - 1) / Tile.rowBlock
+        // Per worker: a panel of weights, a tile of edge rows, the product.
+        let perWorker = Tile.columns * k + Tile.rows * k + Tile.rows * Tile.columns
+        let scratch = Tensor(uninitialized: [threads, perWorker])
+        let groupRows = residual?.gate.map { max(m / max($0.count / max(n, 1), 1), 1) } ?? max(m, 1)
+
+        parallel(panels * blocks) { item, worker in
+            let (column, block) = (item / blocks * Tile.columns, item % blocks)
+            let columns = min(Tile.columns, n - column)
+            let panel = scratch.pointer + worker * perWorker
+            let edge = panel + Tile.columns * k
+            let tile = edge + Tile.rows * k
+            weight.widen(column * k..<(column + columns) * k, into: panel)
+            (panel + columns * k).update(repeating: 0, count: (Tile.columns - columns) * k)
+
+            let end = min(m, (block + 1) * Tile.rowBlock)
+            for row in stride(from: block * Tile.rowBlock, to: end, by: Tile.rows) {
+                let rows = min(Tile.rows, m - row)
+                edge.update(from: x.pointer + row * k, count: rows * k)
+                (edge + rows * k).update(repeating: 0, count: (Tile.rows - rows) * k)
+                cblas_sgemm(
+                    CblasRowMajor, CblasNoTrans, CblasTrans, blasint(Tile.rows), blasint(Tile.columns), blasint(k), 1,
+                    edge, blasint(k), panel, blasint(k), 0, tile, blasint(Tile.columns))
+                for index in row..<row + rows {
+                    let place = index * n + column
+                    phasor_epilogue(
+                        tile + (index - row) * Tile.columns, Tile.columns, 1, columns,
+                        bias.map { UnsafePointer($0.pointer + column) }, activation.kernel,
+                        residual.map { UnsafePointer($0.residual.pointer + place) }, n,
+                        residual?.gate.map { UnsafePointer($0.pointer + index / groupRows * n + column) },
+                        out.pointer + place, n)
+                }
+            }
+        }
+        withExtendedLifetime((x, weight, bias, residual, scratch)) {}
+        return out
+    }
+}
