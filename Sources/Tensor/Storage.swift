@@ -58,31 +58,19 @@ package final class StoragePool: Sendable {
         return (raw.bindMemory(to: Float.self, capacity: capacity), capacity)
     }
 
+    /// Keeps the buffer for the next one who asks, unless more would lie idle than was ever in use at once: sizes that
+    /// are not asked for any more must not pile up.
     func give(_ pointer: UnsafeMutablePointer<Float>, capacity: Int) {
         let bytes = capacity * MemoryLayout<Float>.stride
-        state.withLock { state in
+        let keeps = state.withLock { state in
             state.use.inUse -= bytes
+            guard state.use.idle + bytes <= state.use.peak else { return false }
             state.use.idle += bytes
             state.free[capacity, default: []].append(UInt(bitPattern: pointer))
+            return true
         }
-    }
-
-    /// Gives all idle buffers back to the system.
-    package func trim() {
-        let idle = state.withLock { state in
-            defer {
-                state.free = [:]
-                state.use.idle = 0
-            }
-            return state.free.values.flatMap { $0 }
-        }
-        for address in idle { UnsafeMutableRawPointer(bitPattern: address)?.deallocate() }
+        if !keeps { UnsafeMutableRawPointer(pointer).deallocate() }
     }
 
     package var use: MemoryUse { state.withLock { $0.use } }
-
-    /// Starts a new measurement of the peak.
-    package func resetPeak() {
-        state.withLock { $0.use.peak = $0.use.inUse }
-    }
 }
