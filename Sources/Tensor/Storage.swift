@@ -58,13 +58,19 @@ package final class StoragePool: Sendable {
         return (raw.bindMemory(to: Float.self, capacity: capacity), capacity)
     }
 
-    /// Keeps the buffer for the next one who asks, unless more would lie idle than was ever in use at once: sizes that
-    /// are not asked for any more must not pile up.
+    /// What may lie idle: twice what was ever in use at once, as the sizes of a step do not all live together, and a
+    /// quarter of a gigabyte.
+    package var idleLimit: Int { state.withLock { Self.idleLimit(peak: $0.use.peak) } }
+
+    private static func idleLimit(peak: Int) -> Int { 2 * peak + (256 << 20) }
+
+    /// Keeps the buffer for the next one who asks, unless too much lies idle: sizes that are not asked for any more must
+    /// not pile up.
     func give(_ pointer: UnsafeMutablePointer<Float>, capacity: Int) {
         let bytes = capacity * MemoryLayout<Float>.stride
         let keeps = state.withLock { state in
             state.use.inUse -= bytes
-            guard state.use.idle + bytes <= state.use.peak else { return false }
+            guard state.use.idle + bytes <= Self.idleLimit(peak: state.use.peak) else { return false }
             state.use.idle += bytes
             state.free[capacity, default: []].append(UInt(bitPattern: pointer))
             return true
