@@ -1,0 +1,373 @@
+"""Emoji scenes: the data of the embedded model. A scene is drawn from a seed; caption, pixels and ground truth are exact.
+
+Sprites are the bitmaps of Noto Color Emoji (Debian package fonts-noto-color-emoji). Every attribute of a scene is left
+out of its caption with a known probability, so the true distribution of what is *not* named is known: that makes
+diversity measurable beside adherence. Ten per cent of the combinations object x tint x background are held out of
+training by a hash, to tell composition from memory.
+"""
+import functools
+import math
+import random
+import zlib
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+FONT = "/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf"
+SIZE_PX = 128
+CLIP_FRAMES = 17
+
+
+def _table(text):
+    return {name.strip(): glyph for name, glyph in (entry.strip().rsplit(" ", 1) for entry in text.split(","))}
+
+
+GLYPHS = _table(
+    "dog 🐶,cat 🐱,mouse 🐭,rabbit 🐰,fox 🦊,bear 🐻,panda 🐼,koala 🐨,tiger 🐯,lion 🦁,cow 🐮,pig 🐷,frog 🐸,monkey 🐵,"
+    "chicken 🐔,penguin 🐧,owl 🦉,horse 🐴,unicorn 🦄,bee 🐝,butterfly 🦋,snail 🐌,ladybug 🐞,turtle 🐢,octopus 🐙,"
+    "crab 🦀,fish 🐟,dolphin 🐬,whale 🐳,shark 🦈,elephant 🐘,dinosaur 🦖,snake 🐍,duck 🦆,"
+    "apple 🍎,pear 🍐,orange 🍊,lemon 🍋,banana 🍌,watermelon 🍉,bunch of grapes 🍇,strawberry 🍓,pineapple 🍍,"
+    "avocado 🥑,carrot 🥕,ear of corn 🌽,mushroom 🍄,loaf of bread 🍞,piece of cheese 🧀,hamburger 🍔,slice of pizza 🍕,"
+    "hot dog 🌭,cake 🎂,cookie 🍪,donut 🍩,ice cream 🍦,cup of coffee ☕,"
+    "car 🚗,bus 🚌,truck 🚚,train 🚂,bicycle 🚲,rocket 🚀,helicopter 🚁,sailboat ⛵,ship 🚢,flying saucer 🛸,tractor 🚜,"
+    "sun 🌞,crescent moon 🌙,star ⭐,tree 🌳,palm tree 🌴,cactus 🌵,sunflower 🌻,rose 🌹,tulip 🌷,flame 🔥,snowman ⛄,"
+    "planet earth 🌍,"
+    "soccer ball ⚽,basketball 🏀,tennis ball 🎾,balloon 🎈,gift box 🎁,heart ❤,key 🔑,bell 🔔,book 📕,umbrella ☔,"
+    "crown 👑,house 🏠,castle 🏰,alarm clock ⏰,light bulb 💡,guitar 🎸,trumpet 🎺,robot 🤖,ghost 👻,smiling face 😀,"
+    "alien 👽,pumpkin 🎃,top hat 🎩,camera 📷,drum 🥁,anchor ⚓,diamond 💎")
+
+#: easily recognised nouns: what data is made of by default, and the fewer ones v0 has had the time to learn
+OBJECTS_COMMON = [name.replace("_", " ") for name in (
+    "dog cat panda frog penguin fish pig cow butterfly apple banana strawberry carrot hamburger car rocket sailboat star "
+    "tree sunflower tulip mushroom soccer_ball balloon heart house robot ghost snowman umbrella book gift_box crown pumpkin "
+    "smiling_face").split()]
+OBJECTS_V0 = [name.replace("_", " ") for name in (
+    "dog cat panda frog penguin fish apple banana strawberry car rocket sailboat star tree tulip mushroom balloon heart "
+    "house robot ghost snowman umbrella smiling_face").split()]
+OBJECTS_ALL = list(GLYPHS)
+OBJECT_SETS = {"v0": OBJECTS_V0, "common": OBJECTS_COMMON, "all": OBJECTS_ALL}
+
+SYNONYMS = {
+    "dog": "puppy", "cat": "kitten", "rabbit": "bunny", "car": "automobile", "ship": "ocean liner", "flying saucer": "ufo",
+    "house": "home", "smiling face": "smiley", "hamburger": "burger", "donut": "doughnut", "flame": "fire",
+    "gift box": "present", "bicycle": "bike", "planet earth": "globe", "soccer ball": "football"}
+
+COLORS = {
+    "red": (220, 45, 40), "orange": (245, 140, 30), "yellow": (250, 215, 50), "green": (60, 165, 70), "blue": (45, 100, 215),
+    "purple": (135, 65, 190), "pink": (250, 150, 190), "white": (245, 245, 245), "gray": (135, 135, 140),
+    "black": (22, 22, 26), "brown": (125, 80, 45), "cyan": (70, 205, 215)}
+PLACES_TEXT = {
+    "grassy field": "in a grassy field", "night sky": "in the night sky", "ocean": "by the ocean", "beach": "on the beach",
+    "snowy field": "in a snowy field", "checkered floor": "on a checkered floor"}
+BACKGROUNDS = [*COLORS, *PLACES_TEXT]
+
+TINTABLE = ["car", "balloon", "heart", "star", "book", "tulip", "fish", "butterfly", "umbrella", "gift box", "top hat"]
+TINTS = ["red", "orange", "yellow", "green", "blue", "purple", "pink"]
+
+POSITIONS = {
+    "on the left": (.25, .5), "on the right": (.75, .5), "at the top": (.5, .25), "at the bottom": (.5, .75),
+    "in the center": (.5, .5), "in the top left corner": (.25, .25), "in the top right corner": (.75, .25),
+    "in the bottom left corner": (.25, .75), "in the bottom right corner": (.75, .75)}
+SIZES = {"tiny": .22, "small": .32, "": .46, "large": .62, "huge": .8}
+SPEEDS = {"slow": .18, "normal": .32, "fast": .5}
+NUMBERS = {2: "two", 3: "three"}
+
+#: motion -> (for one object, for several)
+MOTION_TEXT = {
+    "left": [("moves to the left", "move to the left"), ("is moving left", "moving left"), ("slides left", "slide left")],
+    "right": [("moves to the right", "move to the right"), ("is moving right", "moving right"), ("slides right", "slide right")],
+    "up": [("moves up", "move up"), ("rises", "rise"), ("floats up", "float up")],
+    "down": [("moves down", "move down"), ("falls down", "fall down"), ("sinks", "sink")],
+    "bounce": [("bounces up and down", "bounce up and down"), ("is bouncing", "bouncing"), ("jumps up and down", "jump up and down")],
+    "spin_cw": [("spins clockwise", "spin clockwise"), ("rotates clockwise", "rotate clockwise")],
+    "spin_ccw": [("spins counterclockwise", "spin counterclockwise"), ("rotates counterclockwise", "rotate counterclockwise")],
+    "grow": [("grows bigger", "grow bigger"), ("comes closer", "come closer")],
+    "shrink": [("shrinks", "shrink"), ("moves away into the distance", "move away into the distance")],
+    "still": [("stands still", "stand still"), ("does not move", "do not move")]}
+MOTIONS = list(MOTION_TEXT)
+TRANSLATIONS = ("left", "right", "up", "down", "bounce")
+
+
+# ---------------------------------------------------------------- the scene
+@dataclass
+class Sprite:
+    name: str
+    tint: str | None
+    flip: bool
+    x: float = .5          # centre, in frame widths
+    y: float = .5
+    size: float = .46
+    size_name: str = ""
+    position: str | None = None
+
+
+@dataclass
+class Scene:
+    seed: int
+    video: bool
+    mode: str              # one | pair | count
+    background: str
+    sprites: list
+    layout: str | None = None                 # of a pair: left | above
+    motion: str = "still"
+    speed: str = "normal"
+    caption: str = ""
+    said: set = field(default_factory=set)    # attributes the caption names: size tint position layout motion background
+
+
+def held_out(name, tint, background):
+    """One combination in ten is never trained."""
+    return zlib.crc32(f"{name}|{tint}|{background}".encode()) % 10 == 0
+
+
+def scene(seed, video=False, split="train", objects=OBJECTS_COMMON):
+    """The scene of a seed. split: train (no held-out combination) | held (the first object's is held out) | any."""
+    attempt = 0
+    while True:
+        r = random.Random(f"{seed}/{int(video)}/{attempt}")
+        s = _draw(r, seed, video, objects)
+        held = [held_out(o.name, o.tint, s.background) for o in s.sprites]
+        clash = any(o.tint == s.background for o in s.sprites)
+        fits = {"train": not any(held), "held": held[0], "any": True}[split]
+        if fits and not clash:
+            s.caption = caption(r, s)
+            return s
+        attempt += 1
+
+
+def _draw(r, seed, video, objects):
+    tintable = [n for n in TINTABLE if n in objects]
+    mode = r.choices(["one", "pair", "count"], [.72, .14, .14])[0]
+    background = r.choice(list(COLORS)) if r.random() < .6 else r.choice(list(PLACES_TEXT))
+
+    def sprite(name):
+        return Sprite(name, r.choice(TINTS) if name in TINTABLE else None, r.random() < .5)
+
+    first, second = r.sample(list(objects), 2)
+    layout = None
+    if mode == "one":
+        o = sprite(r.choice(tintable) if tintable and r.random() < .2 else first)
+        o.size_name = r.choice(["tiny", "small", "", "", "", "large", "large", "huge"])
+        o.size = SIZES[o.size_name] * r.uniform(.93, 1.07)
+        o.position = r.choice({"huge": ["in the center"], "large": ["in the center", "on the left", "on the right"]}
+                              .get(o.size_name, list(POSITIONS)))
+        x, y = POSITIONS[o.position]
+        if o.size_name == "large":
+            x = .5 + (x - .5) * .6
+        o.x, o.y = x + r.uniform(-.04, .04), y + r.uniform(-.04, .04)
+        sprites = [o]
+    elif mode == "pair":
+        layout = r.choice(["left", "above"])
+        sprites = [sprite(first), sprite(second)]
+        for o, c in zip(sprites, (.27, .73)):
+            o.size = SIZES[""] * r.uniform(.88, 1.02)
+            along, across = c + r.uniform(-.03, .03), .5 + r.uniform(-.08, .08)
+            o.x, o.y = (along, across) if layout == "left" else (across, along)
+    else:
+        n = r.choice([2, 3, 3])
+        base = sprite(first)
+        sprites = [replace(base, size=(.40 if n == 2 else .30) * r.uniform(.93, 1.07),
+                           x=(i + .5) / n * .92 + .04 + r.uniform(-.02, .02), y=.5 + r.uniform(-.12, .12)) for i in range(n)]
+    s = Scene(seed, video, mode, background, sprites, layout)
+    if video:
+        s.motion = r.choice(MOTIONS if mode == "one" else ["still", *TRANSLATIONS])
+        s.speed = r.choice(list(SPEEDS))
+        _keep_inside(s)
+    return s
+
+
+def _keep_inside(s):
+    """Shift (and where that is not enough shrink) the sprites so that their whole path stays in the frame."""
+    if s.motion == "grow" or s.motion == "shrink":
+        for o in s.sprites:
+            o.size = min(o.size, .92 / (1 + 1.1 * SPEEDS[s.speed]))
+    for axis in "xy":
+        for o in s.sprites:
+            path = [_pose(s, o, t / 16) for t in range(17)]
+            at = [p["xy".index(axis)] for p in path]
+            reach = max(p[2] for p in path) * .46          # glyphs do not fill their square
+            low, high = min(at) - reach, max(at) + reach
+            centre = getattr(o, axis)
+            if high - low > 1:
+                centre += .5 - (low + high) / 2
+            else:
+                centre += max(0, -low) - max(0, high - 1)
+            setattr(o, axis, centre)
+
+
+def _pose(s, o, t):
+    """x, y, size, clockwise degrees of a sprite at time t in [0, 1]"""
+    distance, u = SPEEDS[s.speed], t - .5
+    x, y, size, angle = o.x, o.y, o.size, 0.
+    if s.motion == "left": x -= distance * u
+    elif s.motion == "right": x += distance * u
+    elif s.motion == "up": y -= distance * u
+    elif s.motion == "down": y += distance * u
+    elif s.motion == "bounce": y += .12 - .3 * abs(math.sin(math.pi * {"slow": 1, "normal": 2, "fast": 3}[s.speed] * t))
+    elif s.motion.startswith("spin"): angle = (1 if s.motion == "spin_cw" else -1) * 360 * {"slow": .25, "normal": .5, "fast": 1.}[s.speed] * t
+    elif s.motion == "grow": size *= 1 + 2.2 * distance * u
+    elif s.motion == "shrink": size *= 1 - 2.2 * distance * u
+    return x, y, size, angle
+
+
+# ---------------------------------------------------------------- the caption
+_IRREGULAR = {
+    "mouse": "mice", "fish": "fish", "loaf": "loaves", "cactus": "cacti", "strawberry": "strawberries", "butterfly": "butterflies",
+    "bus": "buses", "octopus": "octopuses", "puppy": "puppies", "bunny": "bunnies", "fox": "foxes", "gift box": "gift boxes",
+    "bunch": "bunches", "snowman": "snowmen"}
+
+
+def plural(noun):
+    if " of " in noun:
+        head, tail = noun.split(" of ")
+        return plural(head) + " of " + tail
+    return _IRREGULAR.get(noun, noun + "s")
+
+
+def article(phrase):
+    return ("an " if phrase[0] in "aeiou" and not phrase.startswith("uni") else "a ") + phrase
+
+
+def caption(r, s):
+    """A caption of the scene; what it names is written to s.said."""
+    s.said = set()
+
+    def say(attribute, probability):
+        if r.random() < probability:
+            s.said.add(attribute)
+            return True
+        return False
+
+    def noun(o, number=1):
+        name = SYNONYMS[o.name] if o.name in SYNONYMS and r.random() < .25 else o.name
+        words = [plural(name) if number > 1 else name]
+        if o.tint and say("tint", .8): words.insert(0, o.tint)
+        if o.size_name and say("size", .7): words.insert(0, o.size_name)
+        phrase = " ".join(words)
+        return article(phrase) if number == 1 else NUMBERS[number] + " " + phrase
+
+    if s.mode == "one":
+        text = noun(s.sprites[0])
+    elif s.mode == "count":
+        text = noun(s.sprites[0], len(s.sprites))
+    elif say("layout", .65):
+        text = noun(s.sprites[0]) + (" to the left of " if s.layout == "left" else " above ") + noun(s.sprites[1])
+    else:
+        text = " and ".join(noun(o) for o in r.sample(s.sprites, 2))
+    if s.video and say("motion", .6 if s.motion == "still" else 1):
+        text += " " + r.choice(MOTION_TEXT[s.motion])[0 if s.mode == "one" else 1]
+        if s.motion != "still" and s.speed != "normal":
+            text += " slowly" if s.speed == "slow" else r.choice([" quickly", " fast"])
+    if s.mode == "one" and s.motion not in TRANSLATIONS and say("position", .55):
+        text += " " + s.sprites[0].position
+    if say("background", .7):
+        if s.background in COLORS:
+            text += r.choice([f" on {article(s.background)} background", f", {s.background} background",
+                              f" against {article(s.background)} background"])
+        else:
+            text += " " + PLACES_TEXT[s.background]
+    return text
+
+
+# ---------------------------------------------------------------- pixels
+@functools.cache
+def glyph(name):
+    """The emoji as a square RGBA image of 128 pixels."""
+    canvas = Image.new("RGBA", (160, 160))
+    ImageDraw.Draw(canvas).text((12, 18), GLYPHS[name], font=_font(), embedded_color=True)
+    image = canvas.crop(canvas.getchannel("A").getbbox())
+    side = max(image.size)
+    square = Image.new("RGBA", (side, side))
+    square.paste(image, ((side - image.width) // 2, (side - image.height) // 2))
+    return square.resize((128, 128), Image.LANCZOS)
+
+
+@functools.cache
+def _font():
+    return ImageFont.truetype(FONT, 109)
+
+
+def _tinted(name, tint):
+    """[128, 128, 4] in 0..1; saturated pixels take the tint's hue, scaled by their brightness."""
+    rgba = np.asarray(glyph(name)).astype(np.float32) / 255
+    if tint is None:
+        return rgba
+    rgb = rgba[..., :3]
+    high, low = rgb.max(-1), rgb.min(-1)
+    if name == "top hat":                                  # a grey object: colour all of it
+        light, weight = .35 + .9 * high, np.ones_like(high)
+    else:
+        light, weight = .25 + .75 * high, np.clip(((high - low) / np.maximum(high, 1e-4) - .25) / .25, 0, 1)
+    color = np.array(COLORS[tint], np.float32) / 255
+    target = np.clip(color * light[..., None] * 1.05, 0, 1)
+    return np.concatenate([rgb * (1 - weight[..., None]) + target * weight[..., None], rgba[..., 3:]], -1)
+
+
+@functools.cache
+def _mipmaps(name, tint, flip):
+    """Premultiplied copies of 128, 64, 32 and 16 pixels, so that small sprites do not alias."""
+    rgba = _tinted(name, tint).copy()
+    if flip:
+        rgba = rgba[:, ::-1].copy()
+    rgba[..., :3] *= rgba[..., 3:]
+    full = Image.fromarray((rgba * 255).clip(0, 255).astype(np.uint8), "RGBa")
+    return [full] + [full.resize((side, side), Image.BOX) for side in (64, 32, 16)]
+
+
+@functools.cache
+def background(name, side):
+    """[side, side, 3] float32 in 0..255"""
+    y, x = np.mgrid[0:side, 0:side].astype(np.float32) / side
+
+    def blend(a, b, w):
+        w = np.clip(w, 0, 1)[..., None]
+        return np.array(a, np.float32) * (1 - w) + np.array(b, np.float32) * w
+
+    def over(mask, top, below):
+        return np.where(mask[..., None], top, below)
+
+    if name in COLORS:
+        image = np.ones((side, side, 3), np.float32) * np.array(COLORS[name], np.float32)
+    elif name == "grassy field":
+        image = over(y > .62 + .02 * np.sin(7 * x), blend((110, 190, 70), (60, 135, 45), (y - .62) / .38), blend((120, 195, 250), (205, 232, 255), y * 1.4))
+    elif name == "night sky":
+        image = blend((12, 14, 48), (45, 35, 95), y)
+        for px, py in np.random.RandomState(7).rand(16, 2):
+            image = image + 230 * np.exp(-.5 * ((x - px) ** 2 + (y - py) ** 2) * 96 ** 2)[..., None]
+    elif name == "ocean":
+        water = blend((35, 125, 200), (12, 60, 135), (y - .5) * 2) + 12 * np.sin(60 * y + 4 * np.sin(9 * x))[..., None]
+        image = over(y > .5, water, blend((150, 215, 250), (225, 245, 255), y * 2))
+    elif name == "beach":
+        image = over(y > .4, blend((40, 150, 205), (60, 185, 215), (y - .4) * 4), blend((130, 205, 250), (215, 240, 255), y * 2.5))
+        image = over(y > .6 + .03 * np.sin(5 * x + 1), blend((245, 220, 160), (225, 190, 120), (y - .6) * 2.5), image)
+    elif name == "snowy field":
+        image = over(y > .6 + .03 * np.sin(6 * x + 2), blend((252, 253, 255), (225, 235, 248), (y - .6) * 2.5), blend((165, 185, 205), (215, 225, 235), y * 1.5))
+    elif name == "checkered floor":
+        image = blend((238, 238, 238), (170, 175, 185), (np.floor(x * 8) + np.floor(y * 8)) % 2)
+    return image.clip(0, 255)
+
+
+def frame(s, t=.5, side=SIZE_PX, mask=False):
+    """The scene at time t: uint8 [side, side, 3]; with mask also the sprites' coverage in 0..1, [side, side]."""
+    image, cover = background(s.background, side), np.zeros((side, side), np.float32)
+    for o in s.sprites:
+        x, y, size, angle = _pose(s, o, t)
+        pixels = size * side
+        maps = _mipmaps(o.name, o.tint, o.flip)
+        sprite = next((m for m in reversed(maps) if m.width >= pixels * .95), maps[0])
+        scale, a = sprite.width / pixels, math.radians(angle)
+        c, d, half = math.cos(a) * scale, math.sin(a) * scale, sprite.width / 2
+        cx, cy = x * side, y * side
+        layer = np.asarray(sprite.transform((side, side), Image.AFFINE, (c, d, half - c * cx - d * cy, -d, c, half + d * cx - c * cy),
+                                            resample=Image.BILINEAR)).astype(np.float32)
+        alpha = layer[..., 3] / 255
+        image = image * (1 - alpha[..., None]) + layer[..., :3]
+        cover = np.maximum(cover, alpha)
+    image = image.clip(0, 255).astype(np.uint8)
+    return (image, cover) if mask else image
+
+
+def clip(s, frames=CLIP_FRAMES, side=SIZE_PX):
+    """uint8 [frames, side, side, 3]"""
+    return np.stack([frame(s, i / (CLIP_FRAMES - 1), side) for i in range(frames)])

@@ -1,0 +1,185 @@
+"""Stage "teacher": flow matching (Lipman et al. 2023, Liu et al. 2023) of the transformer, jointly with the text encoder.
+
+    python -m recipe.teacher --work WORK --vae VAE --until 19:35 --cooldown 30 --clips .35
+
+Run the same command again to go on from WORK/teacher.pt; a new --until moves the end. The learning rate is constant and
+falls linearly to zero over the last --cooldown minutes. SIGTERM to the workers (or a kill) stops it: at most 2.5 minutes are lost.
+    x_t = (1 - t) x0 + t eps,   the network predicts v = eps - x0
+"""
+import argparse
+import glob
+import json
+import os
+import random
+import signal
+import time
+
+import torch
+import torch.multiprocessing as mp
+
+from . import scenes, shared, wan
+from .text import Text
+from .tokenizer import vary
+
+
+class Shards:
+    """Random batches out of the latent shards, of scenes that show only the wanted objects; captions are drawn anew each time."""
+
+    def __init__(self, work, kind, rank, objects):
+        self.wanted = set(objects)
+        self.pattern, self.kind, self.random = os.path.join(work, "latents", kind, "*.pt"), kind, random.Random(f"{kind}{rank}{time.time()}")
+        self.shards, self.known, self.rows = [], set(), []
+        self.refresh()
+
+    def refresh(self):
+        for path in sorted(glob.glob(self.pattern)):
+            if path in self.known:
+                continue
+            self.known.add(path)
+            shard = torch.load(path, mmap=True)
+            drawn_from = scenes.OBJECT_SETS["common" if shard["objects"] == "v0" else shard["objects"]]
+            for i, seed in enumerate(shard["seeds"].tolist()):
+                s = scenes.scene(seed, self.kind == "clips", objects=drawn_from)
+                if all(o.name in self.wanted for o in s.sprites):
+                    self.rows.append((len(self.shards), i, s))
+            self.shards.append(shard)
+
+    def __len__(self):
+        return len(self.rows)
+
+    def batch(self, n):
+        """latents f32 [n, 16, T, 16, 16], cover [n, T, 16, 16] in 0..1, captions"""
+        z, cover, captions = [], [], []
+        for shard, i, s in self.random.choices(self.rows, k=n):
+            z.append(self.shards[shard]["z"][i])
+            cover.append(self.shards[shard]["cover"][i])
+            captions.append(vary(self.random, scenes.caption(self.random, s)) if self.random.random() > .1 else "")
+        return torch.stack(z).float(), torch.stack(cover).float() / 255, captions
+
+
+def noise_levels(n):
+    """Logit-normal with a part of uniform, so that t near 1 is learnt too (Esser et al. 2024, section 3.1)"""
+    t = torch.sigmoid(torch.randn(n) + .4)
+    return torch.where(torch.rand(n) < .15, torch.rand(n), t)
+
+
+def cell_weights(cover, strength):
+    """Background dominates the plain error and small objects vanish: cells under sprites weigh more, the more the smaller they are."""
+    gain = (.3 / cover.mean((1, 2, 3), keepdim=True).clamp_min(.01)).clamp(1.5, 4)
+    weight = 1 + strength * gain * cover
+    return (weight / weight.mean())[:, None]
+
+
+def channel_weights(std):
+    """Normalised channels count alike in the plain error, though the last ones carry a thirtieth of the first's energy in pixels.
+    A fixed weight per channel does not move the optimum; this one, linear in the channel's size, is a middle way."""
+    std = torch.tensor(std)
+    return (std / std.mean()).view(1, -1, 1, 1, 1)
+
+
+def parts(folder):
+    """transformer, text side, and their parameters under one name space"""
+    text = Text(folder)
+    model = wan.build()
+    named = [("transformer." + n, p) for n, p in model.named_parameters()]
+    named += [("text_encoder." + n, p) for n, p in text.encoder.named_parameters() if n != "encoder.embed_tokens.weight"]
+    return model, text, named
+
+
+def is_matrix(name, p):
+    inner = ".blocks." in name or ".block." in name or "text_embedder" in name
+    return p.ndim == 2 and inner and "relative_attention_bias" not in name
+
+
+def main():
+    p = argparse.ArgumentParser()
+    p.add_argument("--work", required=True)
+    p.add_argument("--vae", required=True, help="folder of the VAE")
+    p.add_argument("--objects", choices=scenes.OBJECT_SETS, default="v0")
+    p.add_argument("--until", required=True, help="HH:MM, UTC")
+    p.add_argument("--cooldown", type=float, default=30, help="minutes of falling learning rate at the end")
+    p.add_argument("--clips", type=float, default=0., help="share of the steps that see clips")
+    p.add_argument("--images-batch", type=int, default=32, help="per process")
+    p.add_argument("--clips-batch", type=int, default=8, help="per process")
+    p.add_argument("--muon-lr", type=float, default=2e-3)
+    p.add_argument("--adam-lr", type=float, default=1.5e-3)
+    p.add_argument("--processes", type=int, default=2)
+    a = p.parse_args()
+    model, text, named = parts(os.path.join(a.work, "tokenizer"))
+    layout = shared.Layout(named, is_matrix, a.processes)
+    state = shared.State(layout.size, a.processes)
+    checkpoint = os.path.join(a.work, "teacher.pt")
+    progress = {"step": 0, "images": 0, "clips": 0, "minutes": 0.}
+    if os.path.exists(checkpoint):
+        saved = torch.load(checkpoint)
+        for key, vector in state.vectors.items():
+            vector.copy_(saved["vectors"][key])
+        progress = saved["progress"]
+    mp.start_processes(worker, (a, state, progress), nprocs=a.processes, start_method="spawn")
+
+
+def worker(rank, a, state, progress):
+    torch.set_num_threads(1)
+    torch.manual_seed(progress["step"] * 1000 + rank)
+    model, text, named = parts(os.path.join(a.work, "tokenizer"))
+    layout = shared.Layout(named, is_matrix, a.processes)
+    if progress["step"] == 0:
+        torch.manual_seed(0)
+        wan.initialise(model)
+        torch.manual_seed(rank)
+    w = shared.Worker(state, layout, named, rank, a.processes)
+    w.step_count = progress["step"]
+    w.bind(fresh=progress["step"] == 0)
+    net = wan.Wan(model)
+    with open(os.path.join(a.vae, "config.json")) as file:
+        channels = channel_weights(json.load(file)["latents_std"])
+    data = {kind: Shards(a.work, kind, rank, scenes.OBJECT_SETS[a.objects]) for kind in ("images", "clips")}
+    end, start, saved_at, logged_at = shared.until(a.until), time.time(), time.time(), time.time()
+    minutes, recent = progress["minutes"], {"images": [], "clips": []}
+    stop = []
+    signal.signal(signal.SIGTERM, lambda *_: stop.append(True))
+    while True:
+        state.losses[rank, 7] = end - time.time() if not stop else 0
+        state.barrier.wait()
+        left = state.losses[0, 7].item()               # all processes go by the clock of the first
+        step = progress["step"]
+        if left <= 0:
+            break
+        kind = "clips" if random.Random(step).random() < a.clips and len(data["clips"]) > 500 else "images"
+        rate = min(1., (step + 1) / 100, left / (60 * a.cooldown))
+        z, cover, captions = data[kind].batch(a.images_batch if kind == "images" else a.clips_batch)
+        t = noise_levels(len(z))
+        tb = t.view(-1, 1, 1, 1, 1)
+        eps = torch.randn_like(z)
+        w.zero()
+        ids, lengths = text.tokens(captions)
+        net.prepare()
+        v = net((1 - tb) * z + tb * eps, t, net.context(text.encode(ids, lengths), lengths))
+        error = (v - (eps - z)).square()
+        loss = (error * channels * cell_weights(cover, .25 + .75 * rate)).mean()
+        loss.backward()
+        state.losses[rank, 0] = error.mean().item()
+        w.step(a.muon_lr * rate, a.adam_lr * rate, min(.998, (step + 1) / (step + 10)))
+        recent[kind].append(state.losses[:, 0].mean().item())
+        progress["step"] += 1
+        progress[kind] += len(z) * a.processes
+        progress["minutes"] = minutes + (time.time() - start) / 60
+        if rank == 0 and progress["step"] % 50 == 0:
+            line = {**progress, "rate": round(rate, 3), "seconds_a_step": round((time.time() - logged_at) / 50, 3),
+                    **{k: round(sum(r) / len(r), 4) for k, r in (("loss_" + k, r) for k, r in recent.items()) if r}}
+            logged_at = time.time()
+            recent = {"images": [], "clips": []}
+            with open(os.path.join(a.work, "teacher.jsonl"), "a") as log:
+                log.write(json.dumps(line) + "\n")
+        if progress["step"] % 50 == 0:
+            for shards in data.values():
+                shards.refresh()
+        if rank == 0 and time.time() - saved_at > 150:
+            saved_at = time.time()
+            shared.save(os.path.join(a.work, "teacher.pt"), {"vectors": state.vectors, "progress": progress})
+    if rank == 0:
+        shared.save(os.path.join(a.work, "teacher.pt"), {"vectors": state.vectors, "progress": progress})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+import numpy as np
+
+from recipe import scenes
+
+
+def some(n, **how):
+    return [scenes.scene(i, **how) for i in range(n)]
+
+
+def test_scenes_are_reproducible():
+    for video in (False, True):
+        a, b = scenes.scene(7, video), scenes.scene(7, video)
+        assert a == b and np.array_equal(scenes.frame(a), scenes.frame(b))
+
+
+def test_splits_do_not_meet():
+    for s in some(500):
+        assert not any(scenes.held_out(o.name, o.tint, s.background) for o in s.sprites)
+    for s in some(100, split="held"):
+        assert scenes.held_out(s.sprites[0].name, s.sprites[0].tint, s.background)
+
+
+def test_no_sprite_vanishes_into_its_background():
+    assert all(o.tint != s.background for s in some(1000, split="any") for o in s.sprites)
+
+
+def test_captions_say_what_they_claim():
+    for s in some(1000, video=True):
+        o = s.sprites[0]
+        if "background" in s.said:
+            assert s.background in s.caption or scenes.PLACES_TEXT.get(s.background, "-") in s.caption
+        if "tint" in s.said:
+            assert any(p.tint and p.tint in s.caption for p in s.sprites)
+        if "position" in s.said:
+            assert o.position in s.caption
+        if "motion" in s.said:
+            assert any(text in s.caption for pair in scenes.MOTION_TEXT[s.motion] for text in pair)
+
+
+def test_paths_stay_in_the_frame():
+    for s in some(400, video=True):
+        if s.motion in scenes.TRANSLATIONS and s.mode == "one" and s.sprites[0].size < .45:
+            for t in (0, .25, .5, .75, 1):
+                x, y, size, _ = scenes._pose(s, s.sprites[0], t)
+                assert all(size * .4 < c < 1 - size * .4 for c in (x, y)), (s, t)
+
+
+def test_motion_is_what_the_name_says():
+    for s in some(300, video=True):
+        if s.mode != "one":
+            continue
+        (x0, y0, a0, _), (x1, y1, a1, _) = (scenes._pose(s, s.sprites[0], t) for t in (0, 1))
+        signs = {"left": x0 - x1, "right": x1 - x0, "up": y0 - y1, "down": y1 - y0, "grow": a1 - a0, "shrink": a0 - a1}
+        assert signs.get(s.motion, 1) > 0
+
+
+def test_mask_covers_what_differs_from_the_background():
+    s = scenes.scene(3)
+    image, cover = scenes.frame(s, mask=True)
+    changed = np.abs(image.astype(int) - scenes.background(s.background, 128).astype(np.uint8)).max(-1) > 0
+    assert not (changed & (cover == 0)).any()
