@@ -16,14 +16,15 @@ ADAM = dict(betas=(.9, .98), eps=1e-8)
 
 
 class Layout:
-    """Where each parameter lies in the vector: matrices for Muon first (by shape, then by owner), the rest behind."""
+    """Where each parameter lies in the vector: matrices for Muon first (by shape, then by owner; a convolution counts as
+    the matrix of its output channels), the rest behind."""
 
     def __init__(self, named, is_matrix, owners):
         named = dict(named)
         shapes = {}
         for name, p in named.items():
             if is_matrix(name, p):
-                shapes.setdefault(tuple(p.shape), []).append(name)
+                shapes.setdefault((p.shape[0], p[0].numel()), []).append(name)
         self.places, self.muon, at = {}, [], 0      # name -> (offset, shape); (owner, offset, count, rows, columns)
         for (rows, columns), names in shapes.items():
             for owner in range(owners):
@@ -31,7 +32,7 @@ class Layout:
                 if mine:
                     self.muon.append((owner, at, len(mine), rows, columns))
                 for name in mine:
-                    self.places[name] = (at, (rows, columns))
+                    self.places[name] = (at, tuple(named[name].shape))
                     at += rows * columns
         self.split = at
         for name, p in named.items():
