@@ -1,13 +1,14 @@
 """Stage "distill": Phased DMD (arXiv 2510.27684) of the teacher into two experts of two steps each.
 
-    python -m recipe.distill --phase 1 --work WORK --vae VAE --warmup 4 --until 19:50
-    python -m recipe.distill --phase 2 --work WORK --vae VAE --warmup 4 --until 20:05
+    python -m recipe.distill --phase 0 --work WORK --vae VAE --until 19:50       # a common start
+    python -m recipe.distill --phase 1 --work WORK --vae VAE --until 20:00
+    python -m recipe.distill --phase 2 --work WORK --vae VAE --until 20:10
 
+Phase 0 is no part of the paper: it regresses one network onto the teacher's guided ODE over each of the four steps, from
+noised data (piecewise rectified flow, Yan et al. 2024), which takes guidance and most of the step error out at a tenth of
+the cost of distribution matching. Both generators start from it, if it was run, and from the teacher otherwise.
 Phase 1 owns the steps at sigma 1 and .9 and stops at s = .75; phase 2 rolls out the frozen expert 1, owns the steps at
-.75 and .5, and ends at s = 0. The generator and the fake start from the teacher. The --warmup minutes regress the
-generator onto the teacher's guided ODE over each step's window, from noised data (piecewise rectified flow, Yan et al.
-2024); then distribution matching alone, with a small first-step velocity term against the same ODE.
-Run the same command again to go on from WORK/distill1.pt or distill2.pt.
+.75 and .5, and ends at s = 0. The fake starts from the teacher. Run a command again to go on from WORK/distillN.pt.
 """
 import argparse
 import json
@@ -22,9 +23,9 @@ from . import export, objective, sample, scenes, shared, wan
 from .teacher import Shards, channel_weights
 
 SIGMAS = sample.STUDENT_SIGMAS
-STEPS = {1: (0, 1), 2: (2, 3)}                 # of each phase, as indices into SIGMAS
-STOP = {1: .75, 2: 0.}
-WINDOW_STEPS = (2, 2, 3, 4)                    # teacher steps that replace each student step
+STEPS = {0: (0, 1, 2, 3), 1: (0, 1), 2: (2, 3)}     # of each phase, as indices into SIGMAS
+STOP = {0: 0., 1: .75, 2: 0.}
+WINDOW_STEPS = (1, 2, 2, 3)                    # teacher steps that a student step stands for
 
 
 class Networks:
@@ -37,6 +38,8 @@ class Networks:
         self.generator_model, self.fake_model = wan.build(), wan.build()
         for m in (self.generator_model, self.fake_model):
             m.load_state_dict(model.state_dict())
+        if phase:
+            self.generator_model.load_state_dict(export.expert(work, "expert0", model).state_dict())
         self.teacher, self.generator, self.fake = wan.Wan(model).prepare(), wan.Wan(self.generator_model), wan.Wan(self.fake_model)
         self.first = wan.Wan(export.expert(work, "expert1", None)).prepare() if phase == 2 else None
         with torch.no_grad():
@@ -79,22 +82,21 @@ def main():
     p.add_argument("--work", required=True)
     p.add_argument("--vae", required=True)
     p.add_argument("--until", required=True, help="HH:MM, UTC")
-    p.add_argument("--warmup", type=float, default=4., help="minutes of regression before distribution matching")
     p.add_argument("--objects", choices=scenes.OBJECT_SETS, default="v0")
     p.add_argument("--clips", type=float, default=.25, help="share of the iterations that see clips")
     p.add_argument("--images-batch", type=int, default=16, help="per process")
     p.add_argument("--clips-batch", type=int, default=4, help="per process")
-    p.add_argument("--fake-updates", type=int, default=4)
+    p.add_argument("--fake-updates", type=int, default=3)
     p.add_argument("--guidance", type=float, default=3.)
-    p.add_argument("--warmup-lr", type=float, default=3e-4)
-    p.add_argument("--lr", type=float, default=6e-5)
+    p.add_argument("--regression-lr", type=float, default=3e-4)
+    p.add_argument("--lr", type=float, default=8e-5)
     p.add_argument("--fake-lr", type=float, default=2e-4)
     p.add_argument("--first-step", type=float, default=.05, help="weight of the first-step velocity term")
     p.add_argument("--processes", type=int, default=2)
     a = p.parse_args()
     size = sum(q.numel() for q in wan.build().parameters())
     state, fake = shared.State(size, a.processes), shared.State(size, a.processes)
-    progress = {"warmup": 0, "generator": 0, "fake": 0, "images": 0, "clips": 0, "minutes": 0.}
+    progress = {"regression": 0, "generator": 0, "fake": 0, "images": 0, "clips": 0, "minutes": 0.}
     path = os.path.join(a.work, f"distill{a.phase}.pt")
     if os.path.exists(path):
         saved = torch.load(path)
@@ -119,7 +121,7 @@ def worker(rank, a, state, fake_state, progress):
         w.bind(fresh)
         workers.append(w)
     generator, fake = workers
-    generator.step_count, fake.step_count = progress["warmup"] + progress["generator"], progress["fake"]
+    generator.step_count, fake.step_count = progress["regression"] + progress["generator"], progress["fake"]
     nets.generator.prepare(), nets.fake.prepare()
     with open(os.path.join(a.vae, "config.json")) as file:
         channels = channel_weights(json.load(file)["latents_std"])
@@ -143,13 +145,19 @@ def worker(rank, a, state, fake_state, progress):
         state.barrier.wait()
         return seconds
 
-    def regression(kind, steps):
+    def regress(kind):
         """Squared distance to the teacher's window velocity, from noised data (from pure noise at sigma 1)"""
         z, words = prompts(kind)
-        i = random.choice(steps)
+        i = random.choice(STEPS[0])
         x = (1 - SIGMAS[i]) * z + SIGMAS[i] * torch.randn_like(z)
         target = nets.window(x, i, words, a.guidance)
-        return ((nets.velocity(x, i, words) - target).square() * channels).mean()
+        generator.zero()
+        loss = ((nets.velocity(x, i, words) - target).square() * channels).mean()
+        loss.backward()
+        n, share = progress["regression"], min(1., max(0., remaining / (60 * total)))
+        generator.step(0., a.regression_lr * min(1, (n + 1) / 10, 1.5 * share + .05), min(.97, (n + 1) / (n + 10)))
+        nets.generator.prepare()
+        note("loss_regression", loss.item())
 
     def exit_step():
         return random.choice(STEPS[a.phase])
@@ -169,7 +177,7 @@ def worker(rank, a, state, fake_state, progress):
         loss.backward()
         fake.step(0., a.fake_lr, .99, betas=(0., .99))
         nets.fake.prepare()
-        note("fake", loss.item())
+        note("loss_fake", loss.item())
 
     def update_generator(kind):
         z, words = prompts(kind)
@@ -185,11 +193,11 @@ def worker(rank, a, state, fake_state, progress):
             tb = objective.column(t, x_t)
             x0_fake = x_t - tb * nets.fake(x_t, t, nets.fake.context(*words))
             x0_real = x_t - tb * nets.guided(x_t, t, words, a.guidance)
-        loss = objective.generator_loss(x0, x0_fake, x0_real)
-        note("generator", loss.item())
+        loss = objective.generator_loss(x0, x0_fake, x0_real, channels)
+        note("loss_generator", loss.item())
         if i == 0 and a.first_step:
             first = (v - nets.window(x, 0, words, a.guidance)).square().mean()
-            note("first_step", first.item())
+            note("loss_first_step", first.item())
             loss = loss + a.first_step * first
         loss.backward()
         done = 1 - max(0, remaining) / (60 * total)
@@ -200,34 +208,17 @@ def worker(rank, a, state, fake_state, progress):
     while (remaining := left()) > 0:
         progress["minutes"] = before + (time.time() - start) / 60
         kind = "clips" if kinds.random() < a.clips and len(data["clips"]) > 200 else "images"
-        warm = state.losses[0, 6].item() == 0
-        if warm:
-            generator.zero()
-            loss = regression(kind, STEPS[a.phase])
-            loss.backward()
-            n = progress["warmup"]
-            share = min(1., progress["minutes"] / max(a.warmup, 1e-3))
-            generator.step(0., a.warmup_lr * min(1, (n + 1) / 20) * (1 - .8 * share), min(.97, (n + 1) / (n + 10)))
-            nets.generator.prepare()
-            note("warmup", loss.item())
-            progress["warmup"] += 1
-            state.barrier.wait()
-            if rank == 0 and progress["minutes"] >= a.warmup:
-                state.losses[0, 6] = 1
+        if a.phase == 0:
+            regress(kind)
+            progress["regression"] += 1
         else:
-            if progress["generator"] == 0 and progress["fake"] == 0:
-                state.barrier.wait()
-                for v in (state.vectors["momentum"], state.vectors["square"]):
-                    v.zero_()
-                generator.step_count = 0
-                state.barrier.wait()
-            for _ in range(20 if progress["fake"] == 0 else a.fake_updates):
+            for _ in range(10 if progress["fake"] == 0 else a.fake_updates):
                 update_fake(kind if kinds.random() < .7 else "images")
                 progress["fake"] += 1
             update_generator(kind)
             progress["generator"] += 1
         progress[kind] += sizes[kind] * a.processes
-        if rank == 0 and (progress["warmup"] + progress["generator"]) % 10 == 0 and values:
+        if rank == 0 and (progress["regression"] + progress["generator"]) % 10 == 0 and values:
             line = {"phase": a.phase, **progress, **{k: round(sum(v) / len(v), 4) for k, v in values.items()}}
             with open(os.path.join(a.work, "distill.jsonl"), "a") as log:
                 log.write(json.dumps(line) + "\n")

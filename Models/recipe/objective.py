@@ -41,10 +41,10 @@ def sample_levels(n, s, shift, low=.02, high=.98):
     return (shift * u / (1 + (shift - 1) * u)).clamp(s + low, high)
 
 
-def generator_loss(x0, x0_fake, x0_real):
+def generator_loss(x0, x0_fake, x0_real, weight=1.):
     """x0: the generator's estimate, with gradient; the others are Euler-to-zero of the fake and of the guided teacher at x_t.
-    The gradient of the loss is g = (x0_F - x0_T) / mean |x0 - x0_T| for each sample."""
+    The gradient of the loss is g = (x0_F - x0_T) / mean |x0 - x0_T| for each sample; weight: of the channels."""
     with torch.no_grad():
         scale = (x0 - x0_real).abs().flatten(1).mean(1).clamp_min(1e-4)
         g = (x0_fake - x0_real) / column(scale, x0)
-    return .5 * (x0 - (x0 - g).detach()).square().mean()
+    return .5 * (weight * (x0 - (x0 - g).detach()).square()).mean()
