@@ -11,7 +11,7 @@ import shutil
 import torch
 from diffusers import AutoencoderKLWan, FlowMatchEulerDiscreteScheduler
 
-from . import sample, shared, teacher
+from . import sample, shared, teacher, wan
 
 PHASES = {
     "default": "student",
@@ -38,7 +38,6 @@ def expert(work, name, fallback):
     path = os.path.join(work, name + ".pt")
     if not os.path.exists(path):
         return fallback
-    from . import wan
     model = wan.build()
     model.load_state_dict(torch.load(path)["ema"])
     return model.eval().requires_grad_(False)
@@ -56,7 +55,9 @@ def main():
     for name, net in (("teacher", model), ("transformer", expert(a.work, "expert1", model)), ("transformer_2", expert(a.work, "expert2", model))):
         net.to(torch.bfloat16).save_pretrained(at(name))
     text.encoder.to(torch.bfloat16).save_pretrained(at("text_encoder"))
-    AutoencoderKLWan.from_pretrained(a.vae).to(torch.bfloat16).save_pretrained(at("vae"))
+    vae = AutoencoderKLWan.from_pretrained(a.vae).to(torch.bfloat16)
+    vae.register_to_config(_name_or_path="")           # no path of the training machine
+    vae.save_pretrained(at("vae"))
     FlowMatchEulerDiscreteScheduler(shift=sample.TEACHER_SHIFT).save_pretrained(at("scheduler"))
     shutil.copytree(os.path.join(a.work, "tokenizer"), at("tokenizer"), dirs_exist_ok=True)
     index = {"_class_name": "WanPipeline", "_diffusers_version": "0.42.1", "boundary_ratio": .8, "expand_timesteps": False,

@@ -37,7 +37,7 @@ class Shards:
                 continue
             self.known.add(path)
             shard = torch.load(path, mmap=True)
-            drawn_from = scenes.OBJECT_SETS["common" if shard["objects"] == "v0" else shard["objects"]]
+            drawn_from = scenes.OBJECT_SETS[shard["objects"]]
             for i, seed in enumerate(shard["seeds"].tolist()):
                 s = scenes.scene(seed, self.kind == "clips", objects=drawn_from)
                 if all(o.name in self.wanted for o in s.sprites):
