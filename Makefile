@@ -15,10 +15,11 @@ serve: build
 build: setup
 	@swift build -c release --product phasor
 
-# Tests run in release: SwiftPM compiles C without optimisation in debug, and the kernels are C.
+# Tests run in release: SwiftPM compiles C without optimisation in debug, and the kernels are C. They run one after the
+# other: many hold a blocking socket or a thread, and on two cores a crowd of those starves the deadlines of the rest.
 test: setup-test
 	@swift build -c release --build-tests
-	@swift test -c release --skip-build
+	@swift test -c release --skip-build --no-parallel
 
 # The web page in a real Chromium, against the server that was built.
 test-page: build

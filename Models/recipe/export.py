@@ -15,6 +15,7 @@ from . import sample, shared, teacher, wan
 
 PHASES = {
     "default": "student",
+    "defaults": {"width": 128, "height": 128, "frames": 17, "fps": 8},
     "generators": {
         "student": {"sampler": "euler", "sigmas": sample.STUDENT_SIGMAS[:-1], "phases": [
             {"name": "high noise", "sigma": [.8, 1.], "expert": "transformer", "guidance_scale": 1.},
