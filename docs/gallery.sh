@@ -7,11 +7,11 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 
 pictures=(
-    "a red balloon on a blue background" "a cat in the night sky" "a house in a grassy field"
-    "a yellow star on the beach" "a panda on an orange background" "a strawberry on a white background"
-    "a green frog on a purple background" "a mushroom in a snowy field" "a red car on a gray background"
-    "a ghost on a black background")
-clips=("a dog moves to the right on an orange background" "a yellow star grows bigger in the night sky")
+    "a large ghost in the night sky" "a large house in a grassy field" "a huge mushroom on a blue background"
+    "a large strawberry on a white background" "a large dog on the beach" "a large apple on a cyan background"
+    "two ghosts on a purple background" "a large cat on a gray background" "a large green heart in a snowy field"
+    "a large frog by the ocean")
+clips=("a large dog comes closer on an orange background" "a large ghost moves to the left in the night sky")
 
 row=0
 for index in "${!pictures[@]}"; do
@@ -26,5 +26,5 @@ for index in "${!clips[@]}"; do
         row=$((row + 1))
     done
 done
-ffmpeg -v error -y -framerate 1 -i "$folder/%02d.png" -vf "scale=160:160:flags=lanczos,tile=5x4:padding=6:color=white" \
+ffmpeg -v error -y -framerate 1 -i "$folder/%02d.png" -vf "tile=5x4:padding=6:color=white" \
     -frames:v 1 docs/gallery.png
