@@ -11,12 +11,12 @@ from webdriver import CONTROL, ENTER, Browser
 
 # With their seeds: the same again on every run.
 MADE_BEFORE = [
-    ("image", "two purple umbrellas on a cyan background", 11),
-    ("image", "a large crown on a pink background", 3),
-    ("video", "a dog bounces to the left", 5),
-    ("image", "three pandas on a yellow background", 8),
+    ("image", "a large house in a grassy field", 3),
+    ("image", "a large dog on the beach", 3),
+    ("video", "a large ghost moves to the left in the night sky", 3),
+    ("image", "a huge mushroom on a blue background", 3),
 ]
-BESIDE = ("a big strawberry on a purple background", 7)
+BESIDE = ("a large strawberry on a white background", 3)
 
 
 def make(page, kind, prompt, seed, generator):
