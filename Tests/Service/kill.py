@@ -1,0 +1,101 @@
+"""Kills the server with SIGKILL again and again while jobs run, and checks that nothing is lost or doubled.
+
+    python3 Tests/Service/kill.py [--phasor .build/release/phasor] [--model Models/emoji-scenes] [--kills 20]
+
+Before each kill a few jobs are accepted: pictures and clips, by the student and the slower teacher. After the last
+restart every accepted job must have succeeded, with the bytes that an uninterrupted server makes of the same request,
+and the artifacts folder must hold exactly those files. Standard library only.
+"""
+import argparse, hashlib, json, os, pathlib, random, re, signal, subprocess, sys, tempfile, time, urllib.error, urllib.request
+
+
+class Server:
+    def __init__(self, arguments, state):
+        self.process = subprocess.Popen(
+            [arguments.phasor, "serve", arguments.model, "--port", "0", "--state", state],
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        line = self.process.stdout.readline()
+        found = re.search(r"http://\S+", line)
+        if not found:
+            sys.exit(f"the server did not start: {line!r}")
+        self.url = found.group()
+
+    def call(self, method, path, body=None):
+        request = urllib.request.Request(
+            self.url + path, method=method, data=None if body is None else json.dumps(body).encode(),
+            headers={"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.read()
+
+    def submit(self, body):
+        return json.loads(self.call("POST", "/v1/jobs", body))["id"]
+
+    def job(self, identifier):
+        return json.loads(self.call("GET", f"/v1/jobs/{identifier}"))
+
+    def digest(self, job):
+        return [hashlib.sha256(self.call("GET", artifact["url"])).hexdigest() for artifact in job["artifacts"]]
+
+    def wait(self, identifier):
+        while True:
+            job = self.job(identifier)
+            if job["state"] not in ("queued", "running"):
+                return job
+            time.sleep(0.02)
+
+    def end(self, how):
+        self.process.send_signal(how)
+        self.process.wait()
+
+
+def request(number, randomness):
+    body = {"prompt": f"a large {randomness.choice(['dog', 'cat', 'ghost', 'house'])} on a blue background",
+            "seed": number, "generator": randomness.choice(["student", "student", "teacher"])}
+    if randomness.random() < 0.3:
+        return body | {"kind": "video", "num_frames": 9}
+    return body | {"kind": "image", "n": randomness.choice([1, 2])}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--phasor", default=".build/release/phasor")
+    parser.add_argument("--model", default="Models/emoji-scenes")
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    randomness = random.Random(arguments.seed)
+    accepted = {}
+    with tempfile.TemporaryDirectory() as folder:
+        state, calm = os.path.join(folder, "killed"), os.path.join(folder, "calm")
+        for _ in range(arguments.kills):
+            server = Server(arguments, state)
+            for _ in range(3):
+                body = request(len(accepted), randomness)
+                accepted[server.submit(body)] = body
+            time.sleep(randomness.uniform(0, 1.0))
+            server.end(signal.SIGKILL)
+        server = Server(arguments, state)
+        jobs = {identifier: server.wait(identifier) for identifier in accepted}
+        digests = {identifier: server.digest(job) for identifier, job in jobs.items()}
+        files = [path for path in pathlib.Path(state).rglob("*") if path.suffix in (".png", ".mp4")]
+        server.end(signal.SIGTERM)
+
+        reference = Server(arguments, calm)
+        wrong = []
+        for identifier, body in accepted.items():
+            job = jobs[identifier]
+            if job["state"] != "succeeded":
+                wrong.append(f"{identifier} is {job['state']}: {job['error']}")
+            elif digests[identifier] != reference.digest(reference.wait(reference.submit(body))):
+                wrong.append(f"{identifier} has other bytes than an uninterrupted run: {body}")
+        reference.end(signal.SIGTERM)
+    expected = sum(len(job["artifacts"]) for job in jobs.values())
+    if len(files) != expected:
+        wrong.append(f"{len(files)} files for {expected} artifacts")
+    print("\n".join(wrong))
+    print(f"{arguments.kills} kills, {len(accepted)} jobs accepted, {expected} artifacts, {len(wrong)} faults")
+    sys.exit(bool(wrong))
+
+
+if __name__ == "__main__":
+    main()
