@@ -27,7 +27,7 @@ struct ModelOptions: ParsableArguments {
     @Option(help: "Threads to compute with (default: one per core).")
     var threads: Int?
 
-    @Option(help: "What products are computed in: f32, or bf16 with float32 sums, which is about twice as fast.")
+    @Option(help: "What products are computed in: f32, or bf16 with float32 sums where the processor has it.")
     var precision = Precision.f32
 }
 

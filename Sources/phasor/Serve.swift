@@ -24,11 +24,17 @@ struct Serve: AsyncParsableCommand {
     @Argument(help: "A model folder (default: the embedded model).")
     var model: String?
 
-    @Option(help: "Address to listen on; 0.0.0.0 for all of IPv4. Give --api-keys with it.")
-    var host = "127.0.0.1"
+    @Option(help: ArgumentHelp("JSON file of settings; the environment and flags go before it.", valueName: "file"))
+    var config: String?
 
-    @Option(help: "Port to listen on; 0 for any free one.")
-    var port: UInt16 = 8080
+    @Flag(help: "Print the settings as such a file would have them, and end.")
+    var printConfig = false
+
+    @Option(help: "Address to listen on (default: 127.0.0.1); 0.0.0.0 for all of IPv4. Give --api-keys with it.")
+    var host: String?
+
+    @Option(help: "Port to listen on (default: 8080); 0 for any free one.")
+    var port: UInt16?
 
     @Option(
         help: ArgumentHelp(
@@ -48,71 +54,116 @@ struct Serve: AsyncParsableCommand {
             "Let pages of this origin use the API, e.g. https://example.org. May be repeated.", valueName: "origin"))
     var corsOrigins: [String] = []
 
-    @Option(help: "Jobs that may wait; one more is answered with 429.")
-    var queue = 64
-
-    @Option(help: ArgumentHelp("Seconds that a running job is given when the server ends.", valueName: "seconds"))
-    var drain = 60.0
+    @Option(help: "Jobs that may wait (default: 64); one more is answered with 429.")
+    var queue: Int?
 
     @Option(
-        help: ArgumentHelp("Folder of the web page (default: public/ near the executable).", valueName: "dir"))
+        help: ArgumentHelp(
+            "Seconds that a running job is given when the server ends (default: 60).", valueName: "seconds"))
+    var drain: Double?
+
+    @Option(help: ArgumentHelp("Folder of the web page (default: public/ near the executable).", valueName: "dir"))
     var page: String?
 
     @Flag(help: "Write a line of JSON for each request to standard error.")
     var requestLog = false
 
+    @Option(help: ArgumentHelp("Seconds for the whole header of a request (default: 10).", valueName: "seconds"))
+    var headerDeadline: Double?
+
+    @Option(help: ArgumentHelp("Longest pause within a request body (default: 20).", valueName: "seconds"))
+    var bodyProgress: Double?
+
+    @Option(help: ArgumentHelp("Longest wait on an open connection (default: 60).", valueName: "seconds"))
+    var idle: Double?
+
+    @Option(
+        help: ArgumentHelp("Longest time a client may take nothing of its answer (default: 30).", valueName: "seconds"))
+    var writeStall: Double?
+
+    @Option(help: "Connections served at once (default: 1024); one more is answered with 503.")
+    var connections: Int?
+
     @OptionGroup var options: ModelOptions
 
-    func validate() throws {
-        guard queue >= 1 else { throw ValidationError("--queue must be at least 1, not \(queue)") }
-        guard drain >= 0, drain <= 86_400 else { throw ValidationError("--drain must be 0...86400, not \(drain)") }
-    }
-
     func run() async throws {
+        let settings = try configuration()
+        if printConfig {
+            print(try settings.printed())
+            return
+        }
         // A client that leaves is noticed where it is written to.
         signal(SIGPIPE, SIG_IGN)
         let signals = Signals()
         let logger = Logger(label: "phasor")
         let pipeline = try options.openPipeline(model, compute: options.makeCompute())
-        var serving = EngineOptions(stateFolder: stateFolder)
-        serving.queueCapacity = queue
+        var serving = EngineOptions(stateFolder: Self.stateFolder(settings))
+        serving.queueCapacity = settings.queue
+        serving.retentionSeconds = settings.retentionDays * 86_400
+        serving.retentionBytes = Int(settings.retentionGigabytes * 1e9)
         let engine = try Engine(models: [pipeline], options: serving, logger: logger)
-        let server = try await APIServer(engine: engine, options: apiOptions(), logger: logger)
-            .start(host: host, port: port)
+        let server = try await APIServer(engine: engine, options: Self.apiOptions(settings), logger: logger)
+            .start(host: settings.host, port: UInt16(settings.port))
         let shownHost = server.host.contains(":") ? "[\(server.host)]" : server.host
         print("Phasor serves \(pipeline.id) at http://\(shownHost):\(server.port)")
         fflush(nil)
 
         await signals.first()
         logger.notice("draining; a second signal ends at once")
-        async let isDrained = server.drain(deadline: .seconds(drain))
-        await engine.drain(within: drain)
+        async let isDrained = server.drain(deadline: .seconds(settings.drain))
+        await engine.drain(within: settings.drain)
         _ = await isDrained
     }
 
-    private var stateFolder: String {
-        if let state { return state }
+    /// Defaults, then the file, the environment, the flags.
+    private func configuration() throws -> ServerConfiguration {
+        var settings = ServerConfiguration()
+        if let config { try settings.apply(file: config) }
+        try settings.apply(environment: ProcessInfo.processInfo.environment)
+        // Flags are texts as variables are, so they are checked by the same rules.
+        let flags: [(ServerConfiguration.CodingKeys, String?)] = [
+            (.host, host), (.port, port.map { "\($0)" }), (.state, state), (.apiKeys, apiKeys),
+            (.corsOrigins, corsOrigins.isEmpty ? nil : corsOrigins.joined(separator: ",")),
+            (.queue, queue.map { "\($0)" }), (.drain, drain.map { "\($0)" }), (.page, page),
+            (.requestLog, requestLog ? "true" : nil), (.headerDeadline, headerDeadline.map { "\($0)" }),
+            (.bodyProgress, bodyProgress.map { "\($0)" }), (.idle, idle.map { "\($0)" }),
+            (.writeStall, writeStall.map { "\($0)" }), (.connections, connections.map { "\($0)" }),
+        ]
+        for (key, text) in flags {
+            guard let text else { continue }
+            try settings.apply(key, text: text, named: "--" + key.rawValue.replacing("_", with: "-"))
+        }
+        return settings
+    }
+
+    private static func stateFolder(_ settings: ServerConfiguration) -> String {
+        if let state = settings.state { return state }
         let environment = ProcessInfo.processInfo.environment
         if let base = environment["XDG_STATE_HOME"], base.hasPrefix("/") { return "\(base)/phasor" }
         return FileManager.default.homeDirectoryForCurrentUser.appending(path: ".local/state/phasor").path
     }
 
-    private func apiOptions() throws -> APIServer.Options {
+    private static func apiOptions(_ settings: ServerConfiguration) throws -> APIServer.Options {
         var api = APIServer.Options()
-        api.publicFolder = page ?? Installation.find("public")
-        api.corsOrigins = corsOrigins
-        api.limits.drain = .seconds(drain)
-        if let apiKeys {
-            guard let text = try? String(contentsOfFile: apiKeys, encoding: .utf8) else {
-                throw ValidationError("--api-keys \(apiKeys): the file cannot be read")
+        api.publicFolder = settings.page ?? Installation.find("public")
+        api.corsOrigins = settings.corsOrigins
+        api.limits.drain = .seconds(settings.drain)
+        api.limits.headerDeadline = .seconds(settings.headerDeadline)
+        api.limits.bodyProgress = .seconds(settings.bodyProgress)
+        api.limits.idle = .seconds(settings.idle)
+        api.limits.writeStall = .seconds(settings.writeStall)
+        api.limits.connections = settings.connections
+        if let file = settings.apiKeys {
+            guard let text = try? String(contentsOfFile: file, encoding: .utf8) else {
+                throw ValidationError("--api-keys \(file): the file cannot be read")
             }
             do {
                 api.keys = try APIKeys(file: text)
             } catch {
-                throw ValidationError("--api-keys \(apiKeys): \(error)")
+                throw ValidationError("--api-keys \(file): \(error)")
             }
         }
-        if requestLog { api.onExchange = RequestLog().write }
+        if settings.requestLog { api.onExchange = RequestLog().write }
         return api
     }
 }
