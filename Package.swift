@@ -60,8 +60,8 @@ let package = Package(
         .executableTarget(
             name: "phasor",
             dependencies: [
-                "API", "Serving", "HTTP", "Media", "Pipelines", "Verification", "Diffusion", "Weights", "Tensor",
-                "Benchmarks",
+                "API", "Serving", "HTTP", "Media", "Pipelines", "Verification", "Networks", "Diffusion", "Weights",
+                "Tensor", "Benchmarks",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ]),

@@ -5,7 +5,7 @@ import Tensor
 
 struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Measure this machine and what Phasor makes of it.", subcommands: [BenchKernels.self])
+        abstract: "Measure this machine and what Phasor makes of it.", subcommands: [BenchKernels.self, BenchStep.self])
 }
 
 struct BenchKernels: ParsableCommand {

@@ -1,0 +1,130 @@
+import ArgumentParser
+import Benchmarks
+import Foundation
+import Networks
+import Tensor
+import Weights
+
+struct BenchStep: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "step",
+        abstract: "Measure one forward pass of an expert and one VAE decode.",
+        discussion: """
+            MODEL is a folder with transformer/ and vae/ in diffusers layout; nothing else in it is read. The text is 256 \
+            zero rows, one forward pass a step, guidance off: the same work as in a plain loop over the network.
+            """)
+
+    @Option(help: "A folder with transformer/ and vae/.")
+    var model: String
+
+    @Option(help: ArgumentHelp("Pixels.", valueName: "WxH"))
+    var size = "512x512"
+
+    @Option(help: "Frames.")
+    var frames = 1
+
+    @Option(help: "Forward passes; the median counts.")
+    var rounds = 3
+
+    @Option(help: "Threads to compute with (default: one per core).")
+    var threads: Int?
+
+    @Option(help: "What products are computed in: f32, or bf16 with float32 sums where the processor has it.")
+    var precision = Precision.bf16
+
+    @Option(help: ArgumentHelp("Write the figures to this file as JSON.", valueName: "file"))
+    var json: String?
+
+    private struct Report: Encodable {
+        let secondsPerStep: Double
+        let vaeDecodeSeconds: Double
+        let peakRSSBytes: Int
+        let shareOfBF16Peak: Double
+
+        enum CodingKeys: String, CodingKey {
+            case secondsPerStep = "seconds_per_step"
+            case vaeDecodeSeconds = "vae_decode_seconds"
+            case peakRSSBytes = "peak_rss_bytes"
+            case shareOfBF16Peak = "share_of_bf16_peak"
+        }
+    }
+
+    func run() throws {
+        let sides = size.lowercased().split(separator: "x").compactMap { Int($0) }
+        guard sides.count == 2, 1...1000 ~= rounds else {
+            throw ValidationError("--size is \(size), expected WIDTHxHEIGHT; --rounds must be 1...1000")
+        }
+        let compute = Compute(
+            threads: threads ?? ProcessInfo.processInfo.activeProcessorCount, precision: precision)
+        let peakBefore = MachinePeaks(compute).bf16
+        let config = try WanTransformerConfig.read("\(model)/transformer/config.json")
+        let vaeConfig = try WanVAEConfig.read("\(model)/vae/config.json")
+        let multiple = vaeConfig.spatialFactor * max(config.patch[1], config.patch[2])
+        guard sides.allSatisfy({ $0 > 0 && $0 % multiple == 0 }), frames > 0,
+            (frames - 1) % vaeConfig.temporalFactor == 0
+        else {
+            throw ValidationError("sides must be multiples of \(multiple), frames \(vaeConfig.temporalFactor)k + 1")
+        }
+        let shape = [
+            config.inChannels, (frames - 1) / vaeConfig.temporalFactor + 1, sides[1] / vaeConfig.spatialFactor,
+            sides[0] / vaeConfig.spatialFactor,
+        ]
+        let noise = Tensor((0..<shape.reduce(1, *)).map { sinf(Float($0)) }, shape: shape)
+
+        let step = try forwardSeconds(config, noise, compute)
+        print(String(format: "%8.3f s per step (%@)", step, precision.rawValue))
+        // Whichever is higher: just started threads may share a core for a while.
+        let peak = max(peakBefore, MachinePeaks(compute).bf16)
+        let tokens = shape[1] * shape[2] * shape[3] / config.patch.reduce(1, *)
+        let share = Self.work(config, tokens: tokens, text: 256) / step / (peak * 1e9)
+        print(String(format: "%8.1f %% of the bf16 peak, %.0f GF/s", share * 100, peak))
+        let decode = try decodeSeconds(vaeConfig, noise, compute)
+        print(String(format: "%8.3f s VAE decode", decode))
+        var usage = rusage()
+        getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+        let rss = usage.ru_maxrss * 1024
+        print(String(format: "%8.0f MB peak RSS", Double(rss) / 1e6))
+        guard let json else { return }
+        let report = Report(
+            secondsPerStep: step, vaeDecodeSeconds: decode, peakRSSBytes: rss, shareOfBF16Peak: share)
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+        try encoder.encode(report).write(to: URL(filePath: json), options: .atomic)
+    }
+
+    /// The median after one pass that is not counted: it reads the weights.
+    private func forwardSeconds(_ config: WanTransformerConfig, _ noise: Tensor, _ compute: Compute) throws -> Double {
+        let reader = WeightReader(try Checkpoint(folder: "\(model)/transformer"))
+        let network = try WanTransformer(reader, config: config, compute: compute)
+        let text = TextEmbedding(rows: Tensor(zeros: [256, config.textDim]), paddedLength: 256)
+        let context = network.context(text)
+        let latents = noise.reshaped([1] + noise.shape)
+        let seconds = try (0...rounds).map { round in
+            try Self.seconds {
+                _ = try network.forward(latents: latents, timesteps: [Float(900 - round)], contexts: [context])
+            }
+        }
+        return seconds.dropFirst().sorted()[rounds / 2]
+    }
+
+    private func decodeSeconds(_ config: WanVAEConfig, _ latent: Tensor, _ compute: Compute) throws -> Double {
+        let vae = try WanVAE(
+            WeightReader(try Checkpoint(folder: "\(model)/vae")), config: config, compute: compute)
+        return try Self.seconds { try vae.decode(latent) { _ in } }
+    }
+
+    private static func seconds(_ body: () throws -> Void) rethrows -> Double {
+        let clock = ContinuousClock()
+        let start = clock.now
+        try body()
+        return start.duration(to: clock.now) / .seconds(1)
+    }
+
+    /// Floating-point operations of a forward pass: products and attention, two for each multiply-add.
+    private static func work(_ config: WanTransformerConfig, tokens: Int, text: Int) -> Double {
+        let (t, n, d, f) = (Double(tokens), Double(text), Double(config.dim), Double(config.ffnDim))
+        let projections = 2 * t * d * d * 6 + 4 * t * d * f
+        let attention = 4 * t * t * d + 4 * t * n * d
+        return Double(config.layers) * (projections + attention)
+    }
+}
