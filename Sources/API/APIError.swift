@@ -99,10 +99,8 @@ extension APIError {
                 status: 409, message: message, param: "Idempotency-Key", code: "idempotency_conflict",
                 headers: ["X-Should-Retry": "false"])
         case .storage(_, let reason), .stateInUse(let reason):
-            // The operation names a path of the server; the log has it.
-            self.init(
-                status: 500, message: "the server cannot keep its jobs: \(reason)", type: "server_error",
-                code: "storage_error")
+            // The operation names a path of the server; the log has it. Once there is room again it goes on by itself.
+            self = .unavailable("the server cannot keep its jobs: \(reason)", code: "storage_error", retryAfter: 5)
         }
     }
 

@@ -1,3 +1,4 @@
+import Diffusion
 import Foundation
 import HTTP
 import Serving
@@ -9,6 +10,7 @@ struct Automatic1111: Sendable {
     let engine: Engine
     let catalogue: ModelCatalogue
     private let board = Board()
+    private let checkpoint = Checkpoint()
 
     init(engine: Engine, catalogue: ModelCatalogue) {
         self.engine = engine
@@ -22,6 +24,7 @@ struct Automatic1111: Sendable {
         router.add("GET", "/sdapi/v1/samplers") { _ in .json(try samplers()) }
         router.add("GET", "/sdapi/v1/sd-models") { _ in .json(models) }
         router.add("GET", "/sdapi/v1/options") { _ in .json(try options()) }
+        router.add("POST", "/sdapi/v1/options", setOptions)
     }
 
     // MARK: txt2img
@@ -45,7 +48,7 @@ struct Automatic1111: Sendable {
             throw APIError.invalid(name, "\(name) is not supported; leave it out", code: "unsupported")
         }
         let settings = try fields.object("override_settings")
-        let model = try catalogue.model(settings?.string("sd_model_checkpoint"))
+        let model = try catalogue.model(settings?.string("sd_model_checkpoint") ?? checkpoint.name)
         guard let prompt = try GenerationFields.text("prompt", fields) else { throw APIError.missing("prompt") }
         guard prompt.contains(where: { !$0.isWhitespace }) else {
             throw APIError.invalid("prompt", "prompt is empty; say what is to be seen")
@@ -92,6 +95,13 @@ struct Automatic1111: Sendable {
         let seeds = job.artifacts.indices.map { JSON(request.seed(ofImage: $0)) }
         let negative = request.negativePrompt ?? ""
         let generator = try engine.model(request.model).generators.generator(request.generator)
+        let guidance = try Guidance(
+            rule: .classifierFree, plan: generator.plan, guidanceScale: request.guidanceScale,
+            guidanceScale2: request.guidanceScale2)
+        let texts = job.artifacts.indices.map { image in
+            FileMetadata.text(
+                request, image: image, steps: job.steps, scales: guidance.scales, generator: generator)
+        }
         return [
             "prompt": .string(request.prompt),
             "all_prompts": .array(seeds.map { _ in .string(request.prompt) }),
@@ -102,10 +112,11 @@ struct Automatic1111: Sendable {
             "width": JSON(request.width),
             "height": JSON(request.height),
             "sampler_name": .string(generator.name),
-            "cfg_scale": JSON(request.guidanceScale ?? generator.plan.phases.first?.guidanceScale),
+            "cfg_scale": JSON(guidance.scales.first),
             "steps": JSON(job.steps),
             "batch_size": JSON(request.count),
             "sd_model_name": .string(request.model),
+            "infotexts": .array(texts.map { .string($0) }),
         ]
     }
 
@@ -164,7 +175,26 @@ struct Automatic1111: Sendable {
     }
 
     private func options() throws -> JSON {
-        ["sd_model_checkpoint": .string(try catalogue.model(nil).id), "samples_format": "png"]
+        ["sd_model_checkpoint": .string(try catalogue.model(checkpoint.name).id), "samples_format": "png"]
+    }
+
+    /// Chooses the model of the requests to come that name none. The other options are the web UI's own: clients send
+    /// back all they were given, and none changes a picture here.
+    @Sendable private func setOptions(_ request: HTTPRequest) async throws -> HTTPResponse {
+        if let name = try Fields(json: request).string("sd_model_checkpoint") {
+            checkpoint.name = try catalogue.model(name).id
+        }
+        return .json([:])
+    }
+}
+
+/// The model that a client chose for all requests of this dialect.
+private final class Checkpoint: Sendable {
+    private let chosen = Mutex<String?>(nil)
+
+    var name: String? {
+        get { chosen.withLock { $0 } }
+        set { chosen.withLock { $0 = newValue } }
     }
 }
 

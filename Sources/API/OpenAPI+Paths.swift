@@ -129,6 +129,11 @@ extension OpenAPI {
             "default": {"$ref": "#/components/responses/Error"}}}},
         "/sdapi/v1/options": {"get": {"operationId": "options", "tags": ["A1111"], "summary": "The model in use",
           "responses": {"200": {"description": "The options", "content": {"application/json": {"schema": {"type": "object"}}}},
+            "default": {"$ref": "#/components/responses/Error"}}},
+          "post": {"operationId": "setOptions", "tags": ["A1111"], "summary": "Choose the model of requests that name none",
+          "requestBody": {"required": true, "content": {"application/json": {"schema": {"type": "object", "properties": {
+            "sd_model_checkpoint": {"type": ["string", "null"]}}}}}},
+          "responses": {"200": {"description": "It is chosen", "content": {"application/json": {"schema": {"type": "object"}}}},
             "default": {"$ref": "#/components/responses/Error"}}}},
         "/healthz": {"get": {"operationId": "live", "tags": ["Operation"], "summary": "The process answers", "security": [{}],
           "responses": {"200": {"description": "It does", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Status"}}}},

@@ -6,12 +6,12 @@ package enum FileMetadata {
     /// The keyword of the PNG text chunk.
     package static let keyword = "parameters"
 
+    /// - Parameter scales: guidance scales as they were used, one per phase.
     package static func text(
-        _ request: GenerationRequest, image: Int, generation: Generation, generator: GeneratorSpec
+        _ request: GenerationRequest, image: Int, steps: Int, scales: [Float], generator: GeneratorSpec
     ) -> String {
-        let scales = generation.guidance.scales
         var pairs = [
-            ("Steps", "\(generation.schedule.count)"),
+            ("Steps", "\(steps)"),
             ("Sampler", generator.sampler.rawValue),
             ("CFG scale", "\(scales[0])"),
         ]

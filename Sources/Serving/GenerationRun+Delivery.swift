@@ -44,7 +44,7 @@ extension GenerationRun {
 
     private func metadata(_ image: Int, _ generation: Generation) throws -> String {
         FileMetadata.text(
-            request, image: image, generation: generation,
+            request, image: image, steps: generation.schedule.count, scales: generation.guidance.scales,
             generator: try model.generators.generator(request.generator))
     }
 

@@ -95,7 +95,8 @@ struct Generate: ParsableCommand {
         }
         bar.show("decoding")
         let metadata = FileMetadata.text(
-            request, image: 0, generation: generation, generator: try pipeline.generators.generator(generator))
+            request, image: 0, steps: generation.schedule.count, scales: generation.guidance.scales,
+            generator: try pipeline.generators.generator(generator))
         if isClip {
             try writeClip(generation.latent, pipeline, request, metadata)
         } else {

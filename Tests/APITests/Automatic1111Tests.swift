@@ -20,6 +20,11 @@ import Testing
             #expect(info["sampler_name"] as? String == "student")
             #expect(info["steps"] as? Int == 4)
             #expect(info["sd_model_name"] as? String == "fake")
+            // What info tells is what the file itself says.
+            let written = try #require(Data(base64Encoded: images[1]))
+            let told = try #require((info["infotexts"] as? [String])?.last)
+            #expect(told.contains("Seed: 9"))
+            #expect(written.range(of: Data(told.utf8)) != nil)
         }
     }
 
@@ -71,6 +76,18 @@ import Testing
             let titles = try JSONSerialization.jsonObject(with: Data(models.body)) as? [[String: Any]] ?? []
             #expect(titles.map { $0["title"] as? String } == ["fake"])
             #expect(try await server.client.get("/sdapi/v1/options").json["sd_model_checkpoint"] as? String == "fake")
+        }
+    }
+
+    /// Open WebUI reads all options, changes the model, and sends all of them back.
+    @Test func optionsChooseTheModel() async throws {
+        try await TestServer.run { server in
+            let known = #"{"sd_model_checkpoint": "fake", "samples_format": "png", "CLIP_stop_at_last_layers": 1}"#
+            #expect(try await server.client.post("/sdapi/v1/options", known).status == 200)
+            #expect(try await server.client.get("/sdapi/v1/options").json["sd_model_checkpoint"] as? String == "fake")
+            let unknown = try await server.client.post("/sdapi/v1/options", #"{"sd_model_checkpoint": "other"}"#)
+            #expect(unknown.status == 404)
+            #expect(unknown.text.contains("other"))
         }
     }
 }
