@@ -18,6 +18,7 @@ package final class Pipeline: Sendable {
     package let vae: WanVAE
     private let promptEncoder: UMT5PromptEncoder
     private let experts: [String: WanTransformer]
+    private let residency: Residency<Resident>
 
     /// One part of the model on disk.
     package struct Component: Sendable {
@@ -68,6 +69,7 @@ package final class Pipeline: Sendable {
         generators = try GeneratorSet(folder: url)
 
         var components: [Component] = []
+        var residents: [Resident: [Weight]] = [:]
         func open(_ name: String, neededBy: String) throws -> Checkpoint {
             guard FileManager.default.fileExists(atPath: "\(folder)/\(name)") else {
                 throw PipelineError.missingComponent(folder: folder, component: name, neededBy: neededBy)
@@ -82,6 +84,7 @@ package final class Pipeline: Sendable {
             encoder: try UMT5Encoder(
                 textReader, config: try UMT5Config.read("\(folder)/text_encoder/config.json"), compute: compute))
         components.append(Component("text_encoder", textWeights, textReader))
+        residents[.textEncoder] = textReader.streamed
 
         var experts: [String: WanTransformer] = [:]
         for generator in generators.generators {
@@ -95,6 +98,7 @@ package final class Pipeline: Sendable {
                 experts[name] = try WanTransformer(reader, config: config, compute: compute)
                 try reader.requireAdaptersUsed()
                 components.append(Component(name, weights, reader))
+                residents[.expert(name)] = reader.streamed
             }
         }
         if let stray = adapters.first(where: { experts[$0.expert] == nil }) {
@@ -107,6 +111,8 @@ package final class Pipeline: Sendable {
         let vaeConfig = try WanVAEConfig.read("\(folder)/vae/config.json")
         vae = try WanVAE(vaeReader, config: vaeConfig, compute: compute)
         components.append(Component("vae", vaeWeights, vaeReader))
+        residents[.vae] = vaeReader.streamed
+        residency = Residency(residents)
         self.components = components
 
         var patch = [1, 1, 1]
@@ -137,6 +143,15 @@ package final class Pipeline: Sendable {
                 reason: "\(name) reads text of width \(config.textDim), the text encoder gives \(textDim) (d_model)")
         }
     }
+
+    // MARK: Residency
+
+    /// Tells what is about to compute, in order: one entry for each pass through its weights (a prompt, a step, a
+    /// decode). The first is hot; those after it are read ahead as memory allows. Replaces what was told before.
+    package func expect(_ passes: [Resident]) { residency.expect(passes) }
+
+    /// Bytes of weights that each pass through that part reads; 0 for a part the model does not have.
+    package func weightBytes(of resident: Resident) -> Int { residency.bytes(of: resident) }
 
     // MARK: What a generation needs
 

@@ -17,6 +17,13 @@ package protocol ImageModel: Sendable {
     func tokenCount(of prompt: String) -> Int
     var maximumTokens: Int { get }
 
+    /// Tells what is about to compute, in order: one entry for each pass through its weights (a prompt, a step, a
+    /// decode). The first is hot; those after it are read ahead as memory allows. Replaces what was told before.
+    func expect(_ passes: [Resident])
+
+    /// Bytes of weights that each pass through that part reads.
+    func weightBytes(of resident: Resident) -> Int
+
     /// - Parameter interrupt: called now and then; what it throws ends the encoding.
     func encode(_ prompt: String, interrupt: () throws -> Void) throws -> Conditioning
 
@@ -34,6 +41,12 @@ package protocol ImageModel: Sendable {
 
     /// Decodes a latent `[C, F, H, W]` and hands on frames `[T, H', W', 3]` in [0, 1] as they are ready.
     func decode(_ latent: Tensor, interrupt: () throws -> Void, onFrames: (Tensor) throws -> Void) throws
+}
+
+/// A model that computes without weights.
+extension ImageModel {
+    package func expect(_ passes: [Resident]) {}
+    package func weightBytes(of resident: Resident) -> Int { 0 }
 }
 
 extension Pipeline: ImageModel {

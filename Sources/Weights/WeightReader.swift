@@ -13,6 +13,7 @@ package struct WeightReader: Sendable {
     private final class Usage: Sendable {
         let keys = Mutex<Set<String>>([])
         let adapterModules = Mutex<Set<String>>([])
+        let streamed = Mutex<[Weight]>([])
     }
 
     /// - Parameter adapters: low-rank updates that ride on the linear layers read through this reader.
@@ -109,6 +110,8 @@ package struct WeightReader: Sendable {
             usage.adapterModules.withLock { _ = $0.insert(module) }
             low.append(LowRank(down: update.down, up: update.up, scale: adapter.strength * update.scale))
         }
+        let streamed = [weight] + low.flatMap { [$0.down, $0.up] }
+        usage.streamed.withLock { $0 += streamed }
         return Linear(weight: weight, bias: offset, adapters: low)
     }
 
@@ -120,6 +123,11 @@ package struct WeightReader: Sendable {
             weight: try weight("\(name).weight", [outputs, inputs] + kernel),
             bias: try vector("\(name).bias", [outputs]))
     }
+
+    /// The weights of the linear layers in the order they were asked for, which is the order a network uses them in.
+    /// They stay where they lie and each pass reads all of them; the rest is copied when a network is built, or is a
+    /// table of which a few rows are read.
+    package var streamed: [Weight] { usage.streamed.withLock { $0 } }
 
     /// Keys of the whole checkpoint that nothing has read through this reader or one of its scopes.
     package var unusedKeys: [String] {
