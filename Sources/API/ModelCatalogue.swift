@@ -67,7 +67,9 @@ struct ModelCatalogue: Sendable {
         let sizes = model.sizes
         return [
             "id": .string(model.id),
-            "kinds": .array(GenerationRequest.Kind.allCases.map { .string($0.rawValue) }),
+            "kinds": .array(
+                GenerationRequest.Kind.allCases.filter { $0 == .image || sizes.makesClips }
+                    .map { .string($0.rawValue) }),
             "default_generator": .string(model.generators.defaultName),
             "generators": .array(try model.generators.generators.map { try describe($0, sizes) }),
             "sizes": [
@@ -110,11 +112,6 @@ struct ModelCatalogue: Sendable {
             "guidance_scale": JSON(phase.guidanceScale),
         ]
     }
-}
-
-extension SizeLimits {
-    /// Tokens of a picture: the transformer sees one for each square of `sideMultiple` pixels.
-    func tokens(width: Int, height: Int) -> Int { (width / sideMultiple) * (height / sideMultiple) }
 }
 
 extension HTTPResponse {

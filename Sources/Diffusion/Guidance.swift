@@ -35,7 +35,7 @@ package struct Guidance: Sendable, Equatable, Codable {
     package func isOn(inPhase phase: Int) -> Bool { scales[phase] > 1 }
 
     /// - Parameters:
-    ///   - cond, uncond: velocities of one shape; for `normPreserving` the last axis is the channels of a token.
+    ///   - cond, uncond: velocities of one shape; for `normPreserving` the first axis is the channels of a token.
     package func combine(cond: Tensor, uncond: Tensor, phase: Int) -> Tensor {
         let scale = scales[phase]
         let guided = elementwise(cond, uncond) { cond, uncond in uncond + scale * (cond - uncond) }
@@ -45,28 +45,31 @@ package struct Guidance: Sendable, Equatable, Codable {
         }
     }
 
-    /// guided * |cond| / |guided|, the norms over the last axis.
+    /// guided * |cond| / |guided|, the norms over the first axis, in float64.
     private static func restoringNorms(of cond: Tensor, in guided: Tensor) -> Tensor {
+        let wanted = squaredNorms(of: cond)
+        let actual = squaredNorms(of: guided)
+        // A token that vanished altogether has no direction to rescale.
+        let factors = zip(wanted, actual).map { $1 > 0 ? Float(($0 / $1).squareRoot()) : 0 }
         let result = Tensor(uninitialized: guided.shape)
-        let channels = guided.shape.last ?? 1
         result.withUnsafeMutable { result in
-            cond.withUnsafe { cond in
-                guided.withUnsafe { guided in
-                    for start in stride(from: 0, to: result.count, by: max(channels, 1)) {
-                        let token = start..<start + channels
-                        let wanted = norm(cond[token])
-                        let actual = norm(guided[token])
-                        // A token that vanished altogether has no direction to rescale.
-                        let factor = actual > 0 ? Float(wanted / actual) : 0
-                        for i in token { result[i] = guided[i] * factor }
-                    }
+            guided.withUnsafe { guided in
+                for channel in stride(from: 0, to: result.count, by: max(factors.count, 1)) {
+                    for token in factors.indices { result[channel + token] = guided[channel + token] * factors[token] }
                 }
             }
         }
         return result
     }
 
-    private static func norm(_ values: Slice<UnsafeBufferPointer<Float>>) -> Double {
-        values.reduce(0) { $0 + Double($1) * Double($1) }.squareRoot()
+    private static func squaredNorms(of x: Tensor) -> [Double] {
+        let tokens = x.shape.dropFirst().reduce(1, *)
+        return x.withUnsafe { x in
+            var sums = [Double](repeating: 0, count: tokens)
+            for channel in stride(from: 0, to: x.count, by: max(tokens, 1)) {
+                for token in 0..<tokens { sums[token] += Double(x[channel + token]) * Double(x[channel + token]) }
+            }
+            return sums
+        }
     }
 }

@@ -16,8 +16,9 @@ package final class Pipeline: Sendable {
     package let sizes: SizeLimits
     package let components: [Component]
     package let vae: WanVAE
-    private let promptEncoder: UMT5PromptEncoder
-    private let experts: [String: WanTransformer]
+    private let family: any ModelFamily
+    private let promptEncoder: any PromptEncoder
+    private let experts: [String: any ExpertNetwork]
     private let residency: Residency<Resident>
 
     /// One part of the model on disk.
@@ -53,17 +54,15 @@ package final class Pipeline: Sendable {
     }
 
     /// - Parameters:
-    ///   - folder: a diffusers folder of `WanPipeline`, optionally with a `phases.json` of its generators.
+    ///   - folder: a diffusers folder of a known family, optionally with a `phases.json` of its generators.
     ///   - adapters: LoRA files put on the experts they name.
     /// - Throws: `PipelineError`, `NetworkError`, `WeightError`, `DiffusionError` or `TextError`; each names the file
     ///   and the field or key.
     package init(folder: String, compute: Compute, adapters: [AdapterFile] = []) throws {
         let url = URL(fileURLWithPath: folder).standardizedFileURL
         let folder = url.path
-        let index = try ModelIndex(folder: folder)
-        guard index.pipelineClass == "WanPipeline" else {
-            throw PipelineError.unsupported(folder: folder, reason: "pipeline class \(index.pipelineClass)")
-        }
+        let family = try ModelIndex(folder: folder).family(of: folder)
+        self.family = family
         id = url.lastPathComponent
         self.folder = folder
         generators = try GeneratorSet(folder: url)
@@ -79,23 +78,22 @@ package final class Pipeline: Sendable {
 
         let textWeights = try open("text_encoder", neededBy: "the pipeline")
         let textReader = WeightReader(textWeights)
-        promptEncoder = UMT5PromptEncoder(
-            tokenizer: try UnigramTokenizer(directory: url.appending(path: "tokenizer")),
-            encoder: try UMT5Encoder(
-                textReader, config: try UMT5Config.read("\(folder)/text_encoder/config.json"), compute: compute))
+        promptEncoder = try family.promptEncoder(
+            textReader, config: "\(folder)/text_encoder/config.json", tokenizer: url.appending(path: "tokenizer"),
+            compute: compute)
         components.append(Component("text_encoder", textWeights, textReader))
         residents[.textEncoder] = textReader.streamed
 
-        var experts: [String: WanTransformer] = [:]
+        var experts: [String: any ExpertNetwork] = [:]
         for generator in generators.generators {
             for name in generator.plan.experts where experts[name] == nil {
                 let weights = try open(name, neededBy: "generator \"\(generator.name)\"")
                 let updates = try adapters.filter { $0.expert == name }.map {
-                    try Adapter(file: $0.path, strength: $0.strength, rename: WanKeys.rename)
+                    try Adapter(file: $0.path, strength: $0.strength, rename: family.moduleName)
                 }
                 let reader = WeightReader(weights, adapters: updates)
-                let config = try WanTransformerConfig.read("\(folder)/\(name)/config.json")
-                experts[name] = try WanTransformer(reader, config: config, compute: compute)
+                experts[name] = try family.network(
+                    reader, config: "\(folder)/\(name)/config.json", compute: compute)
                 try reader.requireAdaptersUsed()
                 components.append(Component(name, weights, reader))
                 residents[.expert(name)] = reader.streamed
@@ -115,32 +113,31 @@ package final class Pipeline: Sendable {
         residency = Residency(residents)
         self.components = components
 
-        var patch = [1, 1, 1]
-        for (name, network) in experts.sorted(by: { $0.key < $1.key }) {
-            try Self.check(
-                network.config, name, fits: vaeConfig, textDim: promptEncoder.encoder.config.dim, folder: folder)
-            patch = network.config.patch
-        }
+        let sorted = experts.sorted { $0.key < $1.key }
+        let patch = sorted.last?.value.patch ?? [1, 1, 1]
         guard patch[1] == patch[2] else {
             throw PipelineError.unsupported(folder: folder, reason: "patches of \(patch[1]) by \(patch[2])")
         }
         sizes = try SizeLimits.read(
-            folder: folder, sideMultiple: vaeConfig.spatialFactor * patch[1],
-            frameMultiple: vaeConfig.temporalFactor * patch[0])
+            folder: folder, sideMultiple: vaeConfig.spatialFactor * family.packing * patch[1],
+            frameMultiple: vaeConfig.temporalFactor * patch[0], family: family.defaults)
+        for (name, network) in sorted { try check(network, name) }
     }
 
-    private static func check(
-        _ config: WanTransformerConfig, _ name: String, fits vae: WanVAEConfig, textDim: Int, folder: String
-    ) throws {
-        guard config.inChannels == vae.zDim else {
+    /// Whether an expert goes with the VAE and the text encoder.
+    private func check(_ network: any ExpertNetwork, _ name: String) throws {
+        let cells = family.packing * family.packing
+        guard network.channels == vae.config.zDim * cells else {
             throw PipelineError.notAModel(
                 folder: folder,
-                reason: "\(name) works on \(config.inChannels) channels, the vae has \(vae.zDim) (z_dim)")
+                reason: "\(name) works on \(network.channels) channels, the vae has \(vae.config.zDim) (z_dim)"
+                    + (cells > 1 ? ", times \(cells) when packed" : ""))
         }
-        guard config.textDim == textDim else {
+        guard network.textWidth == promptEncoder.width else {
             throw PipelineError.notAModel(
                 folder: folder,
-                reason: "\(name) reads text of width \(config.textDim), the text encoder gives \(textDim) (d_model)")
+                reason: "\(name) reads text of width \(network.textWidth), the text encoder gives "
+                    + "\(promptEncoder.width)")
         }
     }
 
@@ -160,28 +157,31 @@ package final class Pipeline: Sendable {
 
     package var maximumTokens: Int { promptEncoder.length }
 
+    /// Whether guidance is on without a negative prompt, against the empty one.
+    package var guidesWithoutNegativePrompt: Bool { family.guidesWithoutNegativePrompt }
+
     /// Cleans, tokenises and encodes a prompt.
     /// - Parameter interrupt: called before each layer; throwing ends the encoding.
     package func encode(_ prompt: String, interrupt: () throws -> Void = {}) throws -> Conditioning {
         let rows = try promptEncoder.rows(of: prompt, interrupt: interrupt)
-        return Conditioning(TextEmbedding(rows: rows, paddedLength: promptEncoder.length))
+        return Conditioning(TextEmbedding(rows: rows, paddedLength: family.paddedTextLength))
     }
 
     /// The expert of that name; every name in `generators` has one.
     /// - Parameter interrupt: called before each transformer block of each step.
-    package func expert(_ name: String, interrupt: @escaping @Sendable () throws -> Void = {}) throws -> WanExpert {
+    package func expert(_ name: String, interrupt: @escaping @Sendable () throws -> Void = {}) throws -> Expert {
         guard let network = experts[name] else {
             throw PipelineError.missingComponent(folder: folder, component: name, neededBy: "a step")
         }
-        return WanExpert(name: name, network: network, interrupt: interrupt)
+        return Expert(name: name, network: network, interrupt: interrupt)
     }
 
-    /// `[channels, F, H, W]` of the latent of a picture (`frames` 1) or clip.
+    /// `[channels, F, H, W]` of the latent that is diffused for a picture (`frames` 1) or clip.
     package func latentShape(width: Int, height: Int, frames: Int) -> [Int] {
-        let config = vae.config
+        let (config, packing) = (vae.config, family.packing)
+        let cell = config.spatialFactor * packing
         return [
-            config.zDim, (frames - 1) / config.temporalFactor + 1, height / config.spatialFactor,
-            width / config.spatialFactor,
+            config.zDim * packing * packing, (frames - 1) / config.temporalFactor + 1, height / cell, width / cell,
         ]
     }
 
@@ -198,12 +198,12 @@ package final class Pipeline: Sendable {
     ) throws -> Generation {
         let spec = try generators.generator(generator)
         let shape = latentShape(width: width, height: height, frames: frames)
-        let patch = sizes.sideMultiple / vae.config.spatialFactor
-        let tokens = shape[1] * (shape[2] / patch) * (shape[3] / patch)
+        let tokens = shape[1] * sizes.tokens(width: width, height: height)
         return try Generation(
             seed: seed, latentShape: shape, generator: spec, schedule: try spec.schedule(steps: steps, tokens: tokens),
             guidance: Guidance(
-                rule: .classifierFree, plan: spec.plan, guidanceScale: guidanceScale, guidanceScale2: guidanceScale2))
+                rule: family.guidanceRule, plan: spec.plan, guidanceScale: guidanceScale,
+                guidanceScale2: guidanceScale2))
     }
 
     /// Decodes a latent `[C, F, H, W]` and hands on frames `[T, H, W, 3]` in [0, 1] as they are ready.
@@ -213,7 +213,7 @@ package final class Pipeline: Sendable {
     package func decode(
         _ latent: Tensor, interrupt: () throws -> Void = {}, onFrames: (Tensor) throws -> Void
     ) throws {
-        try vae.decode(latent, interrupt: interrupt) { frames in
+        try vae.decode(unpacked(latent, by: family.packing), interrupt: interrupt) { frames in
             let finite = frames.withUnsafeMutable { values in
                 var finite = true
                 for index in values.indices {

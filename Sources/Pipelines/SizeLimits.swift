@@ -13,15 +13,14 @@ package struct SizeLimits: Sendable, Equatable {
     package let maximumPixels: Int
     package let maximumFrames: Int
 
-    /// - Parameter defaults: of the folder's `phases.json`, else those of the published Wan models: 832x480, 81 frames
-    ///   at 16 a second. Up to four times the default area and twice the default length are accepted.
-    init(sideMultiple: Int, frameMultiple: Int, defaults: Defaults?) {
+    /// - Parameter defaults: up to four times this area and twice this length are accepted.
+    init(sideMultiple: Int, frameMultiple: Int, defaults: Defaults) {
         self.sideMultiple = sideMultiple
         self.frameMultiple = frameMultiple
-        defaultWidth = defaults?.width ?? 832
-        defaultHeight = defaults?.height ?? 480
-        defaultFrames = defaults?.frames ?? 81
-        defaultFPS = defaults?.fps ?? 16
+        defaultWidth = defaults.width
+        defaultHeight = defaults.height
+        defaultFrames = defaults.frames
+        defaultFPS = defaults.fps
         maximumPixels = 4 * defaultWidth * defaultHeight
         maximumFrames = 2 * (defaultFrames - 1) + 1
     }
@@ -33,7 +32,7 @@ package struct SizeLimits: Sendable, Equatable {
             defaults: Defaults(width: width, height: height, frames: frames, fps: fps))
     }
 
-    /// `"defaults"` of `phases.json`.
+    /// `"defaults"` of `phases.json`, or of a family.
     struct Defaults: Decodable {
         let width: Int
         let height: Int
@@ -43,14 +42,16 @@ package struct SizeLimits: Sendable, Equatable {
 
     private struct File: Decodable { let defaults: Defaults? }
 
+    /// Those of the folder's `phases.json`, else of its family.
     /// - Throws: `PipelineError.notAModel` for values the model itself could not make.
-    static func read(folder: String, sideMultiple: Int, frameMultiple: Int) throws -> SizeLimits {
+    static func read(
+        folder: String, sideMultiple: Int, frameMultiple: Int, family: Defaults
+    ) throws -> SizeLimits {
         let path = "\(folder)/phases.json"
-        guard let data = try? Data(contentsOf: URL(fileURLWithPath: path)) else {
-            return SizeLimits(sideMultiple: sideMultiple, frameMultiple: frameMultiple, defaults: nil)
-        }
-        guard let defaults = try? JSONDecoder().decode(File.self, from: data).defaults else {
-            return SizeLimits(sideMultiple: sideMultiple, frameMultiple: frameMultiple, defaults: nil)
+        guard let data = try? Data(contentsOf: URL(fileURLWithPath: path)),
+            let defaults = try? JSONDecoder().decode(File.self, from: data).defaults
+        else {
+            return SizeLimits(sideMultiple: sideMultiple, frameMultiple: frameMultiple, defaults: family)
         }
         for (field, side) in [("width", defaults.width), ("height", defaults.height)] {
             guard 1...16384 ~= side, side % sideMultiple == 0 else {
@@ -58,6 +59,11 @@ package struct SizeLimits: Sendable, Equatable {
                     folder: folder,
                     reason: "phases.json: defaults.\(field) is \(side), expected a multiple of \(sideMultiple)")
             }
+        }
+        guard family.frames > 1 || defaults.frames == 1 else {
+            throw PipelineError.notAModel(
+                folder: folder,
+                reason: "phases.json: defaults.frames is \(defaults.frames), but the model makes single pictures")
         }
         guard 1...10000 ~= defaults.frames, defaults.frames % frameMultiple == 1 else {
             throw PipelineError.notAModel(
@@ -70,6 +76,12 @@ package struct SizeLimits: Sendable, Equatable {
         }
         return SizeLimits(sideMultiple: sideMultiple, frameMultiple: frameMultiple, defaults: defaults)
     }
+
+    /// Whether more than one frame is possible at all.
+    package var makesClips: Bool { maximumFrames > 1 }
+
+    /// Tokens of a picture: the transformer sees one for each square of `sideMultiple` pixels.
+    package func tokens(width: Int, height: Int) -> Int { (width / sideMultiple) * (height / sideMultiple) }
 
     /// Why pictures of that size are not possible, or nil.
     package func refusal(width: Int, height: Int) -> String? {
@@ -87,6 +99,7 @@ package struct SizeLimits: Sendable, Equatable {
 
     /// Why that many frames are not possible, or nil.
     package func refusal(frames: Int) -> String? {
+        guard makesClips || frames == 1 else { return "must be 1: the model makes single pictures" }
         guard frames >= 1, (frames - 1) % frameMultiple == 0 else {
             return "must be \(frameMultiple)k + 1: 1, \(frameMultiple + 1), \(2 * frameMultiple + 1), ..."
         }

@@ -23,6 +23,11 @@ extension GenerationRequest {
             guard scale.isFinite, (0...100).contains(scale) else {
                 throw ServingError.invalid(field: field, reason: "\(scale) given; allowed is 0 to 100")
             }
+            guard scale <= 1 || !isUnguided(by: model) else {
+                throw ServingError.invalid(
+                    field: field,
+                    reason: "\(scale) given, but this model is guided away from a negative_prompt only (\" \" will do)")
+            }
         }
         if kind == .video {
             do {
@@ -34,6 +39,20 @@ extension GenerationRequest {
             }
         }
         return try stepCount(for: model)
+    }
+
+    /// Whether no phase is guided, whatever its scale: for want of a negative prompt.
+    private func isUnguided(by model: any ImageModel) -> Bool {
+        negativePrompt == nil && !model.guidesWithoutNegativePrompt
+    }
+
+    /// The generation of image `index` at its first step.
+    /// - Throws: what the model's `makeGeneration` throws.
+    package func makeGeneration<Model: ImageModel>(ofImage index: Int, by model: Model) throws -> Generation {
+        let unguided = isUnguided(by: model)
+        return try model.makeGeneration(
+            seed: seed(ofImage: index), width: width, height: height, frames: frames, generator: generator,
+            steps: steps, guidanceScale: unguided ? 1 : guidanceScale, guidanceScale2: unguided ? 1 : guidanceScale2)
     }
 
     package func videoOptions(comment: String?) throws(MediaError) -> VideoOptions {

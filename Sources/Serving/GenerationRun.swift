@@ -81,12 +81,7 @@ final class GenerationRun<Model: ImageModel>: ActiveRun {
     private func begin() throws {
         // The model may be another one than when the job was accepted.
         let steps = try request.validate(for: model)
-        let generations = try (0..<request.count).map { image in
-            try model.makeGeneration(
-                seed: request.seed(ofImage: image), width: request.width, height: request.height,
-                frames: request.frames, generator: request.generator, steps: request.steps,
-                guidanceScale: request.guidanceScale, guidanceScale2: request.guidanceScale2)
-        }
+        let generations = try (0..<request.count).map { try request.makeGeneration(ofImage: $0, by: model) }
         let pixels = max(request.width * request.height * request.frames, 1)
         let size = max(workshop.batchPixels / pixels, 1)
         batches = stride(from: 0, to: generations.count, by: size).map {

@@ -17,6 +17,9 @@ package protocol ImageModel: Sendable {
     func tokenCount(of prompt: String) -> Int
     var maximumTokens: Int { get }
 
+    /// Whether guidance is on without a negative prompt, against the empty one.
+    var guidesWithoutNegativePrompt: Bool { get }
+
     /// Tells what is about to compute, in order: one entry for each pass through its weights (a prompt, a step, a
     /// decode). The first is hot; those after it are read ahead as memory allows. Replaces what was told before.
     func expect(_ passes: [Resident])
@@ -43,10 +46,11 @@ package protocol ImageModel: Sendable {
     func decode(_ latent: Tensor, interrupt: () throws -> Void, onFrames: (Tensor) throws -> Void) throws
 }
 
-/// A model that computes without weights.
+/// A model that computes without weights, and is guided as Wan is.
 extension ImageModel {
     package func expect(_ passes: [Resident]) {}
     package func weightBytes(of resident: Resident) -> Int { 0 }
+    package var guidesWithoutNegativePrompt: Bool { true }
 }
 
 extension Pipeline: ImageModel {

@@ -3,13 +3,18 @@ import Tensor
 import Weights
 
 /// The text side of the Wan pipelines: a prompt is cleaned, tokenized and encoded.
-package struct UMT5PromptEncoder: Sendable {
+package struct UMT5PromptEncoder: PromptEncoder {
+    /// Rows of the text embedding that Wan was trained with.
+    package static let wanLength = 512
+
     package let tokenizer: UnigramTokenizer
     package let encoder: UMT5Encoder
-    /// Rows of the text embedding the network was trained with; the prompt is cut there. Wan's is 512.
+    /// Rows of the text embedding the network was trained with; the prompt is cut there.
     package let length: Int
 
-    package init(tokenizer: UnigramTokenizer, encoder: UMT5Encoder, length: Int = 512) {
+    package var width: Int { encoder.config.dim }
+
+    package init(tokenizer: UnigramTokenizer, encoder: UMT5Encoder, length: Int = wanLength) {
         self.tokenizer = tokenizer
         self.encoder = encoder
         self.length = length
@@ -18,7 +23,7 @@ package struct UMT5PromptEncoder: Sendable {
     /// Opens the folders `tokenizer` and `text_encoder` of a pipeline in diffusers layout.
     ///
     /// - Throws: `TextError` or `WeightError`, naming the file and what is wrong in it.
-    package init(pipeline folder: String, compute: Compute, length: Int = 512) throws {
+    package init(pipeline folder: String, compute: Compute, length: Int = wanLength) throws {
         let checkpoint = try Checkpoint(folder: "\(folder)/text_encoder")
         self.init(
             tokenizer: try UnigramTokenizer(directory: URL(fileURLWithPath: "\(folder)/tokenizer")),

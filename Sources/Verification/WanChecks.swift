@@ -59,7 +59,8 @@ struct WanChecks {
             let time = network.timeEmbedding(timesteps)
             let rows = text.reshaped([text.shape[0] * text.shape[1], text.shape[2]])
             return [
-                "sinusoid": .tensor(network.sinusoid(timesteps)), "temb": .tensor(time.embedding),
+                "sinusoid": .tensor(timestepSinusoid(timesteps, width: network.config.freqDim)),
+                "temb": .tensor(time.embedding),
                 "timestep_proj": .tensor(
                     time.projection.reshaped([timesteps.count, 6 * network.config.dim])),
                 "text": .tensor(

@@ -52,7 +52,7 @@ struct Generate: ParsableCommand {
     var guidanceScale2: Float?
 
     @Option(help: "What not to show; used where guidance is on.")
-    var negativePrompt: String = ""
+    var negativePrompt: String?
 
     @Option(help: "Constant rate factor of H.264: less is better and larger.")
     var crf: Int?
@@ -73,14 +73,12 @@ struct Generate: ParsableCommand {
         let clock = ContinuousClock()
         let start = clock.now
         let bar = ProgressLine()
-        var generation = try pipeline.makeGeneration(
-            seed: seed, width: request.width, height: request.height, frames: request.frames, generator: generator,
-            steps: steps, guidanceScale: guidanceScale, guidanceScale2: guidanceScale2)
+        var generation = try request.makeGeneration(ofImage: 0, by: pipeline)
         let initial = generation.latent
         bar.show("text")
         let prompted = Prompted(
             positive: try pipeline.encode(prompt),
-            negative: generation.guidance.scales.contains { $0 > 1 } ? try pipeline.encode(negativePrompt) : nil)
+            negative: generation.guidance.scales.contains { $0 > 1 } ? try pipeline.encode(negativePrompt ?? "") : nil)
         while let phase = generation.nextPhase, let step = generation.nextStep {
             let sigma = String(format: "%.3f", step.sigma)
             bar.show(
@@ -124,7 +122,7 @@ struct Generate: ParsableCommand {
         let (width, height) = try dimensions(pipeline.sizes)
         let request = GenerationRequest(
             kind: isClip ? .video : .image, prompt: prompt,
-            negativePrompt: negativePrompt.isEmpty ? nil : negativePrompt, model: pipeline.id, generator: generator,
+            negativePrompt: negativePrompt, model: pipeline.id, generator: generator,
             width: width, height: height, frames: frames ?? (isClip ? pipeline.sizes.defaultFrames : 1),
             fps: fps ?? pipeline.sizes.defaultFPS, seed: seed, steps: steps, guidanceScale: guidanceScale,
             guidanceScale2: guidanceScale2, crf: crf, preset: preset)

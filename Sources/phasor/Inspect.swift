@@ -29,10 +29,15 @@ struct Inspect: ParsableCommand {
             """
 
             sizes: sides multiples of \(sizes.sideMultiple), default \(sizes.defaultWidth)x\(sizes.defaultHeight), at \
-            most \(sizes.maximumPixels) pixels; frames \(sizes.frameMultiple)k + 1, default \(sizes.defaultFrames) at \
-            \(sizes.defaultFPS)/s, at most \(sizes.maximumFrames)
+            most \(sizes.maximumPixels) pixels; \(frames(sizes))
             """)
         for generator in pipeline.generators.generators { try printGenerator(generator, pipeline) }
+    }
+
+    private func frames(_ sizes: SizeLimits) -> String {
+        guard sizes.makesClips else { return "single pictures" }
+        return "frames \(sizes.frameMultiple)k + 1, default \(sizes.defaultFrames) at \(sizes.defaultFPS)/s, "
+            + "at most \(sizes.maximumFrames)"
     }
 
     private func printComponents(_ pipeline: Pipeline) {
@@ -52,7 +57,9 @@ struct Inspect: ParsableCommand {
 
     private func printGenerator(_ generator: GeneratorSpec, _ pipeline: Pipeline) throws {
         let isDefault = generator.name == pipeline.generators.defaultName
-        let schedule = try generator.schedule(steps: nil, tokens: 0)
+        let sizes = pipeline.sizes
+        let schedule = try generator.schedule(
+            steps: nil, tokens: sizes.tokens(width: sizes.defaultWidth, height: sizes.defaultHeight))
         let guidance = try Guidance(rule: .classifierFree, plan: generator.plan)
         let owners = schedule.timesteps.map { generator.plan.phaseIndex(timestep: $0) }
         let evaluations = owners.reduce(0) { $0 + (guidance.isOn(inPhase: $1) ? 2 : 1) }

@@ -9,6 +9,13 @@ import Testing
     private let cond = Tensor([3.1, -0.6, -4.4, 1.1, -2.2, -2.8, 0.8, 1.7, -1.4, -0.8, -1.2, 0.4], shape: [3, 4])
     private let uncond = Tensor([-1.7, 2.2, -2.1, 0.2, -1.1, 0.7, -1.8, -3, 0.7, 2.9, 1.9, 1.5], shape: [3, 4])
 
+    private func transposed(_ x: Tensor) -> Tensor {
+        let (rows, columns) = (x.shape[0], x.shape[1])
+        let values = x.array
+        return Tensor(
+            (0..<columns * rows).map { values[$0 % rows * columns + $0 / rows] }, shape: [columns, rows])
+    }
+
     @Test func classifierFree() throws {
         let guidance = try Guidance(rule: .classifierFree, plan: plan())
         let combined = guidance.combine(cond: cond, uncond: uncond, phase: 0)
@@ -19,7 +26,9 @@ import Testing
 
     @Test func normPreserving() throws {
         let guidance = try Guidance(rule: .normPreserving, plan: plan())
-        let combined = guidance.combine(cond: cond, uncond: uncond, phase: 0)
+        // The channels of a token lie along the first axis of a latent.
+        let combined = transposed(
+            guidance.combine(cond: transposed(cond), uncond: transposed(uncond), phase: 0))
         let reference: [Float] = [
             4.2032847, -2.1616895, -2.7141213, 0.91271335, -0.961199, -2.324354, 1.5029656, 2.7612624,
             -0.8827529, -1.3642545, -1.2037539, -0.3324654,
@@ -30,7 +39,7 @@ import Testing
     @Test func normPreservingKeepsAVanishedTokenFinite() throws {
         let guidance = try Guidance(rule: .normPreserving, plan: plan(), guidanceScale: 2)
         let combined = guidance.combine(
-            cond: Tensor([1, 2], shape: [1, 2]), uncond: Tensor([2, 4], shape: [1, 2]), phase: 0)
+            cond: Tensor([1, 2], shape: [2, 1]), uncond: Tensor([2, 4], shape: [2, 1]), phase: 0)
         #expect(combined.array == [0, 0])
     }
 

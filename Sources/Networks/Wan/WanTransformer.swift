@@ -66,21 +66,10 @@ package struct WanTransformer: Sendable {
 
     // MARK: Time
 
-    /// The sinusoidal embedding `[B, freqDim]` of timesteps 0...1000: cosines first, then sines, in float32.
-    package func sinusoid(_ timesteps: [Float]) -> Tensor {
-        let half = config.freqDim / 2
-        var values: [Float] = []
-        for t in timesteps {
-            let angles = (0..<half).map { t * expf(-logf(10000) * Float($0) / Float(half)) }
-            values += angles.map(cosf)
-            values += angles.map(sinf)
-        }
-        return Tensor(values, shape: [timesteps.count, config.freqDim])
-    }
-
     /// The time embedding `[B, dim]` and its projection `[B, 6, dim]` for the blocks.
     package func timeEmbedding(_ timesteps: [Float]) -> (embedding: Tensor, projection: Tensor) {
-        let embedding = compute.linear(compute.linear(sinusoid(timesteps), time1, activation: .silu), time2)
+        let sinusoid = timestepSinusoid(timesteps, width: config.freqDim)
+        let embedding = compute.linear(compute.linear(sinusoid, time1, activation: .silu), time2)
         let projection = compute.linear(compute.activate(embedding, .silu), timeProjection)
         return (embedding, projection.reshaped([timesteps.count, 6, config.dim]))
     }
@@ -120,36 +109,15 @@ package struct WanTransformer: Sendable {
         return (rows[0], rows[1])
     }
 
-    /// Rotary angles of a token grid. The head is split t, h, w with widths D - 2w, w, w, w = 2 floor(D / 6); position
-    /// p and pair j of an axis of width d have the angle p * 10000^(-2j / d), computed in float64.
+    /// Rotary angles of a token grid. The head is split t, h, w with widths D - 2w, w, w, w = 2 floor(D / 6).
     package static func rope(frames: Int, rows: Int, columns: Int, headDim: Int) -> RotaryTable {
         let side = 2 * (headDim / 6)
-        let widths = [headDim - 2 * side, side, side]
-        let pairs = headDim / 2
-        let frequencies = widths.map { width in
-            (0..<width / 2).map { pow(10000, -2 * Double($0) / Double(width)) }
-        }
-        let cosine = Tensor(uninitialized: [frames * rows * columns, pairs])
-        let sine = Tensor(uninitialized: [frames * rows * columns, pairs])
-        cosine.withUnsafeMutable { cosine in
-            sine.withUnsafeMutable { sine in
-                var index = 0
-                for t in 0..<frames {
-                    for y in 0..<rows {
-                        for x in 0..<columns {
-                            for (position, axis) in zip([t, y, x], frequencies) {
-                                for frequency in axis {
-                                    let angle = Double(position) * frequency
-                                    cosine[index] = Float(cos(angle))
-                                    sine[index] = Float(sin(angle))
-                                    index += 1
-                                }
-                            }
-                        }
-                    }
-                }
+        return .axial(tokens: frames * rows * columns, widths: [headDim - 2 * side, side, side]) { token, axis in
+            switch axis {
+            case 0: token / (rows * columns)
+            case 1: token / columns % rows
+            default: token % columns
             }
         }
-        return RotaryTable(cosine: cosine, sine: sine)
     }
 }

@@ -1,0 +1,34 @@
+import Foundation
+import Tensor
+
+extension RotaryTable {
+    /// Rotary angles of tokens that have a position on each of several axes. The pairs of a head are shared out among
+    /// the axes by `widths`; position p and pair j of an axis of width d have the angle p * 10000^(-2j / d), computed
+    /// in float64.
+    static func axial(
+        tokens: Int, widths: [Int], position: (_ token: Int, _ axis: Int) -> Int
+    ) -> RotaryTable {
+        let frequencies = widths.map { width in
+            (0..<width / 2).map { pow(10000, -2 * Double($0) / Double(width)) }
+        }
+        let pairs = widths.reduce(0) { $0 + $1 / 2 }
+        let cosine = Tensor(uninitialized: [tokens, pairs])
+        let sine = Tensor(uninitialized: [tokens, pairs])
+        cosine.withUnsafeMutable { cosine in
+            sine.withUnsafeMutable { sine in
+                var index = 0
+                for token in 0..<tokens {
+                    for (axis, frequencies) in frequencies.enumerated() {
+                        let position = Double(position(token, axis))
+                        for frequency in frequencies {
+                            cosine[index] = Float(cos(position * frequency))
+                            sine[index] = Float(sin(position * frequency))
+                            index += 1
+                        }
+                    }
+                }
+            }
+        }
+        return RotaryTable(cosine: cosine, sine: sine)
+    }
+}

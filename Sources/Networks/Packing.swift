@@ -1,0 +1,26 @@
+import Tensor
+
+/// Unfolds squares of `side` x `side` cells from the channels: `[C * side * side, F, H, W]`, channel slowest and column
+/// fastest, -> `[C, F, H * side, W * side]`.
+package func unpacked(_ x: Tensor, by side: Int) -> Tensor {
+    guard side > 1 else { return x }
+    let (channels, frames, rows, columns) = (x.shape[0] / (side * side), x.shape[1], x.shape[2], x.shape[3])
+    let out = Tensor(uninitialized: [channels, frames, rows * side, columns * side])
+    x.withUnsafe { x in
+        out.withUnsafeMutable { out in
+            var index = 0
+            for c in 0..<channels {
+                for frame in 0..<frames {
+                    for y in 0..<rows * side {
+                        for x0 in 0..<columns * side {
+                            let channel = (c * side + y % side) * side + x0 % side
+                            out[index] = x[((channel * frames + frame) * rows + y / side) * columns + x0 / side]
+                            index += 1
+                        }
+                    }
+                }
+            }
+        }
+    }
+    return out
+}

@@ -1,0 +1,62 @@
+import Diffusion
+import Foundation
+import Networks
+import Tensor
+import Text
+import Weights
+
+/// What a family of models has of its own: how its parts are opened, and by what rules they play together.
+protocol ModelFamily: Sendable {
+    /// How velocities with and without the prompt become one.
+    var guidanceRule: Guidance.Rule { get }
+    /// Whether guidance is on without a negative prompt, against the empty one.
+    var guidesWithoutNegativePrompt: Bool { get }
+    /// Cells of the VAE's latent, along a side, that are folded into the channels of one before diffusion.
+    var packing: Int { get }
+    /// Size and length where nothing else says so; one frame: the family makes pictures only.
+    var defaults: SizeLimits.Defaults { get }
+    /// Rows of text that the network sees, zeros after those of the prompt; 0 where it sees the prompt's alone.
+    var paddedTextLength: Int { get }
+
+    /// - Parameters:
+    ///   - tokenizer: the folder of the tokenizer.
+    ///   - config: the text encoder's `config.json`.
+    func promptEncoder(
+        _ reader: WeightReader, config: String, tokenizer: URL, compute: Compute
+    ) throws -> any PromptEncoder
+
+    /// - Parameter config: the network's `config.json`.
+    func network(_ reader: WeightReader, config: String, compute: Compute) throws -> any ExpertNetwork
+
+    /// The network's own name of a module in a LoRA file.
+    func moduleName(_ name: String) -> String
+}
+
+/// A denoising network as a pipeline holds it.
+protocol ExpertNetwork: Sendable {
+    /// Of the latents that are diffused.
+    var channels: Int { get }
+    /// Of the rows of text it reads.
+    var textWidth: Int { get }
+    /// Frames, rows and columns of the latent in one token.
+    var patch: [Int] { get }
+
+    /// - Parameters:
+    ///   - name: the expert's, by which conditionings keep what was made of them.
+    ///   - interrupt: called before each block; throwing from it ends the evaluation.
+    func velocity(
+        latents: Tensor, timesteps: [Float], conditionings: [Conditioning], name: String,
+        interrupt: () throws -> Void
+    ) throws -> Tensor
+}
+
+extension ModelIndex {
+    /// - Throws: `PipelineError.unsupported`, which names the class.
+    func family(of folder: String) throws -> any ModelFamily {
+        switch pipelineClass {
+        case "WanPipeline": return WanFamily()
+        default:
+            throw PipelineError.unsupported(folder: folder, reason: "pipeline class \(pipelineClass)")
+        }
+    }
+}

@@ -1,0 +1,16 @@
+import Tensor
+
+/// The text side of a pipeline: a prompt becomes rows that the denoising network reads.
+package protocol PromptEncoder: Sendable {
+    /// Values of a row.
+    var width: Int { get }
+    /// The most tokens of a prompt, as `tokenCount` counts them; what is beyond has no row.
+    var length: Int { get }
+
+    func tokenCount(of prompt: String) -> Int
+
+    /// The rows `[n, width]` of a prompt, n <= `length`.
+    ///
+    /// - Parameter interrupt: called before each layer; throwing from it ends the encoding.
+    func rows(of prompt: String, interrupt: () throws -> Void) throws -> Tensor
+}
