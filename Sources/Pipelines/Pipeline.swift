@@ -208,7 +208,7 @@ package final class Pipeline: Sendable {
 
     /// Decodes a latent `[C, F, H, W]` and hands on frames `[T, H, W, 3]` in [0, 1] as they are ready.
     ///
-    /// - Parameter interrupt: called before each latent frame.
+    /// - Parameter interrupt: called before each residual block of each latent frame.
     /// - Throws: `PipelineError.notFinite` instead of a black picture.
     package func decode(
         _ latent: Tensor, interrupt: () throws -> Void = {}, onFrames: (Tensor) throws -> Void

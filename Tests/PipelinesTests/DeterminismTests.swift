@@ -66,4 +66,28 @@ import Testing
         }
         #expect(one.latent.array == before && one.stepIndex == 0)
     }
+
+    /// However often a decode asks before it is told to stop, it stops there, and the next decode is whole.
+    @Test func interruptEndsADecodeBetweenBlocks() throws {
+        struct Stop: Error {}
+        let pipeline = try Pipeline(folder: fixture, compute: Compute(threads: 1))
+        let latent = try generation(pipeline, seed: 5).latent
+        let whole = try frames(latent, pipeline)
+        var asked = 0
+        try pipeline.decode(latent, interrupt: { asked += 1 }, onFrames: { _ in })
+        let blocks = asked / latent.shape[1]
+        #expect(blocks > 4, "\(asked) questions for \(latent.shape[1]) latent frames")
+        for last in [0, 1, blocks - 1, blocks, asked - 1] {
+            var left = last
+            #expect(throws: Stop.self) {
+                try pipeline.decode(
+                    latent,
+                    interrupt: {
+                        if left == 0 { throw Stop() }
+                        left -= 1
+                    }, onFrames: { _ in })
+            }
+        }
+        #expect(try frames(latent, pipeline) == whole)
+    }
 }

@@ -20,15 +20,14 @@ package struct WanVAE: Sendable {
     /// Decodes latents `[C, F, H, W]` of the diffusion's scale and hands on frames `[T, H', W', 3]` in [-1, 1] (not
     /// clamped) as they are ready: one for the first latent frame, `temporalFactor` for each later one.
     ///
-    /// - Parameter interrupt: called before each latent frame; throwing ends the decode.
+    /// - Parameter interrupt: called before each residual block of each latent frame; throwing ends the decode.
     package func decode(
         _ latents: Tensor, interrupt: () throws -> Void = {}, onFrames: (Tensor) throws -> Void
     ) throws {
         let z = denormalised(latents)
         var history = CausalHistory()
         for frame in 0..<z.shape[0] {
-            try interrupt()
-            try onFrames(decoder.next(z.slice(frame..<frame + 1), &history))
+            try onFrames(decoder.next(z.slice(frame..<frame + 1), &history, interrupt: interrupt))
         }
     }
 

@@ -66,13 +66,22 @@ package struct WanVAEDecoder: Sendable {
     package var levelCount: Int { levels.count }
 
     /// The next latent frame `[1, H, W, z]` of a pass -> its frames `[T, H', W', 3]`, not clamped.
-    package func next(_ latent: Tensor, _ history: inout CausalHistory) -> Tensor {
+    /// - Parameter interrupt: called before each residual block; throwing ends the pass, whose history is then of no use.
+    package func next(
+        _ latent: Tensor, _ history: inout CausalHistory, interrupt: () throws -> Void = {}
+    ) rethrows -> Tensor {
         var x = convIn(compute.linear(latent, postQuant), &history)
+        try interrupt()
         x = middle(x, &history)
         for level in levels {
-            for resnet in level.resnets { x = resnet(x, &history) }
+            for resnet in level.resnets {
+                try interrupt()
+                x = resnet(x, &history)
+            }
+            try interrupt()
             if let upsample = level.upsample { x = upsample(x, &history) }
         }
+        try interrupt()
         x = convOut(compute.channelNorm(x, gamma: normOut, silu: true), &history)
         return unfolded(x)
     }
