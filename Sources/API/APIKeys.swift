@@ -50,6 +50,16 @@ package struct APIKeys: Sendable {
         guard fits == 1 else { throw .wrongKey }
     }
 
+    /// What stands for the key of an admitted request, also after a restart; nil if no keys are asked for. It does not
+    /// tell the key.
+    func owner(of request: HTTPRequest) -> String? {
+        let parts = (request.headers["Authorization"] ?? "").split(separator: " ", maxSplits: 1)
+        guard !isEmpty, parts.count == 2 else { return nil }
+        return SHA256.digest(Array(parts[1].utf8)).prefix(8).map { byte in
+            (byte < 16 ? "0" : "") + String(byte, radix: 16)
+        }.joined()
+    }
+
     private static func digest(hex: Substring) -> [UInt8]? {
         let digits = Array(hex).map(\.hexDigitValue)
         guard digits.count == 64 else { return nil }

@@ -65,11 +65,13 @@ package struct APIServer: Sendable {
         let artifacts = Artifacts(engine: engine)
         let uploads = options.limits.uploadBytes
         var router = Router()
-        OpenAIImages(engine: engine, reader: reader, heartbeat: options.heartbeat)
+        let keys = options.keys
+        OpenAIImages(engine: engine, reader: reader, keys: keys, heartbeat: options.heartbeat)
             .register(in: &router, uploadLimit: uploads)
-        OpenAIVideos(engine: engine, reader: reader, artifacts: artifacts).register(in: &router, uploadLimit: uploads)
-        NativeJobs(engine: engine, reader: reader, heartbeat: options.heartbeat).register(in: &router)
-        Automatic1111(engine: engine, catalogue: catalogue).register(in: &router)
+        OpenAIVideos(engine: engine, reader: reader, artifacts: artifacts, keys: keys)
+            .register(in: &router, uploadLimit: uploads)
+        NativeJobs(engine: engine, reader: reader, keys: keys, heartbeat: options.heartbeat).register(in: &router)
+        Automatic1111(engine: engine, catalogue: catalogue, keys: keys).register(in: &router)
         catalogue.register(in: &router)
         artifacts.register(in: &router)
         Operations(engine: engine).register(in: &router)

@@ -9,9 +9,9 @@ final class AttachedJob: Sendable {
     private let hasEnded = Atomic(false)
 
     /// - Throws: as `Engine.submit`.
-    init(_ request: GenerationRequest, engine: Engine) async throws {
+    init(_ request: GenerationRequest, owner: String?, engine: Engine) async throws {
         self.engine = engine
-        id = try await engine.submit(request).id
+        id = try await engine.submit(request, owner: owner).id
     }
 
     deinit {

@@ -9,12 +9,14 @@ import Synchronization
 struct Automatic1111: Sendable {
     let engine: Engine
     let catalogue: ModelCatalogue
+    let keys: APIKeys
     private let board = Board()
     private let checkpoint = Checkpoint()
 
-    init(engine: Engine, catalogue: ModelCatalogue) {
+    init(engine: Engine, catalogue: ModelCatalogue, keys: APIKeys) {
         self.engine = engine
         self.catalogue = catalogue
+        self.keys = keys
     }
 
     func register(in router: inout Router) {
@@ -32,7 +34,7 @@ struct Automatic1111: Sendable {
     @Sendable private func textToImage(_ request: HTTPRequest) async throws -> HTTPResponse {
         let fields = try Fields(json: request)
         let wanted = try read(fields)
-        let attached = try await AttachedJob(wanted, engine: engine)
+        let attached = try await AttachedJob(wanted, owner: keys.owner(of: request), engine: engine)
         defer { board.remove(attached.id) }
         let job = try await attached.follow { board.show($0) }
         let images = try job.artifacts.map { JSON.string(try OpenAIImages.content(of: $0)) }

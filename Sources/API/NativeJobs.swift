@@ -6,6 +6,7 @@ import Serving
 struct NativeJobs: Sendable {
     let engine: Engine
     let reader: GenerationFields
+    let keys: APIKeys
     let heartbeat: Duration
 
     func register(in router: inout Router) {
@@ -29,13 +30,16 @@ struct NativeJobs: Sendable {
         switch kind {
         case nil: throw APIError.missing("kind")
         case .image:
-            try fields.requireKnown(["kind"] + GenerationFields.image)
+            try fields.requireKnown(["kind", "priority"] + GenerationFields.image)
             wanted = try reader.image(fields)
         case .video:
-            try fields.requireKnown(["kind"] + GenerationFields.video)
+            try fields.requireKnown(["kind", "priority"] + GenerationFields.video)
             wanted = try reader.video(fields)
         }
-        let job = try await engine.submit(wanted, idempotency: Idempotency(request))
+        let priority = try fields.choice("priority", of: Priority.allCases.map(\.rawValue))
+        let job = try await engine.submit(
+            wanted, priority: priority.flatMap(Priority.init(rawValue:)) ?? .interactive,
+            owner: keys.owner(of: request), idempotency: Idempotency(request))
         var response = try HTTPResponse.json(encoding: job)
         response.status = 202
         response.headers["Location"] = "/v1/jobs/\(job.id)"

@@ -6,6 +6,7 @@ import Serving
 struct OpenAIImages: Sendable {
     let engine: Engine
     let reader: GenerationFields
+    let keys: APIKeys
     let heartbeat: Duration
 
     func register(in router: inout Router, uploadLimit: Int) {
@@ -26,11 +27,11 @@ struct OpenAIImages: Sendable {
         let isStream = try fields.boolean("stream") ?? false
         guard isStream else {
             wanted.previews = 0  // nobody would see them
-            let job = try await AttachedJob(wanted, engine: engine).follow()
+            let job = try await AttachedJob(wanted, owner: keys.owner(of: request), engine: engine).follow()
             return .json(try whole(job, base: isURL ? PublicAddress.base(of: request) : nil))
         }
         // Submitted before the answer begins: a refusal has its own status.
-        let attached = try await AttachedJob(wanted, engine: engine)
+        let attached = try await AttachedJob(wanted, owner: keys.owner(of: request), engine: engine)
         return .events { writer in
             try await writer.withHeartbeats(every: heartbeat) { try await stream(attached, to: writer) }
         }

@@ -7,6 +7,7 @@ struct OpenAIVideos: Sendable {
     let engine: Engine
     let reader: GenerationFields
     let artifacts: Artifacts
+    let keys: APIKeys
 
     func register(in router: inout Router, uploadLimit: Int) {
         router.add("POST", "/v1/videos", bodyLimit: uploadLimit, create)
@@ -26,7 +27,8 @@ struct OpenAIVideos: Sendable {
             throw APIError.invalid(
                 "input_reference", "this server's models make clips from text only", code: "unsupported")
         }
-        let job = try await engine.submit(reader.video(fields), idempotency: Idempotency(request))
+        let job = try await engine.submit(
+            reader.video(fields), owner: keys.owner(of: request), idempotency: Idempotency(request))
         return .json(Self.describe(job))
     }
 

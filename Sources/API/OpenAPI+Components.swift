@@ -48,9 +48,10 @@ extension OpenAPI {
             "background": {"enum": ["auto", "opaque"]},
             "stream": {"type": "boolean", "default": false}}}]},
           "VideoRequest": {"$ref": "#/components/schemas/VideoFields"},
+          "Priority": {"enum": ["interactive", "batch"], "default": "interactive", "description": "Interactive jobs go before batch jobs at every step; batch jobs are never kept waiting for good"},
           "JobRequest": {"oneOf": [
-            {"allOf": [{"$ref": "#/components/schemas/ImageFields"}, {"type": "object", "required": ["kind"], "properties": {"kind": {"const": "image"}}}], "unevaluatedProperties": false},
-            {"allOf": [{"$ref": "#/components/schemas/VideoFields"}, {"type": "object", "required": ["kind"], "properties": {"kind": {"const": "video"}}}], "unevaluatedProperties": false}]},
+            {"allOf": [{"$ref": "#/components/schemas/ImageFields"}, {"type": "object", "required": ["kind"], "properties": {"kind": {"const": "image"}, "priority": {"$ref": "#/components/schemas/Priority"}}}], "unevaluatedProperties": false},
+            {"allOf": [{"$ref": "#/components/schemas/VideoFields"}, {"type": "object", "required": ["kind"], "properties": {"kind": {"const": "video"}, "priority": {"$ref": "#/components/schemas/Priority"}}}], "unevaluatedProperties": false}]},
           "TextToImage": {"type": "object", "required": ["prompt"], "properties": {
             "prompt": {"$ref": "#/components/schemas/Prompt"},
             "negative_prompt": {"type": "string", "maxLength": 4096},
@@ -83,8 +84,8 @@ extension OpenAPI {
           "ListPage": {"type": "object", "required": ["object", "data", "first_id", "last_id", "has_more"], "properties": {
             "object": {"const": "list"}, "data": {"type": "array"}, "first_id": {"type": ["string", "null"]}, "last_id": {"type": ["string", "null"]}, "has_more": {"type": "boolean"}}},
           "Failure": {"type": "object", "required": ["code", "message"], "properties": {"code": {"type": "string"}, "message": {"type": "string"}}},
-          "Job": {"type": "object", "required": ["id", "object", "kind", "state", "progress", "step", "steps", "sigma", "phase", "expert", "queue_position", "created_at", "started_at", "finished_at", "expires_at", "parameters", "timings", "artifacts", "error"], "properties": {
-            "id": {"type": "string"}, "object": {"const": "job"}, "kind": {"enum": ["image", "video"]},
+          "Job": {"type": "object", "required": ["id", "object", "kind", "priority", "state", "progress", "step", "steps", "sigma", "phase", "expert", "queue_position", "created_at", "started_at", "finished_at", "expires_at", "parameters", "timings", "artifacts", "error"], "properties": {
+            "id": {"type": "string"}, "object": {"const": "job"}, "kind": {"enum": ["image", "video"]}, "priority": {"$ref": "#/components/schemas/Priority"},
             "state": {"enum": ["queued", "running", "succeeded", "failed", "cancelled"]}, "progress": {"type": "number", "minimum": 0, "maximum": 1},
             "step": {"type": "integer"}, "steps": {"type": "integer"}, "sigma": {"type": ["number", "null"]},
             "phase": {"type": ["string", "null"]}, "expert": {"type": ["string", "null"]}, "queue_position": {"type": ["integer", "null"]},

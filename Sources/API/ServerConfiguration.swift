@@ -14,6 +14,8 @@ package struct ServerConfiguration: Encodable, Sendable, Equatable {
     package var corsOrigins: [String] = []
     /// Jobs that may wait.
     package var queue = 64
+    /// Jobs of one API key that may have begun; the others wait. Nil for any number.
+    package var runningPerKey: Int?
     /// Folder of the web page; nil for the one near the executable.
     package var page: String?
     package var requestLog = false
@@ -37,6 +39,7 @@ package struct ServerConfiguration: Encodable, Sendable, Equatable {
         case headerDeadline = "header_deadline"
         case bodyProgress = "body_progress"
         case writeStall = "write_stall"
+        case runningPerKey = "running_per_key"
         case retentionDays = "retention_days"
         case retentionGigabytes = "retention_gigabytes"
 
@@ -91,6 +94,7 @@ package struct ServerConfiguration: Encodable, Sendable, Equatable {
         case .apiKeys: apiKeys = try value.string()
         case .corsOrigins: corsOrigins = try value.strings()
         case .queue: queue = try value.integer(1...1_000_000)
+        case .runningPerKey: runningPerKey = try value.integer(1...1_000_000)
         case .page: page = try value.string()
         case .requestLog: requestLog = try value.bool()
         case .connections: connections = try value.integer(1...1_000_000)
@@ -113,6 +117,7 @@ package struct ServerConfiguration: Encodable, Sendable, Equatable {
         try object.encodeIfPresent(apiKeys, forKey: .apiKeys)
         try object.encode(corsOrigins, forKey: .corsOrigins)
         try object.encode(queue, forKey: .queue)
+        try object.encodeIfPresent(runningPerKey, forKey: .runningPerKey)
         try object.encodeIfPresent(page, forKey: .page)
         try object.encode(requestLog, forKey: .requestLog)
         try object.encode(connections, forKey: .connections)

@@ -2,7 +2,7 @@ import Foundation
 import Logging
 import Tensor
 
-/// Takes jobs, keeps them, and runs them one after the other on a thread of its own.
+/// Takes jobs, keeps them, and runs them on a thread of its own, in the order that a policy decides.
 ///
 /// Every method may be called from any task and none waits for a computation, except `delete` of a running job (one
 /// transformer block) and `drain`.
@@ -53,14 +53,21 @@ package final class Engine: Sendable {
     /// Accepts a job: when this returns it is on disk, and will run even if the process is killed.
     ///
     /// Whoever wants it only as long as a client listens calls `cancel` when the client leaves.
+    /// - Parameters:
+    ///   - owner: stands for the API key it comes with, for quotas.
     /// - Returns: the job; with an idempotency key that was used before, the job of that time, whatever its state.
     /// - Throws: `ServingError.invalid`, `unknownModel`, `queueFull`, `draining`, `idempotencyConflict`, `storage`.
-    package func submit(_ request: GenerationRequest, idempotency: Idempotency? = nil) async throws -> Job {
+    package func submit(
+        _ request: GenerationRequest, priority: Priority = .interactive, owner: String? = nil,
+        idempotency: Idempotency? = nil
+    ) async throws -> Job {
         let model = try model(request.model)
         if let idempotency, let known = try await store.known(idempotency) { return try await job(known.job.id) }
         let steps = try request.validate(for: model)
         try queue.reserve()
-        let job = Job(id: Self.newID(request.kind), request: request, steps: steps, createdAt: .storable)
+        let job = Job(
+            id: Self.newID(request.kind), request: request, priority: priority, owner: owner, steps: steps,
+            createdAt: .storable)
         let acceptance: JobStore.Acceptance
         do {
             acceptance = try await store.insert(job, idempotency: idempotency)
@@ -94,8 +101,8 @@ package final class Engine: Sendable {
         return JobPage(jobs: page.jobs.map { queue.job($0.id) ?? $0 }, hasMore: page.hasMore)
     }
 
-    /// Stops a job. A running one is `cancelled` within one transformer block: its event stream tells. What has
-    /// finished stays as it is.
+    /// Stops a job. One that is being computed is `cancelled` within one transformer block: its event stream tells. What
+    /// has finished stays as it is.
     /// - Returns: the job as it is right after.
     /// - Throws: `ServingError.unknownJob`, `storage`.
     @discardableResult
@@ -112,6 +119,7 @@ package final class Engine: Sendable {
                 queue.reinstate(id)
                 throw error
             }
+            metrics.countFinished(job)
             queue.finish(job)
             queue.tellPositions()
             return job
@@ -168,8 +176,8 @@ package final class Engine: Sendable {
         return metrics.render()
     }
 
-    /// Takes no more jobs, lets the running one finish, and stops. After `seconds` the running one is stopped as well;
-    /// it and the queued ones run when an engine is started on the folder again.
+    /// Takes no more jobs, lets the running ones finish, and stops. After `seconds` the running ones are stopped as well;
+    /// they and the queued ones run when an engine is started on the folder again.
     package func drain(within seconds: Double) async {
         queue.drain()
         let deadline = ContinuousClock.now + .seconds(seconds)

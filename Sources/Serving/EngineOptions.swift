@@ -10,11 +10,34 @@ package struct EngineOptions: Sendable {
     package var retentionBytes = 20 << 30
     /// A job whose artifacts have expired, or that has none, is forgotten after this many seconds.
     package var historySeconds: Double = 60 * 86_400
-    /// Images of one job are stepped together up to this many pixels; the bytes do not depend on it.
-    package var batchPixels = 4 << 20
+    /// Images are stepped together, also those of several jobs, up to this many pixels. The bytes do not depend on it.
+    /// Products of more rows than two pictures of 512x512 have (2048 tokens) run no faster, and all would wait for all.
+    package var batchPixels = 1 << 19
+    /// What is computed when.
+    package var policy = PolicyName.phaseSynchronous
+    /// Jobs of each priority that may have begun: between two steps each holds its latents and embeddings.
+    package var activeRuns = 16
+    /// Of these, jobs of one API key; nil for any number.
+    package var activeRunsPerOwner: Int?
+    /// Bytes that weights may take, so that the policy knows which stay; nil if all of them fit.
+    package var memoryBytes: Int?
+
+    package enum PolicyName: String, Sendable, CaseIterable {
+        case fifo
+        case phaseSynchronous = "phase_synchronous"
+    }
 
     package init(stateFolder: String) {
         self.stateFolder = stateFolder
+    }
+
+    var admission: Admission { Admission(runsPerPriority: activeRuns, runsPerOwner: activeRunsPerOwner) }
+
+    func makePolicy() -> any StepPolicy {
+        switch policy {
+        case .fifo: FirstComeFirstServed()
+        case .phaseSynchronous: PhaseSchedule(batchPixels: batchPixels)
+        }
     }
 }
 

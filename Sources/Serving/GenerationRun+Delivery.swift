@@ -33,8 +33,8 @@ extension GenerationRun {
         job = finished
     }
 
-    /// Lets go of what was written aside; after a failure or a cancellation.
     func discard() {
+        siblings.remove(self)
         workshop.store.artifacts.removeAside((0..<request.count).map(name(ofFile:)))
     }
 

@@ -1,21 +1,25 @@
 import Diffusion
 import Foundation
+import Pipelines
 import Tensor
 
-/// A job in the making, as the worker sees it.
+/// A job in the making, as the worker sees it: a value between two stages, so it may wait, and be continued in any order.
 protocol ActiveRun: AnyObject {
-    var id: String { get }
-    var signal: StopSignal { get }
-    /// As it stands after the last turn; after the last one, finished.
     var job: Job { get }
+    var signal: StopSignal { get }
+    /// What it needs next; nil if nothing.
+    var waiting: WaitingRun? { get }
 
-    /// Does the next stage: the prompt, one step of every image, or all that follows the steps. It may be called
-    /// again whenever it suits, for all that is between two turns is a value.
-    /// - Returns: whether more is to come.
-    /// - Throws: what went wrong, or `Interruption`. The run is of no use then.
-    func turn() throws -> Bool
+    /// The embeddings of the prompts, unless they are known already.
+    func encodePrompts(onlyKnown: Bool) throws
 
-    /// Removes unfinished files, once the run is of no use.
+    /// After an evaluation in which it took part: tells of the step, once all its images have done it.
+    func finishEvaluation(seconds: Double) throws
+
+    /// From latents to whole files and a job that has succeeded.
+    func deliver() throws
+
+    /// Lets go of what it holds and removes unfinished files, once it has ended or is of no use.
     func discard()
 }
 
@@ -30,63 +34,34 @@ struct Workshop {
 
 /// A job whose model is known.
 ///
-/// All images of a job are stepped at the same step, so that each expert is visited once; as many in one network
-/// evaluation as memory allows. What is batched does not show in the bytes.
+/// All images of a job are stepped at the same step, so that each expert is visited once. What shares a network
+/// evaluation with what does not show in the bytes.
 final class GenerationRun<Model: ImageModel>: ActiveRun {
     var job: Job
     let signal: StopSignal
     let workshop: Workshop
-    let prompts: PromptCache<Model>
-    var model: Model { prompts.model }
-    /// Images that share a network evaluation.
-    private var batches: [[Generation]] = []
-    private var prompted: Prompted<Model.Conditioning>?
+    let siblings: ModelRuns<Model>
+    private let sequence: Int64
+    private(set) var generations: [Generation]
+    private(set) var prompted: Prompted<Model.Conditioning>?
     /// Steps, counted from 1, after which a preview is made.
-    private var previewed: [Int] = []
+    private let previewed: [Int]
+    /// Of the step at hand: its seconds until now, and the estimates of x0 if they are to be shown.
+    private var stepSeconds = 0.0
+    private var estimates: [Int: Tensor] = [:]
 
+    var model: Model { siblings.model }
     var id: String { job.id }
     var request: GenerationRequest { job.request }
-    var generations: [Generation] { batches.flatMap { $0 } }
 
-    init(_ ticket: JobQueue.Ticket, prompts: PromptCache<Model>, workshop: Workshop) {
-        job = ticket.job
-        signal = ticket.signal
-        self.prompts = prompts
+    /// - Throws: `ServingError.invalid`: the model may be another one than when the job was accepted.
+    init(_ ticket: JobQueue.Ticket, siblings: ModelRuns<Model>, workshop: Workshop) throws {
+        (job, sequence, signal) = (ticket.job, ticket.sequence, ticket.signal)
+        self.siblings = siblings
         self.workshop = workshop
-    }
-
-    func turn() throws -> Bool {
-        try signal.check()
-        guard let prompted else {
-            try begin()
-            return true
-        }
-        guard batches[0][0].isFinished else {
-            try step(prompted)
-            return true
-        }
-        try deliver()
-        return false
-    }
-
-    /// Changes the job, and tells.
-    func tell(_ name: JobEvent.Name, preview: JobEvent.Preview? = nil, _ change: (inout Job) -> Void = { _ in }) {
-        change(&job)
-        let job = job
-        workshop.queue.update(id, name, preview: preview) { $0 = job }
-    }
-
-    // MARK: Stages
-
-    private func begin() throws {
-        // The model may be another one than when the job was accepted.
-        let steps = try request.validate(for: model)
-        let generations = try (0..<request.count).map { try request.makeGeneration(ofImage: $0, by: model) }
-        let pixels = max(request.width * request.height * request.frames, 1)
-        let size = max(workshop.batchPixels / pixels, 1)
-        batches = stride(from: 0, to: generations.count, by: size).map {
-            Array(generations[$0..<min($0 + size, generations.count)])
-        }
+        let request = ticket.job.request
+        let steps = try request.validate(for: siblings.model)
+        generations = try (0..<request.count).map { try request.makeGeneration(ofImage: $0, by: siblings.model) }
         previewed = Self.previewedSteps(request.previews, of: steps)
         let first = generations[0]
         tell(.step) { job in
@@ -95,44 +70,85 @@ final class GenerationRun<Model: ImageModel>: ActiveRun {
             job.phase = first.nextPhase?.name
             job.expert = first.nextPhase?.expert
         }
+    }
 
+    /// Changes the job, and tells.
+    func tell(_ name: JobEvent.Name, preview: JobEvent.Preview? = nil, _ change: (inout Job) -> Void = { _ in }) {
+        change(&job)
+        workshop.queue.update(job, name, preview: preview)
+    }
+
+    // MARK: What comes next
+
+    /// The images that have not done the step at hand.
+    var pendingImages: [Int] {
+        let step = generations.map(\.stepIndex).min() ?? 0
+        return generations.indices.filter { generations[$0].stepIndex == step && !generations[$0].isFinished }
+    }
+
+    var pixelsPerImage: Int { request.width * request.height * request.frames }
+
+    /// The expert of the step at hand; nil when all steps are done.
+    var nextExpert: String? { pendingImages.first.flatMap { generations[$0].nextPhase?.expert } }
+
+    var waiting: WaitingRun? {
+        let pending = pendingImages
+        let generation = generations[pending.first ?? 0]
+        let steps = (generation.stepIndex..<generation.schedule.count).map {
+            generation.plan.phases[generation.plan.phaseIndex(timestep: generation.schedule[$0].timestep)].expert
+        }
+        let parts = [.textEncoder] + steps.map(Resident.expert) + [.vae]
+        let course = parts.map { StageWeights(model: model.id, part: $0) }
+        let isStep = prompted != nil && !pending.isEmpty
+        return WaitingRun(
+            id: id, course: prompted == nil ? course[...] : course.dropFirst(),
+            shape: isStep ? generation.latent.shape : nil, pixels: pixelsPerImage * pending.count,
+            priority: job.priority, arrival: sequence)
+    }
+
+    // MARK: Stages
+
+    func encodePrompts(onlyKnown: Bool) throws {
+        guard prompted == nil else { return }
+        let guided = generations[0].plan.phases.indices.contains { generations[0].guidance.isOn(inPhase: $0) }
+        let negative = guided ? request.negativePrompt ?? "" : nil
+        if onlyKnown, ![request.prompt, negative].compactMap({ $0 }).allSatisfy(siblings.prompts.isKnown) { return }
         let start = ContinuousClock.now
-        let positive = try prompts.encode(request.prompt, interrupt: signal.check)
-        let guided = first.plan.phases.indices.contains { first.guidance.isOn(inPhase: $0) }
-        let negative = guided ? try prompts.encode(request.negativePrompt ?? "", interrupt: signal.check) : nil
-        prompted = Prompted(positive: positive, negative: negative)
+        prompted = Prompted(
+            positive: try siblings.prompts.encode(request.prompt, interrupt: signal.check),
+            negative: try negative.map { try siblings.prompts.encode($0, interrupt: signal.check) })
         job.timings.text = start.seconds
         workshop.metrics.observe("phasor_text_encode_seconds", "Prompt to embedding.", [:], start.seconds)
     }
 
-    private func step(_ prompted: Prompted<Model.Conditioning>) throws {
-        guard let phase = batches[0][0].nextPhase, let next = batches[0][0].nextStep else { return }
-        let start = ContinuousClock.now
-        let signal = signal
-        let expert = try model.expert(phase.expert, interrupt: { try signal.check() })
-        var estimates: [Tensor] = []
-        for index in batches.indices {
-            let share = [Prompted<Model.Conditioning>](repeating: prompted, count: batches[index].count)
-            estimates += try Generation.step(&batches[index], using: expert, share)
-        }
+    /// Takes what an evaluation made of one of the images.
+    func accept(_ generation: Generation, estimate: Tensor, image: Int) {
+        generations[image] = generation
+        if previewed.contains(generation.stepIndex) { estimates[image] = estimate }
+    }
+
+    func finishEvaluation(seconds: Double) throws {
+        stepSeconds += seconds
+        let step = generations[0].stepIndex
+        guard generations.allSatisfy({ $0.stepIndex == step }), step > 0 else { return }
+        let (plan, done) = (generations[0].plan, generations[0].schedule[step - 1])
+        let phase = plan.phases[plan.phaseIndex(timestep: done.timestep)]
         let timing = Timings.Step(
-            step: next.index + 1, sigma: next.sigma, phase: phase.name, expert: phase.expert, seconds: start.seconds)
+            step: step, sigma: done.sigma, phase: phase.name, expert: phase.expert, seconds: stepSeconds)
+        let previews = estimates.sorted { $0.key < $1.key }
+        (stepSeconds, estimates) = (0, [:])
         workshop.metrics.observe(
-            "phasor_step_seconds", "One denoising step of all images of a job.",
+            "phasor_step_seconds", "One denoising step of all images of a job; steps may share evaluations.",
             ["phase": phase.name, "expert": phase.expert], timing.seconds)
         tell(.step) { job in
             job.timings.steps.append(timing)
             job.show(timing)
         }
-        if batches[0][0].nextPhase?.expert != phase.expert {
-            model.forget(expert: phase.expert, of: prompted.positive)
-            if let negative = prompted.negative { model.forget(expert: phase.expert, of: negative) }
-        }
-        if let index = previewed.firstIndex(of: timing.step) {
-            for (image, estimate) in estimates.enumerated() {
-                let png = try picture(of: estimate)
-                tell(.preview, preview: .init(image: image, index: index, step: timing.step, png: png))
-            }
+        if nextExpert != phase.expert { siblings.forget(expert: phase.expert, for: self) }
+        guard let index = previewed.firstIndex(of: step) else { return }
+        for (image, estimate) in previews {
+            let png = try picture(of: estimate)
+            tell(.preview, preview: .init(image: image, index: index, step: step, png: png))
         }
     }
 

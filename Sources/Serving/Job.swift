@@ -22,6 +22,9 @@ package struct Job: Sendable, Equatable {
     /// `image_` or `video_` and 128 random bits.
     package let id: String
     package var request: GenerationRequest
+    package let priority: Priority
+    /// Stands for the API key it came with; nil if there was none.
+    package let owner: String?
     package var state: State
     /// Steps done.
     package var step: Int
@@ -55,9 +58,14 @@ package struct Job: Sendable, Equatable {
         return steps > 0 ? 0.95 * Double(step) / Double(steps) : 0
     }
 
-    package init(id: String, request: GenerationRequest, steps: Int, createdAt: Date) {
+    package init(
+        id: String, request: GenerationRequest, priority: Priority = .interactive, owner: String? = nil, steps: Int,
+        createdAt: Date
+    ) {
         self.id = id
         self.request = request
+        self.priority = priority
+        self.owner = owner
         self.steps = steps
         self.createdAt = createdAt
         state = .queued
@@ -105,7 +113,8 @@ package struct Timings: Codable, Sendable, Equatable {
 
 extension Job: Encodable {
     private enum Key: String, CodingKey {
-        case id, object, kind, state, progress, step, steps, sigma, phase, expert, parameters, timings, artifacts, error
+        case id, object, kind, priority, state, progress, step, steps, sigma, phase, expert, parameters, timings,
+            artifacts, error
         case queuePosition = "queue_position"
         case createdAt = "created_at"
         case startedAt = "started_at"
@@ -119,6 +128,7 @@ extension Job: Encodable {
         try object.encode(id, forKey: .id)
         try object.encode("job", forKey: .object)
         try object.encode(kind, forKey: .kind)
+        try object.encode(priority, forKey: .priority)
         try object.encode(state, forKey: .state)
         try object.encode(progress, forKey: .progress)
         try object.encode(step, forKey: .step)

@@ -4,12 +4,14 @@ import Synchronization
 
 /// The jobs that are not finished, in memory: who waits, who runs, and who listens.
 ///
-/// It is the authority on what runs next; `JobStore` is the authority on what was accepted and what has finished.
-/// Every change of a job goes with an event.
+/// It is the authority on what runs; `JobStore` is the authority on what was accepted and what has finished. Every
+/// change of a job goes with an event.
 final class JobQueue: Sendable {
     /// A job that was taken from the queue to run.
     struct Ticket: Sendable {
         let job: Job
+        /// In the order in which jobs were accepted.
+        let sequence: Int64
         let signal: StopSignal
     }
 
@@ -19,15 +21,16 @@ final class JobQueue: Sendable {
         var job: Job
         let sequence: Int64
         let log: EventLog
-        let signal = StopSignal()
+        var signal = StopSignal()
     }
 
     private struct State {
         var mode = Mode.open
         var entries: [String: Entry] = [:]
-        /// Ids of the waiting jobs, next first.
-        var order: [String] = []
-        var running: String?
+        var line = WaitingLine()
+        var running: Set<String> = []
+        /// Of the running ones those that are being computed at this moment.
+        var computing: Set<String> = []
         /// Places promised to jobs that are being stored.
         var reserved = 0
         var throughput = Throughput()
@@ -35,12 +38,12 @@ final class JobQueue: Sendable {
         /// Logs of jobs that finished lately, oldest first.
         var recent: [(id: String, log: EventLog)] = []
 
-        /// By the order in which jobs were accepted.
         mutating func enqueue(_ entry: Entry) -> Job {
-            let id = entry.job.id
-            entries[id] = entry
-            let index = order.firstIndex { (entries[$0]?.sequence ?? .max) > entry.sequence } ?? order.count
-            order.insert(id, at: index)
+            var entry = entry
+            entry.job.state = .queued
+            entry.job.startedAt = nil
+            entries[entry.job.id] = entry
+            line.insert(entry.job, sequence: entry.sequence)
             let job = positioned(entry.job)
             entry.log.append(.queued, job)
             return job
@@ -48,7 +51,7 @@ final class JobQueue: Sendable {
 
         func positioned(_ job: Job) -> Job {
             var job = job
-            job.queuePosition = order.firstIndex(of: job.id)
+            job.queuePosition = job.state == .queued ? line.position(of: job) : nil
             return job
         }
     }
@@ -57,6 +60,8 @@ final class JobQueue: Sendable {
     private let state = Mutex(State())
     private let wake = DispatchSemaphore(value: 0)
     private static let recentLogs = 64
+    /// Who waits further behind hears of its place when it has come nearer.
+    private static let toldPositions = 64
 
     init(capacity: Int) {
         self.capacity = capacity
@@ -69,8 +74,8 @@ final class JobQueue: Sendable {
     func reserve() throws(ServingError) {
         let refusal = state.withLock { state -> ServingError? in
             guard state.mode == .open else { return .draining }
-            guard state.order.count + state.reserved < capacity else {
-                let running = state.running.flatMap { state.entries[$0]?.job }
+            guard state.line.count + state.reserved < capacity else {
+                let running = state.running.compactMap { state.entries[$0]?.job }
                 return .queueFull(
                     capacity: capacity, retryAfter: state.throughput.retryAfter(running: running, now: Date()))
             }
@@ -105,63 +110,73 @@ final class JobQueue: Sendable {
 
     // MARK: Running
 
-    /// The job that is next; it now runs. Nil if none waits or none is to be started.
-    func takeNext(at date: Date) -> Ticket? {
+    /// The jobs that may begin now; they now run. Empty if none waits or none is to be started.
+    func takeNext(_ admission: Admission, at date: Date) -> [Ticket] {
         state.withLock { state in
-            guard state.mode == .open, let id = state.order.first, var entry = state.entries[id] else { return nil }
-            state.order.removeFirst()
-            state.running = id
-            entry.job.state = .running
-            entry.job.startedAt = date
-            entry.job.queuePosition = nil
-            state.entries[id] = entry
-            return Ticket(job: entry.job, signal: entry.signal)
-        }
-    }
-
-    /// Undoes `takeNext`: the start could not be stored.
-    func putBack(_ id: String) {
-        state.withLock { state in
-            guard var entry = state.entries[id] else { return }
-            state.running = nil
-            entry.job.state = .queued
-            entry.job.startedAt = nil
-            _ = state.enqueue(entry)
+            guard state.mode == .open, state.line.count > 0 else { return [] }
+            let running = state.running.compactMap { state.entries[$0]?.job }
+            return state.line.take(admission, running: running).compactMap { id in
+                guard var entry = state.entries[id] else { return nil }
+                state.running.insert(id)
+                entry.job.state = .running
+                entry.job.startedAt = date
+                entry.job.queuePosition = nil
+                state.entries[id] = entry
+                return Ticket(job: entry.job, sequence: entry.sequence, signal: entry.signal)
+            }
         }
     }
 
     /// Tells those behind a started job that they have moved up.
     func tellPositions() {
         state.withLock { state in
-            for id in state.order {
+            for (position, id) in state.line.first(Self.toldPositions).enumerated() {
                 guard let entry = state.entries[id] else { continue }
-                entry.log.append(.queued, state.positioned(entry.job))
+                var job = entry.job
+                job.queuePosition = position
+                entry.log.append(.queued, job)
             }
         }
     }
 
-    /// Changes a running job and tells its listeners.
-    func update(
-        _ id: String, _ name: JobEvent.Name, preview: JobEvent.Preview? = nil, _ change: (inout Job) -> Void = { _ in }
-    ) {
+    /// Declares what is computed from now on, instead of what was before.
+    /// - Returns: those of `ids` that still run; others have been cancelled.
+    func compute(_ ids: [String]) -> [String] {
         state.withLock { state in
-            guard var entry = state.entries[id] else { return }
-            change(&entry.job)
-            state.entries[id] = entry
-            entry.log.append(name, entry.job, preview: preview)
+            let wanted = ids.filter(state.running.contains)
+            state.computing = Set(wanted)
+            return wanted
         }
+    }
+
+    /// Whether a job that was taken still runs: one that is not being computed may have been cancelled.
+    func isRunning(_ id: String) -> Bool { state.withLock { $0.running.contains(id) } }
+
+    /// Changes a running job and tells its listeners.
+    func update(_ job: Job, _ name: JobEvent.Name, preview: JobEvent.Preview? = nil) {
+        state.withLock { state in
+            guard let entry = state.entries[job.id] else { return }
+            state.entries[job.id]?.job = job
+            entry.log.append(name, job, preview: preview)
+        }
+    }
+
+    /// Counts what an evaluation or a stage without steps got done.
+    func record(work: Double, seconds: Double) {
+        state.withLock { $0.throughput.record(work: work, seconds: seconds) }
     }
 
     /// Lets go of a job whose end is stored.
     func finish(_ job: Job) {
         state.withLock { state in
             guard let entry = state.entries.removeValue(forKey: job.id) else { return }
-            if state.running == job.id { state.running = nil }
-            state.throughput.record(job)
+            state.running.remove(job.id)
             entry.log.append(Self.lastEvent(of: job), job)
             state.recent.append((job.id, entry.log))
             if state.recent.count > Self.recentLogs { state.recent.removeFirst() }
         }
+        // A place is free.
+        wake.signal()
     }
 
     static func lastEvent(of job: Job) -> JobEvent.Name {
@@ -177,9 +192,9 @@ final class JobQueue: Sendable {
     // MARK: Cancelling
 
     enum Cancellation {
-        /// The job waited and is out of the queue; its end is to be stored.
+        /// The job waited, in the queue or between two steps, and is out; its end is to be stored.
         case withdrawn(Job)
-        /// The job runs and will stop, or is being cancelled by another.
+        /// The job is being computed and will stop, or is being cancelled by another.
         case signalled(Job)
     }
 
@@ -187,19 +202,21 @@ final class JobQueue: Sendable {
     func cancel(_ id: String) -> Cancellation? {
         state.withLock { state in
             guard let entry = state.entries[id] else { return nil }
-            if let index = state.order.firstIndex(of: id) {
-                state.order.remove(at: index)
-                return .withdrawn(entry.job)
-            }
-            if state.running == id { entry.signal.cancel() }
-            return .signalled(entry.job)
+            if state.line.remove(entry.job) { return .withdrawn(entry.job) }
+            guard state.running.contains(id) else { return .signalled(entry.job) }
+            entry.signal.cancel()
+            if state.computing.contains(id) { return .signalled(entry.job) }
+            state.running.remove(id)
+            return .withdrawn(entry.job)
         }
     }
 
-    /// Undoes a withdrawal: the cancellation could not be stored.
+    /// Undoes a withdrawal: the cancellation could not be stored. A job that had begun is begun again.
     func reinstate(_ id: String) {
         state.withLock { state in
-            if let entry = state.entries[id] { _ = state.enqueue(entry) }
+            guard var entry = state.entries[id] else { return }
+            entry.signal = StopSignal()
+            _ = state.enqueue(entry)
         }
         wake.signal()
     }
@@ -219,14 +236,14 @@ final class JobQueue: Sendable {
     }
 
     var counts: (queued: Int, running: Int) {
-        state.withLock { ($0.order.count, $0.running == nil ? 0 : 1) }
+        state.withLock { ($0.line.count, $0.running.count) }
     }
 
     var readiness: Readiness {
         state.withLock { state in
             if state.mode != .open { return .notReady("\(ServingError.draining)") }
             if let fault = state.fault { return .notReady("\(fault)") }
-            if state.order.count + state.reserved >= capacity { return .notReady("the queue is full") }
+            if state.line.count + state.reserved >= capacity { return .notReady("the queue is full") }
             return .ready
         }
     }
@@ -251,7 +268,7 @@ final class JobQueue: Sendable {
         wake.signal()
     }
 
-    /// The running job is stopped as well, to run again at the next start.
+    /// The running jobs are stopped as well, to run on at the next start.
     func stop() {
         state.withLock { state in
             guard state.mode != .stopped else { return }

@@ -16,12 +16,14 @@ extension JobStore {
             if let idempotency, let known = try self.known(idempotency, db) { return known }
             try db.execute(
                 sql: """
-                    INSERT INTO job (id, kind, state, steps, parameters, created_at, idempotency_key, fingerprint)
-                    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+                    INSERT INTO job
+                    (id, kind, priority, owner, state, steps, parameters, created_at, idempotency_key, fingerprint)
+                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                     """,
                 arguments: [
-                    job.id, job.kind.rawValue, job.state.rawValue, job.steps, Self.json(job.request),
-                    job.createdAt.timeIntervalSince1970, idempotency?.key, idempotency?.fingerprint,
+                    job.id, job.kind.rawValue, job.priority.rawValue, job.owner, job.state.rawValue, job.steps,
+                    Self.json(job.request), job.createdAt.timeIntervalSince1970, idempotency?.key,
+                    idempotency?.fingerprint,
                 ])
             return Acceptance(job: job, sequence: db.lastInsertedRowID, isKnown: false)
         }
@@ -42,11 +44,13 @@ extension JobStore {
         return Acceptance(job: try job(from: row, db), sequence: row["sequence"], isKnown: true)
     }
 
-    func markRunning(_ id: String, at date: Date) throws {
-        try write("starting job \(id)") { db in
-            try db.execute(
-                sql: "UPDATE job SET state = ?, started_at = ? WHERE id = ?",
-                arguments: [Job.State.running.rawValue, date.timeIntervalSince1970, id])
+    func markRunning(_ ids: [String], at date: Date) throws {
+        try write("starting \(ids.count) jobs") { db in
+            for id in ids {
+                try db.execute(
+                    sql: "UPDATE job SET state = ?, started_at = ? WHERE id = ?",
+                    arguments: [Job.State.running.rawValue, date.timeIntervalSince1970, id])
+            }
         }
     }
 

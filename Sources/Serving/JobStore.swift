@@ -64,6 +64,13 @@ final class JobStore: Sendable {
                     CREATE INDEX artifact_job ON artifact (job, ordinal);
                     """)
         }
+        migrator.registerMigration("priority and owner") { db in
+            try db.execute(
+                sql: """
+                    ALTER TABLE job ADD COLUMN priority TEXT NOT NULL DEFAULT 'interactive';
+                    ALTER TABLE job ADD COLUMN owner TEXT;
+                    """)
+        }
         return migrator
     }
 
@@ -112,11 +119,13 @@ final class JobStore: Sendable {
         let id: String = row["id"]
         let decoder = JSONDecoder()
         guard let request = try? decoder.decode(GenerationRequest.self, from: Data((row["parameters"] as String).utf8)),
-            let state = Job.State(rawValue: row["state"])
+            let state = Job.State(rawValue: row["state"]), let priority = Priority(rawValue: row["priority"])
         else {
             throw ServingError.storage(operation: "reading job \(id)", reason: "its row cannot be read by this version")
         }
-        var job = Job(id: id, request: request, steps: row["steps"], createdAt: Self.date(row["created_at"]))
+        var job = Job(
+            id: id, request: request, priority: priority, owner: row["owner"], steps: row["steps"],
+            createdAt: Self.date(row["created_at"]))
         job.state = state
         job.startedAt = (row["started_at"] as Double?).map(Self.date)
         job.finishedAt = (row["finished_at"] as Double?).map(Self.date)

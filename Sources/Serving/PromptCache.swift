@@ -12,6 +12,8 @@ final class PromptCache<Model: ImageModel> {
         self.model = model
     }
 
+    func isKnown(_ prompt: String) -> Bool { entries.contains { $0.prompt == prompt } }
+
     func encode(_ prompt: String, interrupt: () throws -> Void) throws -> Model.Conditioning {
         let conditioning: Model.Conditioning
         if let index = entries.firstIndex(where: { $0.prompt == prompt }) {

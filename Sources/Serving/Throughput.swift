@@ -5,8 +5,11 @@ import Foundation
 /// Work is counted in pixels of all frames and images times steps. That is coarse (attention is quadratic in the
 /// pixels, guidance doubles a step), but the jobs of one server resemble each other.
 struct Throughput: Sendable {
-    /// Work a second; a moving average over the last few jobs.
-    private(set) var rate: Double?
+    private var work = 0.0
+    private var seconds = 0.0
+
+    /// Work a second; of the last few dozen stages, later ones counting more.
+    var rate: Double? { work > 0 && seconds > 0 ? work / seconds : nil }
 
     static func work(of job: Job) -> Double {
         let request = job.request
@@ -14,23 +17,26 @@ struct Throughput: Sendable {
             * Double(max(job.steps, 1))
     }
 
-    mutating func record(_ job: Job) {
-        guard job.state == .succeeded, let start = job.startedAt, let end = job.finishedAt, end > start else { return }
-        let measured = Self.work(of: job) / end.timeIntervalSince(start)
-        rate = rate.map { 0.7 * $0 + 0.3 * measured } ?? measured
+    /// - Parameter work: 0 for what comes before and after the steps, which takes time as well.
+    mutating func record(work: Double, seconds: Double) {
+        self.work = 0.95 * self.work + work
+        self.seconds = 0.95 * self.seconds + seconds
     }
 
-    /// Seconds until the running job should be done and so a place in the queue be free, at least 1.
-    func retryAfter(running: Job?, now: Date) -> Int {
-        guard let running, let start = running.startedAt else { return 1 }
-        let elapsed = max(now.timeIntervalSince(start), 0)
-        let whole =
+    /// Seconds until one of the running jobs should be done and so a place in the queue be free, at least 1. They share
+    /// the machine, so this is their mean.
+    func retryAfter(running: [Job], now: Date) -> Int {
+        guard !running.isEmpty else { return 1 }
+        let left =
             if let rate {
-                Self.work(of: running) / rate
+                running.reduce(0) { $0 + (1 - $1.progress) * Self.work(of: $1) } / rate / Double(running.count)
             } else {
-                // Nothing has finished yet: go by the steps of this one; before the first, as long again as until now.
-                running.step > 0 ? elapsed / running.progress : 2 * elapsed
+                // Nothing is known yet: go by the steps of those that run; before the first, as long again as until now.
+                running.reduce(0) { sum, job in
+                    let elapsed = max(job.startedAt.map(now.timeIntervalSince) ?? 0, 0)
+                    return sum + (job.step > 0 ? elapsed * (1 / job.progress - 1) : elapsed)
+                } / Double(running.count)
             }
-        return Int(min(max((whole - elapsed).rounded(.up), 1), 3600))
+        return Int(min(max(left.rounded(.up), 1), 3600))
     }
 }

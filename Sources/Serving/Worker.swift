@@ -1,15 +1,21 @@
 import Foundation
 import Logging
-import Pipelines
 import Media
+import Pipelines
 
-/// The compute thread: takes jobs from the queue and turns them until they are done.
+/// The compute thread: keeps the runs that have begun, and does what the policy decides until there is nothing to do.
 final class Worker {
     private let workshop: Workshop
     private let options: EngineOptions
     private let logger: Logger
-    private var makers: [String: any RunMaker] = [:]
-    private var lastExpert: String?
+    private var groups: [String: any RunGroup] = [:]
+    private var policy: any StepPolicy
+    private var residents: Residents
+    /// In the order in which they began.
+    private var runs: [any ActiveRun] = []
+    private var expected: [StageWeights] = []
+    private var lastExpert: StageWeights?
+    private let start = ContinuousClock.now
     private var lastSweep = ContinuousClock.now - .seconds(Worker.sweepSeconds)
 
     /// Seconds between two looks at what retention would remove.
@@ -19,77 +25,149 @@ final class Worker {
         self.workshop = workshop
         self.options = options
         self.logger = logger
-        for model in models { makers[model.id] = Self.maker(model) }
+        policy = options.makePolicy()
+        residents = Residents(capacity: options.memoryBytes)
+        for model in models { groups[model.id] = Self.group(model) }
     }
 
-    private static func maker<Model: ImageModel>(_ model: Model) -> any RunMaker { PromptCache(model: model) }
+    private static func group<Model: ImageModel>(_ model: Model) -> any RunGroup { ModelRuns(model) }
 
     private var queue: JobQueue { workshop.queue }
 
     /// Until the queue is drained or stopped.
     func run() {
         defer { queue.stopped() }
-        // One at a time. Runs are values between two turns, so others may be kept here and turned in any order.
-        var current: (any ActiveRun)?
         while queue.mode != .stopping {
             sweepIfDue()
-            current = current ?? begin()
-            guard let run = current else {
+            begin()
+            // Some may have been cancelled while others were computed.
+            for run in runs where !queue.isRunning(run.job.id) { drop(run) }
+            for run in runs { attempt(run) { try run.encodePrompts(onlyKnown: true) } }
+            guard let decision = decide() else {
                 if queue.mode != .open { return }
                 queue.wait(seconds: Self.sweepSeconds)
                 continue
             }
-            if !turn(run) { current = nil }
+            carryOut(decision)
+            _ = queue.compute([])
         }
+        for run in runs { run.discard() }
     }
 
-    // MARK: One job
+    // MARK: Beginning
 
-    /// The next job, which is then running on disk too.
-    private func begin() -> (any ActiveRun)? {
+    /// Takes in the jobs that may begin; they then run on disk too.
+    private func begin() {
         let now = Date.storable
-        guard let ticket = queue.takeNext(at: now) else { return nil }
+        let tickets = queue.takeNext(options.admission, at: now)
+        guard !tickets.isEmpty else { return }
         do {
-            try workshop.retry.run(interrupt: ticket.signal.check) {
-                try workshop.store.markRunning(ticket.job.id, at: now)
+            try workshop.retry.run(interrupt: checkStop) {
+                try workshop.store.markRunning(tickets.map(\.job.id), at: now)
             }
-        } catch Interruption.shutDown {
-            return nil
         } catch {
-            end(ticket.job, ticket.signal, with: error)
-            return nil
+            // Only a stop ends the trying.
+            return
         }
         queue.tellPositions()
-        logger.info("started", metadata: ["job": "\(ticket.job.id)"])
-        guard let maker = makers[ticket.job.request.model] else {
-            let unknown = ServingError.unknownModel(ticket.job.request.model, known: makers.keys.sorted())
-            end(ticket.job, ticket.signal, with: unknown)
-            return nil
+        for ticket in tickets {
+            logger.info("started", metadata: ["job": "\(ticket.job.id)"])
+            do {
+                guard let group = groups[ticket.job.request.model] else {
+                    throw ServingError.unknownModel(ticket.job.request.model, known: groups.keys.sorted())
+                }
+                runs.append(try group.begin(ticket, workshop: workshop))
+            } catch {
+                end(ticket.job, with: error)
+            }
         }
-        return maker.run(ticket, workshop: workshop)
     }
 
-    /// - Returns: whether the run goes on.
-    private func turn(_ run: any ActiveRun) -> Bool {
-        do {
-            if try run.turn() {
-                countSwitch(to: run.job.expert)
-                return true
+    private func checkStop() throws(Interruption) {
+        if queue.mode == .stopping { throw .shutDown }
+    }
+
+    // MARK: Computing
+
+    private func decide() -> Decision? {
+        policy.decide(runs.compactMap(\.waiting), at: start.seconds, isResident: residents.contains)
+    }
+
+    private func carryOut(_ decision: Decision) {
+        let wanted = queue.compute(decision.runs)
+        let chosen = runs.filter { wanted.contains($0.job.id) }
+        guard let first = chosen.first, let group = groups[decision.weights.model] else { return }
+        residents.use(decision.weights, bytes: group.bytes(of: decision.weights.part))
+        expect(decision.passes)
+        let began = ContinuousClock.now
+        switch decision.weights.part {
+        case .textEncoder:
+            attempt(first) { try first.encodePrompts(onlyKnown: false) }
+            queue.record(work: 0, seconds: began.seconds)
+        case .expert:
+            countStep(decision.weights)
+            step(chosen, group)
+        case .vae:
+            attempt(first) {
+                try first.deliver()
+                drop(first)
+                report(first.job)
+                queue.finish(first.job)
             }
-            queue.finish(run.job)
-            report(run.job)
+            queue.record(work: 0, seconds: began.seconds)
+        }
+    }
+
+    /// Tells each model what it will compute with.
+    private func expect(_ passes: [StageWeights]) {
+        guard passes != expected else { return }
+        expected = passes
+        for (model, group) in groups { group.expect(passes.filter { $0.model == model }.map(\.part)) }
+    }
+
+    private func step(_ chosen: [any ActiveRun], _ group: any RunGroup) {
+        let began = ContinuousClock.now
+        do {
+            let stepped = try group.step(chosen, batchPixels: options.batchPixels)
+            let seconds = began.seconds
+            queue.record(work: Double(stepped.pixels), seconds: seconds)
+            for run in stepped.runs { attempt(run) { try run.finishEvaluation(seconds: seconds) } }
+        } catch is Interruption {
+            // One of them is not wanted any more. Nothing has changed for the others: their step is done again.
+            for run in chosen { attempt(run) { try run.signal.check() } }
+        } catch  where chosen.count > 1 {
+            // Whose fault it is shows when each goes alone.
+            for run in chosen { step([run], group) }
+        } catch {
+            end(chosen[0], with: error)
+        }
+    }
+
+    /// Does something of one run, which ends if it throws.
+    private func attempt(_ run: any ActiveRun, _ body: () throws -> Void) {
+        do {
+            try body()
         } catch Interruption.shutDown {
             // On disk it is running still; at the next start it runs again.
-            run.discard()
         } catch {
-            run.discard()
-            end(run.job, run.signal, with: error)
+            end(run, with: error)
         }
-        return false
+    }
+
+    // MARK: Ending
+
+    private func drop(_ run: any ActiveRun) {
+        run.discard()
+        runs.removeAll { $0 === run }
+    }
+
+    private func end(_ run: any ActiveRun, with error: any Error) {
+        drop(run)
+        end(run.job, with: error)
     }
 
     /// Writes and tells that a job was cancelled or has failed.
-    private func end(_ job: Job, _ signal: StopSignal, with error: any Error) {
+    private func end(_ job: Job, with error: any Error) {
         var job = job
         job.finishedAt = .storable
         // The step that it was about to do is not part of what is kept.
@@ -102,16 +180,14 @@ final class Worker {
         }
         let ended = job
         do {
-            try workshop.retry.run(interrupt: { if queue.mode == .stopping { throw Interruption.shutDown } }) {
-                try workshop.store.finish(ended)
-            }
+            try workshop.retry.run(interrupt: checkStop) { try workshop.store.finish(ended) }
         } catch {
             // The engine stops with a disk that takes nothing: the job will run again.
             logger.error("\(error)", metadata: ["job": "\(job.id)"])
             return
         }
-        queue.finish(ended)
         report(ended)
+        queue.finish(ended)
     }
 
     private static func failure(_ error: any Error) -> Job.Failure {
@@ -127,19 +203,19 @@ final class Worker {
     // MARK: Reports
 
     private func report(_ job: Job) {
-        workshop.metrics.count(
-            "phasor_jobs_finished_total", "Jobs that ended, by kind and state.",
-            ["kind": job.kind.rawValue, "state": job.state.rawValue])
+        workshop.metrics.countFinished(job)
         let seconds = job.startedAt.flatMap { job.finishedAt?.timeIntervalSince($0) } ?? 0
         var metadata: Logger.Metadata = ["job": "\(job.id)", "seconds": "\(seconds)"]
         if let failure = job.failure { metadata["error"] = "\(failure.message)" }
         logger.log(level: job.state == .failed ? .error : .info, "\(job.state.rawValue)", metadata: metadata)
     }
 
-    private func countSwitch(to expert: String?) {
+    private func countStep(_ expert: StageWeights) {
+        let labels: Metrics.Labels = ["policy": options.policy.rawValue]
+        workshop.metrics.count("phasor_evaluations_total", "Network evaluations; several jobs may share one.", labels)
         if let lastExpert, lastExpert != expert {
             workshop.metrics.count(
-                "phasor_expert_switches_total", "Steps whose expert was not that of the step before.")
+                "phasor_expert_switches_total", "Evaluations by another expert than the one before.", labels)
         }
         lastExpert = expert
     }
@@ -155,13 +231,10 @@ final class Worker {
     }
 }
 
-/// Makes runs of one model.
-protocol RunMaker: AnyObject {
-    func run(_ ticket: JobQueue.Ticket, workshop: Workshop) -> any ActiveRun
-}
-
-extension PromptCache: RunMaker {
-    func run(_ ticket: JobQueue.Ticket, workshop: Workshop) -> any ActiveRun {
-        GenerationRun(ticket, prompts: self, workshop: workshop)
+extension Metrics {
+    func countFinished(_ job: Job) {
+        count(
+            "phasor_jobs_finished_total", "Jobs that ended, by kind and state.",
+            ["kind": job.kind.rawValue, "state": job.state.rawValue])
     }
 }

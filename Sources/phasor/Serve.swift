@@ -57,6 +57,9 @@ struct Serve: AsyncParsableCommand {
     @Option(help: "Jobs that may wait (default: 64); one more is answered with 429.")
     var queue: Int?
 
+    @Option(help: "Jobs of one API key that may run at the same time (default: any number); the others wait.")
+    var runningPerKey: Int?
+
     @Option(
         help: ArgumentHelp(
             "Seconds that a running job is given when the server ends (default: 60).", valueName: "seconds"))
@@ -99,6 +102,7 @@ struct Serve: AsyncParsableCommand {
         let pipeline = try options.openPipeline(model, compute: options.makeCompute())
         var serving = EngineOptions(stateFolder: Self.stateFolder(settings))
         serving.queueCapacity = settings.queue
+        serving.activeRunsPerOwner = settings.runningPerKey
         serving.retentionSeconds = settings.retentionDays * 86_400
         serving.retentionBytes = Int(settings.retentionGigabytes * 1e9)
         let engine = try Engine(models: [pipeline], options: serving, logger: logger)
@@ -124,7 +128,8 @@ struct Serve: AsyncParsableCommand {
         let flags: [(ServerConfiguration.CodingKeys, String?)] = [
             (.host, host), (.port, port.map { "\($0)" }), (.state, state), (.apiKeys, apiKeys),
             (.corsOrigins, corsOrigins.isEmpty ? nil : corsOrigins.joined(separator: ",")),
-            (.queue, queue.map { "\($0)" }), (.drain, drain.map { "\($0)" }), (.page, page),
+            (.queue, queue.map { "\($0)" }), (.runningPerKey, runningPerKey.map { "\($0)" }),
+            (.drain, drain.map { "\($0)" }), (.page, page),
             (.requestLog, requestLog ? "true" : nil), (.headerDeadline, headerDeadline.map { "\($0)" }),
             (.bodyProgress, bodyProgress.map { "\($0)" }), (.idle, idle.map { "\($0)" }),
             (.writeStall, writeStall.map { "\($0)" }), (.connections, connections.map { "\($0)" }),

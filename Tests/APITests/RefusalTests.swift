@@ -65,6 +65,9 @@ import Testing
         Case(body: #"{"prompt": "a", "background": "transparent"}"#, param: "background", says: ["'opaque'"]),
         Case(body: #"{"prompt": "a", "stream": "yes"}"#, param: "stream", says: ["true or false"]),
         Case(body: #"{"prompt": "a", "partial_images": 4}"#, param: "partial_images", says: ["4", "from 0 to 3"]),
+        Case(
+            path: "/v1/jobs", body: #"{"kind": "image", "prompt": "a", "priority": "urgent"}"#, param: "priority",
+            says: ["'urgent'", "'interactive' or 'batch'"]),
         Case(path: "/v1/images/edits", body: "{}", param: "image", says: ["from text only"]),
         Case(
             path: "/v1/videos", body: #"{"prompt": "a", "num_frames": 6}"#, param: "num_frames", says: ["6", "4k + 1"]),

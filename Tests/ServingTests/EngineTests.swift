@@ -161,7 +161,7 @@ struct EngineTests {
         let steps = "phasor_step_seconds_count{phase=\"high noise\",expert=\"transformer\"} 4\n"
         #expect(text.contains(steps))
         // High to low, and back for the second job, and to low again.
-        #expect(text.contains("phasor_expert_switches_total 3\n"))
+        #expect(text.contains("phasor_expert_switches_total{policy=\"phase_synchronous\"} 3\n"))
         #expect(text.contains("phasor_jobs{state=\"queued\"} 0\n"))
         #expect(text.contains("# TYPE phasor_step_seconds histogram\n"))
     }

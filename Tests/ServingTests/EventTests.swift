@@ -121,7 +121,8 @@ struct EventTests {
                 try JSONSerialization.jsonObject(with: JSONEncoder().encode(event.job)) as? [String: Any])
             #expect(
                 Set(object.keys) == [
-                    "id", "object", "kind", "state", "progress", "step", "steps", "sigma", "phase", "expert",
+                    "id", "object", "kind", "priority", "state", "progress", "step", "steps", "sigma", "phase",
+                    "expert",
                     "queue_position", "created_at", "started_at", "finished_at", "expires_at", "parameters", "timings",
                     "artifacts", "error",
                 ])

@@ -79,7 +79,7 @@ struct QueueTests {
 
     @Test func aFullQueueRefusesAndSaysWhenToComeAgain() async throws {
         let model = try AnalyticModel(blockSeconds: 0.01)
-        let engine = try scratch.engine(model) { $0.queueCapacity = 2 }
+        let engine = try scratch.engine(model) { ($0.queueCapacity, $0.activeRuns) = (2, 1) }
         // 4 steps of 20 blocks of 10 ms: 0.8 s at least.
         let started = ContinuousClock.now
         _ = try await engine.run(.image())
@@ -125,7 +125,7 @@ struct QueueTests {
     // MARK: Order and pages
 
     @Test func jobsRunInTheOrderTheyCameAndAreListedInPages() async throws {
-        let engine = try scratch.engine(AnalyticModel())
+        let engine = try scratch.engine(AnalyticModel()) { $0.activeRuns = 1 }
         var ids: [String] = []
         for seed in 0..<5 {
             ids.append(try await engine.submit(seed == 2 ? .video() : .image(seed: UInt64(seed))).id)

@@ -49,6 +49,7 @@ struct StorageTests {
         var expired: [Bool] = []
         for job in jobs { expired.append(try await next.job(job.id).isExpired) }
         #expect(expired == [true, true, false, false])
+        await next.drain(within: 10)
         #expect(try scratch.artifacts(of: "state") == jobs[2...].map { "\($0.id)-0.png" }.sorted())
     }
 

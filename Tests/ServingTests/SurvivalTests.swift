@@ -34,7 +34,8 @@ struct SurvivalTests {
         let expected = try await [engine.end(of: running.id), engine.end(of: waiting.id)]
 
         let model = try AnalyticModel()
-        let next = try scratch.engine("left", model)
+        // One after the other, so that evaluations can be counted.
+        let next = try scratch.engine("left", model) { $0.policy = .fifo }
         for job in expected {
             let done = try await next.end(of: job.id)
             #expect(done.state == .succeeded)
@@ -58,7 +59,7 @@ struct SurvivalTests {
 
     @Test func drainingFinishesTheRunningJobAndKeepsTheRest() async throws {
         let gate = Gate(at: "decode")
-        let engine = try scratch.engine(AnalyticModel(gate: gate))
+        let engine = try scratch.engine(AnalyticModel(gate: gate)) { $0.activeRuns = 1 }
         let running = try await engine.submit(.image())
         let waiting = try await engine.submit(.image(seed: 2))
         try await gate.arrival()

@@ -1,0 +1,107 @@
+import Pipelines
+
+/// The phase-synchronous policy: whoever waits for the expert in memory is served, in shared evaluations where latents
+/// have one shape; then the expert is changed once for all who wait for the next.
+///
+/// The time between two changes is a *visit*. Its members are the runs that wait at its beginning for weights that are
+/// then in memory; who comes later joins while nobody waits too long elsewhere. A run waits too long, is *overdue*, once
+/// `patience` evaluations or `ageLimit` seconds have passed it by. Then only members are served on, and the next visit is
+/// to the one that has been overdue longest.
+///
+/// Interactive runs go before batch runs at every step, and change the expert if need be; a batch run that is overdue
+/// competes as if it were interactive.
+///
+/// So nobody starves. With A runs begun at most, which need at most S evaluations each on their whole way, and K sets of
+/// weights, a run is served after at most `patience` + (K + 1) A S evaluations: those that make it overdue; then what the
+/// members of the present visit need, and of one visit for each set of weights that somebody waits for longer.
+package struct PhaseSchedule: StepPolicy {
+    /// Runs share an evaluation up to this many pixels of all their frames.
+    let batchPixels: Int
+    let patience: Int
+    let ageLimit: Double
+
+    /// What the present visit is to.
+    private var hot: StageWeights?
+    private var members: Set<String> = []
+    private var waits: [String: Wait] = [:]
+
+    /// How long a run has not been served.
+    private struct Wait {
+        var passed = 0
+        let since: Double
+    }
+
+    package init(batchPixels: Int, patience: Int = 64, ageLimit: Double = 600) {
+        self.batchPixels = batchPixels
+        self.patience = patience
+        self.ageLimit = ageLimit
+    }
+
+    package mutating func decide(
+        _ waiting: [WaitingRun], at seconds: Double, isResident: (StageWeights) -> Bool
+    ) -> Decision? {
+        waits = Dictionary(
+            uniqueKeysWithValues: waiting.map { ($0.id, waits[$0.id] ?? Wait(since: seconds)) })
+        let overdue = Set(
+            waits.filter { $0.value.passed >= patience || seconds - $0.value.since >= ageLimit }.keys)
+        let hasInteractive = waiting.contains { $0.priority == .interactive }
+        let pool = waiting.filter { !hasInteractive || $0.priority == .interactive || overdue.contains($0.id) }
+
+        func isNear(_ weights: StageWeights) -> Bool { weights == hot || isResident(weights) }
+        let isClosed = pool.contains { overdue.contains($0.id) && !isNear($0.weights) }
+        let served = pool.filter { isNear($0.weights) && (!isClosed || members.contains($0.id)) }
+        var first = served.min(by: Self.precedes)
+        if first == nil {
+            first = nextVisit(pool, overdue)
+            if let first, hot == nil || !isNear(first.weights) { hot = first.weights }
+            members = Set(waiting.filter { isNear($0.weights) }.map(\.id))
+        }
+        guard let first else { return nil }
+
+        let runs = batch(first, pool)
+        for id in waits.keys { waits[id]?.passed += 1 }
+        for id in runs { waits[id] = Wait(since: seconds) }
+        return Decision(runs: runs, weights: first.weights, passes: passes(first, pool))
+    }
+
+    /// Whose weights to change to. A change of the LoRA alone is cheap, so it comes before a change of heavy weights.
+    private func nextVisit(_ pool: [WaitingRun], _ overdue: Set<String>) -> WaitingRun? {
+        let late = pool.filter { overdue.contains($0.id) }
+        if !late.isEmpty {
+            return late.min { (waits[$0.id]?.since ?? 0, $0.arrival) < (waits[$1.id]?.since ?? 0, $1.arrival) }
+        }
+        let light = pool.filter { $0.weights.shareHeavyWeights(with: hot) }
+        return (light.isEmpty ? pool : light).min { $0.arrival < $1.arrival }
+    }
+
+    /// `first` and those that can share its evaluation.
+    private func batch(_ first: WaitingRun, _ pool: [WaitingRun]) -> [String] {
+        var runs = [first.id]
+        guard first.shape != nil else { return runs }
+        var pixels = first.pixels
+        let mates = pool.filter { $0.id != first.id && $0.weights == first.weights && $0.shape == first.shape }
+        for mate in mates.sorted(by: { $0.arrival < $1.arrival }) where pixels + mate.pixels <= batchPixels {
+            pixels += mate.pixels
+            runs.append(mate.id)
+        }
+        return runs
+    }
+
+    /// Whoever waits for the weights of `first` goes on to the end of their phase, those of one shape together; then
+    /// follows what the oldest run needs.
+    private func passes(_ first: WaitingRun, _ pool: [WaitingRun]) -> [StageWeights] {
+        let sharing = pool.filter { $0.weights == first.weights }
+        let shared = Dictionary(grouping: sharing.filter { $0.shape != nil }, by: \.shape)
+        let count =
+            shared.values.reduce(0) { $0 + ($1.map(\.length).max() ?? 0) }
+            + sharing.reduce(0) { $0 + ($1.shape == nil ? $1.length : 0) }
+        let oldest = pool.min { $0.arrival < $1.arrival } ?? first
+        return [StageWeights](repeating: first.weights, count: count) + oldest.course.drop { $0 == first.weights }
+    }
+
+    /// The oldest first; but prompts before all else: they are short, and then may share the evaluations of the others.
+    private static func precedes(_ one: WaitingRun, _ other: WaitingRun) -> Bool {
+        let (isText, otherIsText) = (one.weights.part == .textEncoder, other.weights.part == .textEncoder)
+        return isText == otherIsText ? one.arrival < other.arrival : isText
+    }
+}

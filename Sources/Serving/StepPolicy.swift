@@ -1,0 +1,95 @@
+import Pipelines
+
+/// Who goes before whom.
+package enum Priority: String, Codable, Sendable, CaseIterable {
+    /// Somebody waits for it.
+    case interactive
+    /// Whenever there is time.
+    case batch
+}
+
+/// What a stage computes with: a part of a model and, where phases share it, the LoRA put on it.
+package struct StageWeights: Hashable, Sendable {
+    package let model: String
+    package let part: Resident
+    package let adapter: String?
+
+    package init(model: String, part: Resident, adapter: String? = nil) {
+        self.model = model
+        self.part = part
+        self.adapter = adapter
+    }
+
+    /// To change to these, a LoRA has to change at most.
+    func shareHeavyWeights(with other: StageWeights?) -> Bool { model == other?.model && part == other?.part }
+}
+
+/// A run between two stages, as a policy sees it.
+package struct WaitingRun: Sendable {
+    package let id: String
+    /// One entry for each stage to come: the prompt, the steps, the decoding. Not empty.
+    package let course: ArraySlice<StageWeights>
+    /// `[C, F, H, W]` of its latents: runs of one shape share a network evaluation. Nil for a stage that is not shared.
+    package let shape: [Int]?
+    /// Of all frames of all its images that are still to do the stage.
+    package let pixels: Int
+    package let priority: Priority
+    /// In the order in which jobs were accepted.
+    package let arrival: Int64
+
+    /// Nil without a stage to come.
+    package init?(
+        id: String, course: ArraySlice<StageWeights>, shape: [Int]?, pixels: Int, priority: Priority, arrival: Int64
+    ) {
+        guard let first = course.first else { return nil }
+        self.id = id
+        self.course = course
+        self.shape = shape
+        self.pixels = pixels
+        self.priority = priority
+        self.arrival = arrival
+        weights = first
+    }
+
+    /// Of the stage it waits for.
+    package let weights: StageWeights
+
+    /// Stages with the same weights from now on.
+    var length: Int { course.prefix { $0 == weights }.count }
+}
+
+/// What is computed next.
+package struct Decision: Sendable, Equatable {
+    /// Runs that wait for `weights`. Several of them share one network evaluation.
+    package let runs: [String]
+    package let weights: StageWeights
+    /// What the passes through weights will be from now on, as far as can be told: first those with `weights`.
+    package let passes: [StageWeights]
+}
+
+/// Decides, whenever nothing is being computed, what is computed next.
+///
+/// A policy is a value: no clock, no files. It takes it that what it decides is done.
+package protocol StepPolicy: Sendable {
+    /// - Parameters:
+    ///   - waiting: all runs that have begun; their ids are unique.
+    ///   - seconds: of any clock that does not go back.
+    ///   - isResident: whether weights are in memory, so that computing with them reads nothing first.
+    /// - Returns: nil if nothing waits.
+    mutating func decide(
+        _ waiting: [WaitingRun], at seconds: Double, isResident: (StageWeights) -> Bool
+    ) -> Decision?
+}
+
+/// First come, first served, one run at a time from its prompt to its file: what other servers do, to compare with.
+package struct FirstComeFirstServed: StepPolicy {
+    package init() {}
+
+    package mutating func decide(
+        _ waiting: [WaitingRun], at seconds: Double, isResident: (StageWeights) -> Bool
+    ) -> Decision? {
+        waiting.min { $0.arrival < $1.arrival }.map {
+            Decision(runs: [$0.id], weights: $0.weights, passes: Array($0.course))
+        }
+    }
+}
