@@ -16,8 +16,10 @@ package struct Safetensors: Sendable {
 
     /// Maps the file and checks its header.
     /// - Throws: `WeightError` that names the file and the key or byte at fault.
-    package init(path: String) throws(WeightError) {
-        let file = try MappedFile(path: path)
+    package init(path: String) throws(WeightError) { try self.init(MappedFile(path: path)) }
+
+    init(_ file: MappedFile) throws(WeightError) {
+        let path = file.path
         let header = try Self.header(of: file)
         var metadata: [String: String] = [:]
         var entries: [(name: String, type: ElementType, shape: [Int], range: Range<Int>)] = []

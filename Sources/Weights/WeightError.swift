@@ -2,6 +2,8 @@
 package enum WeightError: Error, CustomStringConvertible {
     /// The file cannot be opened or mapped; `reason` is the system's.
     case unreadable(file: String, reason: String)
+    /// The file cannot be written; `reason` is the system's, or what its format lacks.
+    case unwritable(file: String, reason: String)
     /// The bytes are not what the format says they must be.
     case malformed(file: String, reason: String)
     /// A file that another one names is not there.
@@ -15,6 +17,7 @@ package enum WeightError: Error, CustomStringConvertible {
     package var description: String {
         switch self {
         case .unreadable(let file, let reason): "\(file): cannot be read: \(reason)"
+        case .unwritable(let file, let reason): "\(file): cannot be written: \(reason)"
         case .malformed(let file, let reason): "\(file): \(reason)"
         case .missingFile(let file, let namedBy): "\(file): no such file, but \(namedBy) names it"
         case .missingTensor(let key, let source): "\(source): no tensor \"\(key)\""

@@ -5,7 +5,7 @@ import Tensor
 /// path is the checkpoint path: what does not fit fails with the full key and both shapes, and what nobody asked for
 /// is known afterwards.
 package struct WeightReader: Sendable {
-    private let checkpoint: Checkpoint
+    package let checkpoint: Checkpoint
     private let prefix: String
     private let adapters: [Adapter]
     private let usage: Usage
@@ -41,8 +41,14 @@ package struct WeightReader: Sendable {
     /// - Throws: `.missingTensor`, `.wrongShape` or `.wrongType`, with the full key.
     package func weight(_ name: String, _ shape: [Int]) throws(WeightError) -> Weight {
         let key = prefix + name
-        guard let weight = checkpoint.tensors[key] else {
+        guard var weight = checkpoint.tensors[key] else {
             throw .missingTensor(key: key, source: checkpoint.path)
+        }
+        // GGUF files have at most four axes, and some writers drop leading axes of one.
+        if weight.shape.count < shape.count, weight.scales == nil, weight.count == shape.reduce(1, *),
+            (shape.last ?? 1) % weight.type.blockElements == 0
+        {
+            weight = weight.reshaped(shape)
         }
         guard weight.shape == shape else {
             throw .wrongShape(key: key, source: checkpoint.path, expected: shape, found: weight.shape)
@@ -51,23 +57,6 @@ package struct WeightReader: Sendable {
             throw .wrongType(key: key, source: checkpoint.path, found: weight.type.rawValue)
         }
         usage.keys.withLock { _ = $0.insert(key) }
-        return try scaled(weight)
-    }
-
-    /// An fp8 weight with the factors that files keep beside it: `X.scale_weight` (ComfyUI's scaled fp8, one number)
-    /// or `X.weight_scale` (lightx2v, one for each row) beside `X.weight`.
-    private func scaled(_ weight: Weight) throws(WeightError) -> Weight {
-        guard weight.type == .e4m3, weight.name.hasSuffix(".weight") else { return weight }
-        let stem = String(weight.name.dropLast("weight".count))
-        for key in [stem + "scale_weight", stem + "weight_scale"] {
-            guard let scales = checkpoint.tensors[key] else { continue }
-            guard scales.count == 1 || scales.count == weight.shape.first else {
-                throw .wrongShape(
-                    key: key, source: checkpoint.path, expected: [weight.shape.first ?? 1], found: scales.shape)
-            }
-            usage.keys.withLock { _ = $0.insert(key) }
-            return weight.scaled(by: scales.widened().reshaped([scales.count]))
-        }
         return weight
     }
 
