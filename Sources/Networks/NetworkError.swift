@@ -1,4 +1,5 @@
 import Foundation
+import Weights
 
 /// Why a network cannot be built from a folder.
 package enum NetworkError: Error, CustomStringConvertible {
@@ -18,18 +19,23 @@ package enum NetworkError: Error, CustomStringConvertible {
 /// Reads a component's `config.json`.
 /// - Throws: `NetworkError.badConfiguration` that names the file and the field.
 package func decodeConfiguration<C: Decodable>(_ type: C.Type, at path: String) throws(NetworkError) -> C {
-    let data: Data
-    do {
-        data = try Data(contentsOf: URL(fileURLWithPath: path))
-    } catch {
+    guard let data = FileManager.default.contents(atPath: path) else {
         throw .badConfiguration(file: path, reason: "cannot be read")
     }
+    return try decodeConfiguration(type, Checkpoint.Configuration(json: data, source: path))
+}
+
+/// Reads the configuration that came with a checkpoint.
+/// - Throws: `NetworkError.badConfiguration` that names where it stood and the field.
+package func decodeConfiguration<C: Decodable>(
+    _ type: C.Type, _ configuration: Checkpoint.Configuration
+) throws(NetworkError) -> C {
     do {
-        return try JSONDecoder().decode(type, from: data)
+        return try JSONDecoder().decode(type, from: configuration.json)
     } catch let error as DecodingError {
-        throw .badConfiguration(file: path, reason: explain(error))
+        throw .badConfiguration(file: configuration.source, reason: explain(error))
     } catch {
-        throw .badConfiguration(file: path, reason: "\(error)")
+        throw .badConfiguration(file: configuration.source, reason: "\(error)")
     }
 }
 

@@ -26,7 +26,7 @@ struct WanFamily: ModelFamily {
         try WanTransformer(reader, config: try WanTransformerConfig.read(config), compute: compute)
     }
 
-    func moduleName(_ name: String) -> String { WanKeys.rename(name) }
+    func moduleName(_ name: String) -> String { WanKeys.transformer.rename(name) }
 }
 
 extension WanTransformer: ExpertNetwork {

@@ -1,5 +1,6 @@
 import Foundation
 import Tensor
+import Weights
 
 /// `config.json` of a transformers `UMT5EncoderModel`, its fields at the top level or under `text_config`.
 package struct UMT5Config: Sendable {
@@ -20,6 +21,42 @@ package struct UMT5Config: Sendable {
         let config = try JSONFile.decode(File.self, at: URL(fileURLWithPath: file)).config
         try requireSizes(config, file: file)
         return config
+    }
+
+    /// What came with the weights, else what their shapes tell; keys are transformers' (`UMT5Keys.encoder`).
+    /// - Throws: `TextError` that names the file and the field or key.
+    package static func of(_ checkpoint: Checkpoint) throws(TextError) -> UMT5Config {
+        guard let configuration = checkpoint.configuration else {
+            let config = try UMT5Config(shapesOf: checkpoint)
+            try requireSizes(config, file: checkpoint.path)
+            return config
+        }
+        let config = try JSONFile.decode(File.self, from: configuration.json, named: configuration.source).config
+        try requireSizes(config, file: configuration.source)
+        return config
+    }
+
+    /// The numbers that no shape tells are those of every published UMT5.
+    private init(shapesOf checkpoint: Checkpoint) throws(TextError) {
+        func shape(_ keys: String...) throws(TextError) -> [Int] {
+            guard let shape = keys.lazy.compactMap({ checkpoint.tensors[$0]?.shape }).first, shape.count == 2 else {
+                throw .invalid(
+                    file: checkpoint.path, field: keys[0], reason: "is not there, nor a config.json to tell dimensions")
+            }
+            return shape
+        }
+        let embedding = try shape("shared.weight", "encoder.embed_tokens.weight")
+        let positions = try shape("encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight")
+        vocabulary = embedding[0]
+        dim = embedding[1]
+        buckets = positions[0]
+        heads = positions[1]
+        headDim = try shape("encoder.block.0.layer.0.SelfAttention.q.weight")[0] / max(heads, 1)
+        ffnDim = try shape("encoder.block.0.layer.1.DenseReluDense.wi_0.weight")[0]
+        layers = (0...).first { checkpoint.tensors["encoder.block.\($0).layer.0.SelfAttention.q.weight"] == nil } ?? 0
+        maxDistance = 128
+        eps = 1e-6
+        activation = .geluTanh
     }
 
     private struct File: Decodable {

@@ -129,7 +129,7 @@ struct WanChecks {
         var last: [String: Computed] = [:]
         for (index, file) in files.enumerated() {
             let adapter = try Adapter(
-                file: "\(folder)/\(file)", strength: Float(strength), rename: WanKeys.rename)
+                file: "\(folder)/\(file)", strength: Float(strength), rename: WanKeys.transformer.rename)
             let network = try network(component, adapters: [adapter])
             var results = ["sample": try forward(network, check)]
             let reader = WeightReader(try Checkpoint(folder: "\(folder)/\(component)"), adapters: [adapter])

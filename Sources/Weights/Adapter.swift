@@ -29,7 +29,7 @@ package struct Adapter: Sendable {
 
     /// - Parameters:
     ///   - strength: factor on the whole adapter; 1 is as trained.
-    ///   - rename: module names of other tools to this network's, e.g. `WanKeys.rename`.
+    ///   - rename: module names of other tools to this network's, e.g. `WanKeys.transformer.rename`.
     package init(file: String, strength: Float, rename: (String) -> String) throws(WeightError) {
         let opened = try Safetensors(path: file)
         var down: [String: Weight] = [:]
@@ -85,6 +85,11 @@ package struct Adapter: Sendable {
         self.strength = strength
         self.updates = updates
         self.deltas = deltas
+    }
+
+    /// Whether a file's keys are those of a LoRA.
+    package static func isAdapter(_ checkpoint: Checkpoint) -> Bool {
+        checkpoint.tensors.keys.contains { stripped($0, of: downEndings + [".diff", ".diff_b"]) != nil }
     }
 
     private static func stripped(_ name: String, of endings: [String]) -> String? {

@@ -12,7 +12,7 @@ struct Phasor: AsyncParsableCommand {
             sigma, and answers with PNG or MP4.
             """,
         version: "0.1.0",
-        subcommands: [Serve.self, Generate.self, Inspect.self, Verify.self, Bench.self])
+        subcommands: [Serve.self, Generate.self, Inspect.self, Quantize.self, Verify.self, Bench.self])
 }
 
 /// Options of every command that opens a model.

@@ -2,6 +2,7 @@
 #include "attention.h"
 #include "convolution.h"
 #include "elementwise.h"
+#include "encode.h"
 #include "format.h"
 #include "gemm.h"
 #include "isa.h"

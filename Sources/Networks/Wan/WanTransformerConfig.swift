@@ -1,3 +1,5 @@
+import Weights
+
 /// `config.json` of a diffusers `WanTransformer3DModel`.
 package struct WanTransformerConfig: Decodable, Sendable {
     package let heads: Int
@@ -39,7 +41,60 @@ package struct WanTransformerConfig: Decodable, Sendable {
     package var patchOutputs: Int { outChannels * patch.reduce(1, *) }
 
     package static func read(_ file: String) throws(NetworkError) -> WanTransformerConfig {
-        let config = try decodeConfiguration(WanTransformerConfig.self, at: file)
+        try checked(decodeConfiguration(WanTransformerConfig.self, at: file), file: file)
+    }
+
+    /// What came with the weights, else what their shapes tell; keys are diffusers' (`WanKeys.transformer`).
+    /// - Throws: `NetworkError` that names the file and the field or key.
+    package static func of(_ checkpoint: Checkpoint) throws(NetworkError) -> WanTransformerConfig {
+        guard let configuration = checkpoint.configuration,
+            try decodeConfiguration(ClassName.self, configuration).name != "WanModel"
+        else { return try checked(WanTransformerConfig(shapesOf: checkpoint), file: checkpoint.path) }
+        return try checked(decodeConfiguration(WanTransformerConfig.self, configuration), file: configuration.source)
+    }
+
+    /// The original repository's `WanModel` has fields of other names, and nothing that the shapes do not tell.
+    private struct ClassName: Decodable {
+        let name: String?
+        enum CodingKeys: String, CodingKey { case name = "_class_name" }
+    }
+
+    /// Published Wan transformers all have heads of 128 and tokens of 1x2x2.
+    private init(shapesOf checkpoint: Checkpoint) throws(NetworkError) {
+        func shape(_ key: String) throws(NetworkError) -> [Int] {
+            guard let shape = checkpoint.tensors[key]?.shape, !shape.isEmpty, !shape.contains(0) else {
+                throw .badConfiguration(
+                    file: checkpoint.path, reason: "no config.json, and no tensor \"\(key)\" to tell dimensions from")
+            }
+            return shape
+        }
+        let dim = try shape("patch_embedding.bias")[0]
+        headDim = 128
+        guard dim % headDim == 0 else {
+            throw .badConfiguration(
+                file: checkpoint.path,
+                reason: "no config.json, and its width of \(dim) does not tell the heads: they are \(headDim) wide in "
+                    + "published files")
+        }
+        heads = dim / headDim
+        patch = [1, 2, 2]
+        let cell = patch.reduce(1, *)
+        inChannels = try shape("patch_embedding.weight").reduce(1, *) / (dim * cell)
+        outChannels = try shape("proj_out.bias")[0] / cell
+        ffnDim = try shape("blocks.0.ffn.net.0.proj.bias")[0]
+        freqDim = try shape("condition_embedder.time_embedder.linear_1.weight").last ?? 0
+        textDim = try shape("condition_embedder.text_embedder.linear_1.weight").last ?? 0
+        layers = (0...).first { checkpoint.tensors["blocks.\($0).attn1.to_q.weight"] == nil } ?? 0
+        eps = 1e-6
+        qkNorm = "rms_norm_across_heads"
+        crossAttnNorm = true
+        imageDim = nil
+        addedKVProjDim = nil
+    }
+
+    private static func checked(
+        _ config: WanTransformerConfig, file: String
+    ) throws(NetworkError) -> WanTransformerConfig {
         try requireRange(config.heads, 1...1024, "num_attention_heads", in: file)
         try requireRange(config.headDim, 6...1024, "attention_head_dim", in: file)
         try requireRange(config.layers, 1...1024, "num_layers", in: file)

@@ -1,3 +1,5 @@
+import Weights
+
 /// `config.json` of a diffusers `AutoencoderKLWan`.
 package struct WanVAEConfig: Decodable, Sendable {
     package let baseDim: Int
@@ -41,7 +43,20 @@ package struct WanVAEConfig: Decodable, Sendable {
     package var temporalFactor: Int { 1 << temporalDownsample.count { $0 } }
 
     package static func read(_ file: String) throws(NetworkError) -> WanVAEConfig {
-        let config = try decodeConfiguration(WanVAEConfig.self, at: file)
+        try checked(decodeConfiguration(WanVAEConfig.self, at: file), file: file)
+    }
+
+    /// What came with the weights, else that of the published 16-channel VAE at the widths their shapes tell; keys are
+    /// diffusers' (`WanKeys.vae`).
+    /// - Throws: `NetworkError` that names the file and the field or key.
+    package static func of(_ checkpoint: Checkpoint) throws(NetworkError) -> WanVAEConfig {
+        guard let configuration = checkpoint.configuration else {
+            return try checked(WanVAEConfig(shapesOf: checkpoint), file: checkpoint.path)
+        }
+        return try checked(decodeConfiguration(WanVAEConfig.self, configuration), file: configuration.source)
+    }
+
+    private static func checked(_ config: WanVAEConfig, file: String) throws(NetworkError) -> WanVAEConfig {
         try requireRange(config.baseDim, 1...4096, "base_dim", in: file)
         try requireRange(config.decoderBaseDim, 1...4096, "decoder_base_dim", in: file)
         try requireRange(config.zDim, 1...1024, "z_dim", in: file)
@@ -68,5 +83,34 @@ package struct WanVAEConfig: Decodable, Sendable {
         guard config.isResidual != true else { throw .unsupported(file: file, reason: "is_residual (TI2V-5B's VAE)") }
         guard config.attnScales?.isEmpty != false else { throw .unsupported(file: file, reason: "attn_scales") }
         return config
+    }
+}
+
+extension WanVAEConfig {
+    fileprivate init(shapesOf checkpoint: Checkpoint) throws(NetworkError) {
+        func extent(_ key: String, _ axis: Int) throws(NetworkError) -> Int {
+            guard let shape = checkpoint.tensors[key]?.shape, axis < shape.count else {
+                throw .badConfiguration(
+                    file: checkpoint.path, reason: "no config.json, and no tensor \"\(key)\" to tell dimensions from")
+            }
+            return shape[axis]
+        }
+        zDim = try extent("decoder.conv_in.weight", 1)
+        baseDim = try extent("encoder.conv_in.weight", 0)
+        decoderBaseDimOrNull = try extent("decoder.conv_out.weight", 1)
+        dimMult = [1, 2, 4, 4]
+        resBlocks = 2
+        temporalDownsample = [false, true, true]
+        (inChannelsOrNull, outChannelsOrNull, patchSizeOrNull) = (nil, nil, nil)
+        (attnScales, isResidual) = (nil, nil)
+        // Of the published vae/config.json.
+        latentsMean = [
+            -0.7571, -0.7089, -0.9113, 0.1075, -0.1745, 0.9653, -0.1517, 1.5508, 0.4134, -0.0715, 0.5517, -0.3632,
+            -0.1922, -0.9497, 0.2503, -0.2921,
+        ]
+        latentsStd = [
+            2.8184, 1.4541, 2.3275, 2.6558, 1.2196, 1.7708, 2.6052, 2.0743, 3.2687, 2.1526, 2.8652, 1.5579, 1.6382,
+            1.1253, 2.8251, 1.9160,
+        ]
     }
 }

@@ -1,0 +1,100 @@
+import Networks
+import Text
+import Weights
+
+/// What a weight file holds, told by its keys and shapes: names of files say little, and often something else.
+package struct FileIdentity: Sendable {
+    package enum Part: Sendable, Equatable {
+        case expert, textEncoder, vae, adapter
+    }
+
+    package let part: Part
+    /// Its network, e.g. `Wan text-to-video transformer, 40 blocks of width 5120`.
+    package let name: String
+    /// `general.architecture` in GGUF files.
+    package let architecture: String
+    /// Why it cannot be used here; nil if it can.
+    package let refusal: String?
+
+    private init(_ part: Part, _ name: String, architecture: String, refusal: String? = nil) {
+        self.part = part
+        self.name = name
+        self.architecture = architecture
+        self.refusal = refusal
+    }
+
+    /// - Throws: `PipelineError.unknownFile` if no network here has such keys; `WeightError` for keys that collide.
+    package init(_ checkpoint: Checkpoint) throws {
+        let kinds = [Self.adapter, Self.wanTransformer, Self.umt5, Self.vae]
+        for kind in kinds {
+            if let identity = try kind(checkpoint) {
+                self = identity
+                return
+            }
+        }
+        throw PipelineError.unknownFile(
+            file: checkpoint.path, keys: checkpoint.tensors.keys.sorted().prefix(3).map(\.self))
+    }
+
+    private static func adapter(_ checkpoint: Checkpoint) throws -> FileIdentity? {
+        guard Adapter.isAdapter(checkpoint) else { return nil }
+        return FileIdentity(.adapter, "LoRA", architecture: "lora")
+    }
+
+    private static func wanTransformer(_ checkpoint: Checkpoint) throws -> FileIdentity? {
+        let tensors = try checkpoint.renamed(by: WanKeys.transformer).tensors
+        guard let patch = tensors["patch_embedding.weight"], let bias = tensors["patch_embedding.bias"],
+            tensors["blocks.0.attn1.to_q.weight"] != nil, bias.count > 0
+        else { return nil }
+        let blocks = Set(tensors.keys.filter { $0.hasPrefix("blocks.") }.map { $0.split(separator: ".")[1] }).count
+        let channels = patch.count / bias.count / 4
+        let outputs = (tensors["proj_out.bias"]?.count ?? 0) / 4
+        let kind: (name: String, refusal: String?) =
+            if tensors.keys.contains(where: { $0.hasPrefix("vace_") }) {
+                ("VACE", "its control branch (vace_blocks) is not built")
+            } else if tensors.keys.contains(where: { $0.contains("audio") || $0.contains("motion_encoder") }) {
+                ("sound- or motion-driven", "its audio or motion layers are not built")
+            } else if channels == 48, outputs == 48 {
+                (
+                    "text-and-image-to-video 5B (TI2V-5B)",
+                    "it needs another VAE (48 channels, 16x16) and timesteps per token"
+                )
+            } else if channels > outputs {
+                (
+                    "image-to-video (I2V)",
+                    "it reads \(channels) channels, the first frame among them; only text-to-video is built"
+                )
+            } else {
+                ("text-to-video", nil)
+            }
+        return FileIdentity(
+            .expert, "Wan \(kind.name) transformer, \(blocks) blocks of width \(bias.count)", architecture: "wan",
+            refusal: kind.refusal)
+    }
+
+    private static func umt5(_ checkpoint: Checkpoint) throws -> FileIdentity? {
+        let tensors = try checkpoint.renamed(by: UMT5Keys.encoder).tensors
+        let relative = "layer.0.SelfAttention.relative_attention_bias.weight"
+        guard let table = tensors["shared.weight"] ?? tensors["encoder.embed_tokens.weight"],
+            tensors["encoder.block.0.\(relative)"] != nil, table.shape.count == 2
+        else { return nil }
+        // UMT5 has a table of positions in each block, T5 one for all.
+        let isUMT5 = tensors["encoder.block.1.\(relative)"] != nil
+        return FileIdentity(
+            .textEncoder,
+            "\(isUMT5 ? "UMT5" : "T5") text encoder of width \(table.shape[1]), vocabulary \(table.shape[0])",
+            architecture: "t5encoder",
+            refusal: isUMT5 ? nil : "Wan reads UMT5, which has positions in every block; this is a T5")
+    }
+
+    private static func vae(_ checkpoint: Checkpoint) throws -> FileIdentity? {
+        let tensors = try checkpoint.renamed(by: WanKeys.vae).tensors
+        guard let input = tensors["decoder.conv_in.weight"], input.shape.count == 5,
+            tensors["post_quant_conv.weight"] != nil
+        else { return nil }
+        let channels = input.shape[1]
+        return FileIdentity(
+            .vae, "Wan video VAE, \(channels) latent channels", architecture: "wan_vae",
+            refusal: channels == 16 ? nil : "it is the VAE of TI2V-5B; A14B and Wan2.1 use the one of 16 channels")
+    }
+}
