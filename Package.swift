@@ -28,7 +28,6 @@ let package = Package(
 
         // Numerics.
         .target(name: "Tensor", dependencies: ["CKernels", "COpenBLAS"]),
-        .target(name: "Benchmarks", dependencies: ["Tensor"]),
         .target(name: "Weights", dependencies: ["Tensor"]),
         .target(name: "Text", dependencies: ["Weights", "Tensor"]),
         .target(name: "Networks", dependencies: ["Weights", "Tensor"]),
@@ -46,6 +45,7 @@ let package = Package(
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
+        .target(name: "Benchmarks", dependencies: ["Serving", "Pipelines", "Diffusion", "Media", "Tensor"]),
         .target(
             name: "HTTP",
             dependencies: [
@@ -80,6 +80,8 @@ let package = Package(
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
+        .testTarget(
+            name: "BenchmarksTests", dependencies: ["Benchmarks", "Serving", "Pipelines", "Media", "Tensor"]),
         .testTarget(name: "HTTPTests", dependencies: ["HTTP"]),
         .testTarget(name: "APITests", dependencies: ["API", "Serving", "HTTP", "Pipelines", "Diffusion", "Tensor"]),
         .testTarget(name: "VerificationTests", dependencies: ["Verification", "Pipelines"]),

@@ -23,17 +23,13 @@ struct BenchStep: ParsableCommand {
     @Option(help: "Frames.")
     var frames = 1
 
-    @Option(help: "Forward passes; the median counts.")
-    var rounds = 3
-
-    @Option(help: "Threads to compute with (default: one per core).")
-    var threads: Int?
-
     @Option(help: "What products are computed in: f32, or bf16 with float32 sums where the processor has it.")
     var precision = Precision.bf16
 
-    @Option(help: ArgumentHelp("Write the figures to this file as JSON.", valueName: "file"))
-    var json: String?
+    @OptionGroup var measuring: BenchOptions
+    @OptionGroup var threading: ThreadOptions
+
+    private var rounds: Int { measuring.rounds ?? 3 }
 
     private struct Report: Encodable {
         let secondsPerStep: Double
@@ -51,11 +47,8 @@ struct BenchStep: ParsableCommand {
 
     func run() throws {
         let sides = size.lowercased().split(separator: "x").compactMap { Int($0) }
-        guard sides.count == 2, 1...1000 ~= rounds else {
-            throw ValidationError("--size is \(size), expected WIDTHxHEIGHT; --rounds must be 1...1000")
-        }
-        let compute = Compute(
-            threads: threads ?? ProcessInfo.processInfo.activeProcessorCount, precision: precision)
+        guard sides.count == 2 else { throw ValidationError("--size is \(size), expected WIDTHxHEIGHT") }
+        let compute = Compute(threads: threading.count, precision: precision)
         let peakBefore = MachinePeaks(compute).bf16
         let config = try WanTransformerConfig.read("\(model)/transformer/config.json")
         let vaeConfig = try WanVAEConfig.read("\(model)/vae/config.json")
@@ -84,12 +77,8 @@ struct BenchStep: ParsableCommand {
         getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
         let rss = usage.ru_maxrss * 1024
         print(String(format: "%8.0f MB peak RSS", Double(rss) / 1e6))
-        guard let json else { return }
-        let report = Report(
-            secondsPerStep: step, vaeDecodeSeconds: decode, peakRSSBytes: rss, shareOfBF16Peak: share)
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-        try encoder.encode(report).write(to: URL(filePath: json), options: .atomic)
+        try measuring.write(
+            Report(secondsPerStep: step, vaeDecodeSeconds: decode, peakRSSBytes: rss, shareOfBF16Peak: share))
     }
 
     /// The median after one pass that is not counted: it reads the weights.

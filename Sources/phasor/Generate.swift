@@ -119,7 +119,8 @@ struct Generate: ParsableCommand {
 
     /// The same request, and so the same checks and the same file, as over HTTP.
     private func request(for pipeline: Pipeline, isClip: Bool) throws -> GenerationRequest {
-        let (width, height) = try dimensions(pipeline.sizes)
+        let sizes = pipeline.sizes
+        let (width, height) = try PixelSize.parse(size, default: (sizes.defaultWidth, sizes.defaultHeight))
         let request = GenerationRequest(
             kind: isClip ? .video : .image, prompt: prompt,
             negativePrompt: negativePrompt, model: pipeline.id, generator: generator,
@@ -128,15 +129,6 @@ struct Generate: ParsableCommand {
             guidanceScale2: guidanceScale2, crf: crf, preset: preset)
         _ = try request.validate(for: pipeline)
         return request
-    }
-
-    private func dimensions(_ sizes: SizeLimits) throws -> (Int, Int) {
-        guard let size else { return (sizes.defaultWidth, sizes.defaultHeight) }
-        let parts = size.lowercased().split(separator: "x").map { Int($0) }
-        guard parts.count == 2, let width = parts[0], let height = parts[1] else {
-            throw ValidationError("--size \(size): expected WIDTHxHEIGHT, e.g. 832x480")
-        }
-        return (width, height)
     }
 
     // MARK: Output

@@ -34,10 +34,8 @@ enum Installation {
 }
 
 extension ModelOptions {
-    func makeCompute() throws -> Compute {
-        let threads = threads ?? ProcessInfo.processInfo.activeProcessorCount
-        guard 1...1024 ~= threads else { throw ValidationError("--threads must be 1...1024, not \(threads)") }
-        return Compute(threads: threads, precision: precision)
+    func makeCompute() -> Compute {
+        Compute(threads: threading.count, precision: precision)
     }
 
     func openPipeline(_ folder: String?, compute: Compute) throws -> Pipeline {

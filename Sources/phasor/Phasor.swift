@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 import Tensor
 
 @main
@@ -24,11 +25,22 @@ struct ModelOptions: ParsableArguments {
             valueName: "expert=file[:strength]"))
     var adapters: [AdapterArgument] = []
 
-    @Option(help: "Threads to compute with (default: one per core).")
-    var threads: Int?
+    @OptionGroup var threading: ThreadOptions
 
     @Option(help: "What products are computed in: f32, or bf16 with float32 sums where the processor has it.")
     var precision = Precision.f32
+}
+
+/// The option of every command that computes.
+struct ThreadOptions: ParsableArguments {
+    @Option(help: "Threads to compute with (default: one per core).")
+    var threads: Int?
+
+    func validate() throws {
+        guard 1...1024 ~= threads ?? 1 else { throw ValidationError("--threads must be 1...1024") }
+    }
+
+    var count: Int { threads ?? ProcessInfo.processInfo.activeProcessorCount }
 }
 
 extension Precision: ExpressibleByArgument {}

@@ -20,7 +20,7 @@ struct Verify: ParsableCommand {
     var summary = false
 
     func run() throws {
-        let compute = try options.makeCompute()
+        let compute = options.makeCompute()
         var failures = 0
         for folder in folders {
             let verifier = try Verifier(folder: folder, compute: compute)

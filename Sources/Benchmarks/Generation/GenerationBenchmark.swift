@@ -1,0 +1,190 @@
+import Diffusion
+import Foundation
+import Media
+import Serving
+
+/// Runs generators of one model against each other: the same prompts and seeds, in turn (A B A B ...), so that what else
+/// the machine does falls on all of them alike.
+package struct GenerationBenchmark<Model: ImageModel> {
+    let model: Model
+    /// The last one is what the others are compared with.
+    let contenders: [Contender]
+    let prompts: [String]
+    let seeds: [UInt64]
+    let rounds: Int
+    /// Of a clip, for its media encoder.
+    let preset: String?
+    private let meter = ResourceMeter()
+
+    /// Frames of a clip whose features are compared, and that are shown.
+    private static var shown: Int { 3 }
+
+    package init(
+        model: Model, contenders: [Contender], prompts: [String], seeds: [UInt64], rounds: Int, preset: String? = nil
+    ) {
+        self.model = model
+        self.contenders = contenders
+        self.prompts = prompts
+        self.seeds = seeds
+        self.rounds = rounds
+        self.preset = preset
+    }
+
+    /// What is kept of a contender's trials while others run.
+    private struct Tally {
+        var trials: [Trial] = []
+        var features: [[[PictureFeatures]]] = []
+        var motions: [Motion] = []
+        var similarities: [Similarity] = []
+        var pictures: [[[UInt8]]] = []
+
+        /// A trial without its frames.
+        struct Trial {
+            let timings: GenerationTrial.Timings
+            let switchStall, total: Double
+            let evaluations, mediaBytes: Int
+            let peakResidentBytes: Int?
+            let joules: Double?
+        }
+    }
+
+    /// - Parameters:
+    ///   - frames: 1 for pictures.
+    ///   - progress: called before each generation with what is about to be made.
+    /// - Throws: `ServingError.invalid` for what the model cannot make, before anything is computed.
+    package func run(
+        width: Int, height: Int, frames: Int, fps: Int, progress: (_ done: Int, _ of: Int, _ what: String) -> Void
+    ) throws -> GenerationReport.Workload {
+        func request(_ contender: Contender, _ prompt: String, _ seed: UInt64) -> GenerationRequest {
+            GenerationRequest(
+                kind: frames > 1 ? .video : .image, prompt: prompt, model: model.id, generator: contender.generator,
+                width: width, height: height, frames: frames, fps: fps, seed: seed, steps: contender.steps,
+                preset: frames > 1 ? preset : nil)
+        }
+        for contender in contenders {
+            for prompt in prompts { _ = try request(contender, prompt, 0).validate(for: model) }
+        }
+        let scratch = NSTemporaryDirectory() + "phasor-bench-\(getpid()).mp4"
+        // Page faults, caches, and the processor's clock.
+        for (index, contender) in contenders.enumerated() {
+            progress(index, contenders.count, "warm-up, \(contender)")
+            _ = try GenerationTrial(request(contender, prompts[0], seeds[0]), model, meter: meter, scratch: scratch)
+        }
+        var tallies = contenders.map { _ in Tally() }
+        let count = rounds * prompts.count * seeds.count * contenders.count
+        var done = 0
+        for round in 0..<rounds {
+            for prompt in prompts {
+                for index in tallies.indices where round == 0 { tallies[index].features.append([]) }
+                for seed in seeds {
+                    var made: [[RGBImage]] = []
+                    for (index, contender) in contenders.enumerated() {
+                        progress(done, count, "\(frames > 1 ? "clips" : "pictures"), \(contender)")
+                        let trial = try GenerationTrial(
+                            request(contender, prompt, seed), model, meter: meter, scratch: scratch)
+                        tallies[index].trials.append(
+                            Tally.Trial(
+                                timings: trial.timings, switchStall: trial.switchStall, total: trial.total,
+                                evaluations: trial.evaluations, mediaBytes: trial.mediaBytes,
+                                peakResidentBytes: trial.peakResidentBytes, joules: trial.joules))
+                        made.append(round == 0 ? trial.frames : [])
+                        done += 1
+                    }
+                    // A later round makes the same pictures.
+                    if round == 0 { try look(at: made, isFirst: seed == seeds.first, &tallies) }
+                }
+            }
+        }
+        return workload(tallies, width: width, height: height, frames: frames, fps: fps)
+    }
+
+    /// Measures what each contender made of a prompt and seed; takes no time of any trial.
+    private func look(at made: [[RGBImage]], isFirst: Bool, _ tallies: inout [Tally]) throws {
+        for (index, frames) in made.enumerated() {
+            let some = Self.some(of: frames)
+            tallies[index].features[tallies[index].features.count - 1].append(some.map(PictureFeatures.init))
+            if let motion = Motion(of: frames) { tallies[index].motions.append(motion) }
+            if let reference = made.last, index < made.count - 1 {
+                let pairs = zip(frames, reference).map { Similarity($0, $1) }
+                tallies[index].similarities.append(contentsOf: [Similarity.mean(pairs)].compactMap(\.self))
+            }
+            if isFirst { tallies[index].pictures.append(try some.map { try PNG.encode($0) }) }
+        }
+    }
+
+    /// The first frame, the last one, and those between at equal distances.
+    private static func some(of frames: [RGBImage]) -> [RGBImage] {
+        guard frames.count > shown else { return frames }
+        return (0..<shown).map { frames[$0 * (frames.count - 1) / (shown - 1)] }
+    }
+
+    // MARK: Results
+
+    private func workload(
+        _ tallies: [Tally], width: Int, height: Int, frames: Int, fps: Int
+    ) -> GenerationReport.Workload {
+        let results = zip(contenders, tallies).compactMap { result($0, $1) }
+        var comparisons: [GenerationReport.Comparison] = []
+        if let baseline = results.last, let slow = tallies.last {
+            for (result, tally) in zip(results.dropLast(), tallies) {
+                let pairs = zip(slow.trials, tally.trials).map { (slow: $0.total, fast: $1.total) }
+                guard let speedup = Speedup(pairs) else { continue }
+                comparisons.append(
+                    GenerationReport.Comparison(
+                        contender: result.name, baseline: baseline.name, speedup: speedup,
+                        similarity: Similarity.mean(tally.similarities),
+                        diversityKept: Self.share(result.diversity?.mean, baseline.diversity?.mean),
+                        motionKept: Self.share(result.motion?.flow, baseline.motion?.flow)))
+            }
+        }
+        return GenerationReport.Workload(
+            kind: frames > 1 ? .video : .image, width: width, height: height, frames: frames, fps: fps,
+            prompts: prompts, seeds: seeds, rounds: rounds, contenders: results, comparisons: comparisons,
+            pictures: tallies.map(\.pictures))
+    }
+
+    private static func share(_ value: Double?, _ whole: Double?) -> Double? {
+        guard let value, let whole, whole > 0 else { return nil }
+        return value / whole
+    }
+
+    private func result(_ contender: Contender, _ tally: Tally) -> GenerationReport.ContenderResult? {
+        let trials = tally.trials
+        guard let first = trials.first, let total = Summary(trials.map(\.total)),
+            let text = Summary(trials.map(\.timings.text)),
+            let decode = Summary(trials.map(\.timings.decode)),
+            let encode = Summary(trials.map(\.timings.encode)), let stall = Summary(trials.map(\.switchStall))
+        else { return nil }
+        let steps = first.timings.steps.enumerated().compactMap { index, step in
+            Summary(trials.map { $0.timings.steps[index].seconds }).map {
+                GenerationReport.Stages.Step(
+                    step: step.step, sigma: step.sigma, phase: step.phase, expert: step.expert, seconds: $0)
+            }
+        }
+        let stepSeconds = steps.reduce(0) { $0 + $1.seconds.median }
+        let distances = tally.features.compactMap(Diversity.distance)
+        let joules = trials.compactMap(\.joules)
+        return GenerationReport.ContenderResult(
+            name: "\(contender)", generator: contender.generator,
+            sampler: (try? model.generators.generator(contender.generator).sampler.rawValue) ?? "",
+            nfe: first.evaluations, total: total,
+            stages: GenerationReport.Stages(
+                text: text, steps: steps, switchStall: stall, decode: decode, encode: encode),
+            stepsPerSecond: stepSeconds > 0 ? Double(steps.count) / stepSeconds : 0,
+            peakResidentBytes: trials.compactMap(\.peakResidentBytes).max(),
+            joules: joules.isEmpty ? nil : joules.reduce(0, +) / Double(joules.count),
+            mediaBytes: trials.reduce(0) { $0 + Double($1.mediaBytes) } / Double(trials.count),
+            diversity: PictureFeatures.Distance.mean(distances), motion: Motion.mean(tally.motions))
+    }
+}
+
+extension PictureFeatures.Distance {
+    /// Nil for none.
+    static func mean(_ distances: [Self]) -> Self? {
+        guard !distances.isEmpty else { return nil }
+        let count = Double(distances.count)
+        return Self(
+            colour: distances.reduce(0) { $0 + $1.colour } / count,
+            structure: distances.reduce(0) { $0 + $1.structure } / count)
+    }
+}

@@ -1,0 +1,102 @@
+import ArgumentParser
+import Benchmarks
+import Foundation
+import Pipelines
+import Serving
+
+struct BenchGenerate: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "generate",
+        abstract: "Measure a student against its teacher: latency by stage, and what was lost.",
+        discussion: """
+            Makes the same prompts and seeds with each generator in turn and reports for each the seconds of every stage, \
+            the diversity over seeds, the motion of clips, and for the last generator, which is the reference, how many \
+            times as fast the others are and how alike their pictures.
+
+              phasor bench                                    the embedded model: student against teacher
+              phasor bench MODEL --generator student --generator teacher:10 --generator teacher
+              phasor bench --html report.html --json report.json
+            """)
+
+    @Argument(help: "A model folder (default: the embedded model).")
+    var model: String?
+
+    @Option(
+        name: .customLong("generator"),
+        help: ArgumentHelp(
+            "A generator of the model, with steps if not its own number. Repeat it; the last one is the reference "
+                + "(default: the model's default, then the one with most network evaluations).",
+            valueName: "name[:steps]"))
+    var generators: [Contender] = []
+
+    @Option(help: "What to make: image, video or both.")
+    var kind = Kind.both
+
+    @Option(
+        name: .customLong("prompt"), help: "A prompt; may be repeated (default: four that the embedded model knows).")
+    var prompts: [String] = []
+
+    @Option(help: "Seeds for each prompt, 0, 1, ...")
+    var seeds = 4
+
+    @Option(help: ArgumentHelp("Pixels; the default is the model's.", valueName: "WxH"))
+    var size: String?
+
+    @Option(help: "Frames of a clip (default: the model's).")
+    var frames: Int?
+
+    @Option(help: "Encoder preset of clips (default: the server's).")
+    var preset: String?
+
+    @Option(help: ArgumentHelp("Write a report with plots and pictures to this file, one page.", valueName: "file"))
+    var html: String?
+
+    @OptionGroup var measuring: BenchOptions
+    @OptionGroup var options: ModelOptions
+
+    enum Kind: String, ExpressibleByArgument, CaseIterable { case image, video, both }
+
+    private static let knownPrompts = [
+        "a large dog on the beach", "a red car on a blue background", "a ghost moves to the left in the night sky",
+        "two yellow balloons in a grassy field",
+    ]
+
+    func validate() throws {
+        guard 1...1000 ~= seeds else { throw ValidationError("--seeds must be 1...1000") }
+        guard 2...100_000 ~= frames ?? 2 else { throw ValidationError("--frames must be 2 or more: it is for clips") }
+    }
+
+    func run() async throws {
+        let compute = options.makeCompute()
+        let pipeline = try options.openPipeline(model, compute: compute)
+        let sizes = pipeline.sizes
+        let (width, height) = try PixelSize.parse(size, default: (sizes.defaultWidth, sizes.defaultHeight))
+        let benchmark = GenerationBenchmark(
+            model: pipeline, contenders: generators.isEmpty ? try Contender.natural(of: pipeline) : generators,
+            prompts: prompts.isEmpty ? Self.knownPrompts : prompts, seeds: (0..<seeds).map { UInt64($0) },
+            rounds: measuring.rounds ?? 1, preset: preset)
+        let bar = ProgressLine()
+        var report = GenerationReport(
+            model: pipeline.id,
+            machine: .init(
+                instructions: compute.instructions.description, threads: compute.threads,
+                precision: compute.precision.rawValue),
+            workloads: [])
+        let clip = frames ?? sizes.defaultFrames
+        for frames in [kind == .video ? nil : 1, kind == .image || clip == 1 ? nil : clip].compactMap(\.self) {
+            report.workloads.append(
+                try benchmark.run(width: width, height: height, frames: frames, fps: sizes.defaultFPS) {
+                    done, count, what in
+                    bar.show(step: done, of: count, what)
+                })
+        }
+        bar.finish()
+        print(GenerationTable.text(report))
+        try measuring.write(report)
+        if let html {
+            try Data(GenerationPage.html(report, date: Date()).utf8).write(to: URL(filePath: html), options: .atomic)
+        }
+    }
+}
+
+extension Contender: ExpressibleByArgument {}

@@ -1,0 +1,44 @@
+import ArgumentParser
+import Benchmarks
+import Foundation
+import Tensor
+
+struct BenchKernels: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "kernels",
+        abstract: "Measure matrix products, attention and convolution as shares of this machine's peak.",
+        discussion: """
+            The peaks come first: multiply-adds in registers and memory reads. Then each kernel runs at shapes of Wan \
+            and Qwen-Image, between two measurements of the peak that its share is taken of.
+            """)
+
+    @Option(help: "Only kernels whose name or shape contains this.")
+    var filter: String?
+
+    @Option(help: "wall, or processor: the process's own time, for a machine that others use as well.")
+    var clock = BenchmarkClock.wall
+
+    @OptionGroup var measuring: BenchOptions
+    @OptionGroup var threading: ThreadOptions
+
+    func run() throws {
+        let benchmark = KernelBenchmark(threads: threading.count, rounds: measuring.rounds ?? 5, clock: clock)
+        let peaks = benchmark.peaks()
+        print("\(peaks.instructions), \(peaks.threads) threads, \(clock.rawValue) time")
+        print(String(format: "%8.1f GF/s  bf16 peak", peaks.bf16))
+        print(String(format: "%8.1f GF/s  f32 peak", peaks.f32))
+        print(String(format: "%8.1f GB/s  memory read", peaks.memoryRead))
+        var results: [KernelBenchmark.Result] = []
+        for subject in KernelBenchmark.subjects {
+            if let filter, !"\(subject.name) \(subject.shape)".contains(filter) { continue }
+            let result = benchmark.run(subject)
+            print(
+                String(format: "%8.1f GF/s %6.1f %%  ", result.gflops, result.shareOfPeak * 100)
+                    + "\(result.name), \(result.shape)")
+            results.append(result)
+        }
+        try measuring.write(KernelBenchmark.Report(machine: peaks, kernels: results))
+    }
+}
+
+extension BenchmarkClock: ExpressibleByArgument {}
