@@ -70,7 +70,7 @@ let package = Package(
         .testTarget(name: "TensorTests", dependencies: ["Tensor", "CKernels"]),
         .testTarget(name: "WeightsTests", dependencies: ["Weights", "Tensor"]),
         .testTarget(name: "TextTests", dependencies: ["Text", "Weights", "Tensor"]),
-        .testTarget(name: "PipelinesTests", dependencies: ["Pipelines", "Networks", "Diffusion", "Tensor"]),
+        .testTarget(name: "PipelinesTests", dependencies: ["Pipelines", "Networks", "Diffusion", "Weights", "Tensor"]),
         .testTarget(name: "DiffusionTests", dependencies: ["Diffusion", "Tensor"]),
         .testTarget(name: "MediaTests", dependencies: ["Media"]),
         .testTarget(

@@ -1,11 +1,15 @@
 import Networks
+import Tensor
 import Text
 import Weights
 
 /// What a weight file holds, told by its keys and shapes: names of files say little, and often something else.
 package struct FileIdentity: Sendable {
-    package enum Part: Sendable, Equatable {
-        case expert, textEncoder, vae, adapter
+    package enum Part: String, Sendable {
+        case expert
+        case textEncoder = "text encoder"
+        case vae = "VAE"
+        case adapter = "LoRA"
     }
 
     package let part: Part
@@ -23,22 +27,64 @@ package struct FileIdentity: Sendable {
         self.refusal = refusal
     }
 
+    /// Everything in a file: some hold several networks, each under a prefix.
     /// - Throws: `PipelineError.unknownFile` if no network here has such keys; `WeightError` for keys that collide.
-    package init(_ checkpoint: Checkpoint) throws {
-        let kinds = [Self.adapter, Self.wanTransformer, Self.umt5, Self.vae]
-        for kind in kinds {
-            if let identity = try kind(checkpoint) {
-                self = identity
-                return
-            }
+    package static func all(in checkpoint: Checkpoint) throws -> [FileIdentity] {
+        if let adapter = try adapter(checkpoint) { return [adapter] }
+        let networks = try [wanTransformer, umt5, vae].compactMap { try $0(checkpoint) }
+        guard !networks.isEmpty else {
+            throw PipelineError.unknownFile(
+                file: checkpoint.path, keys: Array(checkpoint.tensors.keys.sorted().prefix(3)))
         }
-        throw PipelineError.unknownFile(
-            file: checkpoint.path, keys: checkpoint.tensors.keys.sorted().prefix(3).map(\.self))
+        return networks
     }
+
+    /// The part of that kind.
+    /// - Throws: `PipelineError.wrongFile` that says what the file is instead.
+    package static func of(_ checkpoint: Checkpoint, as part: Part) throws -> FileIdentity {
+        let found = try all(in: checkpoint)
+        guard let identity = found.first(where: { $0.part == part }) else {
+            throw PipelineError.wrongFile(
+                file: checkpoint.path, expected: part.rawValue, found: found.map(\.name).joined(separator: ", "))
+        }
+        return identity
+    }
+
+    /// Builds the network over the file's weights, which reads next to nothing.
+    /// - Returns: keys that the network does not read.
+    /// - Throws: `WeightError` or an error of its configuration, for keys that are missing or have other shapes.
+    package func unusedKeys(in checkpoint: Checkpoint, compute: Compute) throws -> [String] {
+        switch part {
+        case .adapter: return []
+        case .expert:
+            let family = try family()
+            let reader = WeightReader(try checkpoint.renamed(by: family.transformerKeys))
+            _ = try family.network(reader, compute: compute)
+            return reader.unusedKeys
+        case .textEncoder:
+            let reader = WeightReader(try checkpoint.renamed(by: UMT5Keys.encoder))
+            _ = try UMT5Encoder(reader, config: try UMT5Config.of(reader.checkpoint), compute: compute)
+            return reader.unusedKeys
+        case .vae:
+            let reader = WeightReader(try checkpoint.renamed(by: WanKeys.vae))
+            _ = try WanVAE(reader, config: try WanVAEConfig.of(reader.checkpoint), compute: compute)
+            return reader.unusedKeys
+        }
+    }
+
+    func family() throws -> any ModelFamily { WanFamily() }
 
     private static func adapter(_ checkpoint: Checkpoint) throws -> FileIdentity? {
         guard Adapter.isAdapter(checkpoint) else { return nil }
-        return FileIdentity(.adapter, "LoRA", architecture: "lora")
+        let adapter = try Adapter(file: checkpoint.path, strength: 1, rename: WanKeys.transformer.rename)
+        let ranks = Set(adapter.updates.values.map { $0.down.shape[0] }).sorted().map(String.init)
+        let network =
+            adapter.updates.keys.contains { $0.hasPrefix("blocks.") && $0.contains(".attn1.") } ? "Wan" : "unknown"
+        return FileIdentity(
+            .adapter,
+            "LoRA of \(adapter.updates.count) layers and \(adapter.deltas.count) biases or norms, rank "
+                + "\(ranks.joined(separator: ", ")), for \(network) transformers",
+            architecture: "lora")
     }
 
     private static func wanTransformer(_ checkpoint: Checkpoint) throws -> FileIdentity? {

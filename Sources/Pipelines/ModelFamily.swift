@@ -18,18 +18,17 @@ protocol ModelFamily: Sendable {
     /// Rows of text that the network sees, zeros after those of the prompt; 0 where it sees the prompt's alone.
     var paddedTextLength: Int { get }
 
-    /// - Parameters:
-    ///   - tokenizer: the folder of the tokenizer.
-    ///   - config: the text encoder's `config.json`.
-    func promptEncoder(
-        _ reader: WeightReader, config: String, tokenizer: URL, compute: Compute
-    ) throws -> any PromptEncoder
+    /// Names that other tools give the keys of checkpoints and LoRA files.
+    var transformerKeys: KeyTable { get }
+    var textEncoderKeys: KeyTable { get }
 
-    /// - Parameter config: the network's `config.json`.
-    func network(_ reader: WeightReader, config: String, compute: Compute) throws -> any ExpertNetwork
+    /// - Parameter tokenizer: the folder of the tokenizer.
+    func promptEncoder(_ reader: WeightReader, tokenizer: URL, compute: Compute) throws -> any PromptEncoder
 
-    /// The network's own name of a module in a LoRA file.
-    func moduleName(_ name: String) -> String
+    func network(_ reader: WeightReader, compute: Compute) throws -> any ExpertNetwork
+
+    /// Ways to generate where no file says any: the few-step student first, then the published sampler.
+    func generators(experts: Int) throws -> [GeneratorSpec]
 }
 
 /// A denoising network as a pipeline holds it.

@@ -5,13 +5,14 @@ import Tensor
 import Text
 import Weights
 
-/// An open model folder: text encoder, experts and VAE over mapped weights, and the generators that use them.
+/// An open model: text encoder, experts and VAE over mapped weights, and the generators that use them.
 ///
 /// Opening checks every configuration, every file's header and every tensor's shape, and reads next to nothing.
 package final class Pipeline: Sendable {
-    /// The folder's name.
+    /// The folder's name, else that of the first expert's file.
     package let id: String
-    package let folder: String
+    /// The folder, else the first expert's file.
+    package let source: String
     package let generators: GeneratorSet
     package let sizes: SizeLimits
     package let components: [Component]
@@ -40,73 +41,63 @@ package final class Pipeline: Sendable {
         }
     }
 
-    /// A LoRA file for one expert.
-    package struct AdapterFile: Sendable {
-        package let expert: String
-        package let path: String
-        package let strength: Float
-
-        package init(expert: String, path: String, strength: Float) {
-            self.expert = expert
-            self.path = path
-            self.strength = strength
-        }
+    /// A diffusers folder of a known family, optionally with a `phases.json` of its generators.
+    package convenience init(folder: String, compute: Compute, adapters: [ModelFiles.AdapterFile] = []) throws {
+        var files = ModelFiles(folder: folder)
+        files.adapters = adapters
+        try self.init(files, compute: compute)
     }
 
-    /// - Parameters:
-    ///   - folder: a diffusers folder of a known family, optionally with a `phases.json` of its generators.
-    ///   - adapters: LoRA files put on the experts they name.
     /// - Throws: `PipelineError`, `NetworkError`, `WeightError`, `DiffusionError` or `TextError`; each names the file
     ///   and the field or key.
-    package init(folder: String, compute: Compute, adapters: [AdapterFile] = []) throws {
-        let url = URL(fileURLWithPath: folder).standardizedFileURL
-        let folder = url.path
-        let family = try ModelIndex(folder: folder).family(of: folder)
+    package init(_ files: ModelFiles, compute: Compute) throws {
+        let family = try files.family()
         self.family = family
-        id = url.lastPathComponent
-        self.folder = folder
-        generators = try GeneratorSet(folder: url)
+        id = files.id
+        source = files.source
+        generators = try Self.generators(files, family)
 
         var components: [Component] = []
         var residents: [Resident: [Weight]] = [:]
-        func open(_ name: String, neededBy: String) throws -> Checkpoint {
-            guard FileManager.default.fileExists(atPath: "\(folder)/\(name)") else {
-                throw PipelineError.missingComponent(folder: folder, component: name, neededBy: neededBy)
-            }
-            return try Checkpoint(folder: "\(folder)/\(name)")
-        }
-
-        let textWeights = try open("text_encoder", neededBy: "the pipeline")
+        let textWeights = try files.open(
+            "text_encoder", .textEncoder, file: files.textEncoder, keys: family.textEncoderKeys,
+            neededBy: "the pipeline")
         let textReader = WeightReader(textWeights)
         promptEncoder = try family.promptEncoder(
-            textReader, config: "\(folder)/text_encoder/config.json", tokenizer: url.appending(path: "tokenizer"),
-            compute: compute)
+            textReader, tokenizer: try files.tokenizerFolder(), compute: compute)
         components.append(Component("text_encoder", textWeights, textReader))
         residents[.textEncoder] = textReader.streamed
 
         var experts: [String: any ExpertNetwork] = [:]
         for generator in generators.generators {
             for name in generator.plan.experts where experts[name] == nil {
-                let weights = try open(name, neededBy: "generator \"\(generator.name)\"")
-                let updates = try adapters.filter { $0.expert == name }.map {
-                    try Adapter(file: $0.path, strength: $0.strength, rename: family.moduleName)
+                let weights = try files.open(
+                    name, .expert, file: files.experts[name], keys: family.transformerKeys,
+                    neededBy: "generator \"\(generator.name)\"")
+                let updates = try files.adapters.filter { $0.expert == name }.map {
+                    try Adapter(
+                        file: $0.path, strength: $0.strength, expert: name, rename: family.transformerKeys.rename)
                 }
                 let reader = WeightReader(weights, adapters: updates)
-                experts[name] = try family.network(
-                    reader, config: "\(folder)/\(name)/config.json", compute: compute)
+                experts[name] = try family.network(reader, compute: compute)
                 try reader.requireAdaptersUsed()
                 components.append(Component(name, weights, reader))
                 residents[.expert(name)] = reader.streamed
             }
         }
-        if let stray = adapters.first(where: { experts[$0.expert] == nil }) {
-            throw PipelineError.missingComponent(folder: folder, component: stray.expert, neededBy: stray.path)
+        if let stray = files.adapters.first(where: { experts[$0.expert] == nil }) {
+            throw PipelineError.noSuchExpert(name: stray.expert, file: stray.path, experts: experts.keys.sorted())
+        }
+        if let stray = files.experts.keys.sorted().first(where: { experts[$0] == nil }) {
+            throw PipelineError.noSuchExpert(
+                name: stray, file: files.experts[stray] ?? "", experts: experts.keys.sorted())
         }
         self.experts = experts
 
-        let vaeWeights = try open("vae", neededBy: "the pipeline")
+        let vaeWeights = try files.open(
+            "vae", .vae, file: files.vae, keys: WanKeys.vae, neededBy: "the pipeline")
         let vaeReader = WeightReader(vaeWeights)
-        let vaeConfig = try WanVAEConfig.read("\(folder)/vae/config.json")
+        let vaeConfig = try WanVAEConfig.of(vaeWeights)
         vae = try WanVAE(vaeReader, config: vaeConfig, compute: compute)
         components.append(Component("vae", vaeWeights, vaeReader))
         residents[.vae] = vaeReader.streamed
@@ -116,12 +107,31 @@ package final class Pipeline: Sendable {
         let sorted = experts.sorted { $0.key < $1.key }
         let patch = sorted.last?.value.patch ?? [1, 1, 1]
         guard patch[1] == patch[2] else {
-            throw PipelineError.unsupported(folder: folder, reason: "patches of \(patch[1]) by \(patch[2])")
+            throw PipelineError.unsupported(folder: source, reason: "patches of \(patch[1]) by \(patch[2])")
         }
         sizes = try SizeLimits.read(
-            folder: folder, sideMultiple: vaeConfig.spatialFactor * family.packing * patch[1],
+            phases: files.phasesFile, sideMultiple: vaeConfig.spatialFactor * family.packing * patch[1],
             frameMultiple: vaeConfig.temporalFactor * patch[0], family: family.defaults)
         for (name, network) in sorted { try check(network, name) }
+    }
+
+    /// What `phases.json` says, else diffusers' own way to run the folder. Adapters distil a model to few steps, and files
+    /// without a folder say nothing: then the family's student comes first.
+    private static func generators(_ files: ModelFiles, _ family: any ModelFamily) throws -> GeneratorSet {
+        if let phases = files.phasesFile {
+            guard let json = FileManager.default.contents(atPath: phases) else {
+                throw PipelineError.notAModel(folder: phases, reason: "the file cannot be read")
+            }
+            return try GeneratorSet(phases: json)
+        }
+        guard let folder = files.folder else {
+            let own = try family.generators(experts: files.experts.count)
+            return try GeneratorSet(own, default: own[0].name)
+        }
+        let published = try GeneratorSet(folder: URL(fileURLWithPath: folder))
+        guard !files.adapters.isEmpty, let spec = published.generators.first else { return published }
+        let student = try family.generators(experts: spec.plan.experts.count)[0]
+        return try GeneratorSet([student] + published.generators, default: student.name)
     }
 
     /// Whether an expert goes with the VAE and the text encoder.
@@ -129,13 +139,13 @@ package final class Pipeline: Sendable {
         let cells = family.packing * family.packing
         guard network.channels == vae.config.zDim * cells else {
             throw PipelineError.notAModel(
-                folder: folder,
+                folder: source,
                 reason: "\(name) works on \(network.channels) channels, the vae has \(vae.config.zDim) (z_dim)"
                     + (cells > 1 ? ", times \(cells) when packed" : ""))
         }
         guard network.textWidth == promptEncoder.width else {
             throw PipelineError.notAModel(
-                folder: folder,
+                folder: source,
                 reason: "\(name) reads text of width \(network.textWidth), the text encoder gives "
                     + "\(promptEncoder.width)")
         }
@@ -171,7 +181,7 @@ package final class Pipeline: Sendable {
     /// - Parameter interrupt: called before each transformer block of each step.
     package func expert(_ name: String, interrupt: @escaping @Sendable () throws -> Void = {}) throws -> Expert {
         guard let network = experts[name] else {
-            throw PipelineError.missingComponent(folder: folder, component: name, neededBy: "a step")
+            throw PipelineError.missingComponent(folder: source, component: name, neededBy: "a step")
         }
         return Expert(name: name, network: network, interrupt: interrupt)
     }

@@ -4,6 +4,10 @@ package enum PipelineError: Error, CustomStringConvertible {
     case unsupported(folder: String, reason: String)
     /// A component that the phase plan or the pipeline needs is not there.
     case missingComponent(folder: String, component: String, neededBy: String)
+    /// A file was named for an expert that no generator has.
+    case noSuchExpert(name: String, file: String, experts: [String])
+    /// A weight file of something else than it was named for.
+    case wrongFile(file: String, expected: String, found: String)
     /// A weight file of no network that is known here.
     case unknownFile(file: String, keys: [String])
     /// The VAE gave values that are not numbers; no picture is made of them.
@@ -11,10 +15,14 @@ package enum PipelineError: Error, CustomStringConvertible {
 
     package var description: String {
         switch self {
-        case .notAModel(let folder, let reason): "\(folder): not a model folder: \(reason)"
+        case .notAModel(let folder, let reason): "\(folder): not a model: \(reason)"
         case .unsupported(let folder, let reason): "\(folder): not supported: \(reason)"
         case .missingComponent(let folder, let component, let neededBy):
-            "\(folder): the folder \(component)/ is missing, \(neededBy) needs it"
+            "\(folder): \(component) is missing: \(neededBy) needs the folder \(component)/ or a file named for it"
+        case .noSuchExpert(let name, let file, let experts):
+            "\(file): there is no expert \"\(name)\"; the model has \(experts.joined(separator: ", "))"
+        case .wrongFile(let file, let expected, let found):
+            "\(file): not the \(expected) it was named for, but \(found)"
         case .unknownFile(let file, let keys):
             "\(file): no transformer, text encoder, VAE or LoRA that is known here; its keys begin with "
                 + keys.joined(separator: ", ")

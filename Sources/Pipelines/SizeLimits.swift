@@ -42,13 +42,12 @@ package struct SizeLimits: Sendable, Equatable {
 
     private struct File: Decodable { let defaults: Defaults? }
 
-    /// Those of the folder's `phases.json`, else of its family.
+    /// Those of a `phases.json`, else of the family.
     /// - Throws: `PipelineError.notAModel` for values the model itself could not make.
     static func read(
-        folder: String, sideMultiple: Int, frameMultiple: Int, family: Defaults
+        phases: String?, sideMultiple: Int, frameMultiple: Int, family: Defaults
     ) throws -> SizeLimits {
-        let path = "\(folder)/phases.json"
-        guard let data = try? Data(contentsOf: URL(fileURLWithPath: path)),
+        guard let phases, let data = FileManager.default.contents(atPath: phases),
             let defaults = try? JSONDecoder().decode(File.self, from: data).defaults
         else {
             return SizeLimits(sideMultiple: sideMultiple, frameMultiple: frameMultiple, defaults: family)
@@ -56,23 +55,23 @@ package struct SizeLimits: Sendable, Equatable {
         for (field, side) in [("width", defaults.width), ("height", defaults.height)] {
             guard 1...16384 ~= side, side % sideMultiple == 0 else {
                 throw PipelineError.notAModel(
-                    folder: folder,
-                    reason: "phases.json: defaults.\(field) is \(side), expected a multiple of \(sideMultiple)")
+                    folder: phases,
+                    reason: "defaults.\(field) is \(side), expected a multiple of \(sideMultiple)")
             }
         }
         guard family.frames > 1 || defaults.frames == 1 else {
             throw PipelineError.notAModel(
-                folder: folder,
-                reason: "phases.json: defaults.frames is \(defaults.frames), but the model makes single pictures")
+                folder: phases,
+                reason: "defaults.frames is \(defaults.frames), but the model makes single pictures")
         }
         guard 1...10000 ~= defaults.frames, defaults.frames % frameMultiple == 1 else {
             throw PipelineError.notAModel(
-                folder: folder,
-                reason: "phases.json: defaults.frames is \(defaults.frames), expected \(frameMultiple)k + 1")
+                folder: phases,
+                reason: "defaults.frames is \(defaults.frames), expected \(frameMultiple)k + 1")
         }
         guard 1...240 ~= defaults.fps else {
             throw PipelineError.notAModel(
-                folder: folder, reason: "phases.json: defaults.fps is \(defaults.fps), expected 1...240")
+                folder: phases, reason: "defaults.fps is \(defaults.fps), expected 1...240")
         }
         return SizeLimits(sideMultiple: sideMultiple, frameMultiple: frameMultiple, defaults: defaults)
     }

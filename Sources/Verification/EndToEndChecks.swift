@@ -13,7 +13,7 @@ struct EndToEndChecks {
         let spec = try generator(check)
         let files = check.parameters["loras"] as? [String] ?? []
         let adapters = zip(files, spec.plan.experts).map {
-            Pipeline.AdapterFile(expert: $1, path: "\(folder)/\($0)", strength: 1)
+            ModelFiles.AdapterFile(expert: $1, path: "\(folder)/\($0)", strength: 1)
         }
         let pipeline = try Pipeline(folder: folder, compute: compute, adapters: adapters)
         let guidance = try Guidance(

@@ -26,19 +26,29 @@ package struct Adapter: Sendable {
     ]
     private static let upEndings = [".lora_up.weight", ".lora_B.weight", ".lora_B.default.weight", ".lora.up.weight"]
     private static let prefixes = ["diffusion_model.", "model.diffusion_model.", "transformer."]
+    /// diffusers keeps the LoRA of a second expert under its name, in the same file or one of its own.
+    private static let secondExpert = "transformer_2"
 
     /// - Parameters:
     ///   - strength: factor on the whole adapter; 1 is as trained.
+    ///   - expert: whose update is wanted, of a file that may hold those of two.
     ///   - rename: module names of other tools to this network's, e.g. `WanKeys.transformer.rename`.
-    package init(file: String, strength: Float, rename: (String) -> String) throws(WeightError) {
-        let opened = try Safetensors(path: file)
+    package init(
+        file: String, strength: Float, expert: String = "transformer", rename: (String) -> String
+    ) throws(WeightError) {
+        let opened = try Checkpoint(file: file)
+        let second = opened.tensors.filter { $0.key.hasPrefix(Self.secondExpert + ".") }
+        let isSecond = expert == Self.secondExpert && !second.isEmpty
+        guard isSecond || second.count < opened.tensors.count || second.isEmpty else {
+            throw .unusableAdapter(file: file, reason: "all its keys are of \(Self.secondExpert), none is of \(expert)")
+        }
         var down: [String: Weight] = [:]
         var up: [String: Weight] = [:]
         var alpha: [String: Float] = [:]
         var deltas: [String: Weight] = [:]
-        for (key, weight) in opened.tensors {
+        for (key, weight) in opened.tensors where (second[key] != nil) == isSecond {
             var name = key
-            for prefix in Self.prefixes where name.hasPrefix(prefix) {
+            for prefix in Self.prefixes + [Self.secondExpert + "."] where name.hasPrefix(prefix) {
                 name.removeFirst(prefix.count)
                 break
             }
@@ -55,6 +65,8 @@ package struct Adapter: Sendable {
                 deltas[rename(module) + ".weight"] = weight
             } else if let module = Self.stripped(name, of: [".diff_b"]) {
                 deltas[rename(module) + ".bias"] = weight
+            } else if let module = Self.stripped(name, of: [".diff_m"]) {
+                deltas[rename(module + ".modulation")] = weight
             } else {
                 throw .unusableAdapter(file: file, reason: "\"\(key)\" is no known part of a LoRA")
             }
@@ -89,7 +101,7 @@ package struct Adapter: Sendable {
 
     /// Whether a file's keys are those of a LoRA.
     package static func isAdapter(_ checkpoint: Checkpoint) -> Bool {
-        checkpoint.tensors.keys.contains { stripped($0, of: downEndings + [".diff", ".diff_b"]) != nil }
+        checkpoint.tensors.keys.contains { stripped($0, of: downEndings + [".diff", ".diff_b", ".diff_m"]) != nil }
     }
 
     private static func stripped(_ name: String, of endings: [String]) -> String? {
@@ -97,7 +109,7 @@ package struct Adapter: Sendable {
     }
 
     /// `lora_adapter_metadata` as diffusers writes it: JSON with `transformer.lora_alpha`.
-    private static func alphaFromSettings(_ file: Safetensors) throws(WeightError) -> Float? {
+    private static func alphaFromSettings(_ file: Checkpoint) throws(WeightError) -> Float? {
         guard let text = file.metadata["lora_adapter_metadata"] else { return nil }
         guard let settings = (try? JSONSerialization.jsonObject(with: Data(text.utf8))) as? [String: Any] else {
             throw .malformed(file: file.path, reason: "lora_adapter_metadata is not a JSON object")

@@ -154,13 +154,15 @@ package struct Checkpoint: Sendable {
         configuration = other.configuration
     }
 
-    /// The element types that occur, most bytes first, e.g. `bf16, f32`.
-    package var typeSummary: String {
+    /// The element types that occur and their bytes, most first.
+    package var typeBytes: [(type: ElementType, bytes: Int)] {
         var bytes: [ElementType: Int] = [:]
         for tensor in tensors.values { bytes[tensor.type, default: 0] += tensor.bytes.count }
-        return bytes.sorted { ($0.value, $0.key.rawValue) > ($1.value, $1.key.rawValue) }.map(\.key.rawValue)
-            .joined(separator: ", ")
+        return bytes.sorted { ($0.value, $0.key.rawValue) > ($1.value, $1.key.rawValue) }.map { ($0.key, $0.value) }
     }
+
+    /// The element types that occur, e.g. `bf16, f32`.
+    package var typeSummary: String { typeBytes.map(\.type.rawValue).joined(separator: ", ") }
 
     package var parameterCount: Int { tensors.values.reduce(0) { $0 + $1.count } }
 }

@@ -5,23 +5,26 @@ import Pipelines
 
 struct Inspect: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Show what a model folder holds: phases, experts, sizes.",
+        abstract: "Show what a model holds (phases, experts, sizes), or what a weight file is.",
         discussion: """
             Opens the model as serving does, so whatever is wrong with it is said here. For each generator it prints \
             the phases with the interval of sigma and of SNR that each owns, its expert and the steps it runs.
             """)
 
-    @Argument(help: "A model folder (default: the embedded model).")
+    @Argument(help: "A model folder, or one weight file (default: the embedded model).")
     var model: String?
 
     @OptionGroup var options: ModelOptions
 
     func run() throws {
+        if let model, options.namesNoParts, !Installation.isModelFolder(model) {
+            return try FileInspection(path: model, compute: options.makeCompute()).show()
+        }
         let clock = ContinuousClock()
         let start = clock.now
         let pipeline = try options.openPipeline(model, compute: options.makeCompute())
         let opened = start.duration(to: clock.now)
-        print("\(pipeline.id)  (\(pipeline.folder))")
+        print("\(pipeline.id)  (\(pipeline.source))")
         print("opened in \(String(format: "%.1f", opened / .milliseconds(1))) ms; weights are mapped, not read\n")
         printComponents(pipeline)
         let sizes = pipeline.sizes

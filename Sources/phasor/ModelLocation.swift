@@ -22,6 +22,12 @@ enum Installation {
         roots.map { "\($0)/\(path)" }.first { FileManager.default.fileExists(atPath: $0) }
     }
 
+    /// Whether there is a model in diffusers layout; a component folder or a weight file is none.
+    static func isModelFolder(_ path: String) -> Bool {
+        FileManager.default.fileExists(atPath: "\(path)/model_index.json")
+            || !FileManager.default.fileExists(atPath: path)
+    }
+
     /// The folder of the model to open.
     /// - Throws: `ValidationError` if none was given and the embedded one is not there.
     static func model(_ given: String?) throws -> String {
@@ -38,11 +44,31 @@ extension ModelOptions {
         Compute(threads: threading.count, precision: precision)
     }
 
+    /// Whether no part of a model is named apart from its folder.
+    var namesNoParts: Bool {
+        experts.isEmpty && textEncoder == nil && tokenizer == nil && vae == nil && phases == nil && adapters.isEmpty
+    }
+
+    /// - Parameter folder: nil for the embedded model, or for none where experts are named.
     func openPipeline(_ folder: String?, compute: Compute) throws -> Pipeline {
-        try Pipeline(
-            folder: Installation.model(folder), compute: compute,
-            adapters: adapters.map {
-                Pipeline.AdapterFile(expert: $0.expert, path: $0.path, strength: $0.strength)
-            })
+        var files = ModelFiles(folder: folder == nil && !experts.isEmpty ? nil : try Installation.model(folder))
+        for expert in experts {
+            guard files.experts.updateValue(expert.path, forKey: expert.expert) == nil else {
+                throw ValidationError("--expert \(expert.expert) is given twice")
+            }
+        }
+        if files.folder == nil, experts.count == 1, let only = experts.first, only.isHalf {
+            throw ValidationError(
+                "--expert \(only.path) is one of two: give high=FILE and low=FILE, or FILE alone for a model of one expert"
+            )
+        }
+        files.textEncoder = textEncoder
+        files.tokenizer = tokenizer
+        files.vae = vae
+        files.phases = phases
+        files.adapters = adapters.map {
+            ModelFiles.AdapterFile(expert: $0.expert, path: $0.path, strength: $0.strength)
+        }
+        return try Pipeline(files, compute: compute)
     }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Pipelines
 import Tensor
 
 @main
@@ -19,9 +20,28 @@ struct Phasor: AsyncParsableCommand {
 /// Options of every command that opens a model.
 struct ModelOptions: ParsableArguments {
     @Option(
+        name: .customLong("expert"),
+        help: ArgumentHelp(
+            "Weights of an expert, in place of the model folder's or without one: high=FILE, low=FILE, or FILE for a model "
+                + "of one expert. safetensors or GGUF, any naming. May be repeated.", valueName: "expert=file"))
+    var experts: [ExpertArgument] = []
+
+    @Option(help: ArgumentHelp("Weights of the text encoder.", valueName: "file"))
+    var textEncoder: String?
+
+    @Option(help: ArgumentHelp("Folder of the tokenizer (tokenizer.json).", valueName: "dir"))
+    var tokenizer: String?
+
+    @Option(help: ArgumentHelp("Weights of the VAE.", valueName: "file"))
+    var vae: String?
+
+    @Option(help: ArgumentHelp("How to generate: a phases.json, in place of the folder's.", valueName: "file"))
+    var phases: String?
+
+    @Option(
         name: .customLong("lora"),
         help: ArgumentHelp(
-            "Put a LoRA file on an expert, e.g. transformer=high_noise.safetensors:1.0. May be repeated.",
+            "Put a LoRA file on an expert, e.g. high=high_noise_model.safetensors:1.0. May be repeated.",
             valueName: "expert=file[:strength]"))
     var adapters: [AdapterArgument] = []
 
@@ -45,6 +65,29 @@ struct ThreadOptions: ParsableArguments {
 
 extension Precision: ExpressibleByArgument {}
 
+/// `EXPERT=FILE`, or `FILE` of a model's only expert.
+struct ExpertArgument: ExpressibleByArgument {
+    let expert: String
+    let path: String
+    /// Whether it was called high or low: one of two.
+    let isHalf: Bool
+
+    init?(argument: String) {
+        // A name has no slash; what has one before the sign is a path that contains it.
+        if let equals = argument.firstIndex(of: "="), !argument[..<equals].contains("/") {
+            let name = String(argument[..<equals])
+            expert = ModelFiles.expertName(name)
+            isHalf = expert != name
+            path = String(argument[argument.index(after: equals)...])
+        } else {
+            expert = "transformer"
+            isHalf = false
+            path = argument
+        }
+        guard !expert.isEmpty, !path.isEmpty else { return nil }
+    }
+}
+
 /// `EXPERT=FILE[:STRENGTH]`.
 struct AdapterArgument: ExpressibleByArgument {
     let expert: String
@@ -53,7 +96,7 @@ struct AdapterArgument: ExpressibleByArgument {
 
     init?(argument: String) {
         guard let equals = argument.firstIndex(of: "=") else { return nil }
-        expert = String(argument[..<equals])
+        expert = ModelFiles.expertName(String(argument[..<equals]))
         var path = argument[argument.index(after: equals)...]
         var strength: Float = 1
         // A strength follows the last colon; a colon that no number follows belongs to the path.

@@ -25,11 +25,9 @@ struct Quantize: ParsableCommand {
     @Option(help: "q8_0, q4_k, bf16, f16 or fp8.")
     var type: Quantizer.Target
 
-    @Option(help: "Threads to compute with (default: one per core).")
-    var threads: Int?
+    @OptionGroup var threads: ThreadOptions
 
     func validate() throws {
-        guard 1...1024 ~= threads ?? 1 else { throw ValidationError("--threads must be 1...1024") }
         guard output.hasSuffix(".\(type.format.rawValue)") else {
             throw ValidationError("--type \(type.rawValue) writes .\(type.format.rawValue) files, not \"\(output)\"")
         }
@@ -37,8 +35,9 @@ struct Quantize: ParsableCommand {
 
     func run() throws {
         let checkpoint = try Checkpoint(path: input)
-        let identity = try FileIdentity(checkpoint)
-        let compute = Compute(threads: threads ?? ProcessInfo.processInfo.activeProcessorCount)
+        let identity = try FileIdentity.all(in: checkpoint)[0]
+        guard identity.part != .adapter else { throw ValidationError("\(input): a LoRA is not quantised") }
+        let compute = Compute(threads: threads.count)
         let quantizer = Quantizer(checkpoint, target: type)
         let bar = ProgressLine()
         let clock = ContinuousClock()

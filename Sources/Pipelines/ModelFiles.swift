@@ -1,0 +1,115 @@
+import Foundation
+import Networks
+import Text
+import Weights
+
+/// What a model is made of on disk: a diffusers folder, such a folder with some parts replaced, or single files alone.
+package struct ModelFiles: Sendable {
+    /// A diffusers folder; nil where every part is named.
+    package var folder: String?
+    /// Weight files or component folders, by expert.
+    package var experts: [String: String] = [:]
+    package var textEncoder: String?
+    /// A folder with the tokenizer's files, or its `tokenizer.json`.
+    package var tokenizer: String?
+    package var vae: String?
+    /// A `phases.json`.
+    package var phases: String?
+    package var adapters: [AdapterFile] = []
+
+    package init(folder: String? = nil) {
+        self.folder = folder.map { URL(fileURLWithPath: $0).standardizedFileURL.path }
+    }
+
+    /// A LoRA file for one expert.
+    package struct AdapterFile: Sendable {
+        package let expert: String
+        package let path: String
+        package let strength: Float
+
+        package init(expert: String, path: String, strength: Float) {
+            self.expert = expert
+            self.path = path
+            self.strength = strength
+        }
+    }
+
+    /// The expert that people call so: diffusers keeps the high-noise one in `transformer`, the low-noise one in
+    /// `transformer_2`.
+    package static func expertName(_ name: String) -> String {
+        switch name {
+        case "high": "transformer"
+        case "low": "transformer_2"
+        default: name
+        }
+    }
+
+    /// What messages call the model.
+    var source: String { folder ?? experts.min { $0.key < $1.key }?.value ?? "no model" }
+
+    /// The folder's name, else that of the first expert's file.
+    var id: String {
+        let url = URL(fileURLWithPath: source)
+        return folder == nil ? url.deletingPathExtension().lastPathComponent : url.lastPathComponent
+    }
+
+    func family() throws -> any ModelFamily {
+        if let folder { return try ModelIndex(folder: folder).family(of: folder) }
+        guard !experts.isEmpty else {
+            throw PipelineError.notAModel(folder: source, reason: "give a folder, or the files of its experts")
+        }
+        return try FileIdentity.of(Checkpoint(path: source), as: .expert).family()
+    }
+
+    /// The `phases.json` that says how to generate, if there is one.
+    var phasesFile: String? {
+        if let phases { return phases }
+        guard let folder, FileManager.default.fileExists(atPath: "\(folder)/phases.json") else { return nil }
+        return "\(folder)/phases.json"
+    }
+
+    // MARK: Parts
+
+    /// Opens a part: the file that was named for it, else the folder's.
+    ///
+    /// - Parameters:
+    ///   - name: its folder in diffusers layout.
+    ///   - file: a file or folder that was named for it.
+    ///   - keys: the network's names of its keys.
+    /// - Throws: `PipelineError`, also for a file that is something else, and `WeightError`.
+    func open(
+        _ name: String, _ part: FileIdentity.Part, file: String?, keys: KeyTable, neededBy: String
+    ) throws -> Checkpoint {
+        if let file {
+            let checkpoint = try Checkpoint(path: file)
+            let identity = try FileIdentity.of(checkpoint, as: part)
+            if let refusal = identity.refusal {
+                throw PipelineError.unsupported(folder: file, reason: "\(identity.name): \(refusal)")
+            }
+            return try checkpoint.renamed(by: keys).configured(by: folder.flatMap { configuration("\($0)/\(name)") })
+        }
+        guard let folder, FileManager.default.fileExists(atPath: "\(folder)/\(name)") else {
+            throw PipelineError.missingComponent(folder: source, component: name, neededBy: neededBy)
+        }
+        return try Checkpoint(folder: "\(folder)/\(name)").renamed(by: keys)
+    }
+
+    private func configuration(_ folder: String) -> Checkpoint.Configuration? {
+        let path = "\(folder)/config.json"
+        return FileManager.default.contents(atPath: path).map { Checkpoint.Configuration(json: $0, source: path) }
+    }
+
+    /// The folder of the tokenizer: the one that was named, the model's, or one beside the text encoder.
+    func tokenizerFolder() throws -> URL {
+        if let tokenizer {
+            let url = URL(fileURLWithPath: tokenizer)
+            return url.lastPathComponent == "tokenizer.json" ? url.deletingLastPathComponent() : url
+        }
+        if let folder { return URL(fileURLWithPath: folder).appending(path: "tokenizer") }
+        if let textEncoder {
+            let beside = URL(fileURLWithPath: textEncoder).deletingLastPathComponent().appending(path: "tokenizer")
+            if FileManager.default.fileExists(atPath: beside.path) { return beside }
+        }
+        throw PipelineError.missingComponent(folder: source, component: "tokenizer", neededBy: "the text encoder")
+    }
+}

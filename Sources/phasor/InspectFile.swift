@@ -1,0 +1,48 @@
+import Foundation
+import Pipelines
+import Tensor
+import Weights
+
+/// `phasor inspect FILE`: what one weight file is and what it can be used for.
+struct FileInspection {
+    let path: String
+    let compute: Compute
+
+    func show() throws {
+        let checkpoint = try Checkpoint(path: path)
+        let identities = try FileIdentity.all(in: checkpoint)
+        let bytes = checkpoint.files.reduce(0) { $0 + $1.bytes }
+        print("\(path)")
+        print(
+            "  \(Self.gigabytes(bytes)), \(checkpoint.tensors.count) tensors, "
+                + String(format: "%.3f", Double(checkpoint.parameterCount) / 1e9) + " G parameters: "
+                + checkpoint.typeBytes.map { "\($0.type.rawValue) \(Self.gigabytes($0.bytes))" }.joined(separator: ", ")
+        )
+        for identity in identities { try show(identity, checkpoint) }
+    }
+
+    private func show(_ identity: FileIdentity, _ checkpoint: Checkpoint) throws {
+        print("\n  \(identity.name)")
+        if let refusal = identity.refusal {
+            print("  cannot be used: \(refusal)")
+            return
+        }
+        let unused = try identity.unusedKeys(in: checkpoint, compute: compute)
+        if !unused.isEmpty {
+            print("  \(unused.count) keys that nothing reads: \(unused.prefix(5).joined(separator: ", "))")
+        }
+        switch identity.part {
+        case .expert:
+            print("  use it as --expert high=FILE or low=FILE (Wan2.2), or --expert FILE (a model of one expert)")
+        case .textEncoder: print("  use it as --text-encoder FILE, with --tokenizer DIR")
+        case .vae: print("  use it as --vae FILE")
+        case .adapter:
+            print("  use it as --lora high=FILE or low=FILE; the keys do not tell for which expert it was trained")
+        }
+    }
+
+    private static func gigabytes(_ bytes: Int) -> String {
+        bytes < 100_000_000
+            ? String(format: "%.1f MB", Double(bytes) / 1e6) : String(format: "%.2f GB", Double(bytes) / 1e9)
+    }
+}
