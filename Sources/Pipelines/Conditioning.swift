@@ -1,3 +1,4 @@
+import Diffusion
 import Networks
 import Synchronization
 
@@ -21,5 +22,27 @@ package final class Conditioning: Sendable {
     /// Lets go of what was kept for an expert, once no step of it is to come.
     package func forget(expert: String) {
         contexts.withLock { $0[expert] = nil }
+    }
+}
+
+/// The embedding; what is kept for experts follows from it.
+extension Conditioning: Codable {
+    private enum CodingKeys: String, CodingKey { case rows, paddedLength }
+
+    package convenience init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        let rows = try values.decode(StoredTensor.self, forKey: .rows).tensor()
+        guard rows.shape.count == 2 else {
+            throw DecodingError.dataCorruptedError(
+                forKey: .rows, in: values, debugDescription: "rows of shape \(rows.shape)")
+        }
+        self.init(
+            TextEmbedding(rows: rows, paddedLength: try values.decode(Int.self, forKey: .paddedLength)))
+    }
+
+    package func encode(to encoder: any Encoder) throws {
+        var values = encoder.container(keyedBy: CodingKeys.self)
+        try values.encode(StoredTensor(embedding.rows), forKey: .rows)
+        try values.encode(embedding.paddedLength, forKey: .paddedLength)
     }
 }

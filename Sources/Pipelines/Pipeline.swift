@@ -21,6 +21,7 @@ package final class Pipeline: Sendable {
     private let promptEncoder: any PromptEncoder
     private let experts: [String: any ExpertNetwork]
     private let residency: Residency<Resident>
+    private let identities: [Resident: String]
 
     /// One part of the model on disk.
     package struct Component: Sendable {
@@ -63,10 +64,14 @@ package final class Pipeline: Sendable {
             "text_encoder", .textEncoder, file: files.textEncoder, keys: family.textEncoderKeys,
             neededBy: "the pipeline")
         let textReader = WeightReader(textWeights)
-        promptEncoder = try family.promptEncoder(
-            textReader, tokenizer: try files.tokenizerFolder(), compute: compute)
+        let tokenizer = try files.tokenizerFolder()
+        promptEncoder = try family.promptEncoder(textReader, tokenizer: tokenizer, compute: compute)
         components.append(Component("text_encoder", textWeights, textReader))
         residents[.textEncoder] = textReader.streamed
+        let identity = PartIdentity(compute)
+        var identities = [
+            Resident.textEncoder: identity.of(weights: textWeights.files.map(\.path), folder: tokenizer.path)
+        ]
 
         var experts: [String: any ExpertNetwork] = [:]
         for generator in generators.generators {
@@ -83,6 +88,9 @@ package final class Pipeline: Sendable {
                 try reader.requireAdaptersUsed()
                 components.append(Component(name, weights, reader))
                 residents[.expert(name)] = reader.streamed
+                let ours = files.adapters.filter { $0.expert == name }
+                identities[.expert(name)] = identity.of(
+                    weights: weights.files.map(\.path) + ours.map(\.path), notes: ours.map { "\($0.strength)" })
             }
         }
         if let stray = files.adapters.first(where: { experts[$0.expert] == nil }) {
@@ -102,6 +110,7 @@ package final class Pipeline: Sendable {
         components.append(Component("vae", vaeWeights, vaeReader))
         residents[.vae] = vaeReader.streamed
         residency = Residency(residents)
+        self.identities = identities
         self.components = components
 
         let sorted = experts.sorted { $0.key < $1.key }
@@ -160,7 +169,13 @@ package final class Pipeline: Sendable {
     /// Bytes of weights that each pass through that part reads; 0 for a part the model does not have.
     package func weightBytes(of resident: Resident) -> Int { residency.bytes(of: resident) }
 
+    /// Stands for what the text encoder or an expert makes of its input: files, adapters and arithmetic.
+    package func identity(of part: Resident) -> String { identities[part] ?? "" }
+
     // MARK: What a generation needs
+
+    /// The prompt as the text encoder sees it: what is cleaned to the same text has the same embedding.
+    package func cleaned(_ prompt: String) -> String { promptEncoder.cleaned(prompt) }
 
     /// Tokens that the text encoder makes of a prompt; of more than `maximumTokens` it would not see the rest.
     package func tokenCount(of prompt: String) -> Int { promptEncoder.tokenCount(of: prompt) }

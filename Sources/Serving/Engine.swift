@@ -27,7 +27,7 @@ package final class Engine: Sendable {
 
         let workshop = Workshop(
             store: store, queue: queue, metrics: metrics, retry: StorageRetry(queue: queue, logger: logger),
-            batchPixels: options.batchPixels)
+            logger: logger)
         let thread = Thread {
             Worker(models: models, workshop: workshop, options: options, logger: logger).run()
         }

@@ -13,6 +13,8 @@ package struct EngineOptions: Sendable {
     /// Images are stepped together, also those of several jobs, up to this many pixels. The bytes do not depend on it.
     /// Products of more rows than two pictures of 512x512 have (2048 tokens) run no faster, and all would wait for all.
     package var batchPixels = 1 << 19
+    /// Embeddings of prompts are kept up to this many bytes, on disk as well.
+    package var promptCacheBytes = 1 << 30
     /// What is computed when.
     package var policy = PolicyName.phaseSynchronous
     /// Jobs of each priority that may have begun: between two steps each holds its latents and embeddings.
@@ -50,8 +52,7 @@ package struct Idempotency: Sendable, Equatable {
 
     package init(key: String, body: some Sequence<UInt8>) {
         self.key = key
-        let hash = body.reduce(0xcbf2_9ce4_8422_2325 as UInt64) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
-        fingerprint = String(hash, radix: 16)
+        fingerprint = String(FNV1a.hash(body), radix: 16)
     }
 }
 

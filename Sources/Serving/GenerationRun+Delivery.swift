@@ -33,8 +33,18 @@ extension GenerationRun {
         job = finished
     }
 
+    func suspend() {
+        save()
+        removeUnfinished()
+    }
+
     func discard() {
         siblings.remove(self)
+        workshop.store.checkpoints.remove([id])
+        removeUnfinished()
+    }
+
+    private func removeUnfinished() {
         workshop.store.artifacts.removeAside((0..<request.count).map(name(ofFile:)))
     }
 

@@ -1,5 +1,6 @@
 import Diffusion
 import Foundation
+import Logging
 import Pipelines
 import Tensor
 
@@ -14,12 +15,16 @@ protocol ActiveRun: AnyObject {
     func encodePrompts(onlyKnown: Bool) throws
 
     /// After an evaluation in which it took part: tells of the step, once all its images have done it.
-    func finishEvaluation(seconds: Double) throws
+    /// - Parameter sharedBy: how many runs took part.
+    func finishEvaluation(seconds: Double, sharedBy count: Int) throws
 
     /// From latents to whole files and a job that has succeeded.
     func deliver() throws
 
-    /// Lets go of what it holds and removes unfinished files, once it has ended or is of no use.
+    /// Keeps what has been computed for the next start.
+    func suspend()
+
+    /// Lets go of what it holds and removes its files that are not whole or not needed any more: it has ended.
     func discard()
 }
 
@@ -29,7 +34,7 @@ struct Workshop {
     let queue: JobQueue
     let metrics: Metrics
     let retry: StorageRetry
-    let batchPixels: Int
+    let logger: Logger
 }
 
 /// A job whose model is known.
@@ -49,6 +54,9 @@ final class GenerationRun<Model: ImageModel>: ActiveRun {
     /// Of the step at hand: its seconds until now, and the estimates of x0 if they are to be shown.
     private var stepSeconds = 0.0
     private var estimates: [Int: Tensor] = [:]
+    /// Its share of the seconds of computing since its last checkpoint, and how long writing one takes.
+    var unsavedSeconds = 0.0
+    var savingSeconds: Double
 
     var model: Model { siblings.model }
     var id: String { job.id }
@@ -61,11 +69,19 @@ final class GenerationRun<Model: ImageModel>: ActiveRun {
         self.workshop = workshop
         let request = ticket.job.request
         let steps = try request.validate(for: siblings.model)
-        generations = try (0..<request.count).map { try request.makeGeneration(ofImage: $0, by: siblings.model) }
+        let fresh = try (0..<request.count).map { try request.makeGeneration(ofImage: $0, by: siblings.model) }
+        let checkpoint = Self.checkpoint(of: ticket.job, fresh, siblings.model, workshop)
+        generations = checkpoint?.generations ?? fresh
         previewed = Self.previewedSteps(request.previews, of: steps)
+        // A guess until the first is written: two tensors for each image, at 100 MB/s.
+        savingSeconds = 0.02 + Double(fresh.count * fresh[0].latent.count * 8) / 1e8
         let first = generations[0]
         tell(.step) { job in
             job.steps = steps
+            if let checkpoint, !checkpoint.timings.steps.isEmpty {
+                job.timings = checkpoint.timings
+                return job.show(checkpoint.timings.steps.last)
+            }
             job.sigma = first.nextStep?.sigma
             job.phase = first.nextPhase?.name
             job.expert = first.nextPhase?.expert
@@ -99,20 +115,22 @@ final class GenerationRun<Model: ImageModel>: ActiveRun {
         }
         let parts = [.textEncoder] + steps.map(Resident.expert) + [.vae]
         let course = parts.map { StageWeights(model: model.id, part: $0) }
-        let isStep = prompted != nil && !pending.isEmpty
+        let isEncoded = prompted != nil || pending.isEmpty
         return WaitingRun(
-            id: id, course: prompted == nil ? course[...] : course.dropFirst(),
-            shape: isStep ? generation.latent.shape : nil, pixels: pixelsPerImage * pending.count,
+            id: id, course: isEncoded ? course.dropFirst() : course[...],
+            shape: isEncoded && !pending.isEmpty ? generation.latent.shape : nil,
+            pixels: pixelsPerImage * pending.count,
             priority: job.priority, arrival: sequence)
     }
 
     // MARK: Stages
 
     func encodePrompts(onlyKnown: Bool) throws {
-        guard prompted == nil else { return }
+        guard prompted == nil, !pendingImages.isEmpty else { return }
         let guided = generations[0].plan.phases.indices.contains { generations[0].guidance.isOn(inPhase: $0) }
         let negative = guided ? request.negativePrompt ?? "" : nil
-        if onlyKnown, ![request.prompt, negative].compactMap({ $0 }).allSatisfy(siblings.prompts.isKnown) { return }
+        let all = [request.prompt, negative].compactMap { $0 }
+        if onlyKnown, all.contains(where: { siblings.prompts.known($0) == nil }) { return }
         let start = ContinuousClock.now
         prompted = Prompted(
             positive: try siblings.prompts.encode(request.prompt, interrupt: signal.check),
@@ -127,8 +145,9 @@ final class GenerationRun<Model: ImageModel>: ActiveRun {
         if previewed.contains(generation.stepIndex) { estimates[image] = estimate }
     }
 
-    func finishEvaluation(seconds: Double) throws {
+    func finishEvaluation(seconds: Double, sharedBy count: Int) throws {
         stepSeconds += seconds
+        unsavedSeconds += seconds / Double(count)
         let step = generations[0].stepIndex
         guard generations.allSatisfy({ $0.stepIndex == step }), step > 0 else { return }
         let (plan, done) = (generations[0].plan, generations[0].schedule[step - 1])
@@ -144,6 +163,7 @@ final class GenerationRun<Model: ImageModel>: ActiveRun {
             job.timings.steps.append(timing)
             job.show(timing)
         }
+        saveIfDue()
         if nextExpert != phase.expert { siblings.forget(expert: phase.expert, for: self) }
         guard let index = previewed.firstIndex(of: step) else { return }
         for (image, estimate) in previews {

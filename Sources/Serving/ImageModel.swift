@@ -5,13 +5,19 @@ import Tensor
 /// A model as the engine sees it: what it takes from a `Pipeline`, and no more.
 package protocol ImageModel: Sendable {
     /// A prompt, encoded.
-    associatedtype Conditioning: Sendable
+    associatedtype Conditioning: Sendable & Codable
     associatedtype Expert: VelocityModel where Expert.Conditioning == Conditioning
 
     /// What a request names it by.
     var id: String { get }
     var generators: GeneratorSet { get }
     var sizes: SizeLimits { get }
+
+    /// Stands for what the text encoder or an expert makes of its input: changes when a file does.
+    func identity(of part: Resident) -> String
+
+    /// A prompt as the text encoder sees it.
+    func cleaned(_ prompt: String) -> String
 
     /// Tokens of a prompt as the text encoder sees it.
     func tokenCount(of prompt: String) -> Int
@@ -49,6 +55,8 @@ package protocol ImageModel: Sendable {
 /// A model that computes without weights, and is guided as Wan is.
 extension ImageModel {
     package func expect(_ passes: [Resident]) {}
+    package func identity(of part: Resident) -> String { "\(id) \(part)" }
+    package func cleaned(_ prompt: String) -> String { prompt }
     package func weightBytes(of resident: Resident) -> Int { 0 }
     package var guidesWithoutNegativePrompt: Bool { true }
 }

@@ -95,6 +95,7 @@ extension JobStore {
             return (jobs, try String.fetchSet(db, sql: "SELECT file FROM artifact WHERE NOT expired"))
         }
         try artifacts.keep(only: files)
+        try checkpoints.keep(only: Set(jobs.map(\.job.id)))
         return jobs
     }
 

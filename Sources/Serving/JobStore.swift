@@ -7,7 +7,11 @@ import GRDB
 /// may be killed at any moment: at the next start `recover` finds every accepted job either finished, with all its
 /// files, or queued.
 final class JobStore: Sendable {
-    let artifacts: ArtifactFolder
+    let artifacts: FileFolder
+    /// Runs between two steps, by job.
+    let checkpoints: FileFolder
+    /// Embeddings of prompts.
+    let prompts: FileFolder
     private let pool: DatabasePool
     private let lock: FolderLock
     private let retentionSeconds: Double
@@ -15,9 +19,11 @@ final class JobStore: Sendable {
     /// - Throws: `ServingError.storage`, `stateInUse`.
     init(options: EngineOptions) throws {
         let folder = options.stateFolder
-        try ArtifactFolder.create(folder)
+        try FileFolder.create(folder)
         lock = try FolderLock(folder: folder)
-        artifacts = try ArtifactFolder(path: "\(folder)/artifacts")
+        artifacts = try FileFolder(path: "\(folder)/artifacts")
+        checkpoints = try FileFolder(path: "\(folder)/checkpoints")
+        prompts = try FileFolder(path: "\(folder)/prompts")
         retentionSeconds = options.retentionSeconds
         var configuration = Configuration()
         configuration.label = "phasor.jobs"

@@ -24,9 +24,9 @@ final class ModelRuns<Model: ImageModel>: RunGroup {
     let prompts: PromptCache<Model>
     private var runs: [String: GenerationRun<Model>] = [:]
 
-    init(_ model: Model) {
+    init(_ model: Model, embeddings: EmbeddingFolder, metrics: Metrics) {
         self.model = model
-        prompts = PromptCache(model: model)
+        prompts = PromptCache(model: model, folder: embeddings, metrics: metrics)
     }
 
     func begin(_ ticket: JobQueue.Ticket, workshop: Workshop) throws -> any ActiveRun {

@@ -1,28 +1,128 @@
 import Diffusion
+import Foundation
+import Logging
 
-/// The last few prompts of a model, encoded. Used on the compute thread only.
+/// The embeddings of a model's prompts: in memory, and on disk beyond the process, so that a prompt that was encoded
+/// once does not need the text encoder again. Used on the compute thread only.
 final class PromptCache<Model: ImageModel> {
     let model: Model
+    private let folder: EmbeddingFolder
+    private let metrics: Metrics
     /// Most recently used last.
-    private var entries: [(prompt: String, conditioning: Model.Conditioning)] = []
+    private var entries: [(key: String, conditioning: Model.Conditioning)] = []
     /// The embedding of one prompt of UMT5-XXL takes 8 MB at most.
-    private static var capacity: Int { 16 }
+    private static var capacity: Int { 32 }
 
-    init(model: Model) {
+    init(model: Model, folder: EmbeddingFolder, metrics: Metrics) {
         self.model = model
+        self.folder = folder
+        self.metrics = metrics
     }
 
-    func isKnown(_ prompt: String) -> Bool { entries.contains { $0.prompt == prompt } }
+    /// The embedding of a prompt, if the text encoder is not needed for it.
+    func known(_ prompt: String) -> Model.Conditioning? {
+        let key = key(prompt)
+        if let index = entries.firstIndex(where: { $0.key == key }) {
+            let entry = entries.remove(at: index)
+            entries.append(entry)
+            return entry.conditioning
+        }
+        guard let conditioning = folder.read(key, as: Model.Conditioning.self) else { return nil }
+        keep(conditioning, key)
+        return conditioning
+    }
 
     func encode(_ prompt: String, interrupt: () throws -> Void) throws -> Model.Conditioning {
-        let conditioning: Model.Conditioning
-        if let index = entries.firstIndex(where: { $0.prompt == prompt }) {
-            conditioning = entries.remove(at: index).conditioning
-        } else {
-            conditioning = try model.encode(prompt, interrupt: interrupt)
+        if let known = known(prompt) {
+            count("hit")
+            return known
         }
-        entries.append((prompt, conditioning))
-        if entries.count > Self.capacity { entries.removeFirst() }
+        let conditioning = try model.encode(prompt, interrupt: interrupt)
+        count("miss")
+        let key = key(prompt)
+        keep(conditioning, key)
+        folder.write(conditioning, key)
         return conditioning
+    }
+
+    private func key(_ prompt: String) -> String { "\(model.identity(of: .textEncoder))\n\n\(model.cleaned(prompt))" }
+
+    private func keep(_ conditioning: Model.Conditioning, _ key: String) {
+        entries.append((key, conditioning))
+        if entries.count > Self.capacity { entries.removeFirst() }
+    }
+
+    private func count(_ result: String) {
+        metrics.count(
+            "phasor_prompt_cache_total", "Prompts whose embedding was known (hit) or had to be computed (miss).",
+            ["result": result])
+    }
+}
+
+/// Embeddings on disk, by key; those used longest ago go when there are too many bytes.
+final class EmbeddingFolder {
+    private let files: FileFolder
+    private let capacity: Int
+    private let logger: Logger
+    /// Least recently used first.
+    private var index: [(name: String, bytes: Int)]
+
+    /// What a file holds: its name is only a hash of the key.
+    private struct Entry<Embedding: Codable>: Codable {
+        let key: String
+        let embedding: Embedding
+    }
+
+    /// - Parameter capacity: bytes.
+    init(_ files: FileFolder, capacity: Int, logger: Logger) {
+        self.files = files
+        self.capacity = capacity
+        self.logger = logger
+        index = files.oldestFirst()
+        trim()
+    }
+
+    func read<Embedding: Codable>(_ key: String, as type: Embedding.Type) -> Embedding? {
+        let name = FNV1a.hex(key)
+        guard let place = index.firstIndex(where: { $0.name == name }) else { return nil }
+        do {
+            let entry = try files.readSealed(name).map {
+                try PropertyListDecoder().decode(Entry<Embedding>.self, from: $0)
+            }
+            guard let entry, entry.key == key else { return nil }
+            index.append(index.remove(at: place))
+            files.touch(name)
+            return entry.embedding
+        } catch {
+            logger.warning("an embedding is computed again: \(error)")
+            index.remove(at: place)
+            files.remove([name])
+            return nil
+        }
+    }
+
+    /// Keeps an embedding if the disk takes it.
+    func write(_ embedding: some Codable, _ key: String) {
+        let name = FNV1a.hex(key)
+        do {
+            let encoder = PropertyListEncoder()
+            encoder.outputFormat = .binary
+            let file = try encoder.encode(Entry(key: key, embedding: embedding))
+            try files.writeSealed(file, as: name)
+            index.removeAll { $0.name == name }
+            index.append((name, file.count))
+            trim()
+        } catch {
+            logger.warning("an embedding is not kept: \(error)")
+        }
+    }
+
+    private func trim() {
+        var total = index.reduce(0) { $0 + $1.bytes }
+        while total > capacity, let oldest = index.first {
+            index.removeFirst()
+            files.remove([oldest.name])
+            total -= oldest.bytes
+        }
     }
 }

@@ -27,10 +27,13 @@ final class Worker {
         self.logger = logger
         policy = options.makePolicy()
         residents = Residents(capacity: options.memoryBytes)
-        for model in models { groups[model.id] = Self.group(model) }
+        let embeddings = EmbeddingFolder(
+            workshop.store.prompts, capacity: options.promptCacheBytes, logger: logger)
+        func group<Model: ImageModel>(_ model: Model) -> any RunGroup {
+            ModelRuns(model, embeddings: embeddings, metrics: workshop.metrics)
+        }
+        for model in models { groups[model.id] = group(model) }
     }
-
-    private static func group<Model: ImageModel>(_ model: Model) -> any RunGroup { ModelRuns(model) }
 
     private var queue: JobQueue { workshop.queue }
 
@@ -51,7 +54,7 @@ final class Worker {
             carryOut(decision)
             _ = queue.compute([])
         }
-        for run in runs { run.discard() }
+        for run in runs { run.suspend() }
     }
 
     // MARK: Beginning
@@ -131,7 +134,9 @@ final class Worker {
             let stepped = try group.step(chosen, batchPixels: options.batchPixels)
             let seconds = began.seconds
             queue.record(work: Double(stepped.pixels), seconds: seconds)
-            for run in stepped.runs { attempt(run) { try run.finishEvaluation(seconds: seconds) } }
+            for run in stepped.runs {
+                attempt(run) { try run.finishEvaluation(seconds: seconds, sharedBy: stepped.runs.count) }
+            }
         } catch is Interruption {
             // One of them is not wanted any more. Nothing has changed for the others: their step is done again.
             for run in chosen { attempt(run) { try run.signal.check() } }

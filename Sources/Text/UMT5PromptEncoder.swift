@@ -33,17 +33,19 @@ package struct UMT5PromptEncoder: PromptEncoder {
             length: length)
     }
 
+    package func cleaned(_ prompt: String) -> String { PromptCleaning.clean(prompt) }
+
     /// The rows `[n, dim]` of the prompt's tokens, n <= `length`. The network sees zero rows after them up to `length`.
     ///
     /// - Parameter interrupt: called before each layer; throwing from it ends the encoding.
     package func rows(of prompt: String, interrupt: () throws -> Void = {}) throws -> Tensor {
-        let ids = tokenizer.encode(PromptCleaning.clean(prompt), maximumLength: length)
+        let ids = tokenizer.encode(cleaned(prompt), maximumLength: length)
         return try encoder.encode(ids, interrupt: interrupt)
     }
 
     /// Tokens of the prompt, the end mark included, before it is cut to `length`.
     package func tokenCount(of prompt: String) -> Int {
-        tokenizer.encode(PromptCleaning.clean(prompt)).count
+        tokenizer.encode(cleaned(prompt)).count
     }
 
     /// The embedding as the reference pipeline holds it: `[length, dim]`, zero in the padded rows.

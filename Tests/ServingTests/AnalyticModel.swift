@@ -16,11 +16,18 @@ final class AnalyticModel: ImageModel {
     let blocks = Atomic<Int>(0)
     let evaluations = Atomic<Int>(0)
     let encodings = Atomic<Int>(0)
+    /// Stands for the model's files.
+    let version: String
+    /// What it was last told to expect, for each time.
+    let expectations = Mutex<[[Resident]]>([])
 
     static let blocksPerEvaluation = 20
+    /// A prompt whose steps fail.
+    static let poison = "poison"
 
-    init(gate: Gate = Gate(), blockSeconds: Double = 0) throws {
+    init(gate: Gate = Gate(), blockSeconds: Double = 0, version: String = "1") throws {
         self.gate = gate
+        self.version = version
         self.blockSeconds = blockSeconds
         let teacher = try GeneratorSpec(
             name: "teacher", sampler: .euler, grid: .shifted(steps: 6, shift: 3),
@@ -39,7 +46,8 @@ final class AnalyticModel: ImageModel {
     }
 
     static func value(of prompt: String) -> Float {
-        Float(prompt.utf8.reduce(0) { $0 + Int($1) } % 100) / 100
+        if prompt == poison { return .infinity }
+        return Float(prompt.utf8.reduce(0) { $0 + Int($1) } % 100) / 100
     }
 
     func tokenCount(of prompt: String) -> Int { prompt.split(separator: " ").count }
@@ -52,11 +60,18 @@ final class AnalyticModel: ImageModel {
         return Self.value(of: prompt)
     }
 
+    func identity(of part: Resident) -> String { "\(version) \(part)" }
+    func cleaned(_ prompt: String) -> String { prompt.lowercased() }
+    func expect(_ passes: [Resident]) { expectations.withLock { $0.append(passes) } }
+    func weightBytes(of part: Resident) -> Int { 1000 }
+
     func forget(expert: String, of conditioning: Float) {}
 
     func expert(_ name: String, interrupt: @escaping @Sendable () throws -> Void) throws -> Expert {
         Expert(name: name, model: self, interrupt: interrupt)
     }
+
+    struct Poisoned: Error {}
 
     struct Expert: VelocityModel {
         let name: String
@@ -71,6 +86,7 @@ final class AnalyticModel: ImageModel {
                 model.blocks.add(1, ordering: .relaxed)
                 if model.blockSeconds > 0 { Thread.sleep(forTimeInterval: model.blockSeconds) }
             }
+            guard conditionings.allSatisfy(\.isFinite) else { throw Poisoned() }
             let rows = conditionings.enumerated().map { row, prompt in
                 let (gain, offset) = AnalyticModel.line(of: name, prompt)
                 return Tensor(
@@ -149,9 +165,14 @@ final class Gate: Sendable {
         }
     }
 
+    var hasArrived: Bool { state.withLock { $0.hasArrived } }
+
     func arrival() async throws {
-        while !state.withLock({ $0.hasArrived }) { try await Task.sleep(for: .milliseconds(1)) }
+        while !hasArrived { try await Task.sleep(for: .milliseconds(1)) }
     }
 
     func open() { state.withLock { $0.place = nil } }
+
+    /// Lets go on to another place.
+    func move(to place: String) { state.withLock { $0 = State(place: place) } }
 }

@@ -1,8 +1,7 @@
 import Foundation
 
-/// The folder of finished files. A name in it stands for a whole file: files are written under another name, synced,
-/// renamed, and the folder is synced.
-struct ArtifactFolder: Sendable {
+/// A folder in which a name stands for a whole file: files are written under another name, and renamed.
+struct FileFolder: Sendable {
     let path: String
     private static let aside = ".partial"
 
@@ -51,13 +50,18 @@ struct ArtifactFolder: Sendable {
         }
     }
 
+    /// Gives a file that was written aside its name, over an older one.
+    func takeName(_ name: String) throws {
+        guard rename(pathAside(of: name), path(of: name)) == 0 else { throw fault("renaming to \(path(of: name))") }
+    }
+
     /// Makes files that were written aside durable and gives them their names.
     /// - Returns: their lengths.
     func publish(_ names: [String]) throws -> [Int] {
         var sizes: [Int] = []
         for name in names {
             sizes.append(try Self.sync(pathAside(of: name)))
-            guard rename(pathAside(of: name), path(of: name)) == 0 else { throw fault("renaming to \(path(of: name))") }
+            try takeName(name)
         }
         _ = try Self.sync(path)
         return sizes
@@ -67,6 +71,9 @@ struct ArtifactFolder: Sendable {
     func remove(_ names: [String]) {
         for name in names { unlink(path(of: name)) }
     }
+
+    /// Of all the names that were found, those of files that never became whole.
+    func removeUnfinished(_ names: [String]) { remove(names.filter { $0.hasSuffix(Self.aside) }) }
 
     func removeAside(_ names: [String]) {
         for name in names { unlink(pathAside(of: name)) }

@@ -1,0 +1,73 @@
+import Foundation
+
+/// Files that can be done without: they take their name when they are whole, and tell whether they still are. Nothing
+/// is synced, so after a power cut one may be damaged, and is then as good as none.
+extension FileFolder {
+    /// Bytes before the content.
+    private static let sealBytes = 8
+
+    /// - Throws: `ServingError.storage`.
+    func writeSealed(_ content: Data, as name: String) throws {
+        let seal = withUnsafeBytes(of: FNV1a.hash(content).littleEndian) { Array($0) }
+        do {
+            try write(seal + content, as: name)
+            try takeName(name)
+        } catch {
+            removeAside([name])
+            throw error
+        }
+    }
+
+    /// Names and lengths, by the time of their last use. What was left unfinished is removed.
+    func oldestFirst() -> [(name: String, bytes: Int)] {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
+        removeUnfinished(names)
+        return names.compactMap { name -> (name: String, bytes: Int, used: timespec)? in
+            var status = stat()
+            guard stat(path(of: name), &status) == 0 else { return nil }
+            return (name, Int(status.st_size), status.st_mtim)
+        }
+        .sorted { ($0.used.tv_sec, $0.used.tv_nsec, $0.name) < ($1.used.tv_sec, $1.used.tv_nsec, $1.name) }
+        .map { ($0.name, $0.bytes) }
+    }
+
+    /// Marks a file as used now.
+    func touch(_ name: String) { utimensat(AT_FDCWD, path(of: name), nil, 0) }
+
+    /// - Returns: nil if there is no such file.
+    /// - Throws: `ServingError.storage` if it cannot be read or is damaged.
+    func readSealed(_ name: String) throws -> Data? {
+        let path = path(of: name)
+        guard FileManager.default.fileExists(atPath: path) else { return nil }
+        let operation = "reading \(path)"
+        let file: Data
+        do {
+            file = try Data(contentsOf: URL(fileURLWithPath: path))
+        } catch {
+            throw ServingError.storage(operation: operation, reason: error.localizedDescription)
+        }
+        let content = file.dropFirst(Self.sealBytes)
+        let seal = withUnsafeBytes(of: FNV1a.hash(content).littleEndian) { Array($0) }
+        guard file.count >= Self.sealBytes, Array(file.prefix(Self.sealBytes)) == seal else {
+            throw ServingError.storage(operation: operation, reason: "the file is damaged")
+        }
+        return Data(content)
+    }
+}
+
+/// FNV-1a, 64 bits: tells accidents, not attacks.
+enum FNV1a {
+    static func hash(_ bytes: some Sequence<UInt8>) -> UInt64 {
+        bytes.reduce(0xcbf2_9ce4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
+    }
+
+    /// In one go over memory; `Data` is slow as a sequence.
+    static func hash(_ data: Data) -> UInt64 {
+        data.withUnsafeBytes { hash($0) }
+    }
+
+    static func hex(_ text: String) -> String {
+        let digits = String(hash(text.utf8), radix: 16)
+        return String(repeating: "0", count: 16 - digits.count) + digits
+    }
+}

@@ -1,0 +1,69 @@
+import Diffusion
+import Foundation
+import Pipelines
+
+/// A run between two steps, as a file: all that has been computed except embeddings, which have a cache of their own.
+struct Checkpoint: Codable {
+    let request: GenerationRequest
+    /// Stands for the weights that the steps were done with.
+    let weights: [String]
+    let generations: [Generation]
+    let timings: Timings
+}
+
+/// What a long run has done outlives the process: after a kill it goes on from its last checkpoint, to the same bytes.
+extension GenerationRun {
+    /// Writes a checkpoint if enough would be lost without it: so that writing takes no more than a hundredth of the
+    /// time that steps take.
+    func saveIfDue() {
+        if unsavedSeconds >= 100 * savingSeconds { save() }
+    }
+
+    /// Writes a checkpoint if there is anything new. That it fails is no reason not to go on.
+    func save() {
+        guard unsavedSeconds > 0 else { return }
+        let start = ContinuousClock.now
+        do {
+            let encoder = PropertyListEncoder()
+            encoder.outputFormat = .binary
+            let checkpoint = Checkpoint(
+                request: request, weights: Self.weights(generations[0].plan, model), generations: generations,
+                timings: job.timings)
+            try workshop.store.checkpoints.writeSealed(encoder.encode(checkpoint), as: id)
+        } catch {
+            workshop.logger.warning("no checkpoint: \(error)", metadata: ["job": "\(id)"])
+        }
+        (unsavedSeconds, savingSeconds) = (0, start.seconds)
+        workshop.metrics.observe("phasor_checkpoint_seconds", "Writing a run between two steps.", [:], savingSeconds)
+    }
+
+    /// What is left of an earlier process, if it is for this job, these weights and this plan.
+    /// - Parameter fresh: the generations at their first step.
+    static func checkpoint(
+        of job: Job, _ fresh: [Generation], _ model: Model, _ workshop: Workshop
+    ) -> Checkpoint? {
+        let folder = workshop.store.checkpoints
+        do {
+            guard let content = try folder.readSealed(job.id) else { return nil }
+            let checkpoint = try PropertyListDecoder().decode(Checkpoint.self, from: content)
+            let isOurs =
+                checkpoint.request == job.request && checkpoint.weights == weights(fresh[0].plan, model)
+                && checkpoint.generations.count == fresh.count
+                && zip(checkpoint.generations, fresh).allSatisfy { old, new in
+                    old.plan == new.plan && old.schedule == new.schedule && old.guidance == new.guidance
+                        && old.latent.shape == new.latent.shape && old.seed == new.seed
+                }
+            if isOurs { return checkpoint }
+            workshop.logger.notice(
+                "starting again: the model has changed since its checkpoint", metadata: ["job": "\(job.id)"])
+        } catch {
+            workshop.logger.warning("starting again: \(error)", metadata: ["job": "\(job.id)"])
+        }
+        folder.remove([job.id])
+        return nil
+    }
+
+    private static func weights(_ plan: PhasePlan, _ model: Model) -> [String] {
+        ([.textEncoder] + plan.experts.map(Resident.expert)).map(model.identity(of:))
+    }
+}
