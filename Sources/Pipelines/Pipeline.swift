@@ -124,8 +124,8 @@ package final class Pipeline: Sendable {
         for (name, network) in sorted { try check(network, name) }
     }
 
-    /// What `phases.json` says, else diffusers' own way to run the folder. Adapters distil a model to few steps, and files
-    /// without a folder say nothing: then the family's student comes first.
+    /// What `phases.json` says, else diffusers' own way to run the folder. Whoever names adapters or experts has them for
+    /// their few steps: then the family's student comes first.
     private static func generators(_ files: ModelFiles, _ family: any ModelFamily) throws -> GeneratorSet {
         if let phases = files.phasesFile {
             guard let json = FileManager.default.contents(atPath: phases) else {
@@ -138,7 +138,9 @@ package final class Pipeline: Sendable {
             return try GeneratorSet(own, default: own[0].name)
         }
         let published = try GeneratorSet(folder: URL(fileURLWithPath: folder))
-        guard !files.adapters.isEmpty, let spec = published.generators.first else { return published }
+        guard !files.adapters.isEmpty || !files.experts.isEmpty, let spec = published.generators.first else {
+            return published
+        }
         let student = try family.generators(experts: spec.plan.experts.count)[0]
         return try GeneratorSet([student] + published.generators, default: student.name)
     }

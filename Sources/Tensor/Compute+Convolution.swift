@@ -1,55 +1,78 @@
 import CKernels
+import Synchronization
 
 /// A convolution over channels-last frames `[T, H, W, C]`.
 package struct Convolution: Sendable {
-    /// float32 `[kt, out, kh * kw * in]`: the checkpoint's `[out, in, kt, kh, kw]`, gathered once when the model opens
-    /// so that a row of taps is contiguous.
-    let weight: Tensor
+    private let taps: Taps
+    /// Of the taps in time.
+    private let first: Int
     let bias: Tensor?
     package let inputs: Int
     package let outputs: Int
     package let kernel: (time: Int, height: Int, width: Int)
 
-    private init(weight: Tensor, bias: Tensor?, inputs: Int, outputs: Int, kernel: (time: Int, height: Int, width: Int))
-    {
-        self.weight = weight
+    /// - Parameter weight: `[out, in, kt, kh, kw]`, or `[out, in, kh, kw]` for a 2-D convolution.
+    package init(weight: Weight, bias: Tensor?) {
+        let dims = weight.shape.count == 4 ? weight.shape[..<2] + [1] + weight.shape[2...] : weight.shape[...]
+        taps = Taps(weight.reshaped(Array(dims)))
+        first = 0
         self.bias = bias
-        self.inputs = inputs
-        self.outputs = outputs
-        self.kernel = kernel
+        inputs = dims[1]
+        outputs = dims[0]
+        kernel = (dims[2], dims[3], dims[4])
+    }
+
+    private init(lastTapOf other: Convolution) {
+        taps = other.taps
+        first = other.first + other.kernel.time - 1
+        bias = other.bias
+        inputs = other.inputs
+        outputs = other.outputs
+        kernel = (1, other.kernel.height, other.kernel.width)
     }
 
     /// The convolution that remains where all frames but the last one of a window are zero: the last tap in time.
-    package var lastTap: Convolution {
-        Convolution(
-            weight: weight.slice(kernel.time - 1..<kernel.time), bias: bias, inputs: inputs, outputs: outputs,
-            kernel: (1, kernel.height, kernel.width))
-    }
+    package var lastTap: Convolution { Convolution(lastTapOf: self) }
 
-    /// - Parameter weight: `[out, in, kt, kh, kw]`, or `[out, in, kh, kw]` for a 2-D convolution.
-    package init(weight: Weight, bias: Tensor?) {
-        let source = weight.widened()
-        let shape = weight.shape.count == 4 ? weight.shape[..<2] + [1] + weight.shape[2...] : weight.shape[...]
-        let dims = Array(shape)
-        let (out, channels, kt, kh, kw) = (dims[0], dims[1], dims[2], dims[3], dims[4])
-        let gathered = Tensor(uninitialized: [kt, out, kh * kw * channels])
-        var target = gathered.pointer
-        for t in 0..<kt {
-            for o in 0..<out {
-                for tap in 0..<kh * kw {
-                    for c in 0..<channels {
-                        target.pointee = source.pointer[((o * channels + c) * kt + t) * kh * kw + tap]
-                        target += 1
+    /// float32 `[kt, out, kh * kw * in]`
+    var weight: Tensor { taps.gathered.slice(first..<first + kernel.time) }
+
+    /// The checkpoint's `[out, in, kt, kh, kw]` as `[kt, out, kh * kw * in]`, so that a row of taps is contiguous. Gathered
+    /// when it is first used: opening a model reads no convolution, and making pictures from text no encoder.
+    private final class Taps: Sendable {
+        private let source: Weight
+        private let result = Mutex<Tensor?>(nil)
+
+        init(_ source: Weight) { self.source = source }
+
+        var gathered: Tensor {
+            result.withLock { result in
+                if let result { return result }
+                let made = gather()
+                result = made
+                return made
+            }
+        }
+
+        private func gather() -> Tensor {
+            let dims = source.shape
+            let (out, channels, kt, kh, kw) = (dims[0], dims[1], dims[2], dims[3], dims[4])
+            let values = source.widened()
+            let gathered = Tensor(uninitialized: [kt, out, kh * kw * channels])
+            var target = gathered.pointer
+            for t in 0..<kt {
+                for o in 0..<out {
+                    for tap in 0..<kh * kw {
+                        for c in 0..<channels {
+                            target.pointee = values.pointer[((o * channels + c) * kt + t) * kh * kw + tap]
+                            target += 1
+                        }
                     }
                 }
             }
+            withExtendedLifetime(values) {}
+            return gathered
         }
-        withExtendedLifetime(source) {}
-        self.weight = gathered
-        self.bias = bias
-        self.inputs = channels
-        self.outputs = out
-        self.kernel = (kt, kh, kw)
     }
 }
 
@@ -88,16 +111,17 @@ extension Compute {
         let frames = (x.shape[0] - kernel.time) / plan.strideTime + 1
         precondition(x.shape[3] == layer.inputs, "convolution of \(x.shape) with \(layer.inputs) input channels")
         let out = Tensor(uninitialized: [frames, height, width, layer.outputs])
+        let weight = layer.weight
         var work = phasor_convolution(
             frames_in: x.shape[0], height_in: x.shape[1], width_in: x.shape[2], channels: layer.inputs,
             frames_out: frames, height_out: height, width_out: width, outputs: layer.outputs,
             kernel_time: kernel.time, kernel_height: kernel.height, kernel_width: kernel.width,
             stride_time: plan.strideTime, stride: plan.stride, pad: plan.padding, upsample: plan.upsample,
-            in: x.pointer, weight: layer.weight.pointer, bias: layer.bias.map { UnsafePointer($0.pointer) },
+            in: x.pointer, weight: weight.pointer, bias: layer.bias.map { UnsafePointer($0.pointer) },
             residual: residual.map { UnsafePointer($0.pointer) }, out: out.pointer)
         let scratch = Tensor(bytes: phasor_convolution_scratch(engine, &work, Int32(threads)))
         withPool { phasor_convolution_run($0, engine, &work, scratch.pointer) }
-        withExtendedLifetime((x, layer, residual, scratch)) {}
+        withExtendedLifetime((x, layer, weight, residual, scratch)) {}
         return out
     }
 }

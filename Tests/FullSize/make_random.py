@@ -1,0 +1,149 @@
+"""Random weights at the true dimensions of published models, in the files people have on disk.
+
+    pip install gguf numpy diffusers torch && python make_random.py OUT [wan-high wan-low umt5 wan-vae]
+
+Random weights make noise. What they show is that every byte of the real shapes is opened, read and computed, how long
+that takes and how much memory. Written in a stream: matrices repeat random blocks from a pool of 16 MB, each from another
+place of it. Needs 23 GB for all of Wan2.2-T2V-A14B: two Q4_K experts, UMT5-XXL in Q8_0, the VAE in float32.
+"""
+
+import sys
+from pathlib import Path
+
+import gguf
+import numpy as np
+
+rng = np.random.default_rng(0)
+POOL = 16 << 20
+
+
+def pool(kind):
+    """Random blocks whose values have a deviation of about 0.02 and a mean of zero."""
+    elements, size = gguf.GGML_QUANT_SIZES[kind]
+    blocks = rng.integers(0, 256, (POOL // size, size), dtype=np.uint8)
+    if kind == gguf.GGMLQuantizationType.Q4_K:
+        # d * scale * q - dmin * minimum: scale and minimum are about 32, q about 7.5 with a deviation of 4.6.
+        d = np.full(len(blocks), 0.02 / (36 * 4.6), np.float16)
+        blocks[:, 0:2] = d.view(np.uint8).reshape(-1, 2)
+        blocks[:, 2:4] = (d * np.float16(7.5)).view(np.uint8).reshape(-1, 2)
+    else:
+        d = np.full(len(blocks), 0.02 / 74, np.float16)
+        blocks[:, 0:2] = d.view(np.uint8).reshape(-1, 2)
+    return blocks.reshape(-1)
+
+
+class Writer:
+    """Collects what a file is to hold, then writes it tensor by tensor."""
+
+    def __init__(self, path, architecture):
+        self.gguf = gguf.GGUFWriter(path, architecture)
+        self.pools = {}
+        self.makers = []
+
+    def matrix(self, name, kind, rows, columns):
+        elements, size = gguf.GGML_QUANT_SIZES[kind]
+        width = columns // elements * size
+        self.gguf.add_tensor_info(name, (rows, width), np.dtype(np.uint8), rows * width, raw_dtype=kind)
+        if kind not in self.pools:
+            self.pools[kind] = pool(kind)
+        source = self.pools[kind]
+
+        def write(out):
+            left = rows * width
+            while left:
+                start = int(rng.integers(0, len(source) // 2 // size)) * size
+                part = source[start:start + min(left, (len(source) - start) // size * size)]
+                out.write(part.data)
+                left -= len(part)
+        self.makers.append((rows * width, write))
+
+    def values(self, name, shape, mean=0.0, deviation=0.02):
+        data = (mean + deviation * rng.standard_normal(shape)).astype(np.float32)
+        if len(shape) > 4:
+            self.gguf.add_array(f"comfy.gguf.orig_shape.{name}", list(shape))
+            data = data.reshape(shape[0], -1)
+        self.gguf.add_tensor_info(name, data.shape, data.dtype, data.nbytes)
+        self.makers.append((data.nbytes, lambda out: out.write(data.data)))
+
+    def finish(self):
+        self.gguf.write_header_to_file()
+        self.gguf.write_kv_data_to_file()
+        self.gguf.write_ti_data_to_file()
+        out = self.gguf.fout[0]
+        self.gguf.write_padding(out, out.tell())
+        for count, write in self.makers:
+            write(out)
+            self.gguf.write_padding(out, count)
+        self.gguf.close()
+
+
+def wan(path, dim=5120, ffn=13824, blocks=40, text=4096, frequencies=256):
+    """An expert of Wan2.2-T2V-A14B under its original names."""
+    q4 = gguf.GGMLQuantizationType.Q4_K
+    out = Writer(path, "wan")
+
+    def linear(name, inputs, outputs, kind=q4):
+        out.matrix(f"{name}.weight", kind, outputs, inputs)
+        out.values(f"{name}.bias", (outputs,))
+
+    out.values("patch_embedding.weight", (dim, 16, 1, 2, 2))
+    out.values("patch_embedding.bias", (dim,))
+    linear("text_embedding.0", text, dim)
+    linear("text_embedding.2", dim, dim)
+    linear("time_embedding.0", frequencies, dim)
+    linear("time_embedding.2", dim, dim)
+    linear("time_projection.1", dim, 6 * dim)
+    for block in range(blocks):
+        out.values(f"blocks.{block}.modulation", (1, 6, dim))
+        out.values(f"blocks.{block}.norm3.weight", (dim,), mean=1)
+        out.values(f"blocks.{block}.norm3.bias", (dim,))
+        for attention in ["self_attn", "cross_attn"]:
+            for part in "qkvo":
+                linear(f"blocks.{block}.{attention}.{part}", dim, dim)
+            for part in ["norm_q", "norm_k"]:
+                out.values(f"blocks.{block}.{attention}.{part}.weight", (dim,), mean=1)
+        linear(f"blocks.{block}.ffn.0", dim, ffn)
+        linear(f"blocks.{block}.ffn.2", ffn, dim)
+    out.values("head.modulation", (1, 2, dim))
+    linear("head.head", dim, 64)
+    out.finish()
+
+
+def umt5(path, vocabulary=256384, dim=4096, ffn=10240, heads=64, blocks=24):
+    """UMT5-XXL as llama.cpp converts it."""
+    q8 = gguf.GGMLQuantizationType.Q8_0
+    out = Writer(path, "t5encoder")
+    out.matrix("token_embd.weight", q8, vocabulary, dim)
+    for block in range(blocks):
+        name = f"enc.blk.{block}"
+        for part in "qkvo":
+            out.matrix(f"{name}.attn_{part}.weight", q8, dim, dim)
+        out.values(f"{name}.attn_rel_b.weight", (32, heads))
+        out.values(f"{name}.attn_norm.weight", (dim,), mean=0.2)
+        out.matrix(f"{name}.ffn_gate.weight", q8, ffn, dim)
+        out.matrix(f"{name}.ffn_up.weight", q8, ffn, dim)
+        out.matrix(f"{name}.ffn_down.weight", q8, dim, ffn)
+        out.values(f"{name}.ffn_norm.weight", (dim,), mean=0.2)
+    out.values("enc.output_norm.weight", (dim,), mean=0.2)
+    out.finish()
+
+
+def wan_vae(path):
+    """The VAE of Wan2.1 and Wan2.2-A14B in diffusers' layout, whose defaults are its dimensions."""
+    from diffusers import AutoencoderKLWan
+
+    AutoencoderKLWan().save_pretrained(path)
+
+
+MODELS = {
+    "wan-high": lambda out: wan(out / "Wan2.2-T2V-A14B-HighNoise-Q4_K.gguf"),
+    "wan-low": lambda out: wan(out / "Wan2.2-T2V-A14B-LowNoise-Q4_K.gguf"),
+    "umt5": lambda out: umt5(out / "umt5-xxl-encoder-Q8_0.gguf"),
+    "wan-vae": lambda out: wan_vae(out / "vae"),
+}
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    for model in sys.argv[2:] or MODELS:
+        MODELS[model](folder)
