@@ -51,7 +51,8 @@ package final class Pipeline: Sendable {
 
     /// - Throws: `PipelineError`, `NetworkError`, `WeightError`, `DiffusionError` or `TextError`; each names the file
     ///   and the field or key.
-    package init(_ files: ModelFiles, compute: Compute) throws {
+    /// - Parameter vaeCompute: for the VAE; nil for the same as all else.
+    package init(_ files: ModelFiles, compute: Compute, vaeCompute: Compute? = nil) throws {
         let family = try files.family()
         self.family = family
         id = files.id
@@ -106,7 +107,7 @@ package final class Pipeline: Sendable {
             "vae", .vae, file: files.vae, keys: WanKeys.vae, neededBy: "the pipeline")
         let vaeReader = WeightReader(vaeWeights)
         let vaeConfig = try WanVAEConfig.of(vaeWeights)
-        vae = try WanVAE(vaeReader, config: vaeConfig, compute: compute)
+        vae = try WanVAE(vaeReader, config: vaeConfig, compute: vaeCompute ?? compute)
         components.append(Component("vae", vaeWeights, vaeReader))
         residents[.vae] = vaeReader.streamed
         residency = Residency(residents)

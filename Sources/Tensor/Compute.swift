@@ -36,6 +36,8 @@ package struct InstructionSet: Sendable, Hashable, CustomStringConvertible {
 /// reduced inside one item in one order.
 package final class Compute: @unchecked Sendable {
     private let pool: OpaquePointer
+    /// Who made the pool and will end it, if not this.
+    private let owner: Compute?
     package let threads: Int
     package let precision: Precision
     package let instructions: InstructionSet
@@ -51,14 +53,29 @@ package final class Compute: @unchecked Sendable {
         }
         openblas_set_num_threads(1)
         self.pool = pool
+        owner = nil
         self.precision = precision
         self.instructions = instructions
         engine = phasor_engine_for(instructions.level, precision == .bf16)
         self.threads = Int(phasor_pool_threads(pool))
     }
 
+    private init(sharing owner: Compute, precision: Precision) {
+        self.owner = owner
+        pool = owner.pool
+        threads = owner.threads
+        instructions = owner.instructions
+        self.precision = precision
+        engine = phasor_engine_for(instructions.level, precision == .bf16)
+    }
+
+    /// The same threads at another precision; the two do not compute at once.
+    package func with(_ precision: Precision) -> Compute {
+        precision == self.precision ? self : Compute(sharing: self, precision: precision)
+    }
+
     deinit {
-        phasor_pool_destroy(pool)
+        if owner == nil { phasor_pool_destroy(pool) }
     }
 
     /// Runs `body(item, worker)` for items `0..<count` on the pool and waits; `worker` is below `threads` and never

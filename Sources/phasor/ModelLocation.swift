@@ -49,8 +49,16 @@ extension ModelOptions {
         experts.isEmpty && textEncoder == nil && tokenizer == nil && vae == nil && phases == nil && adapters.isEmpty
     }
 
-    /// - Parameter folder: nil for the embedded model, or for none where experts are named.
     func openPipeline(_ folder: String?, compute: Compute) throws -> Pipeline {
+        try open(files(folder), compute: compute)
+    }
+
+    func open(_ files: ModelFiles, compute: Compute) throws -> Pipeline {
+        try Pipeline(files, compute: compute, vaeCompute: compute.with(vaePrecision))
+    }
+
+    /// - Parameter folder: nil for the embedded model, or for none where experts are named.
+    func files(_ folder: String?) throws -> ModelFiles {
         var files = ModelFiles(folder: folder == nil && !experts.isEmpty ? nil : try Installation.model(folder))
         for expert in experts {
             guard files.experts.updateValue(expert.path, forKey: expert.expert) == nil else {
@@ -69,6 +77,6 @@ extension ModelOptions {
         files.adapters = adapters.map {
             ModelFiles.AdapterFile(expert: $0.expert, path: $0.path, strength: $0.strength)
         }
-        return try Pipeline(files, compute: compute)
+        return files
     }
 }

@@ -14,7 +14,9 @@ struct Phasor: AsyncParsableCommand {
             sigma, and answers with PNG or MP4.
             """,
         version: "0.1.0",
-        subcommands: [Serve.self, Generate.self, Inspect.self, Quantize.self, Verify.self, Bench.self])
+        subcommands: [
+            Serve.self, Generate.self, Inspect.self, Quantize.self, Verify.self, Bench.self,
+        ])
 }
 
 /// Options of every command that opens a model.
@@ -49,6 +51,9 @@ struct ModelOptions: ParsableArguments {
 
     @Option(help: "What products are computed in: f32, or bf16 with float32 sums where the processor has it.")
     var precision = Precision.f32
+
+    @Option(help: "The same for the VAE, whose output is rounded to 8 bits a sample.")
+    var vaePrecision = Precision.bf16
 }
 
 /// The option of every command that computes.

@@ -39,6 +39,25 @@ import Testing
         #expect(results[0].allSatisfy { $0.isFinite })
     }
 
+    /// The VAE's precision changes the decoding alone, and little of it.
+    @Test func precisionOfTheVAEDoesNotReachTheLatent() throws {
+        var results: [(latent: [Float], frames: [Float])] = []
+        for precision in [Precision.f32, .bf16] {
+            // The pipeline keeps the threads: nobody else holds what it shares them with.
+            let pipeline = try {
+                let compute = Compute(threads: 2)
+                return try Pipeline(
+                    ModelFiles(folder: fixture), compute: compute, vaeCompute: compute.with(precision))
+            }()
+            var one = try generation(pipeline, seed: 5)
+            try finish(&one, pipeline, prompted(pipeline, "a cat on a table"))
+            results.append((one.latent.array, try frames(one.latent, pipeline)))
+        }
+        #expect(results[0].latent == results[1].latent)
+        let squares = zip(results[0].frames, results[1].frames).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
+        #expect((squares / Float(results[0].frames.count)).squareRoot() < 0.01)
+    }
+
     /// Alone, or in one batch with another prompt and another seed.
     @Test func batchingDoesNotChangeABit() throws {
         let pipeline = try Pipeline(folder: fixture, compute: Compute(threads: 2))
