@@ -57,11 +57,16 @@ let package = Package(
             dependencies: [
                 "Serving", "HTTP", "Pipelines", "Diffusion", .product(name: "Logging", package: "swift-log"),
             ]),
+        .target(
+            name: "Batch",
+            dependencies: [
+                "API", "Benchmarks", "Serving", "Pipelines", "Media", .product(name: "Logging", package: "swift-log"),
+            ]),
         .executableTarget(
             name: "phasor",
             dependencies: [
-                "API", "Serving", "HTTP", "Media", "Pipelines", "Verification", "Networks", "Diffusion", "Weights",
-                "Tensor", "Benchmarks",
+                "API", "Batch", "Serving", "HTTP", "Media", "Pipelines", "Verification", "Networks", "Diffusion",
+                "Weights", "Tensor", "Benchmarks",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
@@ -81,7 +86,12 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ]),
         .testTarget(
-            name: "BenchmarksTests", dependencies: ["Benchmarks", "Serving", "Pipelines", "Media", "Tensor"]),
+            name: "BatchTests",
+            dependencies: [
+                "Batch", "Serving", "Pipelines", "Media", "Tensor", .product(name: "Logging", package: "swift-log"),
+            ]),
+        .testTarget(
+            name: "BenchmarksTests", dependencies: ["Benchmarks", "HTTP", "Serving", "Pipelines", "Media", "Tensor"]),
         .testTarget(name: "HTTPTests", dependencies: ["HTTP"]),
         .testTarget(name: "APITests", dependencies: ["API", "Serving", "HTTP", "Pipelines", "Diffusion", "Tensor"]),
         .testTarget(name: "VerificationTests", dependencies: ["Verification", "Pipelines"]),

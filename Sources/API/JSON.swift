@@ -3,6 +3,11 @@ package enum JSON: Sendable, Equatable {
     package struct Member: Sendable, Equatable {
         package let name: String
         package let value: JSON
+
+        package init(name: String, value: JSON) {
+            self.name = name
+            self.value = value
+        }
     }
 
     case null

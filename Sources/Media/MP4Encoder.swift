@@ -20,6 +20,7 @@ package final class MP4Encoder {
     package let height: Int
     package private(set) var frameCount = 0
 
+    private let pixelFormat: VideoOptions.PixelFormat
     private var container: UnsafeMutablePointer<AVFormatContext>?
     private var codec: UnsafeMutablePointer<AVCodecContext>?
     private var frame: UnsafeMutablePointer<AVFrame>?
@@ -35,6 +36,7 @@ package final class MP4Encoder {
         self.path = path
         self.width = width
         self.height = height
+        pixelFormat = options.pixelFormat
         try options.check(width: width, height: height)
         Self.silenceLibraries
         try openEncoder(options)
@@ -66,14 +68,14 @@ package final class MP4Encoder {
             throw .wrongFrameSize(expected: "\(width)x\(height)", given: "\(image.width)x\(image.height)")
         }
         guard let frame else { throw outOfMemory }
-        let source = try YUVFrame(image)
+        let source = try YUVFrame(image, pixelFormat)
         // The encoder may still hold the buffer of the frame before; this gives a fresh one then.
         try check(av_frame_make_writable(frame), "taking a frame buffer")
         let lines = frame.pointee.linesize
         let planes = frame.pointee.data
         copy(source.luma, rowBytes: width, to: planes.0, stride: lines.0)
-        copy(source.blueDifference, rowBytes: width / 2, to: planes.1, stride: lines.1)
-        copy(source.redDifference, rowBytes: width / 2, to: planes.2, stride: lines.2)
+        copy(source.blueDifference, rowBytes: source.chromaWidth, to: planes.1, stride: lines.1)
+        copy(source.redDifference, rowBytes: source.chromaWidth, to: planes.2, stride: lines.2)
         frame.pointee.pts = Int64(frameCount)
         try check(avcodec_send_frame(codec, frame), "coding frame \(frameCount) of \(path)")
         frameCount += 1
@@ -106,9 +108,10 @@ package final class MP4Encoder {
         packet = av_packet_alloc()
         guard let codec, let frame, packet != nil else { throw outOfMemory }
         let rate = options.frameRate
+        let format = pixelFormat == .yuv444p ? AV_PIX_FMT_YUV444P : AV_PIX_FMT_YUV420P
         codec.pointee.width = Int32(width)
         codec.pointee.height = Int32(height)
-        codec.pointee.pix_fmt = AV_PIX_FMT_YUV420P
+        codec.pointee.pix_fmt = format
         codec.pointee.sample_aspect_ratio = AVRational(num: 1, den: 1)
         codec.pointee.time_base = AVRational(num: rate.denominator, den: rate.numerator)
         codec.pointee.framerate = AVRational(num: rate.numerator, den: rate.denominator)
@@ -125,7 +128,7 @@ package final class MP4Encoder {
         var settings = ["crf": "\(options.chosenCRF)", "preset": options.chosenPreset]
         switch options.codec {
         case .h264:
-            settings["profile"] = "high"
+            settings["profile"] = pixelFormat == .yuv444p ? "high444" : "high"
             // x264's AVX-512 code (r3095) gives other bytes now and then, by the state of the heap, when macroblock
             // tree is on; held to AVX2 it has not in thousands of runs.
             if av_get_cpu_flags() & AV_CPU_FLAG_AVX512 != 0 { settings["x264-params"] = "asm=AVX2" }
@@ -135,7 +138,7 @@ package final class MP4Encoder {
         defer { av_dict_free(&dictionary) }
         try check(avcodec_open2(codec, encoder, &dictionary), "opening the encoder \(name) for \(width)x\(height)")
 
-        frame.pointee.format = AV_PIX_FMT_YUV420P.rawValue
+        frame.pointee.format = format.rawValue
         frame.pointee.width = Int32(width)
         frame.pointee.height = Int32(height)
         try check(av_frame_get_buffer(frame, 0), "allocating a frame of \(width)x\(height)")
@@ -195,11 +198,15 @@ package final class MP4Encoder {
 
     private func check(_ status: Int32, _ operation: String) throws(MediaError) {
         guard status < 0 else { return }
-        let reason = withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(AV_ERROR_MAX_STRING_SIZE)) { text in
+        throw .ffmpeg(operation: operation, reason: Self.reason(status))
+    }
+
+    /// An FFmpeg status in words.
+    static func reason(_ status: Int32) -> String {
+        withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(AV_ERROR_MAX_STRING_SIZE)) { text in
             av_strerror(status, text.baseAddress, text.count)
             return String(decoding: text.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
         }
-        throw .ffmpeg(operation: operation, reason: reason)
     }
 
     private var outOfMemory: MediaError { .ffmpeg(operation: "writing \(path)", reason: "out of memory") }

@@ -38,7 +38,7 @@ package enum MediaError: Error, Equatable, CustomStringConvertible {
         case .nulInText(let keyword):
             "the text of \"\(keyword)\" contains a NUL character, which the file format cannot hold"
         case .png(let reason):
-            "cannot write PNG: \(reason)"
+            "cannot write or read PNG: \(reason)"
         case .oddVideoSize(let width, let height):
             "a video of \(width)x\(height) pixels: width and height must be even (4:2:0 chroma)"
         case .unsupportedVideoSize(let width, let height, let codec, let allowed):

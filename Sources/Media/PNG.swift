@@ -1,6 +1,6 @@
 import CPNG
 
-/// PNG files, written by libpng's simplified API: no setjmp, which Swift cannot host.
+/// PNG files, written and read by libpng's simplified API: no setjmp, which Swift cannot host.
 package enum PNG {
     /// The file of `image`, 8-bit RGB, tagged sRGB, with `text` between the header and the picture.
     ///
@@ -21,6 +21,31 @@ package enum PNG {
         return file
     }
 
+    /// The picture of a file, as 8-bit RGB.
+    ///
+    /// - Throws: `png` with libpng's own message; `invalidSize`.
+    package static func decode(path: String) throws(MediaError) -> RGBImage {
+        var header = png_image()
+        header.version = png_uint_32(PNG_IMAGE_VERSION)
+        defer { png_image_free(&header) }
+        guard png_image_begin_read_from_file(&header, path) != 0 else { throw .png(message(header)) }
+        header.format = png_uint_32(PNG_FORMAT_FLAG_COLOR)
+        let sides = 1...RGBImage.largestSide
+        guard sides.contains(Int(header.width)), sides.contains(Int(header.height)) else {
+            throw .invalidSize(width: Int(header.width), height: Int(header.height))
+        }
+        var bytes = [UInt8](repeating: 0, count: Int(header.width) * Int(header.height) * 3)
+        let isRead = bytes.withUnsafeMutableBytes { png_image_finish_read(&header, nil, $0.baseAddress, 0, nil) }
+        guard isRead != 0 else { throw .png(message(header)) }
+        return try RGBImage(width: Int(header.width), height: Int(header.height), bytes: bytes)
+    }
+
+    static var version: String { String(cString: png_get_libpng_ver(nil)) }
+
+    private static func message(_ header: png_image) -> String {
+        withUnsafeBytes(of: header.message) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+    }
+
     private static func encodePicture(_ image: RGBImage) throws(MediaError) -> [UInt8] {
         var header = png_image()
         header.version = png_uint_32(PNG_IMAGE_VERSION)
@@ -39,8 +64,7 @@ package enum PNG {
             }
         }
         guard written != 0 else {
-            let reason = withUnsafeBytes(of: header.message) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-            throw .png(reason)
+            throw .png(message(header))
         }
         return file
     }

@@ -28,14 +28,22 @@ package struct FrameRate: Sendable, Equatable, CustomStringConvertible {
 
 /// How a clip is coded. The defaults are H.264 that looks like the frames and plays everywhere.
 package struct VideoOptions: Sendable, Equatable {
-    package enum Codec: String, Sendable, CaseIterable {
+    package enum Codec: String, Codable, Sendable, CaseIterable {
         /// By x264, whose licence is the GPL.
         case h264
         /// By SVT-AV1, whose licence is BSD.
         case av1
     }
 
+    package enum PixelFormat: String, Codable, Sendable, CaseIterable {
+        /// One chroma sample for each 2 x 2 pixels: what every player shows.
+        case yuv420p
+        /// Chroma for each pixel. H.264 then is High 4:4:4 Predictive, which few hardware decoders know.
+        case yuv444p
+    }
+
     package var codec: Codec
+    package var pixelFormat: PixelFormat
     /// Constant rate factor: less is better and larger. nil: 18 for H.264, 30 for AV1.
     package var crf: Int?
     /// Speed against size, by the encoder's own name. nil: "medium" for H.264, "8" for AV1.
@@ -45,10 +53,12 @@ package struct VideoOptions: Sendable, Equatable {
     package var comment: String?
 
     package init(
-        codec: Codec = .h264, crf: Int? = nil, preset: String? = nil, frameRate: FrameRate = .wan,
+        codec: Codec = .h264, pixelFormat: PixelFormat = .yuv420p, crf: Int? = nil, preset: String? = nil,
+        frameRate: FrameRate = .wan,
         comment: String? = nil
     ) {
         self.codec = codec
+        self.pixelFormat = pixelFormat
         self.crf = crf
         self.preset = preset
         self.frameRate = frameRate
@@ -65,8 +75,11 @@ package struct VideoOptions: Sendable, Equatable {
             throw .invalidOption(
                 name: "preset", given: "\"\(chosenPreset)\"", allowed: codec.presets.joined(separator: ", "))
         }
+        guard codec == .h264 || pixelFormat == .yuv420p else {
+            throw .invalidOption(name: "pixel_format", given: pixelFormat.rawValue, allowed: "yuv420p with AV1")
+        }
         if let comment, comment.unicodeScalars.contains("\0") { throw .nulInText(keyword: "comment") }
-        guard width.isMultiple(of: 2), height.isMultiple(of: 2) else {
+        guard pixelFormat == .yuv444p || (width.isMultiple(of: 2) && height.isMultiple(of: 2)) else {
             throw .oddVideoSize(width: width, height: height)
         }
         guard codec.sides.contains(width), codec.sides.contains(height) else {

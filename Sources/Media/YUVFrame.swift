@@ -1,4 +1,4 @@
-/// A picture as the video encoders take it: BT.709, limited range, 4:2:0, chroma sited left.
+/// A picture as the video encoders take it: BT.709, limited range, 4:2:0 with chroma sited left, or 4:4:4.
 ///
 /// Converted here and not by libswscale: the rounding is exact and the same on every processor, and libswscale
 /// puts chroma between the pixels of a pair unless told otherwise, half a pixel off from where players look.
@@ -7,17 +7,27 @@ package struct YUVFrame: Sendable {
     package let height: Int
     /// `[height, width]`, 16...235.
     package let luma: [UInt8]
-    /// `[height / 2, width / 2]`, 16...240, 128 for grey.
+    /// `[height / 2, width / 2]`, of 4:4:4 `[height, width]`; 16...240, 128 for grey.
     package let blueDifference: [UInt8]
     package let redDifference: [UInt8]
 
-    /// - Throws: `oddVideoSize`.
-    package init(_ image: RGBImage) throws(MediaError) {
+    /// Samples in a row of chroma.
+    package let chromaWidth: Int
+
+    /// - Throws: `oddVideoSize` for 4:2:0.
+    package init(_ image: RGBImage, _ format: VideoOptions.PixelFormat = .yuv420p) throws(MediaError) {
+        guard format == .yuv420p else {
+            (width, height, chromaWidth) = (image.width, image.height, image.width)
+            luma = Self.luma(image)
+            (blueDifference, redDifference) = Self.fullChroma(image)
+            return
+        }
         guard image.width.isMultiple(of: 2), image.height.isMultiple(of: 2) else {
             throw .oddVideoSize(width: image.width, height: image.height)
         }
         width = image.width
         height = image.height
+        chromaWidth = image.width / 2
         luma = Self.luma(image)
         (blueDifference, redDifference) = Self.chroma(image)
     }
@@ -30,6 +40,21 @@ package struct YUVFrame: Sendable {
             out[index] = quantise(pixel(rgb, index), weights.luma, shift: 16)
         }
         return plane
+    }
+
+    /// 4:4:4.
+    private static func fullChroma(_ image: RGBImage) -> (blueDifference: [UInt8], redDifference: [UInt8]) {
+        let rgb = image.bytes.span
+        var bluePlane = [UInt8](repeating: 0, count: image.width * image.height)
+        var redPlane = bluePlane
+        var blue = bluePlane.mutableSpan
+        var red = redPlane.mutableSpan
+        for index in blue.indices {
+            let pixel = pixel(rgb, index)
+            blue[index] = quantise(pixel, weights.blueDifference, shift: 16)
+            red[index] = quantise(pixel, weights.redDifference, shift: 16)
+        }
+        return (bluePlane, redPlane)
     }
 
     private static func chroma(_ image: RGBImage) -> (blueDifference: [UInt8], redDifference: [UInt8]) {

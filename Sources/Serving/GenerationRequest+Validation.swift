@@ -56,7 +56,9 @@ extension GenerationRequest {
     }
 
     package func videoOptions(comment: String?) throws(MediaError) -> VideoOptions {
-        VideoOptions(crf: crf, preset: preset, frameRate: try FrameRate(fps), comment: comment)
+        VideoOptions(
+            codec: codec ?? .h264, pixelFormat: pixelFormat ?? .yuv420p, crf: crf, preset: preset,
+            frameRate: try FrameRate(fps), comment: comment)
     }
 
     private func validateText(for model: any ImageModel) throws {

@@ -1,3 +1,5 @@
+import Media
+
 /// What a client wants: the values as they were accepted, so that the same request gives the same bytes again.
 ///
 /// Its JSON is the `parameters` of a job; the keys are the fields of the HTTP API.
@@ -29,6 +31,10 @@ package struct GenerationRequest: Codable, Sendable, Equatable {
     package var guidanceScale2: Float?
     /// Partial pictures to make on the way: at most one a step, none of the last step; 0 is none.
     package var previews: Int
+    /// How a video is coded; nil is H.264.
+    package var codec: VideoOptions.Codec?
+    /// Samples of a video; nil is 4:2:0.
+    package var pixelFormat: VideoOptions.PixelFormat?
     /// Constant rate factor of a video; nil is the encoder's default.
     package var crf: Int?
     /// Encoder preset of a video; nil is the encoder's default.
@@ -65,8 +71,9 @@ package struct GenerationRequest: Codable, Sendable, Equatable {
     }
 
     private enum CodingKeys: String, CodingKey {
-        case kind, prompt, model, generator, width, height, fps, seed, crf, preset
+        case kind, prompt, model, generator, width, height, fps, seed, codec, crf, preset
         case negativePrompt = "negative_prompt"
+        case pixelFormat = "pixel_format"
         case frames = "num_frames"
         case count = "n"
         case steps = "num_inference_steps"

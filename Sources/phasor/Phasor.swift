@@ -15,7 +15,7 @@ struct Phasor: AsyncParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [
-            Serve.self, Generate.self, Inspect.self, Quantize.self, Verify.self, Bench.self,
+            Serve.self, Generate.self, Render.self, Inspect.self, Quantize.self, Verify.self, Bench.self,
         ])
 }
 

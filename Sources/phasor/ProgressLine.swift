@@ -5,10 +5,12 @@ final class ProgressLine {
     private let isTerminal = isatty(STDERR_FILENO) == 1
     private static let cells = 24
 
-    func show(step: Int, of steps: Int, _ text: String) {
-        let done = Self.cells * step / max(steps, 1)
-        let bar = String(repeating: "#", count: done) + String(repeating: "-", count: Self.cells - done)
-        show("[\(bar)] step \(step)/\(steps)  \(text)")
+    func show(step: Int, of steps: Int, _ text: String) { show(done: step, of: steps, text, unit: "step ") }
+
+    func show(done: Int, of count: Int, _ text: String, unit: String = "") {
+        let cells = Self.cells * done / max(count, 1)
+        let bar = String(repeating: "#", count: cells) + String(repeating: "-", count: Self.cells - cells)
+        show("[\(bar)] \(unit)\(done)/\(count)  \(text)")
     }
 
     func show(_ text: String) {

@@ -1,0 +1,154 @@
+import Foundation
+import Logging
+import Serving
+
+/// Makes the files of a manifest, each once, whatever interrupts it.
+///
+/// Every file is a job of an engine whose state lies in the output folder. Its idempotency key is made of the request,
+/// the file's name and the model: a run after an interruption meets the jobs of the run before, finished or not, and
+/// neither loses nor repeats them. A bounded number of jobs is in the engine at a time; the engine decides in which order
+/// they are stepped.
+package struct BatchRun: Sendable {
+    let manifest: Manifest
+    let model: any ImageModel
+    let made: Sidecar.Maker
+    let identity: ModelIdentity
+    let folder: BatchFolder
+    let options: Options
+
+    package struct Options: Sendable {
+        /// Jobs that are in the engine at a time.
+        package var window = 32
+        /// Refuse a folder that no batch has worked on.
+        package var mustResume = false
+
+        package init() {}
+    }
+
+    package init(
+        _ manifest: Manifest, model: any ImageModel, made: Sidecar.Maker, identity: ModelIdentity, folder: String,
+        options: Options = Options()
+    ) {
+        self.manifest = manifest
+        self.model = model
+        self.made = made
+        self.identity = identity
+        self.folder = BatchFolder(path: folder)
+        self.options = options
+    }
+
+    /// - Parameter onStart: gets what tells how far the batch is.
+    /// - Throws: `BatchError`, or `ServingError` where the folder cannot be used; a file that fails is in the summary.
+    package func run(logger: Logger, onStart: (BatchProgress) -> Void) async throws -> BatchSummary {
+        if options.mustResume, !FileManager.default.fileExists(atPath: folder.statePath) {
+            throw BatchError.nothingToResume(folder: folder.path)
+        }
+        let engine = try Engine(models: [model], options: engineOptions, logger: logger)
+        let pending = try manifest.items.filter { item in
+            let experts = try model.generators.generator(item.request.generator).plan.experts
+            return !folder.isDone(item, made: made, identity: identity, experts: experts)
+        }
+        let work = try pending.reduce(0.0) { sum, item in
+            sum + BatchProgress.work(of: item.request, steps: try item.request.validate(for: model))
+        }
+        let progress = BatchProgress(
+            total: manifest.items.count, kept: manifest.items.count - pending.count, work: work)
+        onStart(progress)
+        var left = try await unfinished(engine)
+        var failures: [BatchSummary.Failure] = []
+        try await withThrowingTaskGroup(of: BatchSummary.Failure?.self) { group in
+            for (count, item) in pending.enumerated() {
+                if count >= options.window, let ended = try await group.next() {
+                    failures += [ended].compactMap(\.self)
+                }
+                let job = try await submit(item, to: engine)
+                left.remove(job.id)
+                // What the run before had begun is among the first of this one, or is of another manifest.
+                if count + 1 == min(options.window, pending.count) { try await cancel(left, in: engine) }
+                group.addTask { try await finish(item, job, engine, progress) }
+            }
+            for try await ended in group { failures += [ended].compactMap(\.self) }
+        }
+        if pending.isEmpty { try await cancel(left, in: engine) }
+        try await forgetFinished(engine)
+        await engine.drain(within: 60)
+        let end = progress.snapshot
+        return BatchSummary(
+            made: end.done, kept: end.kept, failed: failures.sorted { ($0.line, $0.file) < ($1.line, $1.file) },
+            seconds: end.seconds, stages: end.stages)
+    }
+
+    private var engineOptions: EngineOptions {
+        var engine = EngineOptions(stateFolder: folder.statePath)
+        engine.queueCapacity = options.window + 1
+        // A batch may take weeks; jobs go when their files are delivered.
+        engine.retentionSeconds = 1e9
+        engine.retentionBytes = .max
+        engine.historySeconds = 1e9
+        return engine
+    }
+
+    // MARK: One file
+
+    private func submit(_ item: Manifest.Item, to engine: Engine) async throws -> Job {
+        let key = try key(of: item)
+        let job = try await engine.submit(item.request, priority: .batch, idempotency: key)
+        guard job.state == .failed || job.state == .cancelled else { return job }
+        // An earlier run ended it; this one tries again.
+        try await engine.delete(job.id)
+        return try await engine.submit(item.request, priority: .batch, idempotency: key)
+    }
+
+    private func key(of item: Manifest.Item) throws -> Idempotency {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys]
+        let text = try encoder.encode(item.request) + Data(made.precision.utf8) + encoder.encode(identity)
+        let digest = Idempotency(key: "", body: text).fingerprint
+        return Idempotency(key: "\(item.file) \(digest)", body: text)
+    }
+
+    /// Follows a job to its end and delivers its file.
+    /// - Returns: why there is none, or nil.
+    private func finish(
+        _ item: Manifest.Item, _ job: Job, _ engine: Engine, _ progress: BatchProgress
+    ) async throws -> BatchSummary.Failure? {
+        for await event in try await engine.events(of: job.id) { progress.add(event) }
+        let ended = try await engine.job(job.id)
+        guard ended.state == .succeeded, let artifact = ended.artifacts.first else {
+            // The engine has stopped: the job runs on in the next run.
+            guard ended.state.isTerminal else { throw ServingError.draining }
+            progress.finish(succeeded: false)
+            return BatchSummary.Failure(
+                line: item.line, file: item.file, reason: ended.failure?.message ?? ended.state.rawValue)
+        }
+        try folder.deliver(item, artifact: artifact.path, made: made, identity: identity)
+        // The file has its name; the job has no more to tell.
+        try await engine.delete(job.id)
+        progress.finish(succeeded: true)
+        return nil
+    }
+
+    // MARK: What another run left
+
+    private func unfinished(_ engine: Engine) async throws -> Set<String> {
+        Set(try await jobs(engine).filter { !$0.state.isTerminal }.map(\.id))
+    }
+
+    /// Jobs whose files were delivered just before a run was killed, or that nobody asks for any more.
+    private func forgetFinished(_ engine: Engine) async throws {
+        for job in try await jobs(engine) where job.state.isTerminal { try await engine.delete(job.id) }
+    }
+
+    private func jobs(_ engine: Engine) async throws -> [Job] {
+        var jobs: [Job] = []
+        while true {
+            let page = try await engine.jobs(limit: 1000, after: jobs.last?.id, oldestFirst: true)
+            jobs += page.jobs
+            guard page.hasMore, !page.jobs.isEmpty else { return jobs }
+        }
+    }
+
+    private func cancel(_ jobs: Set<String>, in engine: Engine) async throws {
+        for id in jobs { try await engine.cancel(id) }
+    }
+}

@@ -1,0 +1,166 @@
+import API
+
+/// One line of a manifest: named values, read by type. What is wrong is noted, and the reading goes on, so that all that
+/// is wrong with a line is told at once.
+struct ManifestLine {
+    let line: Int
+    private let values: [String: JSON]
+    /// Values of a CSV file are text; numbers are read from it.
+    private let isText: Bool
+    private(set) var faults: [ManifestFault] = []
+
+    /// What a field is also called, in the HTTP API.
+    static let aliases = ["num_frames": "frames", "num_inference_steps": "steps", "guidance": "guidance_scale"]
+    static let names = [
+        "prompt", "negative_prompt", "kind", "seed", "n", "size", "frames", "fps", "steps", "generator",
+        "guidance_scale", "guidance_scale_2", "file", "codec", "crf", "preset", "pixel_format",
+    ]
+
+    init(line: Int, members: [JSON.Member], isText: Bool) {
+        self.line = line
+        self.isText = isText
+        var values: [String: JSON] = [:]
+        var faults: [ManifestFault] = []
+        for member in members {
+            let name = Self.aliases[member.name] ?? member.name
+            if !Self.names.contains(name) {
+                let known = Self.names.joined(separator: ", ")
+                faults.append(
+                    ManifestFault(
+                        line: line, field: String(member.name.prefix(40)),
+                        reason: "there is no such field, only \(known)")
+                )
+            } else if values.updateValue(member.value, forKey: name) != nil {
+                faults.append(
+                    ManifestFault(line: line, field: member.name, reason: "the field is given twice, also as \(name)"))
+            }
+        }
+        // Left out, null, and in CSV empty are the same.
+        self.values = values.filter { $0.value != .null && !(isText && $0.value == .string("")) }
+        self.faults = faults
+    }
+
+    mutating func fault(_ field: String?, _ reason: String) {
+        faults.append(ManifestFault(line: line, field: field, reason: reason))
+    }
+
+    func has(_ name: String) -> Bool { values[name] != nil }
+
+    // MARK: Reading
+
+    mutating func string(_ name: String) -> String? {
+        guard let value = values[name] else { return nil }
+        guard case .string(let text) = value else {
+            fault(name, "\(Self.show(value)) is not a text")
+            return nil
+        }
+        return text
+    }
+
+    /// A prompt: no NUL, which neither PNG nor MP4 can hold.
+    mutating func prompt(_ name: String) -> String? {
+        guard let text = string(name) else { return nil }
+        guard !text.unicodeScalars.contains("\0") else {
+            fault(name, "it contains a NUL character")
+            return nil
+        }
+        return text
+    }
+
+    mutating func choice<Choice: RawRepresentable & CaseIterable>(_ name: String, _: Choice.Type) -> Choice?
+    where Choice.RawValue == String {
+        guard let text = string(name) else { return nil }
+        guard let choice = Choice(rawValue: text) else {
+            let known = Choice.allCases.map(\.rawValue).joined(separator: " or ")
+            fault(name, "'\(text.prefix(40))' is not \(known)")
+            return nil
+        }
+        return choice
+    }
+
+    mutating func integer(_ name: String, in range: ClosedRange<Int>) -> Int? {
+        guard let value = values[name] else { return nil }
+        guard let digits = digits(of: value), let number = Self.integer(digits), range.contains(number) else {
+            fault(name, "\(Self.show(value)) is not an integer from \(range.lowerBound) to \(range.upperBound)")
+            return nil
+        }
+        return number
+    }
+
+    mutating func number(_ name: String, in range: ClosedRange<Double>) -> Double? {
+        guard let value = values[name] else { return nil }
+        guard let digits = digits(of: value), let number = Double(digits), range.contains(number) else {
+            fault(
+                name,
+                "\(Self.show(value)) is not a number from \(JSON(range.lowerBound).text) to \(JSON(range.upperBound).text)"
+            )
+            return nil
+        }
+        return number
+    }
+
+    /// `832x480`.
+    mutating func size(_ name: String) -> (width: Int, height: Int)? {
+        guard let text = string(name) else { return nil }
+        let sides = text.split(separator: "x", omittingEmptySubsequences: false).map { Self.digits($0) }
+        guard sides.count == 2, let width = sides[0], let height = sides[1] else {
+            fault(name, "'\(text.prefix(40))' is not WIDTHxHEIGHT in pixels, such as 832x480")
+            return nil
+        }
+        return (width, height)
+    }
+
+    /// One seed or a range of them, `0-9`.
+    mutating func seeds(_ name: String, atMost most: Int) -> ClosedRange<Int>? {
+        guard let value = values[name] else { return nil }
+        var bounds: [Int?] = []
+        switch value {
+        case .number(let digits): bounds = [Self.integer(digits)]
+        case .string(let text):
+            bounds = text.split(separator: "-", omittingEmptySubsequences: false).map { Self.digits($0, atMost: 19) }
+        default: break
+        }
+        guard let first = bounds.first ?? nil, let last = bounds.last ?? nil, bounds.count <= 2, first >= 0 else {
+            fault(name, "\(Self.show(value)) is not a seed from 0 on, or a range of seeds such as 0-9")
+            return nil
+        }
+        guard first <= last else {
+            fault(name, "the range \(first)-\(last) runs backwards")
+            return nil
+        }
+        guard last - first < most else {
+            fault(name, "the range \(first)-\(last) has \(last - first + 1) seeds; at most \(most) are allowed")
+            return nil
+        }
+        return first...last
+    }
+
+    private func digits(of value: JSON) -> String? {
+        switch value {
+        case .number(let digits): digits
+        // Double("0x1p3"), Double("nan") and Double(" 1") are not meant.
+        case .string(let text) where isText && text.utf8.allSatisfy({ "0123456789.-+eE".utf8.contains($0) }): text
+        default: nil
+        }
+    }
+
+    /// 4.0 and 4e0 are 4, as in JSON.
+    private static func integer(_ digits: String) -> Int? {
+        if let number = Int(digits) { return number }
+        guard let number = Double(digits), number == number.rounded(), abs(number) <= 0x1p53 else { return nil }
+        return Int(number)
+    }
+
+    /// Digits and nothing else: no sign, no blank.
+    private static func digits(_ text: Substring, atMost most: Int = 9) -> Int? {
+        guard (1...most).contains(text.utf8.count), text.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else {
+            return nil
+        }
+        return Int(text)
+    }
+
+    private static func show(_ value: JSON) -> String {
+        let text = value.text
+        return text.count > 40 ? "\(text.prefix(40))..." : text
+    }
+}

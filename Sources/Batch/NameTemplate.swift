@@ -1,0 +1,81 @@
+/// How the files of a line are called: text with `{line}`, `{index}` and `{seed}`.
+struct NameTemplate {
+    private let parts: [Part]
+
+    private enum Part {
+        case text(String)
+        case line, index, seed
+    }
+
+    /// The batch's own files.
+    static let reserved = ["index.html", "contact-sheet.png", "summary.json"]
+
+    /// What is wrong with a template, in words.
+    struct Fault: Error {
+        let reason: String
+    }
+
+    /// - Parameter ending: `png` or `mp4`; put on where the template has none.
+    init(_ text: String, ending: String) throws(Fault) {
+        guard !text.isEmpty, text.utf8.count <= 200 else {
+            throw Fault(reason: "a name has 1 to 200 bytes, not \(text.utf8.count)")
+        }
+        guard !text.unicodeScalars.contains(where: { $0.value < 0x20 || $0.value == 0x7F }) else {
+            throw Fault(reason: "it contains a control character")
+        }
+        guard !text.hasPrefix("/") else { throw Fault(reason: "'\(text)' must be within the output folder") }
+        for component in text.split(separator: "/", omittingEmptySubsequences: false) {
+            guard !component.isEmpty else { throw Fault(reason: "'\(text)' has an empty folder or file name") }
+            guard !component.hasPrefix(".") else {
+                throw Fault(reason: "'\(text)' has a hidden part or leads out of the output folder")
+            }
+        }
+        var name = text
+        let last = text.split(separator: "/").last ?? ""
+        if let dot = last.lastIndex(of: "."), !last[dot...].contains("}") {
+            guard last[dot...].dropFirst() == ending else {
+                throw Fault(reason: "'\(text)' ends in \(last[dot...]); this line makes .\(ending)")
+            }
+        } else {
+            name += "." + ending
+        }
+        guard !Self.reserved.contains(name) else { throw Fault(reason: "'\(name)' is a file of the batch's own") }
+        parts = try Self.parts(of: name)
+    }
+
+    private static func parts(of text: String) throws(Fault) -> [Part] {
+        var parts: [Part] = []
+        var rest = text[...]
+        while let brace = rest.firstIndex(where: { $0 == "{" || $0 == "}" }) {
+            parts.append(.text(String(rest[..<brace])))
+            guard rest[brace] == "{", let end = rest[brace...].firstIndex(of: "}") else {
+                throw Fault(reason: "'\(text)' has a brace without its other one")
+            }
+            switch rest[rest.index(after: brace)..<end] {
+            case "line": parts.append(.line)
+            case "index": parts.append(.index)
+            case "seed": parts.append(.seed)
+            case let other: throw Fault(reason: "'{\(other)}' is none of {line}, {index}, {seed}")
+            }
+            rest = rest[rest.index(after: end)...]
+        }
+        return parts + [.text(String(rest))]
+    }
+
+    /// Numbers of lines and within a line have at least four digits, so that names sort.
+    func name(line: Int, index: Int, seed: UInt64) -> String {
+        parts.map { part in
+            switch part {
+            case .text(let text): text
+            case .line: Self.padded(line)
+            case .index: Self.padded(index)
+            case .seed: "\(seed)"
+            }
+        }.joined()
+    }
+
+    private static func padded(_ number: Int) -> String {
+        let digits = "\(number)"
+        return String(repeating: "0", count: max(4 - digits.count, 0)) + digits
+    }
+}

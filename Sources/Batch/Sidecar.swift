@@ -1,0 +1,69 @@
+import API
+import Foundation
+import Media
+import Serving
+
+/// What lies beside each file as NAME.json: all that is needed to make the same bytes again, and their digest. It holds
+/// nothing of the machine or the time: the same batch gives the same sidecars.
+package struct Sidecar: Codable, Sendable, Equatable {
+    /// Of this form of sidecars.
+    var version = 1
+    let file: String
+    let bytes: Int
+    let sha256: String
+    let line: Int
+    let index: Int
+    let request: GenerationRequest
+    let made: Maker
+    let identity: ModelIdentity
+
+    /// What computed it. The same request gives the same bytes where all of this is the same; other libraries code the
+    /// same pictures into other bytes.
+    package struct Maker: Codable, Sendable, Equatable {
+        package let precision: String
+        package let instructions: String
+        package let libraries: [String: String]
+
+        package init(precision: String, instructions: String) {
+            self.precision = precision
+            self.instructions = instructions
+            libraries = MediaLibraries.versions
+        }
+    }
+
+    private enum CodingKeys: String, CodingKey {
+        case version, file, bytes, sha256, line, index, request, identity
+        case made = "made_by"
+    }
+
+    static func path(of file: String) -> String { file + ".json" }
+
+    /// Nil for what is not there or is no sidecar.
+    init?(of file: String, in folder: String) {
+        guard let data = FileManager.default.contents(atPath: "\(folder)/\(Self.path(of: file))"),
+            let sidecar = try? JSONDecoder().decode(Sidecar.self, from: data), sidecar.version == 1
+        else { return nil }
+        self = sidecar
+    }
+
+    init(
+        _ item: Manifest.Item, bytes: Int, sha256: String, made: Maker, identity: ModelIdentity
+    ) {
+        file = item.file
+        self.bytes = bytes
+        self.sha256 = sha256
+        line = item.line
+        index = item.index
+        request = item.request
+        self.made = made
+        self.identity = identity
+    }
+
+    var data: Data {
+        get throws {
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+            return try encoder.encode(self) + Data("\n".utf8)
+        }
+    }
+}

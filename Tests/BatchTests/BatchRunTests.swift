@@ -1,0 +1,185 @@
+import Batch
+import Foundation
+import Logging
+import Media
+import Pipelines
+import Serving
+import Tensor
+import Testing
+
+/// Small batches by the embedded model.
+@Suite(.serialized) struct BatchRunTests {
+    private let pipeline: Pipeline
+    private let identity: ModelIdentity
+    private let folder = FileManager.default.temporaryDirectory.appending(path: "phasor-batch-\(UUID())").path
+    private let maker = Sidecar.Maker(precision: "f32", instructions: "test")
+    private let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+
+    private static let lines = """
+        {"prompt": "a dog", "seed": "0-3", "size": "32x32", "file": "dogs/{seed}"}
+        {"prompt": "a ghost", "frames": 5, "size": "32x32", "file": "ghost"}
+        {"prompt": "a ghost", "frames": 5, "size": "32x32", "pixel_format": "yuv444p", "file": "ghost444"}
+        """
+    private static let files = ["dogs/0.png", "dogs/1.png", "dogs/2.png", "dogs/3.png", "ghost.mp4", "ghost444.mp4"]
+
+    init() throws {
+        let root = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../..").standardized
+        let files = ModelFiles(folder: root.appending(path: "Models/emoji-scenes").path)
+        pipeline = try Pipeline(files, compute: Compute(threads: 2))
+        identity = try ModelIdentity(pipeline, files: files)
+    }
+
+    private func run(_ lines: String = lines, in folder: String, window: Int = 3) async throws -> BatchSummary {
+        var options = BatchRun.Options()
+        options.window = window
+        let run = BatchRun(
+            try Manifest(Array(lines.utf8), format: .jsonLines, model: pipeline), model: pipeline, made: maker,
+            identity: identity, folder: folder, options: options)
+        let summary = try await run.run(logger: logger) { _ in }
+        try run.writeOverview(title: "test", summary: summary)
+        return summary
+    }
+
+    private func bytes(_ file: String, in folder: String) -> Data? {
+        FileManager.default.contents(atPath: "\(folder)/\(file)")
+    }
+
+    @Test func `A batch makes its files, once, and what is missing again`() async throws {
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let first = try await run(in: folder)
+        #expect((first.made, first.kept, first.failed.count) == (6, 0, 0))
+        #expect(first.stages.map(\.name).sorted() == ["decode and encode", "high noise", "low noise"])
+        #expect(first.stages.first { $0.name == "high noise" }?.count == 12)
+        let made = Self.files.map { bytes($0, in: folder) }
+        #expect(made.allSatisfy { ($0?.count ?? 0) > 100 })
+
+        let again = try await run(in: folder)
+        #expect((again.made, again.kept) == (0, 6))
+
+        // Whatever of a file is gone, or is of another request, is made again; nothing else is.
+        try FileManager.default.removeItem(atPath: "\(folder)/dogs/1.png")
+        try FileManager.default.removeItem(atPath: "\(folder)/dogs/2.png.json")
+        try Data("cut".utf8).write(to: URL(filePath: "\(folder)/ghost.mp4"))
+        let mended = try await run(in: folder)
+        #expect((mended.made, mended.kept) == (3, 3))
+        #expect(Self.files.map { bytes($0, in: folder) } == made)
+        let changed = try await run(Self.lines.replacing("a dog", with: "a cat"), in: folder)
+        #expect((changed.made, changed.kept) == (4, 2))
+    }
+
+    @Test func `A batch that is interrupted goes on where it was`() async throws {
+        let calm = folder + "-calm"
+        defer { for path in [folder, calm] { try? FileManager.default.removeItem(atPath: path) } }
+        let lines = Self.lines.replacing("0-3", with: "0-19")
+        _ = try await run(lines, in: calm)
+        let task = Task { try await run(lines, in: folder) }
+        while !FileManager.default.fileExists(atPath: "\(folder)/dogs/2.png.json") {
+            try await Task.sleep(for: .milliseconds(2))
+        }
+        task.cancel()
+        guard case .failure = await task.result else {
+            Issue.record("the batch ended before it was interrupted")
+            return
+        }
+        // The engine of the interrupted run lets go of the folder when its thread has ended.
+        var rest: BatchSummary?
+        while rest == nil {
+            do {
+                rest = try await run(lines, in: folder)
+            } catch ServingError.stateInUse {
+                try await Task.sleep(for: .milliseconds(20))
+            }
+        }
+        #expect((rest?.kept ?? 0) >= 1 && (rest?.made ?? 0) >= 1 && rest.map { $0.kept + $0.made } == 22)
+        for file in (0..<20).map({ "dogs/\($0).png" }) + ["ghost.mp4", "ghost444.mp4"] {
+            #expect(bytes(file, in: folder) == bytes(file, in: calm), "\(file)")
+        }
+    }
+
+    @Test func `Bytes do not depend on the window, and nothing of the run stays in the sidecars`() async throws {
+        let other = folder + "-other"
+        defer { for path in [folder, other] { try? FileManager.default.removeItem(atPath: path) } }
+        _ = try await run(in: folder, window: 1)
+        _ = try await run(in: other, window: 6)
+        for file in Self.files + Self.files.map({ "\($0).json" }) + ["index.html", "contact-sheet.png"] {
+            #expect(bytes(file, in: folder) == bytes(file, in: other), "\(file)")
+        }
+        let sidecar = String(decoding: bytes("ghost.mp4.json", in: folder) ?? Data(), as: UTF8.self)
+        #expect(
+            !sidecar.contains(FileManager.default.currentDirectoryPath) && !sidecar.contains(NSTemporaryDirectory()))
+    }
+
+    @Test func `Verification makes the files again, and says which differ and why`() async throws {
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        _ = try await run(in: folder)
+        let model = pipeline
+        let logger = logger
+        func verify(_ identity: ModelIdentity, _ folder: String) async throws -> [String: String] {
+            let verification = BatchVerification(model: model, made: maker, identity: identity, folder: folder)
+            let results = try await verification.run(logger: logger) { _, count in #expect(count == 6) }
+            #expect(results.map(\.file) == Self.files)
+            return Dictionary(
+                uniqueKeysWithValues: results.compactMap { result in result.fault.map { (result.file, $0) } })
+        }
+        #expect(try await verify(identity, folder).isEmpty)
+
+        // A file that was changed, one that is gone, one whose sidecar tells of another seed.
+        try Data("other".utf8).write(to: URL(filePath: "\(folder)/dogs/0.png"))
+        try FileManager.default.removeItem(atPath: "\(folder)/dogs/1.png")
+        let path = "\(folder)/dogs/2.png.json"
+        let text = try String(contentsOfFile: path, encoding: .utf8)
+        try text.replacing("\"seed\" : 2", with: "\"seed\" : 9").write(toFile: path, atomically: true, encoding: .utf8)
+        let faults = try await verify(identity, folder)
+        #expect(Set(faults.keys) == ["dogs/0.png", "dogs/1.png", "dogs/2.png"])
+        #expect(faults["dogs/0.png"]?.contains("changed") == true)
+        #expect(faults["dogs/1.png"]?.contains("missing") == true)
+        #expect(faults["dogs/2.png"]?.contains("first that differs") == true)
+
+        // Another teacher has no part in what the student made; another expert has.
+        var components = identity.components
+        components["teacher"] = "other"
+        #expect(try await verify(ModelIdentity(model: "x", components: components), folder).count == 3)
+        components["transformer"] = "other"
+        let all = try await verify(ModelIdentity(model: "x", components: components), folder)
+        #expect(all["ghost.mp4"]?.contains("transformer of the model") == true)
+        #expect(all.count == 6)
+    }
+
+    @Test func `Resuming needs something to resume, and a folder serves one batch at a time`() async throws {
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        var options = BatchRun.Options()
+        options.mustResume = true
+        let manifest = try Manifest(Array(Self.lines.utf8), format: .jsonLines, model: pipeline)
+        let run = BatchRun(
+            manifest, model: pipeline, made: maker, identity: identity, folder: folder, options: options)
+        await #expect(throws: BatchError.nothingToResume(folder: folder)) { try await run.run(logger: logger) { _ in } }
+        let engine = try Engine(
+            models: [pipeline], options: EngineOptions(stateFolder: "\(folder)/.phasor"), logger: logger)
+        await #expect(throws: ServingError.self) { try await run.run(logger: logger) { _ in } }
+        await engine.drain(within: 1)
+    }
+
+    @Test func `Sheets show pictures and middle frames as they are`() throws {
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        func plain(_ red: UInt8, _ green: UInt8, _ blue: UInt8) throws -> RGBImage {
+            try RGBImage(width: 64, height: 64, bytes: (0..<64 * 64).flatMap { _ in [red, green, blue] })
+        }
+        try Data(PNG.encode(plain(200, 30, 60))).write(to: URL(filePath: "\(folder)/a.png"))
+        let encoder = try MP4Encoder(path: "\(folder)/b.mp4", width: 64, height: 64)
+        for value in [10, 120, 240] as [UInt8] { try encoder.append(plain(value, value, 90)) }
+        try encoder.finish()
+        #expect(try PNG.decode(path: "\(folder)/a.png") == plain(200, 30, 60))
+        let sheet = try #require(
+            try ContactSheet.make(of: ["\(folder)/a.png", "\(folder)/b.mp4", "\(folder)/none.png"]))
+        func pixel(_ x: Int, _ y: Int) -> [Int] {
+            (0..<3).map { Int(sheet.bytes[(y * sheet.width + x) * 3 + $0]) }
+        }
+        // Places of 128 pixels, 4 apart; pictures are not enlarged.
+        #expect((sheet.width, sheet.height) == (2 * 132 + 4, 2 * 132 + 4))
+        #expect(pixel(4 + 64, 4 + 64) == [200, 30, 60])
+        #expect(zip(pixel(136 + 64, 4 + 64), [120, 120, 90]).allSatisfy { abs($0 - $1) <= 4 })
+        #expect(pixel(4 + 64, 136 + 64) == [0xF4, 0xF4, 0xF4])
+        #expect(try ContactSheet.make(of: []) == nil)
+    }
+}
