@@ -16,6 +16,7 @@ struct BenchGenerate: AsyncParsableCommand {
               phasor bench                                    the embedded model: student against teacher
               phasor bench MODEL --generator student --generator teacher:10 --generator teacher
               phasor bench --html report.html --json report.json
+              phasor bench --against http://127.0.0.1:8080 --clients 4
             """)
 
     @Argument(help: "A model folder (default: the embedded model).")
@@ -51,6 +52,7 @@ struct BenchGenerate: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Write a report with plots and pictures to this file, one page.", valueName: "file"))
     var html: String?
 
+    @OptionGroup(title: "Servers") var load: LoadOptions
     @OptionGroup var measuring: BenchOptions
     @OptionGroup var options: ModelOptions
 
@@ -67,20 +69,28 @@ struct BenchGenerate: AsyncParsableCommand {
     }
 
     func run() async throws {
+        let prompts = prompts.isEmpty ? Self.knownPrompts : prompts
+        if let url = load.against {
+            let report = try await load.run(url, prompts: prompts, size: size)
+            try measuring.write(report)
+            if report.succeeded == 0 { throw ExitCode.failure }
+            return
+        }
         let compute = options.makeCompute()
         let pipeline = try options.openPipeline(model, compute: compute)
         let sizes = pipeline.sizes
         let (width, height) = try PixelSize.parse(size, default: (sizes.defaultWidth, sizes.defaultHeight))
         let benchmark = GenerationBenchmark(
             model: pipeline, contenders: generators.isEmpty ? try Contender.natural(of: pipeline) : generators,
-            prompts: prompts.isEmpty ? Self.knownPrompts : prompts, seeds: (0..<seeds).map { UInt64($0) },
+            prompts: prompts, seeds: (0..<seeds).map { UInt64($0) },
             rounds: measuring.rounds ?? 1, preset: preset)
         let bar = ProgressLine()
         var report = GenerationReport(
             model: pipeline.id,
             machine: .init(
                 instructions: compute.instructions.description, threads: compute.threads,
-                precision: compute.precision.rawValue),
+                precision: options.precision == options.vaePrecision
+                    ? "\(options.precision)" : "\(options.precision), VAE \(options.vaePrecision)"),
             workloads: [])
         let clip = frames ?? sizes.defaultFrames
         for frames in [kind == .video ? nil : 1, kind == .image || clip == 1 ? nil : clip].compactMap(\.self) {

@@ -1,6 +1,7 @@
 import Diffusion
 import Foundation
 import Media
+import Pipelines
 import Serving
 import Tensor
 
@@ -44,18 +45,24 @@ struct GenerationTrial {
             generator: request.generator, steps: request.steps, guidanceScale: request.guidanceScale,
             guidanceScale2: request.guidanceScale2)
         let guided = generation.plan.phases.indices.contains { generation.guidance.isOn(inPhase: $0) }
+        // As the engine does, so that the next expert's weights are read while this one computes.
+        var passes = [Resident.textEncoder] + Self.experts(of: generation).map(Resident.expert) + [.vae]
+        model.expect(passes)
         let prompted = Prompted(
             positive: try model.encode(request.prompt, interrupt: {}),
             negative: guided ? try model.encode(request.negativePrompt ?? "", interrupt: {}) : nil)
         timings.text = start.duration(to: .now) / .seconds(1)
         while let phase = generation.nextPhase, let step = generation.nextStep {
             let began = ContinuousClock.now
+            passes.removeFirst()
+            model.expect(passes)
             try generation.step(using: model.expert(phase.expert, interrupt: {}), prompted)
             timings.steps.append(
                 Timings.Step(
                     step: step.index + 1, sigma: step.sigma, phase: phase.name, expert: phase.expert,
                     seconds: began.duration(to: .now) / .seconds(1)))
         }
+        model.expect([.vae])
         let comment = FileMetadata.text(
             request, image: 0, steps: generation.schedule.count, scales: generation.guidance.scales,
             generator: try model.generators.generator(request.generator))
@@ -107,6 +114,10 @@ struct GenerationTrial {
         timings.encode = encoding
         timings.decode = start.duration(to: .now) / .seconds(1) - encoding
         return (bytes, images)
+    }
+
+    private static func experts(of generation: Generation) -> [String] {
+        generation.schedule.timesteps.map { generation.plan.phases[generation.plan.phaseIndex(timestep: $0)].expert }
     }
 
     private static func stall(_ steps: [Timings.Step]) -> Double {
