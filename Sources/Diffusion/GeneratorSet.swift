@@ -12,10 +12,17 @@ import Foundation
 ///       "teacher": {"sampler": "euler", "steps": 30, "shift": 3.0,
 ///         "phases": [{"name": "teacher", "sigma": [0.0, 1.0], "expert": "teacher", "guidance_scale": 3.0}]}}}
 ///
-/// and else, as one generator called `default`, from what diffusers itself reads (`DiffusersGenerator`).
+/// A phase names the folder of its expert, or one of `"experts"`: LoRA files on a base that several may share.
+///
+///      "experts": {"high": {"base": "transformer", "loras": [{"file": "lora/high.safetensors", "strength": 1.0}]},
+///                  "low": {"base": "transformer", "loras": [{"file": "lora/low.safetensors"}]}}
+///
+/// Without `phases.json`, as one generator called `default`, from what diffusers itself reads (`DiffusersGenerator`).
 package struct GeneratorSet: Sendable, Equatable {
     package let defaultName: String
     private let byName: [String: GeneratorSpec]
+    /// Experts that are not folders, by name.
+    package let adaptedExperts: [String: AdaptedExpert]
 
     /// The default one first, the others by name.
     package var generators: [GeneratorSpec] {
@@ -32,7 +39,10 @@ package struct GeneratorSet: Sendable, Equatable {
     }
 
     /// - Throws: `DiffusionError.unknownGenerator` if the default is not among them.
-    package init(_ generators: [GeneratorSpec], default defaultName: String) throws {
+    package init(
+        _ generators: [GeneratorSpec], default defaultName: String, adaptedExperts: [String: AdaptedExpert] = [:]
+    ) throws {
+        self.adaptedExperts = adaptedExperts
         byName = Dictionary(generators.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
         self.defaultName = defaultName
         _ = try generator(nil)
@@ -58,15 +68,50 @@ package struct GeneratorSet: Sendable, Equatable {
     package init(phases: Data) throws {
         let file = try ConfigurationValue(phases, file: "phases.json")
         // "defaults" (size, frames) is for whoever sizes requests.
-        try file.requireKeys(in: ["default", "defaults", "generators"])
+        try file.requireKeys(in: ["default", "defaults", "experts", "generators"])
         let entries = try file.required("generators")
         let generators = try entries.keys().map { name in
             let entry = try entries.required(name)
             return try entry.located { try Self.generator(name, entry) }
         }
+        let adapted = try Self.adaptedExperts(file, usedBy: generators)
         let defaultEntry = try file.required("default")
         let defaultName = try defaultEntry.string()
-        self = try defaultEntry.located { try GeneratorSet(generators, default: defaultName) }
+        self = try defaultEntry.located { try GeneratorSet(generators, default: defaultName, adaptedExperts: adapted) }
+    }
+
+    private static func adaptedExperts(
+        _ file: ConfigurationValue, usedBy generators: [GeneratorSpec]
+    ) throws -> [String: AdaptedExpert] {
+        guard let entries = try file.optional("experts") else { return [:] }
+        let used = Set(generators.flatMap(\.plan.experts))
+        let names = try entries.keys()
+        var experts: [String: AdaptedExpert] = [:]
+        for name in names {
+            let entry = try entries.required(name)
+            guard used.contains(name) else { throw entry.fault("no phase names this expert") }
+            try entry.requireKeys(in: ["base", "loras"])
+            let base = try entry.required("base")
+            guard PhasePlan.isFolderName(try base.string()), !names.contains(try base.string()) else {
+                throw base.fault("'\(try base.string())' must be a folder of the model")
+            }
+            experts[name] = AdaptedExpert(
+                base: try base.string(), loras: try entry.required("loras").elements().map(lora))
+        }
+        return experts
+    }
+
+    private static func lora(_ entry: ConfigurationValue) throws -> AdaptedExpert.LoRA {
+        try entry.requireKeys(in: ["file", "strength"])
+        let file = try entry.required("file")
+        // Inside the folder: every part of the path is a name.
+        let path = try file.string()
+        let names = path.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
+        guard names.allSatisfy(PhasePlan.isFolderName) else {
+            throw file.fault("'\(path)' must be the path of a file inside the folder of phases.json")
+        }
+        return AdaptedExpert.LoRA(
+            file: path, strength: Float(try entry.optional("strength")?.number() ?? 1))
     }
 
     private static func generator(_ name: String, _ entry: ConfigurationValue) throws -> GeneratorSpec {
@@ -112,4 +157,17 @@ package struct GeneratorSet: Sendable, Equatable {
             expert: try entry.required("expert").string(),
             guidanceScale: Float(try entry.optional("guidance_scale")?.number() ?? 1))
     }
+}
+
+/// An expert that is made of a base and low-rank updates; the base may serve several experts.
+package struct AdaptedExpert: Sendable, Equatable {
+    package struct LoRA: Sendable, Equatable {
+        /// Relative to the folder of `phases.json`.
+        package let file: String
+        package let strength: Float
+    }
+
+    /// The folder of the base's weights.
+    package let base: String
+    package let loras: [LoRA]
 }

@@ -6,7 +6,7 @@ package struct Phase: Sendable, Equatable, Codable {
     /// that starts exactly at a sigma of the grid must therefore put its boundary above that sigma.
     package let lower: Double
     package let upper: Double
-    /// The folder of the model that holds the weights, such as `transformer_2`.
+    /// The folder of the model that holds the weights, such as `transformer_2`, or an `AdaptedExpert`.
     package let expert: String
     /// The guidance scale unless the request gives one. At most 1: no guidance, one evaluation a step.
     package let guidanceScale: Float
@@ -105,7 +105,7 @@ package struct PhasePlan: Sendable, Equatable {
     }
 
     /// A path could leave the model's folder; a folder name cannot.
-    private static func isFolderName(_ name: String) -> Bool {
+    static func isFolderName(_ name: String) -> Bool {
         !name.isEmpty && !name.hasPrefix(".") && !name.contains("/") && !name.contains("\0")
     }
 }

@@ -1,7 +1,7 @@
 import Tensor
 
 /// The grid of tokens that patches of a latent `[B, C, F, H, W]` make; tokens run column fastest, then row, then frame.
-struct TokenGrid {
+package struct TokenGrid {
     let batch: Int
     let channels: Int
     let patch: [Int]
@@ -9,7 +9,7 @@ struct TokenGrid {
     let frames, rows, columns: Int
 
     /// - Precondition: each extent is a multiple of its patch size; requests are validated before they come here.
-    init(latents shape: [Int], patch: [Int]) {
+    package init(latents shape: [Int], patch: [Int]) {
         precondition(
             shape.count == 5 && zip(shape[2...], patch).allSatisfy { $0 % $1 == 0 },
             "latents \(shape) do not divide into patches \(patch)")
@@ -24,7 +24,7 @@ struct TokenGrid {
     var tokens: Int { frames * rows * columns }
 
     /// `[B * tokens, C * pt * ph * pw]`, channel slowest: the order of the patch embedding's weight.
-    func tokens(of latents: Tensor) -> Tensor {
+    package func tokens(of latents: Tensor) -> Tensor {
         let out = Tensor(uninitialized: [batch * tokens, channels * patch.reduce(1, *)])
         latents.withUnsafe { source in
             out.withUnsafeMutable { out in

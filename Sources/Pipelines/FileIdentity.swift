@@ -31,7 +31,7 @@ package struct FileIdentity: Sendable {
     /// - Throws: `PipelineError.unknownFile` if no network here has such keys; `WeightError` for keys that collide.
     package static func all(in checkpoint: Checkpoint) throws -> [FileIdentity] {
         if let adapter = try adapter(checkpoint) { return [adapter] }
-        let networks = try [wanTransformer, umt5, vae].compactMap { try $0(checkpoint) }
+        let networks = try [wanTransformer, qwenImageTransformer, umt5, qwen25, vae].compactMap { try $0(checkpoint) }
         guard !networks.isEmpty else {
             throw PipelineError.unknownFile(
                 file: checkpoint.path, keys: Array(checkpoint.tensors.keys.sorted().prefix(3)))
@@ -57,9 +57,13 @@ package struct FileIdentity: Sendable {
         switch part {
         case .adapter: return []
         case .expert:
-            let family = try family()
+            let family = family()
             let reader = WeightReader(try checkpoint.renamed(by: family.transformerKeys))
             _ = try family.network(reader, compute: compute)
+            return reader.unusedKeys
+        case .textEncoder where architecture == Self.qwen25Architecture:
+            let reader = WeightReader(try checkpoint.renamed(by: Qwen25Keys.encoder))
+            _ = try Qwen25Encoder(reader, config: try Qwen25Config.of(reader.checkpoint), compute: compute)
             return reader.unusedKeys
         case .textEncoder:
             let reader = WeightReader(try checkpoint.renamed(by: UMT5Keys.encoder))
@@ -72,14 +76,26 @@ package struct FileIdentity: Sendable {
         }
     }
 
-    func family() throws -> any ModelFamily { WanFamily() }
+    /// The family that an expert is of.
+    func family() -> any ModelFamily {
+        architecture == Self.qwenImageArchitecture ? QwenImageFamily() : WanFamily()
+    }
+
+    private static let qwenImageArchitecture = "qwen_image"
+    private static let qwen25Architecture = "qwen2vl"
 
     private static func adapter(_ checkpoint: Checkpoint) throws -> FileIdentity? {
         guard Adapter.isAdapter(checkpoint) else { return nil }
         let adapter = try Adapter(file: checkpoint.path, strength: 1, rename: WanKeys.transformer.rename)
         let ranks = Set(adapter.updates.values.map { $0.down.shape[0] }).sorted().map(String.init)
         let network =
-            adapter.updates.keys.contains { $0.hasPrefix("blocks.") && $0.contains(".attn1.") } ? "Wan" : "unknown"
+            if adapter.updates.keys.contains(where: { $0.hasPrefix("blocks.") && $0.contains(".attn1.") }) {
+                "Wan"
+            } else if adapter.updates.keys.contains(where: { $0.hasPrefix("transformer_blocks.") }) {
+                "Qwen-Image"
+            } else {
+                "unknown"
+            }
         return FileIdentity(
             .adapter,
             "LoRA of \(adapter.updates.count) layers and \(adapter.deltas.count) biases or norms, rank "
@@ -118,6 +134,30 @@ package struct FileIdentity: Sendable {
             refusal: kind.refusal)
     }
 
+    private static func qwenImageTransformer(_ checkpoint: Checkpoint) throws -> FileIdentity? {
+        let tensors = try checkpoint.renamed(by: QwenImageKeys.transformer).tensors
+        guard let bias = tensors["img_in.bias"], tensors["transformer_blocks.0.attn.add_q_proj.weight"] != nil
+        else { return nil }
+        let blocks = Set(
+            tensors.keys.filter { $0.hasPrefix("transformer_blocks.") }.map { $0.split(separator: ".")[1] }
+        ).count
+        return FileIdentity(
+            .expert, "Qwen-Image transformer, \(blocks) blocks of width \(bias.count)",
+            architecture: qwenImageArchitecture)
+    }
+
+    private static func qwen25(_ checkpoint: Checkpoint) throws -> FileIdentity? {
+        let tensors = try checkpoint.renamed(by: Qwen25Keys.encoder).tensors
+        let table = tensors["model.embed_tokens.weight"] ?? tensors["model.language_model.embed_tokens.weight"]
+        // Biases of queries and keys are Qwen's.
+        guard let table, table.shape.count == 2,
+            tensors.keys.contains(where: { $0.hasSuffix("layers.0.self_attn.q_proj.bias") })
+        else { return nil }
+        return FileIdentity(
+            .textEncoder, "Qwen2.5 text model of width \(table.shape[1]), vocabulary \(table.shape[0])",
+            architecture: qwen25Architecture)
+    }
+
     private static func umt5(_ checkpoint: Checkpoint) throws -> FileIdentity? {
         let tensors = try checkpoint.renamed(by: UMT5Keys.encoder).tensors
         let relative = "layer.0.SelfAttention.relative_attention_bias.weight"
@@ -140,7 +180,7 @@ package struct FileIdentity: Sendable {
         else { return nil }
         let channels = input.shape[1]
         return FileIdentity(
-            .vae, "Wan video VAE, \(channels) latent channels", architecture: "wan_vae",
+            .vae, "Wan or Qwen-Image VAE, \(channels) latent channels", architecture: "wan_vae",
             refusal: channels == 16 ? nil : "it is the VAE of TI2V-5B; A14B and Wan2.1 use the one of 16 channels")
     }
 }

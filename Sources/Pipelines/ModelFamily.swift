@@ -54,6 +54,12 @@ extension ModelIndex {
     func family(of folder: String) throws -> any ModelFamily {
         switch pipelineClass {
         case "WanPipeline": return WanFamily()
+        case "QwenImagePipeline": return QwenImageFamily()
+        case let name where name.hasPrefix("QwenImage") || name.hasPrefix("Wan"):
+            throw PipelineError.unsupported(
+                folder: folder,
+                reason: "\(name): of these families text to image (QwenImagePipeline) and text to video (WanPipeline) "
+                    + "are, nothing that starts from a picture")
         default:
             throw PipelineError.unsupported(folder: folder, reason: "pipeline class \(pipelineClass)")
         }

@@ -1,3 +1,4 @@
+import Diffusion
 import Foundation
 import Networks
 import Text
@@ -66,6 +67,15 @@ package struct ModelFiles: Sendable {
         if let phases { return phases }
         guard let folder, FileManager.default.fileExists(atPath: "\(folder)/phases.json") else { return nil }
         return "\(folder)/phases.json"
+    }
+
+    /// The LoRA files of an expert: its own, which lie beside `phases.json`, and those that were given.
+    func adapters(of expert: String, _ adapted: AdaptedExpert?) -> [AdapterFile] {
+        let folder = URL(fileURLWithPath: phasesFile ?? "").deletingLastPathComponent()
+        let own = (adapted?.loras ?? []).map {
+            AdapterFile(expert: expert, path: folder.appending(path: $0.file).path, strength: $0.strength)
+        }
+        return own + adapters.filter { $0.expert == expert }
     }
 
     // MARK: Parts

@@ -33,12 +33,12 @@ package final class Pipeline: Sendable {
         /// Keys in its files that nothing reads.
         package let unusedKeys: [String]
 
-        init(_ name: String, _ checkpoint: Checkpoint, _ reader: WeightReader) {
+        init(_ name: String, _ checkpoint: Checkpoint, unusedKeys: [String]) {
             self.name = name
             files = checkpoint.files
             parameters = checkpoint.parameterCount
             types = checkpoint.typeSummary
-            unusedKeys = reader.unusedKeys
+            self.unusedKeys = unusedKeys
         }
     }
 
@@ -67,39 +67,50 @@ package final class Pipeline: Sendable {
         let textReader = WeightReader(textWeights)
         let tokenizer = try files.tokenizerFolder()
         promptEncoder = try family.promptEncoder(textReader, tokenizer: tokenizer, compute: compute)
-        components.append(Component("text_encoder", textWeights, textReader))
+        components.append(Component("text_encoder", textWeights, unusedKeys: textReader.unusedKeys))
         residents[.textEncoder] = textReader.streamed
         let identity = PartIdentity(compute)
         var identities = [
             Resident.textEncoder: identity.of(weights: textWeights.files.map(\.path), folder: tokenizer.path)
         ]
 
+        // Each base is mapped once, however many experts it serves.
+        var bases: [String: Checkpoint] = [:]
         var experts: [String: any ExpertNetwork] = [:]
         for generator in generators.generators {
             for name in generator.plan.experts where experts[name] == nil {
-                let weights = try files.open(
-                    name, .expert, file: files.experts[name], keys: family.transformerKeys,
-                    neededBy: "generator \"\(generator.name)\"")
-                let updates = try files.adapters.filter { $0.expert == name }.map {
+                let adapted = generators.adaptedExperts[name]
+                let base = adapted?.base ?? name
+                let weights =
+                    try bases[base]
+                    ?? files.open(
+                        base, .expert, file: files.experts[base], keys: family.transformerKeys,
+                        neededBy: "generator \"\(generator.name)\"")
+                let loras = files.adapters(of: name, adapted)
+                let updates = try loras.map {
                     try Adapter(
-                        file: $0.path, strength: $0.strength, expert: name, rename: family.transformerKeys.rename)
+                        file: $0.path, strength: $0.strength, expert: base, rename: family.transformerKeys.rename)
                 }
                 let reader = WeightReader(weights, adapters: updates)
                 experts[name] = try family.network(reader, compute: compute)
                 try reader.requireAdaptersUsed()
-                components.append(Component(name, weights, reader))
+                if bases.updateValue(weights, forKey: base) == nil {
+                    components.append(Component(base, weights, unusedKeys: reader.unusedKeys))
+                }
+                for lora in loras {
+                    components.append(Component("\(name) LoRA", try Checkpoint(file: lora.path), unusedKeys: []))
+                }
                 residents[.expert(name)] = reader.streamed
-                let ours = files.adapters.filter { $0.expert == name }
                 identities[.expert(name)] = identity.of(
-                    weights: weights.files.map(\.path) + ours.map(\.path), notes: ours.map { "\($0.strength)" })
+                    weights: weights.files.map(\.path) + loras.map(\.path), notes: loras.map { "\($0.strength)" })
             }
         }
         if let stray = files.adapters.first(where: { experts[$0.expert] == nil }) {
             throw PipelineError.noSuchExpert(name: stray.expert, file: stray.path, experts: experts.keys.sorted())
         }
-        if let stray = files.experts.keys.sorted().first(where: { experts[$0] == nil }) {
+        if let stray = files.experts.keys.sorted().first(where: { bases[$0] == nil }) {
             throw PipelineError.noSuchExpert(
-                name: stray, file: files.experts[stray] ?? "", experts: experts.keys.sorted())
+                name: stray, file: files.experts[stray] ?? "", experts: bases.keys.sorted())
         }
         self.experts = experts
 
@@ -108,7 +119,7 @@ package final class Pipeline: Sendable {
         let vaeReader = WeightReader(vaeWeights)
         let vaeConfig = try WanVAEConfig.of(vaeWeights)
         vae = try WanVAE(vaeReader, config: vaeConfig, compute: vaeCompute ?? compute)
-        components.append(Component("vae", vaeWeights, vaeReader))
+        components.append(Component("vae", vaeWeights, unusedKeys: vaeReader.unusedKeys))
         residents[.vae] = vaeReader.streamed
         residency = Residency(residents)
         self.identities = identities

@@ -88,6 +88,9 @@ extension GenerationRequest {
         if let reason = model.sizes.refusal(frames: frames) {
             throw ServingError.invalid(field: "num_frames", reason: "\(frames) given; it \(reason)")
         }
+        guard kind == .image || model.sizes.makesClips else {
+            throw ServingError.invalid(field: "model", reason: "\(model.id) makes single pictures, no videos")
+        }
     }
 
     private func stepCount(for model: any ImageModel) throws -> Int {

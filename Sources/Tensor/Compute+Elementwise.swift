@@ -108,6 +108,27 @@ extension Compute {
         }
         return out
     }
+
+    /// The same with pairs of element j and element j + D / 2 of each head.
+    package func rotateHalves(_ x: Tensor, by rope: RotaryTable, heads: Int) -> Tensor {
+        let out = Tensor(uninitialized: x.shape)
+        let (tokens, half) = (rope.cosine.shape[0], rope.cosine.shape[1])
+        overRows(x) { first, rows, columns in
+            for row in first..<first + rows {
+                let angle = row % tokens * half
+                let (cosine, sine) = (rope.cosine.pointer + angle, rope.sine.pointer + angle)
+                for head in 0..<heads {
+                    let a = x.pointer + row * columns + head * 2 * half
+                    let result = out.pointer + row * columns + head * 2 * half
+                    for pair in 0..<half {
+                        result[pair] = a[pair] * cosine[pair] - a[pair + half] * sine[pair]
+                        result[pair + half] = a[pair + half] * cosine[pair] + a[pair] * sine[pair]
+                    }
+                }
+            }
+        }
+        return out
+    }
 }
 
 /// Cosines and sines of rotary position angles, each `[tokens, head_dim / 2]`.

@@ -11,23 +11,52 @@ struct AddedToken: Decodable {
     /// Whether it is looked for in the normalised text rather than in the text as given.
     let isNormalized: Bool
 
-    private enum Keys: String, CodingKey {
-        case id, content, special, normalized, lstrip, rstrip
-        case singleWord = "single_word"
+    /// The same without its id, which stands elsewhere.
+    struct Unnumbered: Decodable {
+        fileprivate let content: String
+        fileprivate let singleWord, stripsLeft, stripsRight, isNormalized: Bool
+
+        private enum Keys: String, CodingKey {
+            case content, special, normalized, lstrip, rstrip
+            case singleWord = "single_word"
+        }
+
+        init(from decoder: any Decoder) throws {
+            let values = try decoder.container(keyedBy: Keys.self)
+            content = try values.decode(String.self, forKey: .content)
+            let special = try values.decodeIfPresent(Bool.self, forKey: .special) ?? true
+            singleWord = try values.decodeIfPresent(Bool.self, forKey: .singleWord) ?? false
+            stripsLeft = try values.decodeIfPresent(Bool.self, forKey: .lstrip) ?? false
+            stripsRight = try values.decodeIfPresent(Bool.self, forKey: .rstrip) ?? false
+            isNormalized = try values.decodeIfPresent(Bool.self, forKey: .normalized) ?? !special
+        }
     }
+
+    private enum Keys: String, CodingKey { case id }
 
     init(from decoder: any Decoder) throws {
         let values = try decoder.container(keyedBy: Keys.self)
-        id = try values.decode(Int.self, forKey: .id)
+        let id = try values.decode(Int.self, forKey: .id)
         guard (0...Int(Int32.max)).contains(id) else {
             throw DecodingError.dataCorruptedError(forKey: .id, in: values, debugDescription: "\(id) is not an id")
         }
-        content = try values.decode(String.self, forKey: .content)
-        let special = try values.decodeIfPresent(Bool.self, forKey: .special) ?? true
-        singleWord = try values.decodeIfPresent(Bool.self, forKey: .singleWord) ?? false
-        stripsLeft = try values.decodeIfPresent(Bool.self, forKey: .lstrip) ?? false
-        stripsRight = try values.decodeIfPresent(Bool.self, forKey: .rstrip) ?? false
-        isNormalized = try values.decodeIfPresent(Bool.self, forKey: .normalized) ?? !special
+        self.init(id: id, try Unnumbered(from: decoder))
+    }
+
+    init(id: Int, _ token: Unnumbered) {
+        self.id = id
+        content = token.content
+        singleWord = token.singleWord
+        stripsLeft = token.stripsLeft
+        stripsRight = token.stripsRight
+        isNormalized = token.isNormalized
+    }
+
+    /// A special token without further rules.
+    init(id: Int, content: String) {
+        self.id = id
+        self.content = content
+        (singleWord, stripsLeft, stripsRight, isNormalized) = (false, false, false, false)
     }
 }
 

@@ -71,11 +71,7 @@ struct SchedulerChecks {
         for name in check.outputs.keys {
             let kind = String(name.prefix { $0 != "." })
             let config: [String: Any] = try check.parameter(kind)
-            func value(_ key: String) -> Double? { (config[key] as? NSNumber)?.doubleValue }
-            let shift = DynamicShift(
-                baseShift: value("base_shift") ?? 0, maximumShift: value("max_shift") ?? 0,
-                baseTokens: Int(value("base_image_seq_len") ?? 0), maximumTokens: Int(value("max_image_seq_len") ?? 0),
-                terminal: value("shift_terminal"))
+            let shift = DynamicShift(configuration: config)
             let fields = Self.fields(name)
             let tokens = Int(fields["seq"] ?? 0)
             if name.hasSuffix(".mu") {
@@ -147,5 +143,16 @@ struct GivenVelocity: VelocityModel {
 
     func velocity(latents: Tensor, timesteps: [Float], conditionings: [Void]) throws -> Tensor {
         function(latents, timesteps[0]).reshaped(latents.shape)
+    }
+}
+
+extension DynamicShift {
+    /// From a scheduler's configuration in a manifest.
+    init(configuration: [String: Any]) {
+        func value(_ key: String) -> Double? { (configuration[key] as? NSNumber)?.doubleValue }
+        self.init(
+            baseShift: value("base_shift") ?? 0, maximumShift: value("max_shift") ?? 0,
+            baseTokens: Int(value("base_image_seq_len") ?? 0), maximumTokens: Int(value("max_image_seq_len") ?? 0),
+            terminal: value("shift_terminal"))
     }
 }

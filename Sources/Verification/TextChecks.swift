@@ -63,48 +63,24 @@ struct TextChecks {
         return ["input_ids": .integers(ids), "attention_mask": .integers(mask)]
     }
 
-    /// Each row of ids alone; padded positions, which are never computed, are zero in the reference.
     private func encoder(_ check: GoldenCheck) throws -> [String: Computed] {
-        guard let shape = check.inputs["input_ids"]?.shape, shape.count == 2 else {
-            throw VerificationError.badFixture("\(check.name): input_ids is not [rows, length]")
+        let states = try hiddenStates(check) { ids, onHidden in
+            _ = try prompts.encoder.encode(ids, onHidden: onHidden)
         }
-        let (ids, mask) = (try check.integers("input_ids"), try check.integers("attention_mask"))
-        var stages: [[Tensor]] = []
-        for row in 0..<shape[0] {
-            let range = row * shape[1]..<(row + 1) * shape[1]
-            let count = mask[range].reduce(0, +)
-            var hidden: [Tensor] = []
-            _ = try prompts.encoder.encode(
-                Array(ids[range].prefix(count)), onHidden: { hidden.append(padded($0, to: shape[1])) })
-            stages.append(hidden)
-        }
-        var results: [String: Computed] = [:]
-        let depth = stages.first?.count ?? 0
-        for stage in 0..<depth {
-            let value = Tensor.concatenate(stages.map { $0[stage].reshaped([1] + $0[stage].shape) })
-            results["hidden_states.\(stage)"] = .tensor(value)
-            if stage == depth - 1 { results["last_hidden_state"] = .tensor(value) }
-        }
+        var results = Dictionary(
+            uniqueKeysWithValues: states.enumerated().map { ("hidden_states.\($0)", Computed.tensor($1)) })
+        results["last_hidden_state"] = states.last.map { .tensor($0) }
         return results
     }
 
     private func embeddings(_ check: GoldenCheck) throws -> [String: Computed] {
         func encode(_ texts: [String]) throws -> Computed {
-            .tensor(
-                Tensor.concatenate(
-                    try texts.map { text in
-                        let embedding = try prompts.paddedEmbedding(of: text)
-                        return embedding.reshaped([1] + embedding.shape)
-                    }))
+            .tensor(stacked(try texts.map { try prompts.paddedEmbedding(of: $0) }))
         }
         return [
             "prompt_embeds": try encode(check.parameter("prompts")),
             "e2e_prompt_embeds": try encode([check.parameter("e2e_prompt")]),
             "e2e_negative_prompt_embeds": try encode([check.parameter("e2e_negative_prompt")]),
         ]
-    }
-
-    private func padded(_ x: Tensor, to length: Int) -> Tensor {
-        x.shape[0] < length ? Tensor.concatenate([x, Tensor(zeros: [length - x.shape[0], x.shape[1]])]) : x
     }
 }

@@ -14,6 +14,14 @@ package struct Verifier {
 
     package var checkCount: Int { folder.checks.count }
 
+    private var checks: (any FamilyChecks)? {
+        switch folder.family {
+        case "wan22": WanChecks(folder: folder.path, compute: compute)
+        case "qwen-image": QwenImageChecks(folder: folder.path, compute: compute)
+        default: nil
+        }
+    }
+
     /// One row for each reference tensor. A check that is not known here, or that throws, is a failed row.
     package func run(onRow: (Comparison) -> Void = { _ in }) -> [Comparison] {
         var rows: [Comparison] = []
@@ -21,7 +29,7 @@ package struct Verifier {
             rows.append(row)
             onRow(row)
         }
-        let family = folder.family == "wan22" ? WanChecks(folder: folder.path, compute: compute) : nil
+        let family = checks
         for check in folder.checks {
             do {
                 guard let family else { throw VerificationError.unknownCheck(check.name) }
@@ -41,4 +49,11 @@ package struct Verifier {
         }
         return rows
     }
+}
+
+/// The checks of one family of models, by name: which part of the code each one runs.
+protocol FamilyChecks {
+    /// - Parameter extra: rows beyond one for each reference tensor.
+    /// - Throws: `VerificationError.unknownCheck`, or what the computation throws.
+    func run(_ check: GoldenCheck, extra: inout [Comparison]) throws -> [String: Computed]
 }

@@ -6,12 +6,10 @@ import Tensor
 import Weights
 
 /// The checks of the `wan22` family, by name: which part of the code each one runs.
-struct WanChecks {
+struct WanChecks: FamilyChecks {
     let folder: String
     let compute: Compute
 
-    /// - Parameter extra: rows beyond one for each reference tensor.
-    /// - Throws: `VerificationError.unknownCheck`, or what the computation throws.
     func run(_ check: GoldenCheck, extra: inout [Comparison]) throws -> [String: Computed] {
         switch check.component {
         case "tokenizer", "text_encoder":
@@ -28,12 +26,9 @@ struct WanChecks {
 
     // MARK: Transformer
 
-    private func network(_ component: String, adapters: [Adapter] = []) throws -> WanTransformer {
-        let reader = WeightReader(try Checkpoint(folder: "\(folder)/\(component)"), adapters: adapters)
+    private func network(_ component: String, _ reader: WeightReader) throws -> WanTransformer {
         let config = try WanTransformerConfig.read("\(folder)/\(component)/config.json")
-        let network = try WanTransformer(reader, config: config, compute: compute)
-        try reader.requireAdaptersUsed()
-        return network
+        return try WanTransformer(reader, config: config, compute: compute)
     }
 
     /// `rope_FxHxW` in latent cells; the reference repeats each angle for both members of its pair.
@@ -51,7 +46,8 @@ struct WanChecks {
     }
 
     private func transformer(_ check: GoldenCheck) throws -> [String: Computed] {
-        let network = try network(check.component)
+        let reader = WeightReader(try Checkpoint(folder: "\(folder)/\(check.component)"))
+        let network = try network(check.component, reader)
         let part = check.name.dropFirst(check.component.count + 1)
         if part == "condition_embedder" {
             let timesteps = try check.input("timestep").array
@@ -121,33 +117,11 @@ struct WanChecks {
 
     // MARK: LoRA
 
-    /// Every file in `params.files` must give the same output and the same fused weights.
     private func lora(_ check: GoldenCheck, extra: inout [Comparison]) throws -> [String: Computed] {
         let component = check.name.hasPrefix("transformer_2") ? "transformer_2" : "transformer"
-        let files: [String] = try check.parameter("files")
-        let strength: Double = try check.parameter("strength")
-        var last: [String: Computed] = [:]
-        for (index, file) in files.enumerated() {
-            let adapter = try Adapter(
-                file: "\(folder)/\(file)", strength: Float(strength), rename: WanKeys.transformer.rename)
-            let network = try network(component, adapters: [adapter])
-            var results = ["sample": try forward(network, check)]
-            let reader = WeightReader(try Checkpoint(folder: "\(folder)/\(component)"), adapters: [adapter])
-            for (name, reference) in check.outputs where name.hasPrefix("fused.") {
-                let module = String(name.dropFirst("fused.".count).dropLast(".weight".count))
-                let layer = try reader.linear(module, inputs: reference.shape[1], outputs: reference.shape[0])
-                results[name] = layer.merged(on: compute)
-            }
-            if index == files.count - 1 {
-                last = results.mapValues { .tensor($0) }
-            } else {
-                for (name, value) in results.sorted(by: { $0.key < $1.key }) {
-                    guard let reference = check.outputs[name] else { continue }
-                    let label = "\(name) (\(URL(fileURLWithPath: file).lastPathComponent))"
-                    extra.append(.compare(value, with: reference, in: check, as: label))
-                }
-            }
+        let lora = LoRACheck(component: component, rename: WanKeys.transformer.rename) { reader in
+            try forward(network(component, reader), check)
         }
-        return last
+        return try lora.run(check, folder: folder, compute: compute, extra: &extra)
     }
 }

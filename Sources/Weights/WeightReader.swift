@@ -118,6 +118,12 @@ package struct WeightReader: Sendable {
     /// table of which a few rows are read.
     package var streamed: [Weight] { usage.streamed.withLock { $0 } }
 
+    /// Counts keys with these prefixes as read: parts of the file that this network has no use for.
+    package func passOver(_ prefixes: [String]) {
+        let keys = checkpoint.tensors.keys.filter { key in prefixes.contains { key.hasPrefix(prefix + $0) } }
+        usage.keys.withLock { $0.formUnion(keys) }
+    }
+
     /// Keys of the whole checkpoint that nothing has read through this reader or one of its scopes.
     package var unusedKeys: [String] {
         let used = usage.keys.withLock { $0 }

@@ -76,11 +76,19 @@ struct Inspect: ParsableCommand {
             let closing = phase.upper == 1 ? "]" : ")"
             print(
                 "  \(phase.name.padded(12)) sigma [\(number(phase.lower)), \(number(phase.upper))\(closing)  "
-                    + "SNR \(interval(phase))  expert \(phase.expert)  guidance \(number(Double(phase.guidanceScale)))")
+                    + "SNR \(interval(phase))  expert \(expert(phase.expert, pipeline))  "
+                    + "guidance \(number(Double(phase.guidanceScale)))")
             print(
                 "  \("".padded(12)) \(steps.count) step\(steps.count == 1 ? "" : "s"): sigma "
                     + shown.joined(separator: ", "))
         }
+    }
+
+    /// The name, and what is put on which base where it is no folder.
+    private func expert(_ name: String, _ pipeline: Pipeline) -> String {
+        guard let adapted = pipeline.generators.adaptedExperts[name] else { return name }
+        let loras = adapted.loras.map { " + \($0.file):\(number(Double($0.strength)))" }.joined()
+        return "\(name) (\(adapted.base)\(loras))"
     }
 
     /// The interval of SNR that the phase owns. SNR grows as sigma falls, so the open end is the lower one.

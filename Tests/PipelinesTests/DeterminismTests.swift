@@ -11,7 +11,8 @@ import Testing
 
     private func generation(_ pipeline: Pipeline, seed: UInt64) throws -> Generation {
         try pipeline.makeGeneration(
-            seed: seed, width: 48, height: 32, frames: 5, steps: 3, guidanceScale: 4, guidanceScale2: 3)
+            seed: seed, width: 48, height: 32, frames: pipeline.sizes.makesClips ? 5 : 1, steps: 3, guidanceScale: 4,
+            guidanceScale2: 3)
     }
 
     private func finish(_ generation: inout Generation, _ pipeline: Pipeline, _ prompt: Prompted<Conditioning>) throws {
@@ -26,10 +27,10 @@ import Testing
         return all
     }
 
-    @Test func threadsDoNotChangeABit() throws {
+    @Test(arguments: [fixture, qwenFixture]) func threadsDoNotChangeABit(folder: String) throws {
         var results: [[Float]] = []
         for threads in [1, 2, 3] {
-            let pipeline = try Pipeline(folder: fixture, compute: Compute(threads: threads))
+            let pipeline = try Pipeline(folder: folder, compute: Compute(threads: threads))
             var one = try generation(pipeline, seed: 5)
             try finish(&one, pipeline, prompted(pipeline, "a cat on a table"))
             results.append(one.latent.array + (try frames(one.latent, pipeline)))
@@ -59,8 +60,8 @@ import Testing
     }
 
     /// Alone, or in one batch with another prompt and another seed.
-    @Test func batchingDoesNotChangeABit() throws {
-        let pipeline = try Pipeline(folder: fixture, compute: Compute(threads: 2))
+    @Test(arguments: [fixture, qwenFixture]) func batchingDoesNotChangeABit(folder: String) throws {
+        let pipeline = try Pipeline(folder: folder, compute: Compute(threads: 2))
         let prompts = [try prompted(pipeline, "a cat"), try prompted(pipeline, "two red birds in the rain, at night")]
         var batch = [try generation(pipeline, seed: 1), try generation(pipeline, seed: 2)]
         while let phase = batch[0].nextPhase {

@@ -3,42 +3,7 @@ import Foundation
 import Pipelines
 import Tensor
 import Testing
-
-let fixture = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-    .appendingPathComponent("Fixtures/wan22-tiny").path
-
-/// A copy of the tiny pipeline that a test may damage.
-final class ModelCopy {
-    let path: String
-
-    init() throws {
-        path = FileManager.default.temporaryDirectory.appendingPathComponent("phasor-\(UUID().uuidString)").path
-        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-        for part in ["transformer", "transformer_2", "vae", "text_encoder", "tokenizer", "scheduler"] {
-            try FileManager.default.copyItem(atPath: "\(fixture)/\(part)", toPath: "\(path)/\(part)")
-        }
-        try FileManager.default.copyItem(atPath: "\(fixture)/model_index.json", toPath: "\(path)/model_index.json")
-    }
-
-    deinit { try? FileManager.default.removeItem(atPath: path) }
-
-    func write(_ text: String, _ file: String) throws {
-        try Data(text.utf8).write(to: URL(fileURLWithPath: "\(path)/\(file)"))
-    }
-
-    func replace(_ old: String, with new: String, in file: String) throws {
-        let text = try String(contentsOfFile: "\(path)/\(file)", encoding: .utf8)
-        #expect(text.contains(old), "\(file) has no \(old)")
-        try write(text.replacingOccurrences(of: old, with: new), file)
-    }
-
-    func remove(_ file: String) throws { try FileManager.default.removeItem(atPath: "\(path)/\(file)") }
-
-    func truncate(_ file: String, by count: Int) throws {
-        let url = URL(fileURLWithPath: "\(path)/\(file)")
-        try Data(contentsOf: url).dropLast(count).write(to: url)
-    }
-}
+import Weights
 
 @Suite struct ModelFolderTests {
     /// What is done to a folder, and what the message must name.
@@ -58,11 +23,20 @@ final class ModelCopy {
         #"{"default":"a","generators":{"a":{"sampler":"euler","sigmas":[1,0.9,0.4],"phases":[\#(list)]}}}"#
     }
 
+    /// One expert "a" for everything, which is `expert` and what may follow it among the experts.
+    private static func adapted(_ expert: String) -> String {
+        #"{"default":"a","experts":{"a":\#(expert)},"generators":{"a":{"sampler":"euler","sigmas":[1,0.9,0.4],"#
+            + #""phases":[{"name":"all","sigma":[0,1],"expert":"a"}]}}}"#
+    }
+
     static let damages: [Damage] = [
         Damage("no index", ["no model_index.json"]) { try $0.remove("model_index.json") },
         Damage("index is no JSON", ["model_index.json", "not a JSON object"]) { try $0.write("{", "model_index.json") },
         Damage("another pipeline", ["not supported", "FluxPipeline"]) {
             try $0.replace("WanPipeline", with: "FluxPipeline", in: "model_index.json")
+        },
+        Damage("image-to-video pipeline", ["not supported", "WanImageToVideoPipeline"]) {
+            try $0.replace("WanPipeline", with: "WanImageToVideoPipeline", in: "model_index.json")
         },
         Damage("missing expert half", ["transformer_2"]) { try $0.remove("transformer_2") },
         Damage("missing vae", ["vae/", "missing"]) { try $0.remove("vae") },
@@ -113,13 +87,34 @@ final class ModelCopy {
         Damage("phase of an unknown expert", ["transformer_3"]) {
             try $0.write(phases(#"{"name":"all","sigma":[0,1],"expert":"transformer_3"}"#), "phases.json")
         },
+        Damage("adapted expert without its file", ["lora/none.safetensors", "read"]) {
+            try $0.write(adapted(#"{"base":"transformer","loras":[{"file":"lora/none.safetensors"}]}"#), "phases.json")
+        },
+        Damage("adapted expert of an unknown base", ["transformer_3"]) {
+            try $0.write(adapted(#"{"base":"transformer_3","loras":[]}"#), "phases.json")
+        },
+        Damage("adapted expert of itself", ["experts.a.base", "'a' must be a folder"]) {
+            try $0.write(adapted(#"{"base":"a","loras":[]}"#), "phases.json")
+        },
+        Damage("LoRA outside the folder", ["experts.a.loras[0].file", "../x.safetensors"]) {
+            try $0.write(adapted(#"{"base":"transformer","loras":[{"file":"../x.safetensors"}]}"#), "phases.json")
+        },
+        Damage("adapted expert with a misspelt key", ["experts.a", "lora_files"]) {
+            try $0.write(adapted(#"{"base":"transformer","lora_files":[]}"#), "phases.json")
+        },
+        Damage("adapted expert that no phase names", ["experts.b", "no phase"]) {
+            try $0.write(adapted(#"{"base":"transformer","loras":[]},"b":{"base":"transformer"}"#), "phases.json")
+        },
         Damage("expert outside the folder", ["../transformer"]) {
             try $0.write(phases(#"{"name":"all","sigma":[0,1],"expert":"../transformer"}"#), "phases.json")
         },
     ]
 
     @Test(arguments: damages) func damagedFolderSaysWhatIsWrong(damage: Damage) throws {
-        let model = try ModelCopy()
+        try expectRefusal(of: ModelCopy(), damage)
+    }
+
+    private func expectRefusal(of model: ModelCopy, _ damage: Damage) throws {
         try damage.apply(model)
         let error = #expect(throws: (any Error).self) {
             try Pipeline(folder: model.path, compute: Compute(threads: 1))
@@ -135,9 +130,81 @@ final class ModelCopy {
         #expect("\(try #require(error))".contains("/nonexistent/model"))
     }
 
-    @Test func everyKeyOfThePipelineIsUsed() throws {
-        let pipeline = try Pipeline(folder: fixture, compute: Compute(threads: 1))
+    static let qwenDamages: [Damage] = [
+        Damage("editing pipeline", ["not supported", "QwenImageEditPlusPipeline", "QwenImagePipeline"]) {
+            try $0.replace("\"QwenImagePipeline", with: "\"QwenImageEditPlusPipeline", in: "model_index.json")
+        },
+        Damage("another kind of transformer", ["transformer/config.json", "zero_cond_t"]) {
+            try $0.replace("\"zero_cond_t\": false", with: "\"zero_cond_t\": true", in: "transformer/config.json")
+        },
+        Damage("axes that do not fill a head", ["axes_dims_rope", "24"]) {
+            try $0.replace("    10\n", with: "    8\n", in: "transformer/config.json")
+        },
+        Damage("other dims", ["img_in.weight", "[96, 64]", "[72, 64]"]) {
+            try $0.replace(
+                "\"num_attention_heads\": 3", with: "\"num_attention_heads\": 4", in: "transformer/config.json")
+        },
+        Damage("vae of other channels", ["vae", "input_channels"]) {
+            try $0.replace("\"input_channels\": 3", with: "\"input_channels\": 4", in: "vae/config.json")
+        },
+        Damage("text encoder of another width", ["text_encoder", "embed_tokens.weight"]) {
+            try $0.replace("\"hidden_size\": 48", with: "\"hidden_size\": 96", in: "text_encoder/config.json")
+        },
+        Damage("heads that keys do not divide", ["text_encoder/config.json", "num_key_value_heads"]) {
+            try $0.replace("_key_value_heads\": 2", with: "_key_value_heads\": 3", in: "text_encoder/config.json")
+        },
+        Damage("stretched rope", ["text_encoder/config.json", "yarn"]) {
+            try $0.replace(
+                "\"rope_type\": \"default\"", with: "\"rope_type\": \"yarn\"", in: "text_encoder/config.json")
+        },
+        Damage("no vocabulary", ["vocab.json"]) {
+            try $0.remove("tokenizer/tokenizer.json")
+            try $0.remove("tokenizer/vocab.json")
+        },
+        Damage("defaults of a clip", ["defaults.frames", "single pictures"]) {
+            let phases = phases(#"{"name":"all","sigma":[0,1],"expert":"transformer"}"#)
+            try $0.write(
+                phases.replacing("{\"default\":", with: defaults + "\"default\":", maxReplacements: 1), "phases.json")
+        },
+    ]
+    private static let defaults = #"{"defaults":{"width":64,"height":64,"frames":17,"fps":8},"#
+
+    @Test(arguments: qwenDamages) func damagedQwenFolderSaysWhatIsWrong(damage: Damage) throws {
+        try expectRefusal(of: ModelCopy(qwenFixture), damage)
+    }
+
+    @Test(arguments: [fixture, qwenFixture]) func everyKeyOfThePipelineIsUsed(folder: String) throws {
+        let pipeline = try Pipeline(folder: folder, compute: Compute(threads: 1))
         for component in pipeline.components { #expect(component.unusedKeys == [], "\(component.name)") }
-        #expect(pipeline.generators.generators.map(\.plan.phases.count) == [2])
+        let experts = folder == fixture ? 2 : 1
+        #expect(pipeline.generators.generators.map(\.plan.phases.count) == [experts])
+    }
+
+    @Test func qwenMakesSinglePictures() throws {
+        let pipeline = try Pipeline(folder: qwenFixture, compute: Compute(threads: 1))
+        #expect(pipeline.sizes.sideMultiple == 16)
+        #expect(pipeline.sizes.defaultWidth == 1024 && pipeline.sizes.defaultHeight == 1024)
+        #expect(pipeline.sizes.refusal(width: 1024, height: 1024) == nil)
+        #expect(pipeline.sizes.refusal(frames: 1) == nil)
+        for frames in [0, 2, 5] { #expect(pipeline.sizes.refusal(frames: frames)?.contains("single") == true) }
+        #expect(pipeline.latentShape(width: 64, height: 96, frames: 1) == [64, 1, 6, 4])
+    }
+
+    /// Newer transformers write `model.language_model.`; a folder that someone else saved must open alike.
+    @Test func qwenTextEncoderUnderItsOtherName() throws {
+        let model = try ModelCopy(qwenFixture)
+        let weights = try Checkpoint(folder: "\(qwenFixture)/text_encoder").tensors.map { key, weight in
+            (key.replacing("model.", with: "model.language_model.", maxReplacements: 1), weight.widened())
+        }
+        for file in try FileManager.default.contentsOfDirectory(atPath: "\(model.path)/text_encoder")
+        where file.hasPrefix("model") { try model.remove("text_encoder/\(file)") }
+        try SafetensorsWriter.write(weights, to: "\(model.path)/text_encoder/model.safetensors")
+        let (one, other) = (
+            try Pipeline(folder: qwenFixture, compute: Compute(threads: 1)),
+            try Pipeline(folder: model.path, compute: Compute(threads: 1))
+        )
+        let rows = try one.encode("a cat").embedding.rows.array
+        let others = try other.encode("a cat").embedding.rows.array
+        #expect(others == rows)
     }
 }

@@ -9,7 +9,8 @@ import Tensor
 final class AnalyticModel: ImageModel {
     let id = "analytic"
     let generators: GeneratorSet
-    let sizes = SizeLimits(sideMultiple: 16, frameMultiple: 4, width: 64, height: 48, frames: 9, fps: 16)
+    let sizes: SizeLimits
+    let guidesWithoutNegativePrompt: Bool
     let gate: Gate
     /// How long each of the blocks of an evaluation takes.
     let blockSeconds: Double
@@ -25,7 +26,11 @@ final class AnalyticModel: ImageModel {
     /// A prompt whose steps fail.
     static let poison = "poison"
 
-    init(gate: Gate = Gate(), blockSeconds: Double = 0, version: String = "1") throws {
+    /// - Parameter picturesOnly: no clips, and no guidance without a negative prompt, as Qwen-Image has it.
+    init(gate: Gate = Gate(), blockSeconds: Double = 0, version: String = "1", picturesOnly: Bool = false) throws {
+        sizes = SizeLimits(
+            sideMultiple: 16, frameMultiple: 4, width: 64, height: 48, frames: picturesOnly ? 1 : 9, fps: 16)
+        guidesWithoutNegativePrompt = !picturesOnly
         self.gate = gate
         self.version = version
         self.blockSeconds = blockSeconds

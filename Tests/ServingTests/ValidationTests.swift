@@ -57,6 +57,39 @@ struct ValidationTests {
         }
     }
 
+    @Test func aModelOfPicturesMakesNoClips() throws {
+        let model = try AnalyticModel(picturesOnly: true)
+        for (frames, wrong) in [(5, "num_frames"), (1, "model")] {
+            var request = GenerationRequest.image()
+            (request.kind, request.frames) = (.video, frames)
+            #expect(throws: ServingError.self) { try request.validate(for: model) }
+            do {
+                _ = try request.validate(for: model)
+            } catch ServingError.invalid(let field, _) {
+                #expect(field == wrong)
+            }
+        }
+        #expect(try GenerationRequest.image().validate(for: model) == 4)
+    }
+
+    /// Guidance needs something to guide away from, for models that take no empty negative prompt for it.
+    @Test func guidanceWithoutANegativePrompt() throws {
+        func evaluations(_ picturesOnly: Bool, negative: String?, scale: Float? = nil) throws -> Int {
+            let model = try AnalyticModel(picturesOnly: picturesOnly)
+            var request = GenerationRequest.image()
+            (request.generator, request.negativePrompt, request.guidanceScale) = ("teacher", negative, scale)
+            let steps = try request.validate(for: model)
+            #expect(steps == 6)
+            return try request.makeGeneration(ofImage: 0, by: model).evaluations
+        }
+        #expect(try evaluations(false, negative: nil) == 12)
+        #expect(try evaluations(true, negative: nil) == 6)
+        #expect(try evaluations(true, negative: " ") == 12)
+        #expect(try evaluations(true, negative: " ", scale: 4) == 12)
+        #expect(try evaluations(true, negative: nil, scale: 1) == 6)
+        #expect(throws: ServingError.self) { try evaluations(true, negative: nil, scale: 4) }
+    }
+
     @Test func whatIsRefusedLeavesNoTrace() async throws {
         let scratch = try Scratch()
         let engine = try scratch.engine(AnalyticModel()) { $0.queueCapacity = 1 }

@@ -3,12 +3,13 @@ import Tensor
 import Testing
 import Verification
 
-private let committed = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-    .appendingPathComponent("Fixtures/wan22-tiny").path
+private let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    .appendingPathComponent("Fixtures").path
+private let committed = ["wan22-tiny", "qwen-image-tiny"].map { "\(fixtures)/\($0)" }
 
 /// The committed fixtures and the folders named in PHASOR_FIXTURES, separated by colons.
 private let folders: [String] =
-    [committed]
+    committed
     + (ProcessInfo.processInfo.environment["PHASOR_FIXTURES"] ?? "").split(separator: ":").map(String.init)
 
 /// Every number that the reference libraries computed, within the tolerance that the manifest states.
@@ -27,7 +28,7 @@ private let folders: [String] =
     @Test func wrongReferenceFails() throws {
         let copy = FileManager.default.temporaryDirectory.appendingPathComponent("phasor-\(UUID().uuidString)").path
         defer { try? FileManager.default.removeItem(atPath: copy) }
-        try FileManager.default.copyItem(atPath: committed, toPath: copy)
+        try FileManager.default.copyItem(atPath: committed[0], toPath: copy)
         let manifest = URL(fileURLWithPath: "\(copy)/manifest.json")
         var text = try String(contentsOf: manifest, encoding: .utf8)
         text = text.replacingOccurrences(of: "\"name\": \"vae_part_resnet\"", with: "\"name\": \"vae_part_unheard_of\"")

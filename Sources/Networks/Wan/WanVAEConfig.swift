@@ -1,6 +1,6 @@
 import Weights
 
-/// `config.json` of a diffusers `AutoencoderKLWan`.
+/// `config.json` of a diffusers `AutoencoderKLWan` or `AutoencoderKLQwenImage`, which are one network.
 package struct WanVAEConfig: Decodable, Sendable {
     package let baseDim: Int
     private let decoderBaseDimOrNull: Int?
@@ -11,6 +11,7 @@ package struct WanVAEConfig: Decodable, Sendable {
     package let latentsMean: [Float]
     package let latentsStd: [Float]
     private let inChannelsOrNull: Int?
+    private let inputChannelsOrNull: Int?
     private let outChannelsOrNull: Int?
     private let patchSizeOrNull: Int?
     private let attnScales: [Float]?
@@ -26,6 +27,7 @@ package struct WanVAEConfig: Decodable, Sendable {
         case latentsMean = "latents_mean"
         case latentsStd = "latents_std"
         case inChannelsOrNull = "in_channels"
+        case inputChannelsOrNull = "input_channels"
         case outChannelsOrNull = "out_channels"
         case patchSizeOrNull = "patch_size"
         case attnScales = "attn_scales"
@@ -35,7 +37,7 @@ package struct WanVAEConfig: Decodable, Sendable {
     package var decoderBaseDim: Int { decoderBaseDimOrNull ?? baseDim }
     /// Pixels of one side of the square that is folded into channels around the network; 1 where there is none.
     package var patch: Int { patchSizeOrNull ?? 1 }
-    package var inChannels: Int { inChannelsOrNull ?? 3 }
+    package var inChannels: Int { inChannelsOrNull ?? inputChannelsOrNull ?? 3 }
     package var outChannels: Int { outChannelsOrNull ?? 3 }
     /// Pixels per latent position, along a side.
     package var spatialFactor: Int { patch << (dimMult.count - 1) }
@@ -78,7 +80,9 @@ package struct WanVAEConfig: Decodable, Sendable {
         let channels = 3 * config.patch * config.patch
         guard config.inChannels == channels, config.outChannels == channels else {
             throw .badConfiguration(
-                file: file, reason: "\"in_channels\" and \"out_channels\" must be 3 * patch_size^2 = \(channels)")
+                file: file,
+                reason: "\"in_channels\" (\"input_channels\") and \"out_channels\" must be 3 * patch_size^2 = "
+                    + "\(channels)")
         }
         guard config.isResidual != true else { throw .unsupported(file: file, reason: "is_residual (TI2V-5B's VAE)") }
         guard config.attnScales?.isEmpty != false else { throw .unsupported(file: file, reason: "attn_scales") }
@@ -101,7 +105,7 @@ extension WanVAEConfig {
         dimMult = [1, 2, 4, 4]
         resBlocks = 2
         temporalDownsample = [false, true, true]
-        (inChannelsOrNull, outChannelsOrNull, patchSizeOrNull) = (nil, nil, nil)
+        (inChannelsOrNull, inputChannelsOrNull, outChannelsOrNull, patchSizeOrNull) = (nil, nil, nil, nil)
         (attnScales, isResidual) = (nil, nil)
         // Of the published vae/config.json.
         latentsMean = [

@@ -1,0 +1,150 @@
+/// Byte-pair encoding over the bytes of a piece (Sennrich et al. 2016; GPT-2's byte-level form): the neighbours of the
+/// lowest merge rank become one symbol, again and again.
+///
+/// Vocabulary and merges are written in a visible alphabet in which each byte has one character: letters and most of
+/// Latin-1 stand for themselves, the other bytes for characters from U+0100 on (`Ġ` is a space).
+struct BytePairModel: Sendable {
+    private struct Merge {
+        let rank: Int32
+        let id: Int32
+    }
+    /// The id of each byte alone.
+    private let byteIDs: [Int32]
+    /// By the two ids, the left one in the upper half.
+    private let merges: [UInt64: Merge]
+    /// How many ids there may be: one more than the highest.
+    let count: Int
+
+    /// Why a vocabulary and its merges do not go together.
+    struct Mismatch: Error {
+        let field: String
+        let reason: String
+    }
+
+    /// - Parameters:
+    ///   - vocabulary: symbol -> id.
+    ///   - merges: pairs of symbols, by rank.
+    init(vocabulary: [String: Int], merges pairs: [(Substring, Substring)]) throws(Mismatch) {
+        let highest = vocabulary.values.max() ?? -1
+        guard !vocabulary.isEmpty, highest < 1 << 24, vocabulary.values.allSatisfy({ $0 >= 0 }) else {
+            throw Mismatch(field: "vocab", reason: "has \(vocabulary.count) symbols with ids up to \(highest)")
+        }
+        var symbols = [String](repeating: "", count: highest + 1)
+        for (symbol, id) in vocabulary { symbols[id] = symbol }
+        let table = PieceTable(symbols)
+        count = symbols.count
+
+        byteIDs = try Self.alphabet.enumerated().map { byte, character throws(Mismatch) in
+            guard let id = table.id(of: String(Character(character)).utf8) else {
+                throw Mismatch(field: "vocab", reason: "has no symbol for the byte \(byte), \"\(character)\"")
+            }
+            return Int32(id)
+        }
+        var merges: [UInt64: Merge] = [:]
+        merges.reserveCapacity(pairs.count)
+        for (rank, (left, right)) in pairs.enumerated() {
+            guard let leftID = table.id(of: left.utf8), let rightID = table.id(of: right.utf8),
+                let id = table.id(of: [left.utf8, right.utf8].joined())
+            else {
+                throw Mismatch(
+                    field: "merges[\(rank)]", reason: "\"\(left) \(right)\" or what they make is not in the vocabulary")
+            }
+            let key = UInt64(leftID) << 32 | UInt64(rightID)
+            if merges[key] == nil { merges[key] = Merge(rank: Int32(rank), id: Int32(id)) }
+        }
+        self.merges = merges
+    }
+
+    /// `bytes_to_unicode` of GPT-2: the character of each byte.
+    static let alphabet: [Unicode.Scalar] = {
+        var next: UInt32 = 0x100
+        return (UInt8.min...UInt8.max).map { byte in
+            switch byte {
+            case 0x21...0x7E, 0xA1...0xAC, 0xAE...0xFF: return Unicode.Scalar(byte)
+            default:
+                defer { next += 1 }
+                return Unicode.Scalar(next) ?? Unicode.Scalar(byte)
+            }
+        }
+    }()
+
+    // MARK: Encoding
+
+    private struct Symbol {
+        var id: Int32
+        var previous: Int
+        var next: Int
+        /// Whether it was merged into its left neighbour.
+        var isGone = false
+    }
+
+    /// Neighbours that may merge, the lowest rank first and then the leftmost.
+    private struct Candidate: Comparable {
+        let rank: Int32
+        let left: Int
+        /// The ids when it was found; symbols have changed since if they are others.
+        let key: UInt64
+        let merged: Int32
+
+        static func < (a: Self, b: Self) -> Bool { (a.rank, a.left) < (b.rank, b.left) }
+    }
+
+    /// Appends the ids of `piece`, in n log n time: a prompt may be one long word.
+    func encode(_ piece: some Collection<UInt8>, into ids: inout [Int]) {
+        var symbols = piece.enumerated().map { index, byte in
+            Symbol(id: byteIDs[Int(byte)], previous: index - 1, next: index + 1 < piece.count ? index + 1 : -1)
+        }
+        var queue = MinimumHeap<Candidate>()
+        func key(_ left: Int) -> UInt64? {
+            guard left >= 0, symbols[left].next >= 0 else { return nil }
+            return UInt64(symbols[left].id) << 32 | UInt64(symbols[symbols[left].next].id)
+        }
+        func offer(_ left: Int) {
+            guard let key = key(left), let merge = merges[key] else { return }
+            queue.insert(Candidate(rank: merge.rank, left: left, key: key, merged: merge.id))
+        }
+        for index in symbols.indices { offer(index) }
+        while let candidate = queue.popFirst() {
+            let left = candidate.left
+            guard !symbols[left].isGone, key(left) == candidate.key else { continue }
+            let right = symbols[left].next
+            symbols[right].isGone = true
+            symbols[left].id = candidate.merged
+            symbols[left].next = symbols[right].next
+            if symbols[right].next >= 0 { symbols[symbols[right].next].previous = left }
+            offer(symbols[left].previous)
+            offer(left)
+        }
+        for symbol in symbols where !symbol.isGone { ids.append(Int(symbol.id)) }
+    }
+}
+
+/// A binary heap that gives back its smallest element.
+struct MinimumHeap<Element: Comparable> {
+    private var elements: [Element] = []
+
+    mutating func insert(_ element: Element) {
+        elements.append(element)
+        var index = elements.count - 1
+        while index > 0, elements[index] < elements[(index - 1) / 2] {
+            elements.swapAt(index, (index - 1) / 2)
+            index = (index - 1) / 2
+        }
+    }
+
+    mutating func popFirst() -> Element? {
+        guard let first = elements.first, let last = elements.popLast() else { return nil }
+        guard !elements.isEmpty else { return first }
+        elements[0] = last
+        var index = 0
+        while true {
+            var smallest = index
+            for child in [2 * index + 1, 2 * index + 2] where child < elements.count {
+                if elements[child] < elements[smallest] { smallest = child }
+            }
+            guard smallest != index else { return first }
+            elements.swapAt(index, smallest)
+            index = smallest
+        }
+    }
+}

@@ -1,0 +1,42 @@
+import Foundation
+import Tensor
+import Weights
+
+/// A LoRA check: every file in `params.files` must give the same output and the same fused weights.
+struct LoRACheck {
+    /// The component that the files are for.
+    let component: String
+    let rename: (String) -> String
+    /// The output of the network read through a reader.
+    let forward: (WeightReader) throws -> Tensor
+
+    func run(
+        _ check: GoldenCheck, folder: String, compute: Compute, extra: inout [Comparison]
+    ) throws -> [String: Computed] {
+        let files: [String] = try check.parameter("files")
+        let strength: Double = try check.parameter("strength")
+        let checkpoint = try Checkpoint(folder: "\(folder)/\(component)")
+        var last: [String: Computed] = [:]
+        for (index, file) in files.enumerated() {
+            let adapter = try Adapter(file: "\(folder)/\(file)", strength: Float(strength), rename: rename)
+            let reader = WeightReader(checkpoint, adapters: [adapter])
+            var results = ["sample": try forward(reader)]
+            try reader.requireAdaptersUsed()
+            for (name, reference) in check.outputs where name.hasPrefix("fused.") {
+                let module = String(name.dropFirst("fused.".count).dropLast(".weight".count))
+                let layer = try reader.linear(module, inputs: reference.shape[1], outputs: reference.shape[0])
+                results[name] = layer.merged(on: compute)
+            }
+            if index == files.count - 1 {
+                last = results.mapValues { .tensor($0) }
+            } else {
+                for (name, value) in results.sorted(by: { $0.key < $1.key }) {
+                    guard let reference = check.outputs[name] else { continue }
+                    let label = "\(name) (\(URL(fileURLWithPath: file).lastPathComponent))"
+                    extra.append(.compare(value, with: reference, in: check, as: label))
+                }
+            }
+        }
+        return last
+    }
+}

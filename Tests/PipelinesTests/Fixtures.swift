@@ -1,0 +1,47 @@
+import Foundation
+
+let fixture = Fixture.path("wan22-tiny")
+let qwenFixture = Fixture.path("qwen-image-tiny")
+
+enum Fixture {
+    static func path(_ name: String) -> String {
+        URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .appendingPathComponent("Fixtures/\(name)").path
+    }
+}
+
+/// A copy of a tiny pipeline that a test may damage.
+final class ModelCopy {
+    let path: String
+
+    init(_ original: String = fixture) throws {
+        path = FileManager.default.temporaryDirectory.appendingPathComponent("phasor-\(UUID().uuidString)").path
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        let leftOut: Set = ["reference", "manifest.json", "sensitivity.json", "original_format", "tokenizer_variants"]
+        for part in try FileManager.default.contentsOfDirectory(atPath: original) where !leftOut.contains(part) {
+            try FileManager.default.copyItem(atPath: "\(original)/\(part)", toPath: "\(path)/\(part)")
+        }
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: path) }
+
+    func write(_ text: String, _ file: String) throws {
+        try Data(text.utf8).write(to: URL(fileURLWithPath: "\(path)/\(file)"))
+    }
+
+    func replace(_ old: String, with new: String, in file: String) throws {
+        let text = try String(contentsOfFile: "\(path)/\(file)", encoding: .utf8)
+        struct NotThere: Error {
+            let what: String
+        }
+        guard text.contains(old) else { throw NotThere(what: "\(file) has no \(old)") }
+        try write(text.replacingOccurrences(of: old, with: new), file)
+    }
+
+    func remove(_ file: String) throws { try FileManager.default.removeItem(atPath: "\(path)/\(file)") }
+
+    func truncate(_ file: String, by count: Int) throws {
+        let url = URL(fileURLWithPath: "\(path)/\(file)")
+        try Data(contentsOf: url).dropLast(count).write(to: url)
+    }
+}
