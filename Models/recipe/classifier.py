@@ -34,11 +34,14 @@ class Net(nn.Module):
         self.bg = nn.Linear(512 + 48, len(scenes.BACKGROUNDS))
         self.xy = nn.Linear(256 * 16, 2)
 
-    def forward(self, x):                      # [B, 3, 128, 128] in [-1, 1] -> object and background logits, x and y
-        low = F.adaptive_avg_pool2d(x, 4).flatten(1)
+    def features(self, x):                     # [B, 3, 128, 128] in [-1, 1] -> pooled features, and those of each place
         h = self.b(self.a(x))
         h = self.c(h + self.r(h))
-        g = torch.cat([h.mean((2, 3)), h.amax((2, 3))], 1)
+        return torch.cat([h.mean((2, 3)), h.amax((2, 3))], 1), h
+
+    def forward(self, x):                      # -> object and background logits, x and y
+        low = F.adaptive_avg_pool2d(x, 4).flatten(1)
+        g, h = self.features(x)
         return self.obj(g), self.bg(torch.cat([g, low], 1)), self.xy(h.flatten(1))
 
 

@@ -1,61 +1,63 @@
-"""Stage "evaluate": what the exported folder draws, measured; on seeds and combinations that were never trained.
+"""Stage "evaluate": what Phasor draws from an exported folder, measured; on seeds and combinations that were never trained.
 
-    python -m recipe.evaluate --folder ../Models/emoji-scenes --classifier WORK/classifier.pt --json runs/v0.json --sheets DIR
+    python -m recipe.evaluate --folder WORK/all --phasor ../.build/release/phasor --pictures WORK/pictures \
+        --classifier WORK/classifier.pt --json recipe/runs/NAME.json --sheets WORK/sheets
 
-Adherence: attributes a caption names, read back by a classifier that has only seen renders. Diversity: entropy (nats) of
-the background over seeds when the caption does not name one. Motion: the path of the foreground's centroid, and its area.
-Renders and their reconstructions by the VAE are measured beside, as ceilings.
+Pictures are PNG files and clips MP4 files (at a constant rate factor of 1) that `phasor generate` wrote; finished ones are
+kept, so it resumes by itself. Every generator of the folder is measured with the same prompts and seeds.
+Adherence: attributes a caption names, read back by a classifier that has only seen renders. Diversity over seeds, where a
+caption leaves things open: entropy (nats) and coverage of the background, and the classifier's features' mean distance.
+Motion: the path of the foreground's centroid, and its area. Renders and their reconstructions by the VAE are ceilings.
 """
 import argparse
 import json
 import os
+import random
+import subprocess
 
 import numpy as np
 import torch
-from diffusers import WanTransformer3DModel
 from PIL import Image, ImageDraw, ImageFont
-from transformers import UMT5EncoderModel
 
-from . import classifier, sample, scenes, wan
+from . import classifier, scenes
 from .latents import HELD_SEEDS, Latents
-from .text import Text
+
+OPEN_PROMPTS = ("a cat", "a red car", "a tree", "a balloon")
+#: a name in the table -> what `phasor generate` is told
+GENERATORS = {
+    "teacher": ["--generator", "teacher"], "student": ["--generator", "student"], "one-step": ["--generator", "one-step"],
+    "dmd2": ["--generator", "dmd2"], "phased-4": ["--generator", "phased-4"],
+    "teacher, 4 steps, no guidance": ["--generator", "teacher", "--steps", "4", "--guidance-scale", "1"]}
 
 
-class Folder:
-    """The exported folder, run by the recipe's fast forms."""
+class Phasor:
+    """Asks the server's command line for pictures."""
 
-    def __init__(self, path):
-        load = lambda name: wan.Wan(WanTransformer3DModel.from_pretrained(os.path.join(path, name)).float().eval().requires_grad_(False)).prepare()
-        self.teacher, self.high, self.low = load("teacher"), load("transformer"), load("transformer_2")
-        encoder = UMT5EncoderModel.from_pretrained(os.path.join(path, "text_encoder")).float().eval().requires_grad_(False)
-        self.text = Text(os.path.join(path, "tokenizer"), encoder)
-        self.vae = Latents(os.path.join(path, "vae"))
+    def __init__(self, binary, folder, pictures):
+        self.binary, self.folder, self.pictures = binary, folder, pictures
 
-    @torch.no_grad()
-    def latents(self, kind, captions, clip=False, seed=0, batch=16):
-        out, x = [], sample.noise(len(captions), clip, seed)
-        batch = 4 if clip else batch
-        for i in range(0, len(captions), batch):
-            part = list(captions[i:i + batch])
-            part += [""] * (batch - len(part))             # fixed shapes: compiled once
-            words = self._encode(part)
-            noise = torch.zeros(batch, *x.shape[1:])
-            noise[:len(x[i:i + batch])] = x[i:i + batch]
-            if kind == "student":
-                z = sample.student(self.high, self.low, noise, self.high.context(*words), self.low.context(*words))
-            else:
-                empty = self._encode([""] * batch)
-                z = sample.teacher(self.teacher, noise, self.teacher.context(*words), self.teacher.context(*empty),
-                                   **({"guidance": 1., "sigmas": sample.STUDENT_SIGMAS} if kind == "teacher, 4 steps, no guidance" else {}))
-            out.append(z[:len(x[i:i + batch])])
-        return torch.cat(out)
+    def __call__(self, name, kind, captions, seeds, clip=False):
+        """-> [B, 3, T, 128, 128] in [-1, 1]; files are named by part, number and seed"""
+        out = os.path.join(self.pictures, name.replace(", ", "-").replace(" ", "-"), kind)
+        os.makedirs(out, exist_ok=True)
+        read = []
+        for i, (caption, seed) in enumerate(zip(captions, seeds)):
+            path = os.path.join(out, f"{i:03d}-{seed}" + (".mp4" if clip else ".png"))
+            if not os.path.exists(path):
+                subprocess.run([self.binary, "generate", caption, "--model", self.folder, "--seed", str(seed), "-o", path,
+                                *GENERATORS[name], *(["--crf", "1"] if clip else [])], check=True, capture_output=True)
+            read.append(frames_of(path) if clip else np.asarray(Image.open(path).convert("RGB"))[None])
+        return as_video(read)
 
-    def pictures(self, *args, **kwargs):
-        return self.vae.decode(self.latents(*args, **kwargs), batch=4 if kwargs.get("clip") else 16)
 
-    def _encode(self, captions):
-        ids, lengths = self.text.tokens(captions)
-        return self.text.encode(ids, lengths), lengths
+def frames_of(path):
+    """uint8 [T, H, W, 3]"""
+    raw = subprocess.run(["ffmpeg", "-v", "error", "-i", path, "-f", "rawvideo", "-pix_fmt", "rgb24", "-"], check=True, capture_output=True).stdout
+    return np.frombuffer(raw, np.uint8).reshape(-1, scenes.SIZE_PX, scenes.SIZE_PX, 3)
+
+
+def as_video(clips):                           # uint8 [T, H, W, 3] each -> [B, 3, T, H, W] in [-1, 1]
+    return torch.from_numpy(np.stack(clips)).permute(0, 4, 1, 2, 3).float() / 127.5 - 1
 
 
 def share(hits):
@@ -76,14 +78,21 @@ def adherence(net, pictures, batch):
         "both objects of a pair": share([set(objects[i].topk(2).indices.tolist()) == set(truth[i].nonzero()[:, 0].tolist()) for i in several]),
         "background": share([names[i] == batch[i].background for i in said("background")]),
         "tint": share([classifier.tint_of(pictures[i], names[i]) == batch[i].sprites[0].tint for i in said("tint") if batch[i].mode != "pair"]),
-        "position": share([bool((xy[i] - true_xy[i]).abs().max() < .12) for i in said("position")]),
-        "backgrounds' entropy": None}
+        "position": share([bool((xy[i] - true_xy[i]).abs().max() < .12) for i in said("position")])}
 
 
-def entropy(net, pictures):
+def diversity(net, pictures):
+    """Over the seeds of one prompt"""
     counts = np.bincount(classifier.classify(net, pictures)[1].argmax(1).numpy(), minlength=len(scenes.BACKGROUNDS))
     p = counts[counts > 0] / counts.sum()
-    return round(float(-(p * np.log(p)).sum()), 2)
+    features = torch.nn.functional.normalize(net.features(pictures)[0], dim=1)
+    n = len(pictures)
+    return {"entropy": float(-(p * np.log(p)).sum()), "coverage": int((counts > 0).sum()),
+            "distance": float(1 - ((features @ features.T).sum() - n) / (n * (n - 1)))}
+
+
+def mean_of(rows):
+    return {k: round(float(np.mean([r[k] for r in rows])), 3) for k in rows[0]}
 
 
 def path_of(clip, background):
@@ -133,55 +142,69 @@ def sheet(rows, captions, path):
     image.save(path)
 
 
+def renders(caption, n, objects):
+    """n scenes that the data calls by this caption: what its diversity ought to be"""
+    out, seed = [], HELD_SEEDS + 300_000
+    while len(out) < n:
+        s = scenes.scene(seed, objects=objects)
+        if s.mode == "one" and caption.endswith(s.sprites[0].name) and any(
+                scenes.caption(random.Random(f"{seed}/{j}"), s) == caption for j in range(8)):
+            out.append(scenes.frame(s))
+        seed += 1
+    return classifier.to_tensor(out)
+
+
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("--folder", required=True)
+    p.add_argument("--phasor", required=True, help="the binary")
+    p.add_argument("--pictures", required=True, help="where they are written, and kept")
     p.add_argument("--classifier", required=True)
     p.add_argument("--objects", choices=scenes.OBJECT_SETS, default="v0")
-    p.add_argument("--kinds", default="teacher;student;teacher, 4 steps, no guidance")
+    p.add_argument("--kinds", default="teacher;student", help="of " + "; ".join(GENERATORS))
     p.add_argument("--images", type=int, default=160)
     p.add_argument("--held", type=int, default=64)
-    p.add_argument("--clips", type=int, default=24)
-    p.add_argument("--seeds", type=int, default=32, help="of each prompt whose background is not named")
+    p.add_argument("--clips", type=int, default=48)
+    p.add_argument("--seeds", type=int, default=32, help="of each open prompt")
     p.add_argument("--json")
     p.add_argument("--sheets")
     a = p.parse_args()
     torch.set_num_threads(1)
-    folder, net, objects = Folder(a.folder), classifier.load(a.classifier), scenes.OBJECT_SETS[a.objects]
+    phasor, net, objects = Phasor(a.phasor, a.folder, a.pictures), classifier.load(a.classifier), scenes.OBJECT_SETS[a.objects]
     images = [scenes.scene(HELD_SEEDS + i, objects=objects) for i in range(a.images)]
     held = [scenes.scene(HELD_SEEDS + 100_000 + i, split="held", objects=objects) for i in range(a.held)]
     wanted = ("left", "right", "up", "down", "grow", "shrink")
     clips = [s for s in (scenes.scene(HELD_SEEDS + 200_000 + i, True, objects=objects) for i in range(4000)) if s.mode == "one" and s.motion in wanted][:a.clips]
-    open_prompts = ["a cat"] * a.seeds + ["a red car"] * a.seeds
     result, rows, strips = {}, {}, {}
     caption = lambda batch: [s.caption for s in batch]
 
     def record(name, pictures, held_pictures, open_pictures, moving):
         r = adherence(net, pictures, images)
-        if open_pictures is not None:
-            r["backgrounds' entropy"] = [entropy(net, half) for half in open_pictures.chunk(2)]
         r["never trained combinations"] = {k: v for k, v in adherence(net, held_pictures, held).items() if k in ("object", "background", "tint")}
-        if moving is not None:
-            r["motion"] = motion(net, moving, clips)
+        if open_pictures is not None:
+            r["diversity"] = mean_of([diversity(net, seeds) for seeds in open_pictures])
+        r["motion"] = motion(net, moving, clips)
         result[name] = r
         print(name, json.dumps(r), flush=True)
+        if a.json:
+            with open(a.json, "w") as file:
+                json.dump(result, file, indent=1)
 
     real = classifier.to_tensor([scenes.frame(s) for s in images])
     real_held = classifier.to_tensor([scenes.frame(s) for s in held])
     real_clips = [scenes.clip(s) for s in clips]
-    as_video = lambda c: torch.from_numpy(np.stack(c)).permute(0, 4, 1, 2, 3).float() / 127.5 - 1
-    record("renders", real, real_held, None, as_video(real_clips) if clips else None)
-    through = lambda x: folder.vae.decode(folder.vae.encode(((x[:, :, None].permute(0, 2, 3, 4, 1) + 1) * 127.5)))[:, :, 0]
-    back = folder.vae.decode(torch.cat([folder.vae.encode(c[None]) for c in real_clips]), 2) if clips else None
+    vae = Latents(os.path.join(a.folder, "vae"))
+    record("renders", real, real_held, [renders(text, a.seeds, objects) for text in OPEN_PROMPTS], as_video(real_clips))
+    through = lambda x: vae.decode(vae.encode(((x[:, :, None].permute(0, 2, 3, 4, 1) + 1) * 127.5)))[:, :, 0]
+    back = vae.decode(torch.cat([vae.encode(c[None]) for c in real_clips]), 2)
     record("renders through the VAE", torch.cat([through(x) for x in real.split(16)]), torch.cat([through(x) for x in real_held.split(16)]), None, back)
     for kind in a.kinds.split(";"):
-        pictures = folder.pictures(kind, caption(images), seed=1)[:, :, 0]
-        moving = folder.pictures(kind, caption(clips), clip=True, seed=4) if clips else None
-        record(kind, pictures, folder.pictures(kind, caption(held), seed=2)[:, :, 0], folder.pictures(kind, open_prompts, seed=3)[:, :, 0], moving)
+        pictures = phasor(kind, "images", caption(images), range(1000, 1000 + len(images)))[:, :, 0]
+        combinations = phasor(kind, "held", caption(held), range(2000, 2000 + len(held)))[:, :, 0]
+        several = [phasor(kind, text.replace(" ", "-"), [text] * a.seeds, range(3000, 3000 + a.seeds))[:, :, 0] for text in OPEN_PROMPTS]
+        moving = phasor(kind, "clips", caption(clips), range(4000, 4000 + len(clips)), clip=True)
+        record(kind, pictures, combinations, several, moving)
         rows[kind], strips[kind] = pictures, moving
-    if a.json:
-        with open(a.json, "w") as file:
-            json.dump(result, file, indent=1)
     if a.sheets:
         os.makedirs(a.sheets, exist_ok=True)
         for part in range(0, min(48, a.images), 12):

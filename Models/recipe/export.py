@@ -1,6 +1,8 @@
 """Stage "export": write Models/emoji-scenes, a folder that diffusers' WanPipeline loads as it is.
 
-    python -m recipe.export --work WORK --vae VAE --out ../Models/emoji-scenes
+    python -m recipe.export --work WORK --vae VAE --out emoji-scenes
+    python -m recipe.export --work WORK --vae VAE --out WORK/all --compare one-step,dmd2,phased-4
+
 Without distilled experts in WORK the teacher's weights stand in for them (for tests of loaders).
 """
 import argparse
@@ -13,15 +15,38 @@ from diffusers import AutoencoderKLWan, FlowMatchEulerDiscreteScheduler
 
 from . import sample, shared, teacher, wan
 
-PHASES = {
-    "default": "student",
-    "defaults": {"width": 128, "height": 128, "frames": 17, "fps": 8},
-    "generators": {
-        "student": {"sampler": "euler", "sigmas": sample.STUDENT_SIGMAS[:-1], "phases": [
-            {"name": "high noise", "sigma": [.8, 1.], "expert": "transformer", "guidance_scale": 1.},
-            {"name": "low noise", "sigma": [0., .8], "expert": "transformer_2", "guidance_scale": 1.}]},
-        "teacher": {"sampler": "euler", "steps": sample.TEACHER_STEPS, "shift": sample.TEACHER_SHIFT, "phases": [
-            {"name": "teacher", "sigma": [0., 1.], "expert": "teacher", "guidance_scale": sample.TEACHER_GUIDANCE}]}}}
+#: where a phase that starts at this step of the grid takes over: between two sigmas of it
+BOUNDARY = {1: .95, 2: .8, 3: .6}
+
+
+def folders(name):
+    """Of a system's experts, from high noise to low noise"""
+    if name == sample.SHIPPED:
+        return ["transformer", "transformer_2"]
+    phases = len(sample.SYSTEMS[name].phases)
+    return [name] if phases == 1 else [f"{name}-{k + 1}" for k in range(phases)]
+
+
+def generator(name):
+    """A system's entry in phases.json"""
+    system = sample.SYSTEMS[name]
+    edges = [1., *(BOUNDARY[steps[0]] for steps in system.phases[1:]), 0.]
+    names = ["high noise", "low noise"] if len(system.phases) == 2 else [f"phase {k + 1}" for k in range(len(system.phases))]
+    return {"sampler": "euler", "sigmas": list(system.sigmas[:-1]), "phases": [
+        {"name": n, "sigma": [low, high], "expert": folder, "guidance_scale": 1.}
+        for n, folder, high, low in zip(names, folders(name), edges, edges[1:])]}
+
+
+def plan(others):
+    """phases.json: the shipped student, its teacher, and for comparison other systems"""
+    return {
+        "default": "student",
+        "defaults": {"width": 128, "height": 128, "frames": 17, "fps": 8},
+        "generators": {
+            "student": generator(sample.SHIPPED),
+            "teacher": {"sampler": "euler", "steps": sample.TEACHER_STEPS, "shift": sample.TEACHER_SHIFT, "phases": [
+                {"name": "teacher", "sigma": [0., 1.], "expert": "teacher", "guidance_scale": sample.TEACHER_GUIDANCE}]},
+            **{name: generator(name) for name in others}}}
 
 
 def load_teacher(work, vector="ema"):
@@ -35,9 +60,9 @@ def load_teacher(work, vector="ema"):
     return model.eval().requires_grad_(False), text, saved["progress"]
 
 
-def expert(work, name, fallback):
+def expert(work, name, fallback=None):
     path = os.path.join(work, name + ".pt")
-    if not os.path.exists(path):
+    if fallback is not None and not os.path.exists(path):
         return fallback
     model = wan.build()
     model.load_state_dict(torch.load(path)["ema"])
@@ -49,12 +74,16 @@ def main():
     p.add_argument("--work", required=True)
     p.add_argument("--vae", required=True)
     p.add_argument("--out", required=True)
+    p.add_argument("--compare", default="", help="further systems to write as generators, separated by commas: for evaluation")
     a = p.parse_args()
+    others = [name for name in a.compare.split(",") if name]
     model, text, progress = load_teacher(a.work)
     at = lambda *names: os.path.join(a.out, *names)
     os.makedirs(a.out, exist_ok=True)
-    for name, net in (("teacher", model), ("transformer", expert(a.work, "expert1", model)), ("transformer_2", expert(a.work, "expert2", model))):
-        net.to(torch.bfloat16).save_pretrained(at(name))
+    for name in (sample.SHIPPED, *others):
+        for k, folder in enumerate(folders(name)):
+            expert(a.work, f"{name}-{k}-expert", model).to(torch.bfloat16).save_pretrained(at(folder))
+    model.to(torch.bfloat16).save_pretrained(at("teacher"))
     text.encoder.to(torch.bfloat16).save_pretrained(at("text_encoder"))
     vae = AutoencoderKLWan.from_pretrained(a.vae).to(torch.bfloat16)
     vae.register_to_config(_name_or_path="")           # no path of the training machine
@@ -65,7 +94,7 @@ def main():
              "scheduler": ["diffusers", "FlowMatchEulerDiscreteScheduler"], "text_encoder": ["transformers", "UMT5EncoderModel"],
              "tokenizer": ["transformers", "T5TokenizerFast"], "transformer": ["diffusers", "WanTransformer3DModel"],
              "transformer_2": ["diffusers", "WanTransformer3DModel"], "vae": ["diffusers", "AutoencoderKLWan"]}
-    for name, content in (("model_index.json", index), ("phases.json", PHASES)):
+    for name, content in (("model_index.json", index), ("phases.json", plan(others))):
         with open(at(name), "w") as file:
             json.dump(content, file, indent=2)
             file.write("\n")

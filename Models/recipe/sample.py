@@ -1,8 +1,32 @@
-"""Few-step and many-step sampling of the trained parts: deterministic Euler on explicit sigmas, x kept in f32."""
+"""Grids of sigmas, the few-step systems that are compared, and guidance. Sampling is deterministic Euler on these sigmas."""
+from dataclasses import dataclass
+
 import torch
 
-#: Phased DMD's grid (shift 3) and what each phase stops at
-STUDENT_SIGMAS = [1., .9, .75, .5, 0.]
+GRID = (1., .9, .75, .5, 0.)                   # Phased DMD's, with shift 3
+
+
+@dataclass(frozen=True)
+class System:
+    """A few-step student: its grid, and which steps each phase (and so each expert) owns."""
+    sigmas: tuple
+    phases: tuple
+
+    def stop(self, k):
+        """The noise level at which phase k ends its rollout and is trained"""
+        return self.sigmas[self.phases[k][-1] + 1]
+
+    def owner(self, step):
+        return next(k for k, steps in enumerate(self.phases) if step in steps)
+
+
+#: What distillation compares. DMD2 here is DMD with stochastic gradient truncation: one expert, always judged at s = 0.
+SYSTEMS = {
+    "one-step": System((1., 0.), ((0,),)),
+    "dmd2": System(GRID, ((0, 1, 2, 3),)),
+    "phased-2": System(GRID, ((0, 1), (2, 3))),
+    "phased-4": System(GRID, ((0,), (1,), (2,), (3,)))}
+SHIPPED = "phased-2"
 TEACHER_STEPS, TEACHER_SHIFT, TEACHER_GUIDANCE = 30, 3., 3.
 
 
@@ -23,22 +47,5 @@ def guided(net, x, sigma, context, empty, scale):
     return u + scale * (v - u)
 
 
-@torch.no_grad()
-def euler(x, sigmas, velocity):
-    """velocity(x, sigma [B], step index) -> v"""
-    for i, (a, b) in enumerate(zip(sigmas, sigmas[1:])):
-        x = x + (b - a) * velocity(x, torch.full((len(x),), a), i)
-    return x
-
-
 def noise(n, clip, seed):
     return torch.randn(n, 16, 5 if clip else 1, 16, 16, generator=torch.Generator().manual_seed(seed))
-
-
-def teacher(net, x, context, empty, guidance=TEACHER_GUIDANCE, sigmas=None):
-    return euler(x, sigmas or teacher_sigmas(), lambda x, t, i: guided(net, x, t, context, empty, guidance))
-
-
-def student(high, low, x, context_high, context_low):
-    """The two experts have text embedders of their own, hence two contexts."""
-    return euler(x, STUDENT_SIGMAS, lambda x, t, i: high(x, t, context_high) if i < 2 else low(x, t, context_low))

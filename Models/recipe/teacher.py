@@ -9,6 +9,7 @@ falls linearly to zero over the last --cooldown minutes. SIGTERM to the workers 
 import argparse
 import glob
 import json
+import math
 import os
 import random
 import signal
@@ -22,13 +23,17 @@ from .text import Text
 from .tokenizer import vary
 
 
+#: clips are few, and their directions are what is learnt last: these are drawn more often
+MOTION_WEIGHT = {"left": 3, "right": 3, "up": 3, "down": 3, "bounce": 2, "grow": 2, "shrink": 2}
+
+
 class Shards:
     """Random batches out of the latent shards, of scenes that show only the wanted objects; captions are drawn anew each time."""
 
     def __init__(self, work, kind, rank, objects):
         self.wanted = set(objects)
         self.pattern, self.kind, self.random = os.path.join(work, "latents", kind, "*.pt"), kind, random.Random(f"{kind}{rank}{time.time()}")
-        self.shards, self.known, self.rows = [], set(), []
+        self.shards, self.known, self.rows, self.weights = [], set(), [], []
         self.refresh()
 
     def refresh(self):
@@ -42,6 +47,7 @@ class Shards:
                 s = scenes.scene(seed, self.kind == "clips", objects=drawn_from)
                 if all(o.name in self.wanted for o in s.sprites):
                     self.rows.append((len(self.shards), i, s))
+                    self.weights.append(self.weights[-1] + MOTION_WEIGHT.get(s.motion, 1) if self.weights else 1)
             self.shards.append(shard)
 
     def __len__(self):
@@ -50,23 +56,25 @@ class Shards:
     def batch(self, n):
         """latents f32 [n, 16, T, 16, 16], cover [n, T, 16, 16] in 0..1, captions"""
         z, cover, captions = [], [], []
-        for shard, i, s in self.random.choices(self.rows, k=n):
+        for shard, i, s in self.random.choices(self.rows, cum_weights=self.weights, k=n):
             z.append(self.shards[shard]["z"][i])
             cover.append(self.shards[shard]["cover"][i])
             captions.append(vary(self.random, scenes.caption(self.random, s)) if self.random.random() > .1 else "")
         return torch.stack(z).float(), torch.stack(cover).float() / 255, captions
 
 
-def noise_levels(n):
-    """Logit-normal with a part of uniform, so that t near 1 is learnt too (Esser et al. 2024, section 3.1)"""
-    t = torch.sigmoid(torch.randn(n) + .4)
+def noise_levels(n, frames):
+    """Logit-normal with a part of uniform, so that both ends are learnt too (Esser et al. 2024, section 3.1). n frames say the
+    same thing n times: what a clip shows and how it moves is decided at higher noise than what an image shows, by log sqrt(n)."""
+    t = torch.sigmoid(torch.randn(n) + .8 + .5 * math.log(frames))
     return torch.where(torch.rand(n) < .15, torch.rand(n), t)
 
 
 def cell_weights(cover, strength):
-    """Background dominates the plain error and small objects vanish: cells under sprites weigh more, the more the smaller they are."""
+    """Background dominates the plain error and small objects vanish: cells under sprites weigh more, the more the smaller they
+    are. A cell that a sprite crosses at any time weighs so in all frames: there motion is, and the background it uncovers."""
     gain = (.3 / cover.mean((1, 2, 3), keepdim=True).clamp_min(.01)).clamp(1.5, 4)
-    weight = 1 + strength * gain * cover
+    weight = 1 + strength * gain * cover.amax(1, keepdim=True)
     return (weight / weight.mean())[:, None]
 
 
@@ -99,8 +107,11 @@ def main():
     p.add_argument("--until", required=True, help="HH:MM, UTC")
     p.add_argument("--cooldown", type=float, default=30, help="minutes of falling learning rate at the end")
     p.add_argument("--clips", type=float, default=0., help="share of the steps that see clips")
+    p.add_argument("--pairs", type=float, default=.6, help="share of these steps that see two latent frames of each clip: many more "
+                   "clips for the same work, and direction is learnt from two; falls to none with the learning rate")
     p.add_argument("--images-batch", type=int, default=32, help="per process")
     p.add_argument("--clips-batch", type=int, default=8, help="per process")
+    p.add_argument("--pairs-batch", type=int, default=20, help="per process")
     p.add_argument("--muon-lr", type=float, default=2e-3)
     p.add_argument("--adam-lr", type=float, default=1.5e-3)
     p.add_argument("--processes", type=int, default=2)
@@ -147,14 +158,19 @@ def worker(rank, a, state, progress):
             break
         kind = "clips" if random.Random(step).random() < a.clips and len(data["clips"]) > 500 else "images"
         rate = min(1., (step + 1) / 100, left / (60 * a.cooldown))
-        z, cover, captions = data[kind].batch(a.images_batch if kind == "images" else a.clips_batch)
-        t = noise_levels(len(z))
+        frames = None
+        if kind == "clips" and random.Random(f"pair{step}").random() < a.pairs * rate:
+            frames = sorted(random.Random(f"frames{step}").sample(range(5), 2))
+        z, cover, captions = data[kind].batch(a.images_batch if kind == "images" else a.pairs_batch if frames else a.clips_batch)
+        if frames:
+            z, cover = z[:, :, frames], cover[:, frames]
+        t = noise_levels(len(z), z.shape[2])
         tb = t.view(-1, 1, 1, 1, 1)
         eps = torch.randn_like(z)
         w.zero()
         ids, lengths = text.tokens(captions)
         net.prepare()
-        v = net((1 - tb) * z + tb * eps, t, net.context(text.encode(ids, lengths), lengths))
+        v = net((1 - tb) * z + tb * eps, t, net.context(text.encode(ids, lengths), lengths), frames)
         error = (v - (eps - z)).square()
         loss = (error * channels * cell_weights(cover, .25 + .75 * rate)).mean()
         loss.backward()

@@ -131,11 +131,12 @@ class Wan:
         self.weights = p
         return self
 
-    def rope(self, T, H, W):
-        if (T, H, W) not in self.tables:
-            r = self.model.rope(torch.empty(1, 1, T, H * 2, W * 2))
-            self.tables[T, H, W] = r[0][0][..., 0::2].contiguous(), r[1][0][..., 1::2].contiguous()
-        return self.tables[T, H, W]
+    def rope(self, frames, H, W):
+        if (frames, H, W) not in self.tables:
+            r = self.model.rope(torch.empty(1, 1, frames[-1] + 1, H * 2, W * 2))
+            rows = torch.cat([torch.arange(f * H * W, (f + 1) * H * W) for f in frames])
+            self.tables[frames, H, W] = r[0][0][rows, ..., 0::2].contiguous(), r[1][0][rows, ..., 1::2].contiguous()
+        return self.tables[frames, H, W]
 
     def context(self, words, lengths):
         """Encoder output [B, L, text_dim] -> what blocks attend to: (words and one row of padding through the text embedder, bias)"""
@@ -146,8 +147,9 @@ class Wan:
         h = F.linear(h, e.linear_2.weight.to(low), e.linear_2.bias.to(low))
         return h, pad_bias(lengths, words.shape[1])[:, None, None]
 
-    def __call__(self, x, sigma, context):
-        """Velocity. x f32 [B, 16, T, H, W], sigma [B] in 0..1, context from `context`"""
+    def __call__(self, x, sigma, context, frames=None):
+        """Velocity. x f32 [B, 16, T, H, W], sigma [B] in 0..1, context from `context`; frames: which ones x holds, ascending
+        (all from 0 on unless given)"""
         m, low = self.model, self.dtype
         B, C, T, H, W = x.shape
         h, w = H // 2, W // 2
@@ -156,7 +158,7 @@ class Wan:
         e = m.condition_embedder
         temb = e.time_embedder(e.timesteps_proj(sigma.float() * 1000))
         mod = e.time_proj(F.silu(temb)).view(B, 6, -1)
-        cos, sin = self.rope(T, h, w)
+        cos, sin = self.rope(tuple(frames or range(T)), h, w)
         words, bias = context
         for b, weights in zip(m.blocks, self.weights):
             y = self.block(y, b.scale_shift_table + mod, words, bias, cos, sin, weights, self.heads)

@@ -36,3 +36,14 @@ def test_padding_is_almost_invisible_at_the_start(model):
     k = attention.norm_k(attention.to_k(context)).view(wan.TEXT_ROWS, 2, 64).transpose(0, 1)
     share = (q @ k.transpose(1, 2) / 8).softmax(-1)[..., :10].sum(-1).mean()
     assert share > .5                              # 10 / 512 = .02 under plain weights
+
+
+def test_chosen_frames_keep_their_places_in_time(model):
+    x, sigma = torch.randn(1, 16, 3, 16, 16), torch.tensor([.5])
+    fast = wan.Wan(model, torch.float32, compiled=False).prepare()
+    words = fast.context(torch.randn(1, 4, 32), torch.tensor([4]))
+    cos, sin = fast.rope((0, 1, 2), 8, 8)
+    some, other = fast.rope((0, 2), 8, 8)
+    assert torch.equal(some, torch.cat([cos[:64], cos[128:]])) and torch.equal(other, torch.cat([sin[:64], sin[128:]]))
+    assert torch.equal(fast(x, sigma, words, [0, 1, 2]), fast(x, sigma, words))
+    assert not torch.allclose(fast(x[:, :, :2], sigma, words, [0, 2]), fast(x[:, :, :2], sigma, words), atol=1e-3)
