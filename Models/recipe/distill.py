@@ -83,7 +83,7 @@ def prompts_of(a, rank):
     sizes = {"images": a.images_batch, "clips": a.clips_batch}
 
     def draw(kind):
-        z, _, captions = data[kind].batch(sizes[kind])
+        z, _, captions, _ = data[kind].batch(sizes[kind])
         return z, captions
     return draw
 

@@ -15,8 +15,10 @@ import random
 import signal
 import time
 
+import numpy as np
 import torch
 import torch.multiprocessing as mp
+import torch.nn.functional as F
 
 from . import scenes, shared, wan
 from .text import Text
@@ -54,13 +56,14 @@ class Shards:
         return len(self.rows)
 
     def batch(self, n):
-        """latents f32 [n, 16, T, 16, 16], cover [n, T, 16, 16] in 0..1, captions"""
-        z, cover, captions = [], [], []
+        """latents f32 [n, 16, T, 16, 16], cover [n, T, 16, 16] in 0..1, captions, scenes"""
+        z, cover, captions, drawn = [], [], [], []
         for shard, i, s in self.random.choices(self.rows, cum_weights=self.weights, k=n):
             z.append(self.shards[shard]["z"][i])
             cover.append(self.shards[shard]["cover"][i])
+            drawn.append(s)
             captions.append(vary(self.random, scenes.caption(self.random, s)) if self.random.random() > .1 else "")
-        return torch.stack(z).float(), torch.stack(cover).float() / 255, captions
+        return torch.stack(z).float(), torch.stack(cover).float() / 255, captions, drawn
 
 
 def noise_levels(n, frames):
@@ -85,6 +88,12 @@ def channel_weights(std):
     return (std / std.mean()).view(1, -1, 1, 1, 1)
 
 
+#: Nothing is gained by a direction word before the network knows early frames from late ones, nor by that without the word (and
+#: rope tells it only differences of time), so that plain flow matching finds motion very late. Half-way through the blocks a
+#: linear head (not kept) therefore reads from every token the frame's time and the sprite's place against its mean.
+PATH_WEIGHT = .2
+
+
 def parts(folder):
     """transformer, text side, and their parameters under one name space"""
     text = Text(folder)
@@ -92,6 +101,14 @@ def parts(folder):
     named = [("transformer." + n, p) for n, p in model.named_parameters()]
     named += [("text_encoder." + n, p) for n, p in text.encoder.named_parameters() if n != "encoder.embed_tokens.weight"]
     return model, text, named
+
+
+def path_head():
+    return torch.nn.Linear(256, 4)
+
+
+def with_names(head):
+    return [("path_head." + n, p) for n, p in head.named_parameters()]
 
 
 def is_matrix(name, p):
@@ -116,15 +133,15 @@ def main():
     p.add_argument("--adam-lr", type=float, default=1.5e-3)
     p.add_argument("--processes", type=int, default=2)
     a = p.parse_args()
-    model, text, named = parts(os.path.join(a.work, "tokenizer"))
-    layout = shared.Layout(named, is_matrix, a.processes)
+    _, _, named = parts(os.path.join(a.work, "tokenizer"))
+    layout = shared.Layout(named + with_names(path_head()), is_matrix, a.processes)
     state = shared.State(layout.size, a.processes)
     checkpoint = os.path.join(a.work, "teacher.pt")
     progress = {"step": 0, "images": 0, "clips": 0, "minutes": 0.}
     if os.path.exists(checkpoint):
         saved = torch.load(checkpoint)
         for key, vector in state.vectors.items():
-            vector.copy_(saved["vectors"][key])
+            vector[:len(saved["vectors"][key])].copy_(saved["vectors"][key])      # the head is new to an old checkpoint
         progress = saved["progress"]
     mp.start_processes(worker, (a, state, progress), nprocs=a.processes, start_method="spawn")
 
@@ -133,6 +150,8 @@ def worker(rank, a, state, progress):
     torch.set_num_threads(1)
     torch.manual_seed(progress["step"] * 1000 + rank)
     model, text, named = parts(os.path.join(a.work, "tokenizer"))
+    head = path_head()
+    named += with_names(head)
     layout = shared.Layout(named, is_matrix, a.processes)
     if progress["step"] == 0:
         torch.manual_seed(0)
@@ -146,7 +165,7 @@ def worker(rank, a, state, progress):
         channels = channel_weights(json.load(file)["latents_std"])
     data = {kind: Shards(a.work, kind, rank, scenes.OBJECT_SETS[a.objects]) for kind in ("images", "clips")}
     end, start, saved_at, logged_at = shared.until(a.until), time.time(), time.time(), time.time()
-    minutes, recent = progress["minutes"], {"images": [], "clips": []}
+    minutes, recent = progress["minutes"], {"images": [], "clips": [], "path": []}
     stop = []
     signal.signal(signal.SIGTERM, lambda *_: stop.append(True))
     while True:
@@ -161,7 +180,7 @@ def worker(rank, a, state, progress):
         frames = None
         if kind == "clips" and random.Random(f"pair{step}").random() < a.pairs * rate:
             frames = sorted(random.Random(f"frames{step}").sample(range(5), 2))
-        z, cover, captions = data[kind].batch(a.images_batch if kind == "images" else a.pairs_batch if frames else a.clips_batch)
+        z, cover, captions, drawn = data[kind].batch(a.images_batch if kind == "images" else a.pairs_batch if frames else a.clips_batch)
         if frames:
             z, cover = z[:, :, frames], cover[:, frames]
         t = noise_levels(len(z), z.shape[2])
@@ -173,6 +192,13 @@ def worker(rank, a, state, progress):
         v = net((1 - tb) * z + tb * eps, t, net.context(text.encode(ids, lengths), lengths), frames)
         error = (v - (eps - z)).square()
         loss = (error * channels * cell_weights(cover, .25 + .75 * rate)).mean()
+        if kind == "clips":
+            paths = torch.from_numpy(np.stack([scenes.path(s) for s in drawn]))[:, frames or range(5)]
+            told = head(F.layer_norm(net.middle, net.middle.shape[-1:])).unflatten(1, (paths.shape[1], -1))
+            off = (told - paths[:, :, None]).square().mean((0, 1, 2))
+            state.losses[rank, 1] = off[1:].mean().item()
+            loss = loss + PATH_WEIGHT * off.mean()
+            recent["path"].append(state.losses[:, 1].mean().item())
         loss.backward()
         state.losses[rank, 0] = error.mean().item()
         w.step(a.muon_lr * rate, a.adam_lr * rate, min(.998, (step + 1) / (step + 10)))
@@ -184,7 +210,7 @@ def worker(rank, a, state, progress):
             line = {**progress, "rate": round(rate, 3), "seconds_a_step": round((time.time() - logged_at) / 50, 3),
                     **{k: round(sum(r) / len(r), 4) for k, r in (("loss_" + k, r) for k, r in recent.items()) if r}}
             logged_at = time.time()
-            recent = {"images": [], "clips": []}
+            recent = {"images": [], "clips": [], "path": []}
             with open(os.path.join(a.work, "teacher.jsonl"), "a") as log:
                 log.write(json.dumps(line) + "\n")
         if progress["step"] % 50 == 0:

@@ -115,6 +115,7 @@ class Wan:
         self.order = torch.cat([h * D + order for h in range(self.heads)])
         self.tables = {}
         self.weights = None
+        self.middle = None                         # [B, tokens, d], what the last call had half-way
 
     def prepare(self):
         low, order, p = self.dtype, self.order, []
@@ -160,7 +161,9 @@ class Wan:
         mod = e.time_proj(F.silu(temb)).view(B, 6, -1)
         cos, sin = self.rope(tuple(frames or range(T)), h, w)
         words, bias = context
-        for b, weights in zip(m.blocks, self.weights):
+        for i, (b, weights) in enumerate(zip(m.blocks, self.weights)):
+            if i == len(self.weights) // 2:
+                self.middle = y
             y = self.block(y, b.scale_shift_table + mod, words, bias, cos, sin, weights, self.heads)
         shift, scale = (m.scale_shift_table + temb[:, None]).chunk(2, 1)
         y = F.linear((_norm(y) * (1 + scale) + shift).to(low), m.proj_out.weight.to(low), m.proj_out.bias.to(low)).float()

@@ -59,3 +59,12 @@ def test_mask_covers_what_differs_from_the_background():
     image, cover = scenes.frame(s, mask=True)
     changed = np.abs(image.astype(int) - scenes.background(s.background, 128).astype(np.uint8)).max(-1) > 0
     assert not (changed & (cover == 0)).any()
+
+
+def test_the_path_of_latent_frames_is_the_motion():
+    for s in some(300, video=True):
+        path = scenes.path(s)
+        assert path.shape == (5, 4) and abs(path[:, 1:].mean(0)).max() < 1e-5 and path[0, 0] == -1 and path[-1, 0] == 1
+        if s.motion in ("left", "right"):              # latent frame 4 shows t = 13/16 to 1, frame 0 shows t = 0
+            travelled = (path[-1, 1] - path[0, 1]) / 8 * (1 if s.motion == "right" else -1)
+            assert abs(travelled - scenes.SPEEDS[s.speed] * 14.5 / 16) < 1e-4
