@@ -89,9 +89,10 @@ def channel_weights(std):
 
 
 #: Nothing is gained by a direction word before the network knows early frames from late ones, nor by that without the word (and
-#: rope tells it only differences of time), so that plain flow matching finds motion very late. Half-way through the blocks a
-#: linear head (not kept) therefore reads from every token the frame's time and the sprite's place against its mean.
-PATH_WEIGHT = .2
+#: rope tells it only differences of time), so that plain flow matching finds motion very late. Two linear heads (not kept) teach
+#: the parts: from every row of the text, which way the sprite goes; half-way through the blocks, from every token, the frame's
+#: time, which way the sprite goes, and how far it is by now.
+PATH_WEIGHT = 1.
 
 
 def parts(folder):
@@ -103,12 +104,12 @@ def parts(folder):
     return model, text, named
 
 
-def path_head():
-    return torch.nn.Linear(256, 4)
+def path_heads():
+    return torch.nn.ModuleDict({"token": torch.nn.Linear(256, 7), "text": torch.nn.Linear(256, 3)})
 
 
-def with_names(head):
-    return [("path_head." + n, p) for n, p in head.named_parameters()]
+def with_names(heads):
+    return [("path_heads." + n, p) for n, p in heads.named_parameters()]
 
 
 def is_matrix(name, p):
@@ -134,7 +135,7 @@ def main():
     p.add_argument("--processes", type=int, default=2)
     a = p.parse_args()
     _, _, named = parts(os.path.join(a.work, "tokenizer"))
-    layout = shared.Layout(named + with_names(path_head()), is_matrix, a.processes)
+    layout = shared.Layout(named + with_names(path_heads()), is_matrix, a.processes)
     state = shared.State(layout.size, a.processes)
     checkpoint = os.path.join(a.work, "teacher.pt")
     progress = {"step": 0, "images": 0, "clips": 0, "minutes": 0.}
@@ -150,8 +151,8 @@ def worker(rank, a, state, progress):
     torch.set_num_threads(1)
     torch.manual_seed(progress["step"] * 1000 + rank)
     model, text, named = parts(os.path.join(a.work, "tokenizer"))
-    head = path_head()
-    named += with_names(head)
+    heads = path_heads()
+    named += with_names(heads)
     layout = shared.Layout(named, is_matrix, a.processes)
     if progress["step"] == 0:
         torch.manual_seed(0)
@@ -165,7 +166,7 @@ def worker(rank, a, state, progress):
         channels = channel_weights(json.load(file)["latents_std"])
     data = {kind: Shards(a.work, kind, rank, scenes.OBJECT_SETS[a.objects]) for kind in ("images", "clips")}
     end, start, saved_at, logged_at = shared.until(a.until), time.time(), time.time(), time.time()
-    minutes, recent = progress["minutes"], {"images": [], "clips": [], "path": []}
+    minutes, recent = progress["minutes"], {"images": [], "clips": [], "time": [], "way": [], "path": [], "read": []}
     stop = []
     signal.signal(signal.SIGTERM, lambda *_: stop.append(True))
     while True:
@@ -189,16 +190,21 @@ def worker(rank, a, state, progress):
         w.zero()
         ids, lengths = text.tokens(captions)
         net.prepare()
-        v = net((1 - tb) * z + tb * eps, t, net.context(text.encode(ids, lengths), lengths), frames)
+        rows = text.encode(ids, lengths)
+        v = net((1 - tb) * z + tb * eps, t, net.context(rows, lengths), frames)
         error = (v - (eps - z)).square()
         loss = (error * channels * cell_weights(cover, .25 + .75 * rate)).mean()
         if kind == "clips":
             paths = torch.from_numpy(np.stack([scenes.path(s) for s in drawn]))[:, frames or range(5)]
-            told = head(F.layer_norm(net.middle, net.middle.shape[-1:])).unflatten(1, (paths.shape[1], -1))
+            told = heads["token"](F.layer_norm(net.middle, net.middle.shape[-1:])).unflatten(1, (paths.shape[1], -1))
             off = (told - paths[:, :, None]).square().mean((0, 1, 2))
-            state.losses[rank, 1] = off[1:].mean().item()
-            loss = loss + PATH_WEIGHT * off.mean()
-            recent["path"].append(state.losses[:, 1].mean().item())
+            state.losses[rank, 1], state.losses[rank, 2], state.losses[rank, 3] = off[0].item(), off[1:4].mean().item(), off[4:].mean().item()
+            is_word = (torch.arange(rows.shape[1])[None] < lengths[:, None]) & (lengths[:, None] > 1)
+            read = (heads["text"](rows) - paths[:, :1, 1:4]).square().mean(2)[is_word].mean()
+            state.losses[rank, 4] = read.item()
+            loss = loss + PATH_WEIGHT * (off.mean() + read)
+            for column, name in ((1, "time"), (2, "way"), (3, "path"), (4, "read")):
+                recent[name].append(state.losses[:, column].mean().item())
         loss.backward()
         state.losses[rank, 0] = error.mean().item()
         w.step(a.muon_lr * rate, a.adam_lr * rate, min(.998, (step + 1) / (step + 10)))
@@ -210,7 +216,7 @@ def worker(rank, a, state, progress):
             line = {**progress, "rate": round(rate, 3), "seconds_a_step": round((time.time() - logged_at) / 50, 3),
                     **{k: round(sum(r) / len(r), 4) for k, r in (("loss_" + k, r) for k, r in recent.items()) if r}}
             logged_at = time.time()
-            recent = {"images": [], "clips": [], "path": []}
+            recent = {"images": [], "clips": [], "time": [], "way": [], "path": [], "read": []}
             with open(os.path.join(a.work, "teacher.jsonl"), "a") as log:
                 log.write(json.dumps(line) + "\n")
         if progress["step"] % 50 == 0:

@@ -64,7 +64,8 @@ def test_mask_covers_what_differs_from_the_background():
 def test_the_path_of_latent_frames_is_the_motion():
     for s in some(300, video=True):
         path = scenes.path(s)
-        assert path.shape == (5, 4) and abs(path[:, 1:].mean(0)).max() < 1e-5 and path[0, 0] == -1 and path[-1, 0] == 1
+        assert path.shape == (5, 7) and abs(path[:, 4:].mean(0)).max() < 1e-5 and path[0, 0] == -1 and path[-1, 0] == 1
         if s.motion in ("left", "right"):              # latent frame 4 shows t = 13/16 to 1, frame 0 shows t = 0
-            travelled = (path[-1, 1] - path[0, 1]) / 8 * (1 if s.motion == "right" else -1)
-            assert abs(travelled - scenes.SPEEDS[s.speed] * 14.5 / 16) < 1e-4
+            sign = 1 if s.motion == "right" else -1
+            travelled = (path[-1, 4] - path[0, 4]) / 8 * sign
+            assert abs(path[2, 1] / 4 * sign - travelled) < 1e-5 and abs(travelled - scenes.SPEEDS[s.speed] * 14.5 / 16) < 1e-4
