@@ -49,8 +49,9 @@ def plan(others):
             **{name: generator(name) for name in others}}}
 
 
-def load_teacher(work, vector="ema"):
-    """-> transformer, text side with the weights of a checkpoint"""
+def load_teacher(work, vector="parameters"):
+    """-> transformer, text side with the weights of a checkpoint: what the cooldown ended at. The EMA lags by 500 steps, which
+    is worse where something was learnt late."""
     model, text, named = teacher.parts(os.path.join(work, "tokenizer"))
     saved = torch.load(os.path.join(work, "teacher.pt"))
     layout = shared.Layout(named, teacher.is_matrix, 2)
