@@ -41,7 +41,7 @@ let package = Package(
         .target(
             name: "Serving",
             dependencies: [
-                "Pipelines", "Diffusion", "Tensor", "Media",
+                "Pipelines", "Diffusion", "Weights", "Tensor", "Media",
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
@@ -55,7 +55,8 @@ let package = Package(
         .target(
             name: "API",
             dependencies: [
-                "Serving", "HTTP", "Pipelines", "Diffusion", .product(name: "Logging", package: "swift-log"),
+                "Serving", "HTTP", "Pipelines", "Diffusion", "Weights",
+                .product(name: "Logging", package: "swift-log"),
             ]),
         .target(
             name: "Batch",

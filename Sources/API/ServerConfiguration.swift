@@ -1,4 +1,6 @@
 import Foundation
+import Pipelines
+import Weights
 
 /// What a server can be told. Defaults give way to a file, the file to the environment, and that to flags.
 ///
@@ -19,6 +21,10 @@ package struct ServerConfiguration: Encodable, Sendable, Equatable {
     /// Folder of the web page; nil for the one near the executable.
     package var page: String?
     package var requestLog = false
+    /// Bytes the process may take, as `MemoryBudget` reads it.
+    package var memory = "auto"
+    /// How weights get into memory: `mmap` or `read`.
+    package var load = "mmap"
     package var connections = 1024
     /// Seconds, as in `HTTPLimits`.
     package var drain = 60.0
@@ -32,7 +38,7 @@ package struct ServerConfiguration: Encodable, Sendable, Equatable {
     package var retentionGigabytes = 20.0
 
     package enum CodingKeys: String, CodingKey, CaseIterable, Sendable {
-        case host, port, state, queue, page, connections, drain, idle
+        case host, port, state, queue, page, connections, drain, idle, memory, load
         case apiKeys = "api_keys"
         case corsOrigins = "cors_origins"
         case requestLog = "request_log"
@@ -97,6 +103,8 @@ package struct ServerConfiguration: Encodable, Sendable, Equatable {
         case .runningPerKey: runningPerKey = try value.integer(1...1_000_000)
         case .page: page = try value.string()
         case .requestLog: requestLog = try value.bool()
+        case .memory: memory = try value.string({ MemoryBudget($0) != nil }, or: "a size such as 12GB, auto or off")
+        case .load: load = try value.string({ WeightLoading(rawValue: $0) != nil }, or: "mmap or read")
         case .connections: connections = try value.integer(1...1_000_000)
         case .drain: drain = try value.number(0...86_400)
         case .headerDeadline: headerDeadline = try value.number(0.01...86_400)
@@ -120,6 +128,8 @@ package struct ServerConfiguration: Encodable, Sendable, Equatable {
         try object.encodeIfPresent(runningPerKey, forKey: .runningPerKey)
         try object.encodeIfPresent(page, forKey: .page)
         try object.encode(requestLog, forKey: .requestLog)
+        try object.encode(memory, forKey: .memory)
+        try object.encode(load, forKey: .load)
         try object.encode(connections, forKey: .connections)
         try object.encode(drain, forKey: .drain)
         try object.encode(headerDeadline, forKey: .headerDeadline)
@@ -163,6 +173,11 @@ private struct SettingValue {
         case .text(let text) where !text.isEmpty: return text
         default: throw fault("a string that is not empty")
         }
+    }
+
+    func string(_ isAllowed: (String) -> Bool, or wanted: String) throws -> String {
+        guard let text = try? string(), isAllowed(text) else { throw fault(wanted) }
+        return text
     }
 
     func strings() throws -> [String] {

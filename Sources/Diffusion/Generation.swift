@@ -58,6 +58,11 @@ package struct Generation: Sendable {
     /// The phase that owns the next step; nil when finished.
     package var nextPhase: Phase? { nextPhaseIndex.map { plan.phases[$0] } }
 
+    /// The experts of the steps to come, one entry a step.
+    package var upcomingExperts: [String] {
+        (stepIndex..<schedule.count).map { plan.phases[plan.phaseIndex(timestep: schedule[$0].timestep)].expert }
+    }
+
     private var nextPhaseIndex: Int? { nextStep.map { plan.phaseIndex(timestep: $0.timestep) } }
 
     /// Network evaluations (NFE) of the whole generation: one a step, two where guidance is on.

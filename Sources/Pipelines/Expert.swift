@@ -5,11 +5,16 @@ import Tensor
 package struct Expert: VelocityModel {
     package let name: String
     let network: any ExpertNetwork
+    let residency: ModelResidency
     /// Called before each transformer block; throwing from it ends the step.
     let interrupt: @Sendable () throws -> Void
 
     package func velocity(latents: Tensor, timesteps: [Float], conditionings: [Conditioning]) throws -> Tensor {
-        try network.velocity(
-            latents: latents, timesteps: timesteps, conditionings: conditionings, name: name, interrupt: interrupt)
+        try residency.pass(through: .expert(name)) { check in
+            try network.velocity(latents: latents, timesteps: timesteps, conditionings: conditionings, name: name) {
+                try interrupt()
+                try check()
+            }
+        }
     }
 }

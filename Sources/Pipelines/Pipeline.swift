@@ -20,7 +20,7 @@ package final class Pipeline: Sendable {
     private let family: any ModelFamily
     private let promptEncoder: any PromptEncoder
     private let experts: [String: any ExpertNetwork]
-    private let residency: Residency<Resident>
+    private let residency: ModelResidency
     private let identities: [Resident: String]
 
     /// One part of the model on disk.
@@ -43,16 +43,20 @@ package final class Pipeline: Sendable {
     }
 
     /// A diffusers folder of a known family, optionally with a `phases.json` of its generators.
-    package convenience init(folder: String, compute: Compute, adapters: [ModelFiles.AdapterFile] = []) throws {
+    package convenience init(
+        folder: String, compute: Compute, adapters: [ModelFiles.AdapterFile] = [], residency: Residency? = nil
+    ) throws {
         var files = ModelFiles(folder: folder)
         files.adapters = adapters
-        try self.init(files, compute: compute)
+        try self.init(files, compute: compute, residency: residency)
     }
 
+    /// - Parameter residency: decides which weights are in memory; nil leaves it to the system.
     /// - Throws: `PipelineError`, `NetworkError`, `WeightError`, `DiffusionError` or `TextError`; each names the file
     ///   and the field or key.
-    /// - Parameter vaeCompute: for the VAE; nil for the same as all else.
-    package init(_ files: ModelFiles, compute: Compute, vaeCompute: Compute? = nil) throws {
+    package init(
+        _ files: ModelFiles, compute: Compute, vaeCompute: Compute? = nil, residency: Residency? = nil
+    ) throws {
         let family = try files.family()
         self.family = family
         id = files.id
@@ -121,7 +125,7 @@ package final class Pipeline: Sendable {
         vae = try WanVAE(vaeReader, config: vaeConfig, compute: vaeCompute ?? compute)
         components.append(Component("vae", vaeWeights, unusedKeys: vaeReader.unusedKeys))
         residents[.vae] = vaeReader.streamed
-        residency = Residency(residents)
+        self.residency = ModelResidency(residency, model: id, weights: residents)
         self.identities = identities
         self.components = components
 
@@ -186,6 +190,9 @@ package final class Pipeline: Sendable {
     /// Stands for what the text encoder or an expert makes of its input: files, adapters and arithmetic.
     package func identity(of part: Resident) -> String { identities[part] ?? "" }
 
+    /// What is in memory; nil without a residency.
+    package var residencyReport: ResidencyReport? { residency.report }
+
     // MARK: What a generation needs
 
     /// The prompt as the text encoder sees it: what is cleaned to the same text has the same embedding.
@@ -202,7 +209,12 @@ package final class Pipeline: Sendable {
     /// Cleans, tokenises and encodes a prompt.
     /// - Parameter interrupt: called before each layer; throwing ends the encoding.
     package func encode(_ prompt: String, interrupt: () throws -> Void = {}) throws -> Conditioning {
-        let rows = try promptEncoder.rows(of: prompt, interrupt: interrupt)
+        let rows = try residency.pass(through: .textEncoder) { check in
+            try promptEncoder.rows(of: prompt) {
+                try interrupt()
+                try check()
+            }
+        }
         return Conditioning(TextEmbedding(rows: rows, paddedLength: family.paddedTextLength))
     }
 
@@ -212,7 +224,7 @@ package final class Pipeline: Sendable {
         guard let network = experts[name] else {
             throw PipelineError.missingComponent(folder: source, component: name, neededBy: "a step")
         }
-        return Expert(name: name, network: network, interrupt: interrupt)
+        return Expert(name: name, network: network, residency: residency, interrupt: interrupt)
     }
 
     /// `[channels, F, H, W]` of the latent that is diffused for a picture (`frames` 1) or clip.
@@ -252,18 +264,26 @@ package final class Pipeline: Sendable {
     package func decode(
         _ latent: Tensor, interrupt: () throws -> Void = {}, onFrames: (Tensor) throws -> Void
     ) throws {
-        try vae.decode(unpacked(latent, by: family.packing), interrupt: interrupt) { frames in
-            let finite = frames.withUnsafeMutable { values in
-                var finite = true
-                for index in values.indices {
-                    let value = values[index]
-                    finite = finite && value.isFinite
-                    values[index] = min(max(value * 0.5 + 0.5, 0), 1)
-                }
-                return finite
+        try residency.pass(through: .vae) { check in
+            try vae.decode(unpacked(latent, by: family.packing), interrupt: interrupt) { frames in
+                try check()
+                guard Self.scaleToUnit(frames) else { throw PipelineError.notFinite(stage: "VAE") }
+                try onFrames(frames)
             }
-            guard finite else { throw PipelineError.notFinite(stage: "VAE") }
-            try onFrames(frames)
+        }
+    }
+
+    /// From [-1, 1] to [0, 1], clamped, in place.
+    /// - Returns: whether all values are finite.
+    private static func scaleToUnit(_ frames: Tensor) -> Bool {
+        frames.withUnsafeMutable { values in
+            var finite = true
+            for index in values.indices {
+                let value = values[index]
+                finite = finite && value.isFinite
+                values[index] = min(max(value * 0.5 + 0.5, 0), 1)
+            }
+            return finite
         }
     }
 }

@@ -173,6 +173,8 @@ package final class Engine: Sendable {
         metrics.set("phasor_activation_bytes", help, ["use": "now"], to: Double(memory.inUse))
         metrics.set("phasor_activation_bytes", help, ["use": "peak"], to: Double(memory.peak))
         metrics.set("phasor_activation_bytes", help, ["use": "idle"], to: Double(memory.idle))
+        // All models share one.
+        if let report = models.lazy.compactMap(\.residencyReport).first { metrics.set(report) }
         return metrics.render()
     }
 

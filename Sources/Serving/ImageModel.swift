@@ -1,6 +1,7 @@
 import Diffusion
 import Pipelines
 import Tensor
+import Weights
 
 /// A model as the engine sees it: what it takes from a `Pipeline`, and no more.
 package protocol ImageModel: Sendable {
@@ -33,6 +34,9 @@ package protocol ImageModel: Sendable {
     /// Bytes of weights that each pass through that part reads.
     func weightBytes(of resident: Resident) -> Int
 
+    /// What is in memory of the weights of all models; nil if the system decides that.
+    var residencyReport: ResidencyReport? { get }
+
     /// - Parameter interrupt: called now and then; what it throws ends the encoding.
     func encode(_ prompt: String, interrupt: () throws -> Void) throws -> Conditioning
 
@@ -58,6 +62,7 @@ extension ImageModel {
     package func identity(of part: Resident) -> String { "\(id) \(part)" }
     package func cleaned(_ prompt: String) -> String { prompt }
     package func weightBytes(of resident: Resident) -> Int { 0 }
+    package var residencyReport: ResidencyReport? { nil }
     package var guidesWithoutNegativePrompt: Bool { true }
 }
 

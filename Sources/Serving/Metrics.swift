@@ -38,6 +38,11 @@ package final class Metrics: Sendable {
         update(name, .counter, help) { $0.values[Self.render(labels), default: 0] += amount }
     }
 
+    /// A counter that is counted elsewhere.
+    package func total(_ name: String, _ help: String, _ labels: Labels = [:], to value: Double) {
+        update(name, .counter, help) { $0.values[Self.render(labels)] = value }
+    }
+
     package func set(_ name: String, _ help: String, _ labels: Labels = [:], to value: Double) {
         update(name, .gauge, help) { $0.values[Self.render(labels)] = value }
     }

@@ -55,16 +55,18 @@ extension Compute {
             return blasProduct(x, weight, bias: bias, activation: activation, residual: residual)
         }
         let out = Tensor(uninitialized: x.shape.dropLast() + [n])
-        var work = phasor_gemm(
-            m: m, n: n, k: k, x: x.pointer, format: format, w: weight.bytes.baseAddress,
-            scales: weight.scales.map { UnsafePointer($0.pointer) }, scale_count: weight.scales?.count ?? 0,
-            bias: bias.map { UnsafePointer($0.pointer) }, activation: activation.kernel,
-            residual: residual.map { UnsafePointer($0.residual.pointer) },
-            gate: residual?.gate.map { UnsafePointer($0.pointer) },
-            gate_rows: residual?.gate.map { m / max($0.count / n, 1) } ?? m, out: out.pointer)
-        let scratch = Tensor(bytes: phasor_gemm_scratch(engine, &work, Int32(threads)))
-        withPool { phasor_gemm_run($0, engine, &work, scratch.pointer) }
-        withExtendedLifetime((x, weight, bias, residual, scratch)) {}
+        weight.reading { bytes in
+            var work = phasor_gemm(
+                m: m, n: n, k: k, x: x.pointer, format: format, w: bytes,
+                scales: weight.scales.map { UnsafePointer($0.pointer) }, scale_count: weight.scales?.count ?? 0,
+                bias: bias.map { UnsafePointer($0.pointer) }, activation: activation.kernel,
+                residual: residual.map { UnsafePointer($0.residual.pointer) },
+                gate: residual?.gate.map { UnsafePointer($0.pointer) },
+                gate_rows: residual?.gate.map { m / max($0.count / n, 1) } ?? m, out: out.pointer)
+            let scratch = Tensor(bytes: phasor_gemm_scratch(engine, &work, Int32(threads)))
+            withPool { phasor_gemm_run($0, engine, &work, scratch.pointer) }
+            withExtendedLifetime((x, weight, bias, residual, scratch)) {}
+        }
         return out
     }
 

@@ -1,5 +1,12 @@
 import CKernels
 
+/// Memory whose bytes may be away, and come when they are asked for.
+package protocol WeightMemory: AnyObject, Sendable {
+    /// Returns when `bytes` may be read; they stay until as many calls of `release`.
+    func hold(_ bytes: UnsafeRawBufferPointer)
+    func release(_ bytes: UnsafeRawBufferPointer)
+}
+
 /// A weight tensor where it lies, in its own element type: usually inside a mapped file, which it keeps mapped.
 package struct Weight: @unchecked Sendable {
     /// The full key in the checkpoint, for messages.
@@ -11,7 +18,8 @@ package struct Weight: @unchecked Sendable {
     /// Factors of the values, for types too narrow to hold them (fp8): one, or one for each row; nil for none.
     package let scales: Tensor?
     /// Whatever must live as long as `bytes`.
-    private let owner: AnyObject
+    package let owner: AnyObject
+    private let memory: (any WeightMemory)?
 
     /// - Precondition: `bytes` has the length that `shape` and `type` say and stays valid while `owner` lives; the last
     ///   axis is a multiple of `type.blockElements`; `scales` has one element or `shape[0]`.
@@ -28,6 +36,7 @@ package struct Weight: @unchecked Sendable {
         self.bytes = bytes
         self.scales = scales
         self.owner = owner
+        memory = owner as? any WeightMemory
     }
 
     /// A weight made from float32 values in memory.
@@ -37,6 +46,16 @@ package struct Weight: @unchecked Sendable {
     }
 
     package var count: Int { shape.reduce(1, *) }
+
+    /// Runs `body` with the first byte, while all of them are there.
+    func reading<R>(_ body: (UnsafeRawPointer?) -> R) -> R {
+        memory?.hold(bytes)
+        defer {
+            memory?.release(bytes)
+            withExtendedLifetime(owner) {}
+        }
+        return body(bytes.baseAddress)
+    }
 
     /// A float32 copy.
     package func widened() -> Tensor {
@@ -76,7 +95,13 @@ package struct Weight: @unchecked Sendable {
 
     /// Writes elements `range`, which begins and ends on the edge of a block, as float32.
     func widen(_ range: Range<Int>, into out: UnsafeMutablePointer<Float>) {
-        guard let base = bytes.baseAddress, !range.isEmpty else { return }
+        guard !range.isEmpty else { return }
+        reading { base in
+            if let base { widen(range, from: base, into: out) }
+        }
+    }
+
+    private func widen(_ range: Range<Int>, from base: UnsafeRawPointer, into out: UnsafeMutablePointer<Float>) {
         let source = base + type.bytes(of: range.lowerBound)
         switch type {
         case .f64: phasor_widen_f64(source, out, range.count)
@@ -93,7 +118,6 @@ package struct Weight: @unchecked Sendable {
                 for index in range { out[index - range.lowerBound] *= scales[index / row] }
             }
         }
-        withExtendedLifetime(owner) {}
     }
 
     private func widenIntegers<I: FixedWidthInteger>(

@@ -1,16 +1,26 @@
 import Foundation
+import Synchronization
+import Tensor
 
 /// A file mapped read-only into memory. Opening reads nothing: pages come in when they are touched, and the page cache
-/// is the weight cache.
-package final class MappedFile: @unchecked Sendable {
+/// is the weight cache. A `Residency` may take charge of parts of it; their bytes then come and go as it says, always
+/// at the same address.
+package final class MappedFile: WeightMemory, @unchecked Sendable {
     package let path: String
     package let bytes: UnsafeRawBufferPointer
+    let descriptor: Int32
+    private let keeper = Mutex<Keeper>(Keeper())
+
+    private struct Keeper {
+        weak var memory: (any WeightMemory)?
+    }
 
     /// - Throws: `WeightError.unreadable` with the system's reason, also for an empty file or a folder.
     package init(path: String) throws(WeightError) {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw .unreadable(file: path, reason: systemReason()) }
-        defer { close(descriptor) }
+        var isOpen = false
+        defer { if !isOpen { close(descriptor) } }
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { throw .unreadable(file: path, reason: systemReason()) }
         guard status.st_mode & S_IFMT == S_IFREG else { throw .unreadable(file: path, reason: "not a regular file") }
@@ -19,13 +29,24 @@ package final class MappedFile: @unchecked Sendable {
         guard let base = mmap(nil, size, PROT_READ, MAP_SHARED, descriptor, 0), base != MAP_FAILED else {
             throw .unreadable(file: path, reason: systemReason())
         }
+        isOpen = true
         self.path = path
+        self.descriptor = descriptor
         self.bytes = UnsafeRawBufferPointer(start: base, count: size)
     }
 
     deinit {
         if let base = bytes.baseAddress { munmap(UnsafeMutableRawPointer(mutating: base), bytes.count) }
+        close(descriptor)
     }
+
+    // MARK: Who decides what is in memory
+
+    /// From now on readers ask `memory` first. It is not kept alive.
+    func put(under memory: any WeightMemory) { keeper.withLock { $0.memory = memory } }
+
+    package func hold(_ bytes: UnsafeRawBufferPointer) { keeper.withLock { $0.memory }?.hold(bytes) }
+    package func release(_ bytes: UnsafeRawBufferPointer) { keeper.withLock { $0.memory }?.release(bytes) }
 }
 
-private func systemReason() -> String { String(cString: strerror(errno)) }
+func systemReason() -> String { String(cString: strerror(errno)) }

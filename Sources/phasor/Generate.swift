@@ -76,9 +76,13 @@ struct Generate: ParsableCommand {
         var generation = try request.makeGeneration(ofImage: 0, by: pipeline)
         let initial = generation.latent
         bar.show("text")
+        let isGuided = generation.guidance.scales.contains { $0 > 1 }
+        pipeline.expect(
+            [Resident](repeating: .textEncoder, count: isGuided ? 2 : 1)
+                + generation.upcomingExperts.map { .expert($0) } + [.vae])
         let prompted = Prompted(
             positive: try pipeline.encode(prompt),
-            negative: generation.guidance.scales.contains { $0 > 1 } ? try pipeline.encode(negativePrompt ?? "") : nil)
+            negative: isGuided ? try pipeline.encode(negativePrompt ?? "") : nil)
         while let phase = generation.nextPhase, let step = generation.nextStep {
             let sigma = String(format: "%.3f", step.sigma)
             bar.show(

@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import Pipelines
 import Tensor
+import Weights
 
 /// Where models and pages are found when no path is given: beside the checkout, then where a package installs them.
 enum Installation {
@@ -49,12 +50,21 @@ extension ModelOptions {
         experts.isEmpty && textEncoder == nil && tokenizer == nil && vae == nil && phases == nil && adapters.isEmpty
     }
 
-    func openPipeline(_ folder: String?, compute: Compute) throws -> Pipeline {
-        try open(files(folder), compute: compute)
+    /// - Parameters:
+    ///   - folder: nil for the embedded model, or for none where experts are named.
+    ///   - memory, load: as settled by `Serve`, which has a settings file besides; else by flag and environment.
+    func openPipeline(
+        _ folder: String?, compute: Compute, memory: String? = nil, load: WeightLoading? = nil
+    ) throws -> Pipeline {
+        try open(files(folder), compute: compute, memory: memory, load: load)
     }
 
-    func open(_ files: ModelFiles, compute: Compute) throws -> Pipeline {
-        try Pipeline(files, compute: compute, vaeCompute: compute.with(vaePrecision))
+    func open(
+        _ files: ModelFiles, compute: Compute, memory: String? = nil, load: WeightLoading? = nil
+    ) throws -> Pipeline {
+        try Pipeline(
+            files, compute: compute, vaeCompute: compute.with(vaePrecision),
+            residency: residency(memory: memory, load: load))
     }
 
     /// - Parameter folder: nil for the embedded model, or for none where experts are named.
@@ -78,5 +88,15 @@ extension ModelOptions {
             ModelFiles.AdapterFile(expert: $0.expert, path: $0.path, strength: $0.strength)
         }
         return files
+    }
+
+    private func residency(memory: String?, load: WeightLoading?) throws -> Residency? {
+        let environment = ProcessInfo.processInfo.environment
+        let text = memory ?? self.memory ?? environment["PHASOR_MEMORY"] ?? "auto"
+        guard let budget = MemoryBudget(text) else {
+            throw ValidationError("--memory \(text): expected a size such as 12GB, auto or off")
+        }
+        let loading = load ?? self.load ?? environment["PHASOR_LOAD"].flatMap(WeightLoading.init) ?? .mmap
+        return budget.limit.map { Residency(budget: $0, loading: loading) }
     }
 }

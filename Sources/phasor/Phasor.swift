@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import Pipelines
 import Tensor
+import Weights
 
 @main
 struct Phasor: AsyncParsableCommand {
@@ -54,6 +55,16 @@ struct ModelOptions: ParsableArguments {
 
     @Option(help: "The same for the VAE, whose output is rounded to 8 bits a sample.")
     var vaePrecision = Precision.bf16
+
+    @Option(
+        help: ArgumentHelp(
+            "Bytes the process may take, e.g. 12GB. What computes next stays in memory, the rest comes and goes; a model "
+                + "may be larger. Default: auto, 7/8 of the machine's memory or of the control group's limit; off leaves "
+                + "it to the system.", valueName: "size"))
+    var memory: String?
+
+    @Option(help: "How weights get into memory: mmap (default), or read where mapped files are slow.")
+    var load: WeightLoading?
 }
 
 /// The option of every command that computes.
@@ -69,6 +80,7 @@ struct ThreadOptions: ParsableArguments {
 }
 
 extension Precision: ExpressibleByArgument {}
+extension WeightLoading: ExpressibleByArgument {}
 
 /// `EXPERT=FILE`, or `FILE` of a model's only expert.
 struct ExpertArgument: ExpressibleByArgument {

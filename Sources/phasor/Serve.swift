@@ -6,6 +6,7 @@ import HTTP
 import Logging
 import Serving
 import Synchronization
+import Weights
 
 struct Serve: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -99,7 +100,9 @@ struct Serve: AsyncParsableCommand {
         signal(SIGPIPE, SIG_IGN)
         let signals = Signals()
         let logger = Logger(label: "phasor")
-        let pipeline = try options.openPipeline(model, compute: options.makeCompute())
+        let pipeline = try options.openPipeline(
+            model, compute: options.makeCompute(), memory: settings.memory,
+            load: WeightLoading(rawValue: settings.load))
         var serving = EngineOptions(stateFolder: Self.stateFolder(settings))
         serving.queueCapacity = settings.queue
         serving.activeRunsPerOwner = settings.runningPerKey
@@ -133,6 +136,7 @@ struct Serve: AsyncParsableCommand {
             (.requestLog, requestLog ? "true" : nil), (.headerDeadline, headerDeadline.map { "\($0)" }),
             (.bodyProgress, bodyProgress.map { "\($0)" }), (.idle, idle.map { "\($0)" }),
             (.writeStall, writeStall.map { "\($0)" }), (.connections, connections.map { "\($0)" }),
+            (.memory, options.memory), (.load, options.load?.rawValue),
         ]
         for (key, text) in flags {
             guard let text else { continue }

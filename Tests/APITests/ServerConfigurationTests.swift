@@ -38,6 +38,8 @@ import Testing
         configuration.requestLog = true
         configuration.drain = 0
         configuration.retentionDays = 1.5
+        configuration.memory = "12GB"
+        configuration.load = "read"
         var again = ServerConfiguration()
         try again.apply(file: file(configuration.printed()))
         #expect(again == configuration)
@@ -50,6 +52,7 @@ import Testing
         (#"{"queue": 0}"#, ["'queue' is 0"]), (#"{"request_log": 1}"#, ["'request_log'", "true or false"]),
         (#"{"host": ""}"#, ["'host'"]), (#"{"cors_origins": "a"}"#, ["'cors_origins'", "list"]),
         (#"{"idle": -1}"#, ["'idle' is -1"]), (#"{"state": null}"#, ["'state'"]),
+        (#"{"memory": "12 apples"}"#, ["'memory'", "12GB"]), (#"{"load": "magic"}"#, ["'load'", "mmap or read"]),
     ]) func wrongFileNamesTheKey(text: String, words: [String]) throws {
         var configuration = ServerConfiguration()
         let path = try file(text)

@@ -1,3 +1,4 @@
+import Synchronization
 import Tensor
 import Weights
 
@@ -126,15 +127,33 @@ package struct WanBlock: Sendable {
 }
 
 /// What the blocks of one expert keep of one prompt: computed once, used by every step and every image of the prompt.
-package struct WanTextContext: Sendable {
+///
+/// Each block makes its own when it first runs, so that one pass through the weights is enough.
+package final class WanTextContext: Sendable {
     package struct KeysValues: Sendable {
         /// `[n, dim]`
         let keys, values: Tensor
         /// `[1, n]`
         let keyBias: Tensor?
     }
-    /// One entry per block.
-    let blocks: [KeysValues]
+
+    /// `[n, dim]`: the text after its projection.
+    private let text: Tensor
+    private let keyBias: Tensor?
+    private let blocks: Mutex<[Int: KeysValues]>
+
+    init(text: Tensor, keyBias: Tensor?) {
+        self.text = text
+        self.keyBias = keyBias
+        blocks = Mutex([:])
+    }
+
+    func keysValues(_ index: Int, of block: WanBlock) -> KeysValues {
+        if let known = blocks.withLock({ $0[index] }) { return known }
+        let made = block.keysValues(text, keyBias: keyBias)
+        blocks.withLock { $0[index] = made }
+        return made
+    }
 }
 
 /// A prompt as the text encoder gives it, without its padding.

@@ -46,7 +46,7 @@ package struct WanTransformer: Sendable {
         compute.linear(compute.linear(text, text1, activation: .geluTanh), text2)
     }
 
-    /// Keys and values of a prompt in every block.
+    /// A prompt as the blocks see it.
     ///
     /// Padded rows are zero before the projection and equal one constant row after it, and they are not masked. Those
     /// `paddedLength - n` equal keys are kept as one key with the logarithm of their number added to its score, which
@@ -55,13 +55,12 @@ package struct WanTransformer: Sendable {
         let count = text.rows.shape[0]
         let padding = text.paddedLength - count
         guard padding > 0 else {
-            let projected = projectText(text.rows)
-            return WanTextContext(blocks: blocks.map { $0.keysValues(projected, keyBias: nil) })
+            return WanTextContext(text: projectText(text.rows), keyBias: nil)
         }
         let zero = Tensor(zeros: [1, config.textDim])
         let projected = projectText(count > 0 ? Tensor.concatenate([text.rows, zero]) : zero)
         let bias = Tensor([Float](repeating: 0, count: count) + [Float(log(Double(padding)))], shape: [1, count + 1])
-        return WanTextContext(blocks: blocks.map { $0.keysValues(projected, keyBias: bias) })
+        return WanTextContext(text: projected, keyBias: bias)
     }
 
     // MARK: Time
@@ -92,7 +91,7 @@ package struct WanTransformer: Sendable {
         for (index, block) in blocks.enumerated() {
             try interrupt()
             x = block.forward(
-                x, timeProjection: projection, contexts: contexts.map { $0.blocks[index] }, rope: rope)
+                x, timeProjection: projection, contexts: contexts.map { $0.keysValues(index, of: block) }, rope: rope)
         }
         let (shift, scale) = headModulation(embedding)
         let normed = compute.modulatedLayerNorm(x, scale: scale, shift: shift, eps: config.eps)
