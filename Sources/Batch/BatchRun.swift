@@ -44,6 +44,18 @@ package struct BatchRun: Sendable {
             throw BatchError.nothingToResume(folder: folder.path)
         }
         let engine = try Engine(models: [model], options: engineOptions, logger: logger)
+        do {
+            let summary = try await run(in: engine, onStart: onStart)
+            await engine.drain(within: 60)
+            return summary
+        } catch {
+            // Stops what is computed and lets go of the folder, in a task that is not cancelled with this one.
+            await Task { await engine.drain(within: 0) }.value
+            throw error
+        }
+    }
+
+    private func run(in engine: Engine, onStart: (BatchProgress) -> Void) async throws -> BatchSummary {
         let pending = try manifest.items.filter { item in
             let experts = try model.generators.generator(item.request.generator).plan.experts
             return !folder.isDone(item, made: made, identity: identity, experts: experts)
@@ -71,7 +83,6 @@ package struct BatchRun: Sendable {
         }
         if pending.isEmpty { try await cancel(left, in: engine) }
         try await forgetFinished(engine)
-        await engine.drain(within: 60)
         let end = progress.snapshot
         return BatchSummary(
             made: end.done, kept: end.kept, failed: failures.sorted { ($0.line, $0.file) < ($1.line, $1.file) },

@@ -39,12 +39,7 @@ extension Compute {
         return now(clock) - start
     }
 
-    private func now(_ clock: BenchmarkClock) -> Double {
-        var time = timespec()
-        clock_gettime(clock == .wall ? CLOCK_MONOTONIC : CLOCK_PROCESS_CPUTIME_ID, &time)
-        let nanoseconds = Double(time.tv_sec) * 1e9 + Double(time.tv_nsec)
-        return clock == .wall ? nanoseconds : nanoseconds / Double(threads)
-    }
+    private func now(_ clock: BenchmarkClock) -> Double { clock.seconds(threads: threads) * 1e9 }
 }
 
 /// What a rate is taken over.
@@ -53,4 +48,12 @@ package enum BenchmarkClock: String, Sendable, CaseIterable {
     /// Processor time of this process over its threads: what a rate would be if nobody else used the machine. Time
     /// that threads sleep, waiting for each other, does not count.
     case processor
+
+    /// Seconds since some moment in the past.
+    package func seconds(threads: Int) -> Double {
+        var time = timespec()
+        clock_gettime(self == .wall ? CLOCK_MONOTONIC : CLOCK_PROCESS_CPUTIME_ID, &time)
+        let seconds = Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+        return self == .wall ? seconds : seconds / Double(threads)
+    }
 }

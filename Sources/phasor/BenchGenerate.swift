@@ -3,6 +3,7 @@ import Benchmarks
 import Foundation
 import Pipelines
 import Serving
+import Tensor
 
 struct BenchGenerate: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -52,6 +53,9 @@ struct BenchGenerate: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Write a report with plots and pictures to this file, one page.", valueName: "file"))
     var html: String?
 
+    @Option(help: "wall, or processor: the process's own time over its threads, for a machine that others use as well.")
+    var clock = BenchmarkClock.wall
+
     @OptionGroup(title: "Servers") var load: LoadOptions
     @OptionGroup var measuring: BenchOptions
     @OptionGroup var options: ModelOptions
@@ -83,7 +87,8 @@ struct BenchGenerate: AsyncParsableCommand {
         let benchmark = GenerationBenchmark(
             model: pipeline, contenders: generators.isEmpty ? try Contender.natural(of: pipeline) : generators,
             prompts: prompts, seeds: (0..<seeds).map { UInt64($0) },
-            rounds: measuring.rounds ?? 1, preset: preset)
+            rounds: measuring.rounds ?? 1, preset: preset,
+            now: { [clock] in clock.seconds(threads: compute.threads) })
         let bar = ProgressLine()
         var report = GenerationReport(
             model: pipeline.id,
@@ -92,6 +97,7 @@ struct BenchGenerate: AsyncParsableCommand {
                 precision: options.precision == options.vaePrecision
                     ? "\(options.precision)" : "\(options.precision), VAE \(options.vaePrecision)"),
             workloads: [])
+        report.machine.clock = clock.rawValue
         let clip = frames ?? sizes.defaultFrames
         for frames in [kind == .video ? nil : 1, kind == .image || clip == 1 ? nil : clip].compactMap(\.self) {
             report.workloads.append(

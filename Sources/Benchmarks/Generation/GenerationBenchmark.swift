@@ -2,6 +2,7 @@ import Diffusion
 import Foundation
 import Media
 import Serving
+import Tensor
 
 /// Runs generators of one model against each other: the same prompts and seeds, in turn (A B A B ...), so that what else
 /// the machine does falls on all of them alike.
@@ -14,13 +15,16 @@ package struct GenerationBenchmark<Model: ImageModel> {
     let rounds: Int
     /// Of a clip, for its media encoder.
     let preset: String?
+    /// Seconds; of the wall's clock or the processor's.
+    let now: () -> Double
     private let meter = ResourceMeter()
 
     /// Frames of a clip whose features are compared, and that are shown.
     private static var shown: Int { 3 }
 
     package init(
-        model: Model, contenders: [Contender], prompts: [String], seeds: [UInt64], rounds: Int, preset: String? = nil
+        model: Model, contenders: [Contender], prompts: [String], seeds: [UInt64], rounds: Int, preset: String? = nil,
+        now: @escaping () -> Double = { BenchmarkClock.wall.seconds(threads: 1) }
     ) {
         self.model = model
         self.contenders = contenders
@@ -28,6 +32,7 @@ package struct GenerationBenchmark<Model: ImageModel> {
         self.seeds = seeds
         self.rounds = rounds
         self.preset = preset
+        self.now = now
     }
 
     /// What is kept of a contender's trials while others run.
@@ -68,7 +73,8 @@ package struct GenerationBenchmark<Model: ImageModel> {
         // Page faults, caches, and the processor's clock.
         for (index, contender) in contenders.enumerated() {
             progress(index, contenders.count, "warm-up, \(contender)")
-            _ = try GenerationTrial(request(contender, prompts[0], seeds[0]), model, meter: meter, scratch: scratch)
+            _ = try GenerationTrial(
+                request(contender, prompts[0], seeds[0]), model, meter: meter, scratch: scratch, now: now)
         }
         var tallies = contenders.map { _ in Tally() }
         let count = rounds * prompts.count * seeds.count * contenders.count
@@ -81,7 +87,7 @@ package struct GenerationBenchmark<Model: ImageModel> {
                     for (index, contender) in contenders.enumerated() {
                         progress(done, count, "\(frames > 1 ? "clips" : "pictures"), \(contender)")
                         let trial = try GenerationTrial(
-                            request(contender, prompt, seed), model, meter: meter, scratch: scratch)
+                            request(contender, prompt, seed), model, meter: meter, scratch: scratch, now: now)
                         tallies[index].trials.append(
                             Tally.Trial(
                                 timings: trial.timings, switchStall: trial.switchStall, total: trial.total,

@@ -154,7 +154,8 @@ package enum GenerationPage {
             <section class="notes">
             <h2>How it was measured</h2>
             <p>In one process, after a warm-up that is not counted, the generators take turns (A B A B &hellip;) on the same \
-            prompts and seeds. The text is encoded each time; total is from the prompt to the bytes of the file.</p>
+            prompts and seeds. The text is encoded each time; total is from the prompt to the bytes of the file.\
+            \(report.machine.clock == "wall" ? "" : " Seconds are the process's own, over its threads: others used the machine too.")</p>
             <dl>\(entries.joined())\(energy)</dl>
             </section>
             """

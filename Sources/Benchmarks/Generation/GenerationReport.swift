@@ -18,10 +18,12 @@ package struct GenerationReport: Sendable {
         package var instructions: String
         package var threads: Int
         package var precision: String
+        /// `wall`, or `processor`: time of the process over its threads.
+        package var clock = "wall"
         package var measuresEnergy: Bool
 
         enum CodingKeys: String, CodingKey {
-            case processor, instructions, threads, precision
+            case processor, instructions, threads, precision, clock
             case measuresEnergy = "measures_energy"
         }
 

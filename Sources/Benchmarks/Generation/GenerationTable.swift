@@ -6,7 +6,7 @@ package enum GenerationTable {
         let machine = report.machine
         var lines = [
             "\(report.model), \(machine.processor), \(machine.instructions), \(machine.threads) threads, "
-                + machine.precision
+                + machine.precision + (machine.clock == "wall" ? "" : ", processor time over threads")
         ]
         for workload in report.workloads {
             lines += ["", Self.title(workload), ""]

@@ -36,9 +36,12 @@ struct GenerationTrial {
     }
 
     /// - Parameter request: one that `validate(for:)` accepts, of one image or clip.
-    init(_ request: GenerationRequest, _ model: some ImageModel, meter: ResourceMeter, scratch: String) throws {
+    init(
+        _ request: GenerationRequest, _ model: some ImageModel, meter: ResourceMeter, scratch: String,
+        now: () -> Double
+    ) throws {
         meter.start()
-        let start = ContinuousClock.now
+        let start = now()
         var timings = Timings()
         var generation = try model.makeGeneration(
             seed: request.seed, width: request.width, height: request.height, frames: request.frames,
@@ -51,23 +54,23 @@ struct GenerationTrial {
         let prompted = Prompted(
             positive: try model.encode(request.prompt, interrupt: {}),
             negative: guided ? try model.encode(request.negativePrompt ?? "", interrupt: {}) : nil)
-        timings.text = start.duration(to: .now) / .seconds(1)
+        timings.text = now() - start
         while let phase = generation.nextPhase, let step = generation.nextStep {
-            let began = ContinuousClock.now
+            let began = now()
             passes.removeFirst()
             model.expect(passes)
             try generation.step(using: model.expert(phase.expert, interrupt: {}), prompted)
             timings.steps.append(
                 Timings.Step(
                     step: step.index + 1, sigma: step.sigma, phase: phase.name, expert: phase.expert,
-                    seconds: began.duration(to: .now) / .seconds(1)))
+                    seconds: now() - began))
         }
         model.expect([.vae])
         let comment = FileMetadata.text(
             request, image: 0, steps: generation.schedule.count, scales: generation.guidance.scales,
             generator: try model.generators.generator(request.generator))
-        let media = try Self.deliver(generation.latent, request, model, comment, scratch, &timings)
-        total = start.duration(to: .now) / .seconds(1)
+        let media = try Self.deliver(generation.latent, request, model, comment, scratch, now, &timings)
+        total = now() - start
         (joules, peakResidentBytes) = meter.stop()
         self.timings = timings
         switchStall = Self.stall(timings.steps)
@@ -78,9 +81,9 @@ struct GenerationTrial {
     /// Decodes and codes, as the engine does: a clip's frames go to the encoder as they come.
     private static func deliver(
         _ latent: Tensor, _ request: GenerationRequest, _ model: some ImageModel, _ comment: String, _ scratch: String,
-        _ timings: inout Timings
+        _ now: () -> Double, _ timings: inout Timings
     ) throws -> (bytes: Int, frames: [RGBImage]) {
-        let start = ContinuousClock.now
+        let start = now()
         var encoding = 0.0
         var images: [RGBImage] = []
         let encoder =
@@ -94,25 +97,25 @@ struct GenerationTrial {
                     try RGBImage(
                         width: request.width, height: request.height, floats: values.span, layout: .interleaved)
                 }
-                let began = ContinuousClock.now
+                let began = now()
                 try encoder?.append(image)
-                encoding += began.duration(to: .now) / .seconds(1)
+                encoding += now() - began
                 images.append(image)
             }
         }
-        let began = ContinuousClock.now
+        let began = now()
         var bytes = 0
         if let encoder {
             try encoder.finish()
-            encoding += began.duration(to: .now) / .seconds(1)
+            encoding += now() - began
             bytes = (try? FileManager.default.attributesOfItem(atPath: scratch)[.size] as? Int) ?? 0
             unlink(scratch)
         } else if let image = images.first {
             bytes = try PNG.encode(image, text: [(FileMetadata.keyword, comment)]).count
-            encoding += began.duration(to: .now) / .seconds(1)
+            encoding += now() - began
         }
         timings.encode = encoding
-        timings.decode = start.duration(to: .now) / .seconds(1) - encoding
+        timings.decode = now() - start - encoding
         return (bytes, images)
     }
 
