@@ -68,7 +68,7 @@ enum GenerationStyle {
         td small { display: block; font-size: 0.75rem; }
         .pictures th, .pictures td { text-align: left; vertical-align: middle; }
         .pictures th[scope="row"] { width: 12rem; min-width: 8rem; color: var(--ink); }
-        .pictures { width: auto; } .pictures td + td { padding-left: 1rem; }
+        .pictures { width: auto; } .pictures td + td, .pictures th + th { padding-left: 1rem; }
         .frames { display: flex; gap: 4px; }
         .frames img { width: auto; height: auto; max-width: 128px; max-height: 128px; border-radius: 4px; display: block; }
         dl { display: grid; grid-template-columns: 8rem 1fr; gap: 0.5rem 1rem; margin: 1rem 0 0; font-size: 0.875rem; }
