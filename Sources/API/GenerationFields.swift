@@ -25,6 +25,8 @@ struct GenerationFields: Sendable {
         let (width, height) = try size(fields, model.sizes)
         var request = try start(.image, fields, model, width, height)
         request.count = try fields.integer("n", in: GenerationRequest.counts) ?? 1
+        // More than one is refused, with what the model takes, rather than left out silently.
+        request.frames = try fields.integer("num_frames", in: 1...1_000_000) ?? 1
         return request
     }
 

@@ -18,6 +18,7 @@ package struct WeightReader: Sendable {
 
     /// - Parameter adapters: low-rank updates that ride on the linear layers read through this reader.
     package init(_ checkpoint: Checkpoint, adapters: [Adapter] = []) {
+        checkpoint.requestSmallTensors()
         self.init(checkpoint: checkpoint, prefix: "", adapters: adapters, usage: Usage())
     }
 

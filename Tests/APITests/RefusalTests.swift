@@ -71,6 +71,9 @@ import Testing
         Case(path: "/v1/images/edits", body: "{}", param: "image", says: ["from text only"]),
         Case(
             path: "/v1/videos", body: #"{"prompt": "a", "num_frames": 6}"#, param: "num_frames", says: ["6", "4k + 1"]),
+        Case(
+            path: "/v1/images/generations", body: #"{"prompt": "a", "num_frames": 5}"#, param: "num_frames",
+            says: ["5", "1"]),
         Case(path: "/v1/videos", body: #"{"prompt": "a", "num_frames": 37}"#, param: "num_frames", says: ["37", "33"]),
         Case(path: "/v1/videos", body: #"{"prompt": "a", "num_frames": 0}"#, param: "num_frames", says: ["0"]),
         Case(

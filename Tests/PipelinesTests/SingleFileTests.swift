@@ -199,4 +199,54 @@ import Weights
         message = "\(try #require(#expect(throws: (any Error).self) { try Pipeline(incomplete, compute: compute) }))"
         #expect(message.contains("transformer_2"), "\(message)")
     }
+
+    /// Qwen-Image of parts that are named one by one, an expert of GGUF among them, makes what its folder makes.
+    @Test func qwenImageOfNamedParts() throws {
+        let text = try Checkpoint(folder: "\(qwenFixture)/transformer")
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("phasor-\(UUID().uuidString)").path
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let expert = "\(folder)/qwen-image-bf16.gguf"
+        let config = try String(contentsOfFile: "\(qwenFixture)/transformer/config.json", encoding: .utf8)
+        let writer = try WeightFileWriter(
+            path: expert, format: .gguf,
+            entries: text.tensors.map {
+                .init(name: "model.diffusion_model.\($0)", type: $1.type, shape: $1.shape)
+            },
+            metadata: [
+                "general.architecture": "qwen_image", Checkpoint.Configuration.metadataKey: config,
+            ])
+        for entry in writer.entries {
+            let name = String(entry.name.dropFirst("model.diffusion_model.".count))
+            try writer.append(try #require(text.tensors[name]).bytes)
+        }
+        try writer.finish()
+
+        var files = ModelFiles()
+        files.experts = ["transformer": expert]
+        files.textEncoder = "\(qwenFixture)/text_encoder"
+        files.tokenizer = "\(qwenFixture)/tokenizer"
+        files.vae = "\(qwenFixture)/vae"
+        let named = try Pipeline(files, compute: compute)
+        #expect(named.generators.generators.map(\.name) == ["student", "teacher"])
+        #expect(!named.sizes.makesClips && !named.guidesWithoutNegativePrompt)
+        let identity = try FileIdentity.all(in: Checkpoint(path: expert))
+        #expect(identity.map(\.architecture) == ["qwen_image"])
+
+        let whole = try Pipeline(folder: qwenFixture, compute: compute)
+        var results: [[Float]] = []
+        for pipeline in [named, whole] {
+            var one = try pipeline.makeGeneration(
+                seed: 4, width: 64, height: 32, frames: 1, steps: 3, guidanceScale: 1)
+            // The same sigmas: those of the folder's own generator depend on the size.
+            one = try Generation(
+                seed: 4, latent: one.latent, generator: named.generators.generator(nil),
+                schedule: named.generators.generator(nil).schedule(steps: 3, tokens: 8), guidance: one.guidance)
+            let prompt = Prompted(positive: try pipeline.encode("a cat on a table"))
+            while !one.isFinished { try one.step(using: pipeline.expert("transformer"), prompt) }
+            results.append(one.latent.array)
+        }
+        let areSame = results[0] == results[1]
+        #expect(areSame)
+    }
 }
