@@ -70,8 +70,7 @@ struct Generate: ParsableCommand {
         let pipeline = try options.openPipeline(model, compute: options.makeCompute())
         let request = try request(for: pipeline, isClip: isClip)
 
-        let clock = ContinuousClock()
-        let start = clock.now
+        var times = StageTimes()
         let bar = ProgressLine()
         var generation = try request.makeGeneration(ofImage: 0, by: pipeline)
         let initial = generation.latent
@@ -83,12 +82,14 @@ struct Generate: ParsableCommand {
         let prompted = Prompted(
             positive: try pipeline.encode(prompt),
             negative: isGuided ? try pipeline.encode(negativePrompt ?? "") : nil)
+        times.end("text")
         while let phase = generation.nextPhase, let step = generation.nextStep {
             let sigma = String(format: "%.3f", step.sigma)
             bar.show(
                 step: step.index + 1, of: generation.schedule.count,
                 "sigma \(sigma)  phase \(phase.name)  expert \(phase.expert)")
             try generation.step(using: pipeline.expert(phase.expert), prompted)
+            times.end("steps")
         }
         if let latents {
             try SafetensorsWriter.write(
@@ -104,11 +105,12 @@ struct Generate: ParsableCommand {
         } else {
             try writePicture(generation.latent, pipeline, metadata)
         }
+        times.end("decoding")
         bar.finish()
-        let seconds = String(format: "%.2f", start.duration(to: clock.now) / .seconds(1))
         print(
             "\(output): \(request.width)x\(request.height), \(request.frames) frame\(request.frames == 1 ? "" : "s"), "
-                + "seed \(seed), NFE \(generation.evaluations), \(seconds) s")
+                + "seed \(seed), NFE \(generation.evaluations), \(String(format: "%.2f", times.total)) s")
+        print("  \(times.description)")
     }
 
     // MARK: Arguments

@@ -1,10 +1,12 @@
 """Random weights at the true dimensions of published models, in the files people have on disk.
 
-    pip install gguf numpy diffusers torch && python make_random.py OUT [wan-high wan-low umt5 wan-vae]
+    pip install gguf numpy diffusers torch && python make_random.py OUT [PART ...]
+
+Parts: wan-high, wan-low, umt5, wan-vae (Wan2.2-T2V-A14B, 23 GB), qwen-image, qwen-text, qwen-vae (Qwen-Image, 16 GB).
 
 Random weights make noise. What they show is that every byte of the real shapes is opened, read and computed, how long
 that takes and how much memory. Written in a stream: matrices repeat random blocks from a pool of 16 MB, each from another
-place of it. Needs 23 GB for all of Wan2.2-T2V-A14B: two Q4_K experts, UMT5-XXL in Q8_0, the VAE in float32.
+place of it. Transformers and Qwen's text encoder are Q4_K, UMT5-XXL Q8_0, VAEs float32.
 """
 
 import sys
@@ -135,15 +137,74 @@ def wan_vae(path):
     AutoencoderKLWan().save_pretrained(path)
 
 
-MODELS = {
+def qwen_image(path, dim=3072, blocks=60, text=3584, head=128):
+    """Qwen-Image's transformer under diffusers' names, as its GGUF files have them."""
+    q4 = gguf.GGMLQuantizationType.Q4_K
+    out = Writer(path, "qwen_image")
+
+    def linear(name, inputs, outputs, kind=q4):
+        out.matrix(f"{name}.weight", kind, outputs, inputs)
+        out.values(f"{name}.bias", (outputs,))
+
+    linear("img_in", 64, dim, gguf.GGMLQuantizationType.Q8_0)
+    out.values("txt_norm.weight", (text,), mean=1)
+    linear("txt_in", text, dim)
+    linear("time_text_embed.timestep_embedder.linear_1", 256, dim)
+    linear("time_text_embed.timestep_embedder.linear_2", dim, dim)
+    for block in range(blocks):
+        name = f"transformer_blocks.{block}"
+        for stream in ["img", "txt"]:
+            linear(f"{name}.{stream}_mod.1", dim, 6 * dim)
+            linear(f"{name}.{stream}_mlp.net.0.proj", dim, 4 * dim)
+            linear(f"{name}.{stream}_mlp.net.2", 4 * dim, dim)
+        for part in ["to_q", "to_k", "to_v", "to_out.0", "add_q_proj", "add_k_proj", "add_v_proj", "to_add_out"]:
+            linear(f"{name}.attn.{part}", dim, dim)
+        for part in ["norm_q", "norm_k", "norm_added_q", "norm_added_k"]:
+            out.values(f"{name}.attn.{part}.weight", (head,), mean=1)
+    linear("norm_out.linear", dim, 2 * dim)
+    linear("proj_out", dim, 64)
+    out.finish()
+
+
+def qwen_text(path, vocabulary=152064, dim=3584, ffn=18944, kv=512, blocks=28):
+    """The text path of Qwen2.5-VL-7B as llama.cpp converts it."""
+    q4 = gguf.GGMLQuantizationType.Q4_K
+    out = Writer(path, "qwen2vl")
+    out.matrix("token_embd.weight", q4, vocabulary, dim)
+    for block in range(blocks):
+        name = f"blk.{block}"
+        out.values(f"{name}.attn_norm.weight", (dim,), mean=1)
+        for part, width in [("q", dim), ("k", kv), ("v", kv)]:
+            out.matrix(f"{name}.attn_{part}.weight", q4, width, dim)
+            out.values(f"{name}.attn_{part}.bias", (width,))
+        out.matrix(f"{name}.attn_output.weight", q4, dim, dim)
+        out.values(f"{name}.ffn_norm.weight", (dim,), mean=1)
+        out.matrix(f"{name}.ffn_gate.weight", q4, ffn, dim)
+        out.matrix(f"{name}.ffn_up.weight", q4, ffn, dim)
+        out.matrix(f"{name}.ffn_down.weight", q4, dim, ffn)
+    out.values("output_norm.weight", (dim,), mean=1)
+    out.finish()
+
+
+def qwen_vae(path):
+    """Qwen-Image's VAE in diffusers' layout, whose defaults are its dimensions."""
+    from diffusers import AutoencoderKLQwenImage
+
+    AutoencoderKLQwenImage().save_pretrained(path)
+
+
+PARTS = {
     "wan-high": lambda out: wan(out / "Wan2.2-T2V-A14B-HighNoise-Q4_K.gguf"),
     "wan-low": lambda out: wan(out / "Wan2.2-T2V-A14B-LowNoise-Q4_K.gguf"),
     "umt5": lambda out: umt5(out / "umt5-xxl-encoder-Q8_0.gguf"),
     "wan-vae": lambda out: wan_vae(out / "vae"),
+    "qwen-image": lambda out: qwen_image(out / "qwen-image-Q4_K.gguf"),
+    "qwen-text": lambda out: qwen_text(out / "Qwen2.5-VL-7B-Q4_K.gguf"),
+    "qwen-vae": lambda out: qwen_vae(out / "qwen-vae"),
 }
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
-    for model in sys.argv[2:] or MODELS:
-        MODELS[model](folder)
+    for part in sys.argv[2:] or PARTS:
+        PARTS[part](folder)

@@ -108,4 +108,45 @@ private let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent
         let error = #expect(throws: WeightError.self) { try Adapter(file: path, strength: 1) { $0 } }
         #expect("\(try #require(error))".contains("a.dora_scale"))
     }
+
+    /// Pairs of one module under each of these keys, `[1, 1]` factors of 2 and 3.
+    private func pairs(_ keys: [String], more: [String] = []) throws -> (path: String, folder: TemporaryFolder) {
+        let folder = try TemporaryFolder()
+        var tensors = keys.flatMap {
+            [
+                ("\($0).lora_A.weight", Tensor([2], shape: [1, 1])),
+                ("\($0).lora_B.weight", Tensor([3], shape: [1, 1])),
+            ]
+        }
+        tensors += more.map { ($0, Tensor([7], shape: [1])) }
+        let path = "\(folder.path)/lora.safetensors"
+        try SafetensorsWriter.write(tensors.map { (name: $0.0, value: $0.1) }, to: path)
+        return (path, folder)
+    }
+
+    /// diffusers writes the LoRA of the low-noise expert under `transformer_2.`
+    @Test func eachExpertTakesItsOwnHalf() throws {
+        let (both, _held) = try pairs(["transformer.a", "transformer_2.b"])
+        #expect(try Adapter(file: both, strength: 1) { $0 }.updates.keys.sorted() == ["a"])
+        #expect(try Adapter(file: both, strength: 1, expert: "transformer_2") { $0 }.updates.keys.sorted() == ["b"])
+        let (second, _alsoHeld) = try pairs(["transformer_2.a"])
+        let error = #expect(throws: WeightError.self) { try Adapter(file: second, strength: 1) { $0 } }
+        #expect("\(try #require(error))".contains("all its keys are of transformer_2"))
+        _ = (_held, _alsoHeld)
+    }
+
+    @Test func modulationDeltasBelongToTheTable() throws {
+        let (path, _held) = try pairs(["blocks.0.a"], more: ["diffusion_model.blocks.0.diff_m"])
+        let adapter = try Adapter(file: path, strength: 1) { $0 == "blocks.0.modulation" ? "table" : $0 }
+        #expect(adapter.deltas.keys.sorted() == ["table"])
+        #expect(adapter.deltas["table"]?.widened().array == [7])
+        _ = _held
+    }
+
+    @Test func otherFormatsAreNotTakenForALoRA() throws {
+        let folder = try TemporaryFolder()
+        let path = try folder.write(Array("PK\u{3}\u{4}".utf8), "lora.pth")
+        let error = #expect(throws: WeightError.self) { try Adapter(file: path, strength: 1) { $0 } }
+        #expect("\(try #require(error))".contains("PyTorch"))
+    }
 }

@@ -1,0 +1,91 @@
+import Foundation
+import Pipelines
+import Tensor
+import Testing
+import Weights
+
+/// Files are told by their keys and shapes, whatever they are called.
+@Suite struct FileIdentityTests {
+    /// A checkpoint of zeros.
+    private func checkpoint(_ shapes: [String: [Int]]) throws -> Checkpoint {
+        let path = FileManager.default.temporaryDirectory.appendingPathComponent("phasor-\(UUID().uuidString)").path
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let writer = try WeightFileWriter(
+            path: path, format: .safetensors,
+            entries: shapes.map { WeightFileWriter.Entry(name: $0, type: .f16, shape: $1) })
+        for entry in writer.entries { try writer.append([UInt8](repeating: 0, count: entry.byteCount)) }
+        try writer.finish()
+        // The mapping outlives the name.
+        return try Checkpoint(file: path)
+    }
+
+    /// The keys that tell a Wan transformer, under their original names.
+    private func wan(inputs: Int, outputs: Int, more: [String: [Int]] = [:]) -> [String: [Int]] {
+        [
+            "patch_embedding.weight": [256, inputs, 1, 2, 2], "patch_embedding.bias": [256],
+            "head.head.bias": [4 * outputs], "blocks.0.self_attn.q.weight": [256, 256],
+            "blocks.1.self_attn.q.weight": [256, 256],
+        ].merging(more) { $1 }
+    }
+
+    @Test func publishedModelsThatAreNotBuiltAreNamed() throws {
+        let models: [(shapes: [String: [Int]], words: [String])] = [
+            (wan(inputs: 36, outputs: 16), ["image-to-video", "36 channels"]),
+            (wan(inputs: 48, outputs: 48), ["TI2V-5B"]),
+            (wan(inputs: 16, outputs: 16, more: ["vace_blocks.0.ffn.0.weight": [8, 8]]), ["VACE"]),
+            (
+                wan(inputs: 16, outputs: 16, more: ["casual_audio_encoder.weights": [8, 8]]), ["audio"]
+            ),
+            (
+                ["decoder.conv1.weight": [64, 48, 3, 3, 3], "conv2.weight": [48, 48, 1, 1, 1]],
+                ["VAE", "48 latent channels", "TI2V-5B"]
+            ),
+            (
+                [
+                    "token_embd.weight": [100, 32], "enc.blk.0.attn_rel_b.weight": [32, 4],
+                    "enc.blk.1.attn_q.weight": [32, 32],
+                ], ["T5", "UMT5"]
+            ),
+        ]
+        for (shapes, words) in models {
+            let identities = try FileIdentity.all(in: checkpoint(shapes))
+            #expect(identities.count == 1)
+            let text = "\(identities[0].name): \(identities[0].refusal ?? "none")"
+            #expect(identities[0].refusal != nil, "\(text)")
+            for word in words { #expect(text.contains(word), "\(text)") }
+        }
+    }
+
+    @Test func textToVideoIsUsed() throws {
+        for prefix in ["", "model.diffusion_model.", "diffusion_model."] {
+            let shapes = wan(inputs: 16, outputs: 16).map { (prefix + $0, $1) }
+            let identity = try FileIdentity.of(
+                checkpoint(Dictionary(uniqueKeysWithValues: shapes)), as: .expert)
+            #expect(identity.name.contains("text-to-video"))
+            #expect(identity.name.contains("2 blocks of width 256"))
+            #expect(identity.refusal == nil)
+            #expect(identity.architecture == "wan")
+        }
+    }
+
+    @Test func wholePartsHaveNoUnusedKeys() throws {
+        let compute = Compute(threads: 1)
+        for (folder, part) in [
+            ("transformer", FileIdentity.Part.expert), ("text_encoder", .textEncoder), ("vae", .vae),
+        ] {
+            let checkpoint = try Checkpoint(folder: "\(fixture)/\(folder)")
+            let identity = try FileIdentity.of(checkpoint, as: part)
+            #expect(identity.refusal == nil)
+            #expect(try identity.unusedKeys(in: checkpoint, compute: compute) == [])
+        }
+        let lora = try FileIdentity.all(in: Checkpoint(file: "\(fixture)/lora/low_noise_lightning.safetensors"))
+        #expect(lora.map(\.part) == [.adapter])
+        #expect(lora[0].name.contains("20 layers") && lora[0].name.contains("rank 4"))
+    }
+
+    @Test func strangersAreSaidToBeUnknown() throws {
+        let stranger = try checkpoint(["model.first_layer.kernel": [4, 4]])
+        let error = #expect(throws: PipelineError.self) { try FileIdentity.all(in: stranger) }
+        #expect("\(try #require(error))".contains("model.first_layer.kernel"))
+    }
+}
