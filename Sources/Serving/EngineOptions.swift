@@ -21,12 +21,20 @@ package struct EngineOptions: Sendable {
     package var activeRuns = 16
     /// Of these, jobs of one API key; nil for any number.
     package var activeRunsPerOwner: Int?
-    /// Bytes that weights may take, so that the policy knows which stay; nil if all of them fit.
-    package var memoryBytes: Int?
+    /// Called on the compute thread after each turn; must return soon.
+    package var onTurn: (@Sendable (Turn) -> Void)?
 
     package enum PolicyName: String, Sendable, CaseIterable {
         case fifo
         case phaseSynchronous = "phase_synchronous"
+    }
+
+    /// What the compute thread did at one stretch: a network evaluation, a prompt, or a file.
+    package struct Turn: Sendable {
+        package let runs: [String]
+        package let weights: StageWeights
+        package let start: ContinuousClock.Instant
+        package let seconds: Double
     }
 
     package init(stateFolder: String) {

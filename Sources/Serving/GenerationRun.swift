@@ -114,12 +114,12 @@ final class GenerationRun<Model: ImageModel>: ActiveRun {
             generation.plan.phases[generation.plan.phaseIndex(timestep: generation.schedule[$0].timestep)].expert
         }
         let parts = [.textEncoder] + steps.map(Resident.expert) + [.vae]
-        let course = parts.map { StageWeights(model: model.id, part: $0) }
+        let course = parts.map { StageWeights(model: model.id, part: $0, base: model.base(of: $0)) }
         let isEncoded = prompted != nil || pending.isEmpty
         return WaitingRun(
             id: id, course: isEncoded ? course.dropFirst() : course[...],
             shape: isEncoded && !pending.isEmpty ? generation.latent.shape : nil,
-            pixels: pixelsPerImage * pending.count,
+            pixels: pixelsPerImage * (pending.isEmpty ? generations.count : pending.count),
             priority: job.priority, arrival: sequence)
     }
 

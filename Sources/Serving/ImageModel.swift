@@ -14,6 +14,10 @@ package protocol ImageModel: Sendable {
     var generators: GeneratorSet { get }
     var sizes: SizeLimits { get }
 
+    /// Whether the weights of a part are in memory, or there is room to keep them beside all others: to compute with
+    /// them costs no other weights their place.
+    func isResident(_ part: Resident) -> Bool
+
     /// Stands for what the text encoder or an expert makes of its input: changes when a file does.
     func identity(of part: Resident) -> String
 
@@ -56,9 +60,18 @@ package protocol ImageModel: Sendable {
     func decode(_ latent: Tensor, interrupt: () throws -> Void, onFrames: (Tensor) throws -> Void) throws
 }
 
+extension ImageModel {
+    /// The part whose heavy weights another part uses.
+    func base(of part: Resident) -> Resident {
+        guard case .expert(let name) = part, let adapted = generators.adaptedExperts[name] else { return part }
+        return .expert(adapted.base)
+    }
+}
+
 /// A model that computes without weights, and is guided as Wan is.
 extension ImageModel {
     package func expect(_ passes: [Resident]) {}
+    package func isResident(_ part: Resident) -> Bool { true }
     package func identity(of part: Resident) -> String { "\(id) \(part)" }
     package func cleaned(_ prompt: String) -> String { prompt }
     package func weightBytes(of resident: Resident) -> Int { 0 }

@@ -14,8 +14,8 @@ protocol RunGroup: AnyObject {
     /// Tells the model what is about to compute, in order.
     func expect(_ passes: [Resident])
 
-    /// Bytes of the weights of a part.
-    func bytes(of part: Resident) -> Int
+    /// Whether computing with a part costs no other its place in memory.
+    func isResident(_ part: Resident) -> Bool
 }
 
 /// The runs of one model that have begun, and the embeddings they share. Used on the compute thread only.
@@ -59,7 +59,7 @@ final class ModelRuns<Model: ImageModel>: RunGroup {
 
     func expect(_ passes: [Resident]) { model.expect(passes) }
 
-    func bytes(of part: Resident) -> Int { model.weightBytes(of: part) }
+    func isResident(_ part: Resident) -> Bool { model.isResident(part) }
 
     /// A run does not need an expert any more: lets go of what its embeddings keep for it, unless another run of the
     /// same prompt is about to use that.

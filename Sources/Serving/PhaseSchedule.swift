@@ -1,7 +1,7 @@
 import Pipelines
 
 /// The phase-synchronous policy: whoever waits for the expert in memory is served, in shared evaluations where latents
-/// have one shape; then the expert is changed once for all who wait for the next.
+/// have one shape, and who has least to do goes first; then the expert is changed once for all who wait for the next.
 ///
 /// The time between two changes is a *visit*. Its members are the runs that wait at its beginning for weights that are
 /// then in memory; who comes later joins while nobody waits too long elsewhere. A run waits too long, is *overdue*, once
@@ -20,7 +20,7 @@ package struct PhaseSchedule: StepPolicy {
     let patience: Int
     let ageLimit: Double
 
-    /// What the present visit is to.
+    /// What has its place in memory: the expert that computed last, unless something had to be read since.
     private var hot: StageWeights?
     private var members: Set<String> = []
     private var waits: [String: Wait] = [:]
@@ -50,13 +50,13 @@ package struct PhaseSchedule: StepPolicy {
         func isNear(_ weights: StageWeights) -> Bool { weights == hot || isResident(weights) }
         let isClosed = pool.contains { overdue.contains($0.id) && !isNear($0.weights) }
         let served = pool.filter { isNear($0.weights) && (!isClosed || members.contains($0.id)) }
-        var first = served.min(by: Self.precedes)
-        if first == nil {
-            first = nextVisit(pool, overdue)
-            if let first, hot == nil || !isNear(first.weights) { hot = first.weights }
-            members = Set(waiting.filter { isNear($0.weights) }.map(\.id))
+        let isVisited = !served.isEmpty
+        guard let first = served.min(by: { precedes($0, $1, overdue) }) ?? nextVisit(pool, overdue) else { return nil }
+        if !isVisited {
+            members = Set(waiting.filter { $0.weights == first.weights || isResident($0.weights) }.map(\.id))
         }
-        guard let first else { return nil }
+        // A text encoder or VAE that is in memory beside the expert does not take its place.
+        if first.weights.isExpert || !isResident(first.weights) { hot = first.weights }
 
         let runs = batch(first, pool)
         for id in waits.keys { waits[id]?.passed += 1 }
@@ -67,9 +67,7 @@ package struct PhaseSchedule: StepPolicy {
     /// Whose weights to change to. A change of the LoRA alone is cheap, so it comes before a change of heavy weights.
     private func nextVisit(_ pool: [WaitingRun], _ overdue: Set<String>) -> WaitingRun? {
         let late = pool.filter { overdue.contains($0.id) }
-        if !late.isEmpty {
-            return late.min { (waits[$0.id]?.since ?? 0, $0.arrival) < (waits[$1.id]?.since ?? 0, $1.arrival) }
-        }
+        if !late.isEmpty { return late.min(by: hasWaitedLonger) }
         let light = pool.filter { $0.weights.shareHeavyWeights(with: hot) }
         return (light.isEmpty ? pool : light).min { $0.arrival < $1.arrival }
     }
@@ -80,7 +78,8 @@ package struct PhaseSchedule: StepPolicy {
         guard first.shape != nil else { return runs }
         var pixels = first.pixels
         let mates = pool.filter { $0.id != first.id && $0.weights == first.weights && $0.shape == first.shape }
-        for mate in mates.sorted(by: { $0.arrival < $1.arrival }) where pixels + mate.pixels <= batchPixels {
+        for mate in mates.sorted(by: { ($0.work, $0.arrival) < ($1.work, $1.arrival) })
+        where pixels + mate.pixels <= batchPixels {
             pixels += mate.pixels
             runs.append(mate.id)
         }
@@ -99,9 +98,18 @@ package struct PhaseSchedule: StepPolicy {
         return [StageWeights](repeating: first.weights, count: count) + oldest.course.drop { $0 == first.weights }
     }
 
-    /// The oldest first; but prompts before all else: they are short, and then may share the evaluations of the others.
-    private static func precedes(_ one: WaitingRun, _ other: WaitingRun) -> Bool {
-        let (isText, otherIsText) = (one.weights.part == .textEncoder, other.weights.part == .textEncoder)
-        return isText == otherIsText ? one.arrival < other.arrival : isText
+    /// Within a visit: who is overdue first. Then prompts: they are short, and then may share the evaluations of the
+    /// others. Then whoever has least work left: a picture does not wait for a clip.
+    private func precedes(_ one: WaitingRun, _ other: WaitingRun, _ overdue: Set<String>) -> Bool {
+        let isLate = (overdue.contains(one.id), overdue.contains(other.id))
+        guard isLate.0 == isLate.1 else { return isLate.0 }
+        if isLate.0 { return hasWaitedLonger(one, other) }
+        let isText = (one.weights.part == .textEncoder, other.weights.part == .textEncoder)
+        guard isText.0 == isText.1 else { return isText.0 }
+        return (one.work, one.arrival) < (other.work, other.arrival)
+    }
+
+    private func hasWaitedLonger(_ one: WaitingRun, _ other: WaitingRun) -> Bool {
+        (waits[one.id]?.since ?? 0, one.arrival) < (waits[other.id]?.since ?? 0, other.arrival)
     }
 }

@@ -8,20 +8,25 @@ package enum Priority: String, Codable, Sendable, CaseIterable {
     case batch
 }
 
-/// What a stage computes with: a part of a model and, where phases share it, the LoRA put on it.
+/// What a stage computes with: a part of a model.
 package struct StageWeights: Hashable, Sendable {
     package let model: String
     package let part: Resident
-    package let adapter: String?
+    /// The part whose heavy weights it uses: for an expert that is a LoRA on a shared base, that base; else itself.
+    package let base: Resident
 
-    package init(model: String, part: Resident, adapter: String? = nil) {
+    package init(model: String, part: Resident, base: Resident? = nil) {
         self.model = model
         self.part = part
-        self.adapter = adapter
+        self.base = base ?? part
+    }
+
+    package var isExpert: Bool {
+        if case .expert = part { true } else { false }
     }
 
     /// To change to these, a LoRA has to change at most.
-    func shareHeavyWeights(with other: StageWeights?) -> Bool { model == other?.model && part == other?.part }
+    func shareHeavyWeights(with other: StageWeights?) -> Bool { model == other?.model && base == other?.base }
 }
 
 /// A run between two stages, as a policy sees it.
@@ -31,7 +36,7 @@ package struct WaitingRun: Sendable {
     package let course: ArraySlice<StageWeights>
     /// `[C, F, H, W]` of its latents: runs of one shape share a network evaluation. Nil for a stage that is not shared.
     package let shape: [Int]?
-    /// Of all frames of all its images that are still to do the stage.
+    /// Of all frames of all its images that are to do the stage.
     package let pixels: Int
     package let priority: Priority
     /// In the order in which jobs were accepted.
@@ -53,6 +58,9 @@ package struct WaitingRun: Sendable {
 
     /// Of the stage it waits for.
     package let weights: StageWeights
+
+    /// What is left to do, in pixels times stages.
+    var work: Int { pixels * course.count }
 
     /// Stages with the same weights from now on.
     var length: Int { course.prefix { $0 == weights }.count }

@@ -10,7 +10,6 @@ final class Worker {
     private let logger: Logger
     private var groups: [String: any RunGroup] = [:]
     private var policy: any StepPolicy
-    private var residents: Residents
     /// In the order in which they began.
     private var runs: [any ActiveRun] = []
     private var expected: [StageWeights] = []
@@ -26,7 +25,6 @@ final class Worker {
         self.options = options
         self.logger = logger
         policy = options.makePolicy()
-        residents = Residents(capacity: options.memoryBytes)
         let embeddings = EmbeddingFolder(
             workshop.store.prompts, capacity: options.promptCacheBytes, logger: logger)
         func group<Model: ImageModel>(_ model: Model) -> any RunGroup {
@@ -93,16 +91,27 @@ final class Worker {
     // MARK: Computing
 
     private func decide() -> Decision? {
-        policy.decide(runs.compactMap(\.waiting), at: start.seconds, isResident: residents.contains)
+        // Asked once for all that a decision wants to know.
+        var known: [StageWeights: Bool] = [:]
+        return policy.decide(runs.compactMap(\.waiting), at: start.seconds) { weights in
+            if let answer = known[weights] { return answer }
+            let answer = groups[weights.model]?.isResident(weights.part) ?? true
+            known[weights] = answer
+            return answer
+        }
     }
 
     private func carryOut(_ decision: Decision) {
         let wanted = queue.compute(decision.runs)
         let chosen = runs.filter { wanted.contains($0.job.id) }
         guard let first = chosen.first, let group = groups[decision.weights.model] else { return }
-        residents.use(decision.weights, bytes: group.bytes(of: decision.weights.part))
         expect(decision.passes)
         let began = ContinuousClock.now
+        defer {
+            options.onTurn?(
+                EngineOptions.Turn(
+                    runs: chosen.map(\.job.id), weights: decision.weights, start: began, seconds: began.seconds))
+        }
         switch decision.weights.part {
         case .textEncoder:
             attempt(first) { try first.encodePrompts(onlyKnown: false) }

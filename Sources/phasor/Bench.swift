@@ -7,7 +7,8 @@ struct Bench: AsyncParsableCommand {
         discussion: """
             Without the name of a measurement it is a student against its teacher: phasor bench MODEL.
             """,
-        subcommands: [BenchGenerate.self, BenchKernels.self, BenchStep.self], defaultSubcommand: BenchGenerate.self)
+        subcommands: [BenchGenerate.self, BenchKernels.self, BenchStep.self, BenchSchedule.self],
+        defaultSubcommand: BenchGenerate.self)
 }
 
 /// Options of every measurement.

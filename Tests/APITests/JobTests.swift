@@ -79,7 +79,8 @@ import Testing
     }
 
     @Test func aJobCanBeCancelled() async throws {
-        try await TestServer.run(pace: 30) { server in
+        // The second does not begin beside the first.
+        try await TestServer.run(pace: 30, state: { $0.activeRuns = 1 }) { server in
             let running = try await Self.create(server).json["id"] as? String ?? ""
             let queued = try await Self.create(server).json["id"] as? String ?? ""
             #expect(try await server.reaches(.running, running))

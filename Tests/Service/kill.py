@@ -4,7 +4,8 @@
 
 Before each kill a few jobs are accepted: pictures and clips, by the student and the slower teacher. After the last
 restart every accepted job must have succeeded, with the bytes that an uninterrupted server makes of the same request,
-and the artifacts folder must hold exactly those files. Standard library only.
+and the artifacts folder must hold exactly those files. At last one long run is killed: it must go on from its last
+checkpoint, not from its first step. Standard library only.
 """
 import argparse, hashlib, json, os, pathlib, random, re, signal, subprocess, sys, tempfile, time, urllib.error, urllib.request
 
@@ -56,6 +57,31 @@ def request(number, randomness):
     return body | {"kind": "image", "n": randomness.choice([1, 2])}
 
 
+def resume(arguments, state):
+    """Kills a run of many steps when a checkpoint of it is there.
+
+    Returns the job's first step after the restart, how many steps it has, and its request and files.
+    """
+    body = {"kind": "video", "prompt": "a large cat on an orange background", "seed": 5, "generator": "teacher",
+            "num_frames": 33, "num_inference_steps": 60}
+    server = Server(arguments, state)
+    identifier = server.submit(body)
+    checkpoint = os.path.join(state, "checkpoints", identifier)
+    deadline = time.time() + 300
+    while not os.path.exists(checkpoint) and time.time() < deadline:
+        time.sleep(0.01)
+    server.end(signal.SIGKILL)
+    server = Server(arguments, state)
+    while (job := server.job(identifier))["state"] == "queued":
+        time.sleep(0.005)
+    first = job["step"]
+    job = server.wait(identifier)
+    digest = server.digest(job)
+    left = os.path.exists(checkpoint)
+    server.end(signal.SIGTERM)
+    return first, job, body, digest, left
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--phasor", default=".build/release/phasor")
@@ -80,8 +106,13 @@ def main():
         files = [path for path in pathlib.Path(state).rglob("*") if path.suffix in (".png", ".mp4")]
         server.end(signal.SIGTERM)
 
+        first, long_job, long_body, long_digest, left = resume(arguments, state)
         reference = Server(arguments, calm)
         wrong = []
+        if first < 1 or long_job["state"] != "succeeded" or len(long_job["timings"]["steps"]) != 60 or left:
+            wrong.append(f"the long run went on from step {first} and is {long_job['state']}; checkpoint left: {left}")
+        elif long_digest != reference.digest(reference.wait(reference.submit(long_body))):
+            wrong.append("the long run has other bytes than an uninterrupted one")
         for identifier, body in accepted.items():
             job = jobs[identifier]
             if job["state"] != "succeeded":
@@ -93,6 +124,7 @@ def main():
     if len(files) != expected:
         wrong.append(f"{len(files)} files for {expected} artifacts")
     print("\n".join(wrong))
+    print(f"a run of 60 steps went on from step {first} after a kill")
     print(f"{arguments.kills} kills, {len(accepted)} jobs accepted, {expected} artifacts, {len(wrong)} faults")
     sys.exit(bool(wrong))
 

@@ -22,16 +22,24 @@ final class AnalyticModel: ImageModel {
     /// What it was last told to expect, for each time.
     let expectations = Mutex<[[Resident]]>([])
 
+    private let residents: Mutex<Residents>
+
     static let blocksPerEvaluation = 20
     /// A prompt whose steps fail.
     static let poison = "poison"
 
-    /// - Parameter picturesOnly: no clips, and no guidance without a negative prompt, as Qwen-Image has it.
-    init(gate: Gate = Gate(), blockSeconds: Double = 0, version: String = "1", picturesOnly: Bool = false) throws {
+    /// - Parameters:
+    ///   - memory: how many parts there is room for; nil for all.
+    ///   - picturesOnly: no clips, and no guidance without a negative prompt, as Qwen-Image has it.
+    init(
+        gate: Gate = Gate(), blockSeconds: Double = 0, version: String = "1", memory: Int? = nil,
+        picturesOnly: Bool = false
+    ) throws {
         sizes = SizeLimits(
             sideMultiple: 16, frameMultiple: 4, width: 64, height: 48, frames: picturesOnly ? 1 : 9, fps: 16)
         guidesWithoutNegativePrompt = !picturesOnly
         self.gate = gate
+        residents = Mutex(Residents(capacity: memory))
         self.version = version
         self.blockSeconds = blockSeconds
         let teacher = try GeneratorSpec(
@@ -67,8 +75,16 @@ final class AnalyticModel: ImageModel {
 
     func identity(of part: Resident) -> String { "\(version) \(part)" }
     func cleaned(_ prompt: String) -> String { prompt.lowercased() }
-    func expect(_ passes: [Resident]) { expectations.withLock { $0.append(passes) } }
-    func weightBytes(of part: Resident) -> Int { 1000 }
+    /// What is expected first is computed with, and then in memory.
+    func expect(_ passes: [Resident]) {
+        expectations.withLock { $0.append(passes) }
+        guard let first = passes.first else { return }
+        residents.withLock { $0.use(StageWeights(model: id, part: first), bytes: 1) }
+    }
+
+    func isResident(_ part: Resident) -> Bool {
+        residents.withLock { $0.contains(StageWeights(model: id, part: part)) }
+    }
 
     func forget(expert: String, of conditioning: Float) {}
 

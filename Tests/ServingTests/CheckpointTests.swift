@@ -40,7 +40,7 @@ struct CheckpointTests {
         let gate = Gate(at: "text")
         let model = try AnalyticModel(gate: gate)
         let engine = try scratch.engine(model)
-        let events = try await engine.events(of: id)
+        let events = try await engine.events(of: id, after: 0)
         var steps: [Int] = []
         for await event in events where event.name == .step { steps.append(event.job.step) }
         #expect(steps == [3, 4, 5, 6])

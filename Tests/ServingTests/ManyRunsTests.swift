@@ -33,11 +33,11 @@ struct ManyRunsTests {
             .map { String($0.dropFirst(name.count)) } ?? "none"
     }
 
-    @Test(arguments: [nil, 1500])
+    @Test(arguments: [nil, 1])
     func aBurstSharesEvaluationsAndChangesExpertsOnce(memory: Int?) async throws {
         let requests = (0..<8).map { GenerationRequest.image("prompt \($0)", seed: UInt64($0)) }
-        let model = try AnalyticModel(gate: Gate(at: "text"))
-        let (engine, jobs) = try await burst(requests, model) { $0.memoryBytes = memory }
+        let model = try AnalyticModel(gate: Gate(at: "text"), memory: memory)
+        let (engine, jobs) = try await burst(requests, model)
         #expect(jobs.allSatisfy { $0.state == .succeeded && $0.step == 4 && $0.timings.steps.count == 4 })
         #expect(model.evaluations.load(ordering: .relaxed) == 4)
         #expect(Self.switches(engine, "phase_synchronous") == "1")

@@ -43,7 +43,7 @@ struct PhaseScheduleTests {
         #expect(shared.evaluations == evaluations)
     }
 
-    @Test func withEverythingInMemoryTheOldestIsDoneFirst() {
+    @Test func withEverythingInMemoryWhoHasLeastLeftGoesFirst() {
         var server = VirtualServer()
         server.capacity = nil
         let tasks = (0..<6).map { Task(arrival: Double($0) * 2.5, course: VirtualServer.student) }
@@ -121,8 +121,8 @@ struct PhaseScheduleTests {
     }
 
     @Test func aLoRAIsChangedBeforeHeavyWeightsAre() {
-        func weights(_ component: String, _ adapter: String?) -> StageWeights {
-            StageWeights(model: "m", part: .expert(component), adapter: adapter)
+        func weights(_ base: String, _ expert: String) -> StageWeights {
+            StageWeights(model: "m", part: .expert(expert), base: .expert(base))
         }
         func run(_ arrival: Int64, _ weights: StageWeights) -> WaitingRun? {
             WaitingRun(
@@ -130,7 +130,7 @@ struct PhaseScheduleTests {
         }
         var policy = PhaseSchedule(batchPixels: 1)
         var waiting = [
-            run(1, weights("base", "a")), run(2, weights("other", nil)), run(3, weights("base", "b")),
+            run(1, weights("base", "a")), run(2, weights("other", "other")), run(3, weights("base", "b")),
             run(4, weights("base", "a")),
         ].compactMap { $0 }
         var order: [String] = []

@@ -60,7 +60,7 @@ struct VirtualServer {
                 }
                 return WaitingRun(
                     id: "\(index)", course: course[place.done...],
-                    shape: Self.isExpert(course[0]) ? [tasks[index].size] : nil, pixels: tasks[index].size,
+                    shape: course[0].isExpert ? [tasks[index].size] : nil, pixels: tasks[index].size,
                     priority: tasks[index].priority, arrival: order[index] ?? 0)
             }
             guard let decision = policy.decide(waiting, at: now, isResident: residents.contains) else {
@@ -70,7 +70,7 @@ struct VirtualServer {
             if !residents.contains(decision.weights) {
                 now += readSeconds
                 outcome.reads += 1
-                if Self.isExpert(decision.weights) { outcome.expertReads += 1 }
+                if decision.weights.isExpert { outcome.expertReads += 1 }
             }
             residents.use(decision.weights, bytes: 1)
             let served = decision.runs.compactMap { Int($0) }
@@ -100,10 +100,6 @@ struct VirtualServer {
     static let low = StageWeights(model: "m", part: .expert("transformer_2"))
     static let teacher = StageWeights(model: "m", part: .expert("teacher"))
     static let vae = StageWeights(model: "m", part: .vae)
-
-    private static func isExpert(_ weights: StageWeights) -> Bool {
-        if case .expert = weights.part { true } else { false }
-    }
 
     static let student = [
         Leg(weights: text, evaluations: 1), Leg(weights: high, evaluations: 2), Leg(weights: low, evaluations: 2),

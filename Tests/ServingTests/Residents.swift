@@ -1,20 +1,22 @@
-/// Which weights are in memory: those used last, as many as fit.
-package struct Residents: Sendable {
+import Serving
+
+/// Memory for weights as a test has it: those used last, as many as fit.
+struct Residents: Sendable {
     /// Bytes; nil for more than there are weights.
     let capacity: Int?
     /// Used last comes last.
     private var entries: [(weights: StageWeights, bytes: Int)] = []
 
-    package init(capacity: Int?) {
+    init(capacity: Int?) {
         self.capacity = capacity
     }
 
-    package func contains(_ weights: StageWeights) -> Bool {
+    func contains(_ weights: StageWeights) -> Bool {
         capacity == nil || entries.contains { $0.weights == weights }
     }
 
     /// Weights are used: what was used longest ago makes room for them.
-    package mutating func use(_ weights: StageWeights, bytes: Int) {
+    mutating func use(_ weights: StageWeights, bytes: Int) {
         guard let capacity else { return }
         entries.removeAll { $0.weights == weights }
         entries.append((weights, bytes))
