@@ -80,6 +80,16 @@ extension ImageModel {
 }
 
 extension Pipeline: ImageModel {
+    package func isResident(_ part: Resident) -> Bool {
+        guard let report = residencyReport else { return true }
+        if report.residents.reduce(0, { $0 + $1.bytes }) <= report.room { return true }
+        guard let own = report.residents.first(where: { $0.model == id && $0.part == part.description }) else {
+            return true
+        }
+        // A little may make room for activations from time to time.
+        return Double(own.bytesHere) >= 0.95 * Double(own.bytes)
+    }
+
     package func forget(expert: String, of conditioning: Conditioning) {
         conditioning.forget(expert: expert)
     }

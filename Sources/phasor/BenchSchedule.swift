@@ -4,6 +4,7 @@ import Foundation
 import Pipelines
 import Serving
 import Tensor
+import Weights
 
 struct BenchSchedule: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -63,7 +64,7 @@ struct BenchSchedule: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let pipeline = try options.openPipeline(model, compute: options.makeCompute())
+        let pipeline = try open()
         let sizes = pipeline.sizes
         let (width, height) = try PixelSize.parse(size, default: (sizes.defaultWidth, sizes.defaultHeight))
         func replay(_ trace: ArrivalTrace) -> ScheduleReplay<Pipeline> {
@@ -93,10 +94,25 @@ struct BenchSchedule: AsyncParsableCommand {
             model: pipeline.id, requests: requests.arrivals.count, rounds: measuring.rounds ?? 1,
             expertBytes: Dictionary(
                 uniqueKeysWithValues: experts.map { ($0, pipeline.weightBytes(of: .expert($0))) }),
-            memoryBytes: nil, policies: .init(fifo: fifo, phaseSynchronous: phases))
+            memoryBytes: pipeline.residencyReport?.budget, policies: .init(fifo: fifo, phaseSynchronous: phases))
         print(report.table)
         try measuring.write(report)
         if let svg { try Data(ScheduleDrawing(drawn).svg.utf8).write(to: URL(filePath: svg), options: .atomic) }
+    }
+
+    /// The model. Unless --memory says how much the process may take, weights have room for all parts but the experts,
+    /// and for one and a half of those.
+    private func open() throws -> Pipeline {
+        let files = try options.files(model)
+        let compute = options.makeCompute()
+        let whole = try options.open(files, compute: compute)
+        guard options.memory == nil else { return whole }
+        let experts = Set(whole.generators.generators.flatMap(\.plan.experts))
+        let largest = experts.map { whole.weightBytes(of: .expert($0)) }.max() ?? 0
+        let room = whole.weightBytes(of: .textEncoder) + whole.weightBytes(of: .vae) + largest * 3 / 2
+        return try Pipeline(
+            files, compute: compute, vaeCompute: compute.with(options.vaePrecision),
+            residency: Residency(budget: room) { ProcessMemory() })
     }
 
     private static func title(_ policy: EngineOptions.PolicyName) -> String {

@@ -8,7 +8,7 @@ package struct ScheduleDrawing {
     private let experts: [Resident]
     private let end: Double
 
-    private static let left = 150.0
+    private static let left = 178.0
     private static let right = 24.0
     private static let width = 1000.0
     private static let row = 11.0
@@ -71,7 +71,7 @@ package struct ScheduleDrawing {
             var points = ["\(number(x(0))),\(number(base))"]
             var last = -1.0
             for look in record.looks where look.at <= end {
-                let share = look.here[expert] ?? 0
+                let share = look.here[expert.description] ?? 0
                 // Only where it changes, and the point before.
                 guard share != last else { continue }
                 if last >= 0 { points.append("\(number(x(look.at))),\(number(base - 20 * last))") }

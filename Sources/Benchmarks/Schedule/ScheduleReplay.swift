@@ -21,10 +21,10 @@ package struct ScheduleRecord: Sendable {
         package let seconds: Double
     }
 
-    /// Shares of the parts' weights that were in memory at a moment.
+    /// Shares of the weights that were in memory at a moment, by part.
     package struct Look: Sendable {
         package let at: Double
-        package let here: [Resident: Double]
+        package let here: [String: Double]
     }
 
     package var runs: [Run] = []
@@ -38,23 +38,14 @@ package struct ScheduleRecord: Sendable {
 package struct ScheduleReplay<Model: ImageModel>: Sendable {
     package typealias Record = ScheduleRecord
 
-    /// What is in memory at a moment; nil if the system decides that.
-    package typealias Memory = @Sendable () -> (here: [Resident: Double], stallSeconds: Double)?
-
     let model: Model
     let trace: ArrivalTrace
     let width: Int
     let height: Int
     let frames: Int
-    let memory: Memory
 
-    /// - Parameter memory: tells the shares of the parts' weights that are in memory, and for how many seconds computing
-    ///   has waited for weights.
-    package init(
-        model: Model, trace: ArrivalTrace, width: Int, height: Int, frames: Int, memory: @escaping Memory = { nil }
-    ) {
+    package init(model: Model, trace: ArrivalTrace, width: Int, height: Int, frames: Int) {
         self.model = model
-        self.memory = memory
         self.trace = trace
         self.width = width
         self.height = height
@@ -81,7 +72,7 @@ package struct ScheduleReplay<Model: ImageModel>: Sendable {
         logger.logLevel = .error
         let meter = ResourceMeter()
         meter.start()
-        let stallBefore = memory()?.stallSeconds ?? 0
+        let stallBefore = model.residencyReport?.tally.stallSeconds ?? 0
         let engine = try Engine(models: [model], options: options, logger: logger)
         let start = ContinuousClock.now
         let looking = Task { await look(since: start) }
@@ -111,7 +102,7 @@ package struct ScheduleReplay<Model: ImageModel>: Sendable {
                 runs: turn.runs, part: turn.weights.part, start: start.duration(to: turn.start) / .seconds(1),
                 seconds: turn.seconds)
         }
-        record.stallSeconds = (memory()?.stallSeconds ?? 0) - stallBefore
+        record.stallSeconds = (model.residencyReport?.tally.stallSeconds ?? 0) - stallBefore
         record.peakResidentBytes = meter.stop().peakResidentBytes
         return record
     }
@@ -120,8 +111,12 @@ package struct ScheduleReplay<Model: ImageModel>: Sendable {
     private func look(since start: ContinuousClock.Instant) async -> [Record.Look] {
         var looks: [Record.Look] = []
         while !Task.isCancelled {
-            guard let now = memory() else { break }
-            looks.append(Record.Look(at: start.duration(to: .now) / .seconds(1), here: now.here))
+            guard let report = model.residencyReport else { break }
+            var here: [String: Double] = [:]
+            for part in report.residents where part.bytes > 0 {
+                here[part.part] = Double(part.bytesHere) / Double(part.bytes)
+            }
+            looks.append(Record.Look(at: start.duration(to: .now) / .seconds(1), here: here))
             try? await Task.sleep(for: .milliseconds(5))
         }
         return looks
