@@ -27,8 +27,6 @@ package final class Residency: WeightMemory, @unchecked Sendable {
     private var lastHot: ID?
     /// `tally.stallSeconds` when the first pass after a switch began, while that pass runs.
     private var stallAtSwitch: Double?
-    /// Bytes of activations that are known to come.
-    private var planned = 0
     private var lastLook = ContinuousClock.now - .seconds(60)
 
     private struct Extent {
@@ -125,14 +123,6 @@ package final class Residency: WeightMemory, @unchecked Sendable {
             let others = plan.passes.dropFirst(plan.isUnderway ? 1 : 0).filter { !model.contains($0) }
             plan.expect(passes + others)
             condition.broadcast()
-        }
-    }
-
-    /// Activations of that many bytes are to come: room is left for them.
-    package func reserve(activations bytes: Int) {
-        condition.withLock {
-            planned = bytes
-            lastLook = .now - .seconds(60)
         }
     }
 
@@ -257,16 +247,14 @@ package final class Residency: WeightMemory, @unchecked Sendable {
         }
     }
 
-    /// Sets the room of the weights: what the budget leaves beside everything else, and beside the activations that
-    /// are known to come.
+    /// Sets the room of the weights: what the budget leaves beside everything else.
     private func look() {
         guard lastLook.duration(to: .now) / .seconds(1) >= Self.lookSeconds else { return }
         lastLook = .now
         let memory = memory()
         let own = loading == .read ? plan.used : 0
         let others = max(memory.total - plan.used, memory.anonymous - own, 0)
-        let pool = StoragePool.shared.use
-        plan.room = budget - others - max(0, planned - pool.inUse - pool.idle)
+        plan.room = budget - others
     }
 
     // MARK: Report

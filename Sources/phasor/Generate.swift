@@ -111,6 +111,12 @@ struct Generate: ParsableCommand {
             "\(output): \(request.width)x\(request.height), \(request.frames) frame\(request.frames == 1 ? "" : "s"), "
                 + "seed \(seed), NFE \(generation.evaluations), \(String(format: "%.2f", times.total)) s")
         print("  \(times.description)")
+        if let tally = pipeline.residencyReport?.tally {
+            print(
+                String(
+                    format: "  weights: %.2f GB read, at most %.2f GB at once, %.2f s waited for",
+                    Double(tally.bytesRead) / 1e9, Double(tally.peakBytes) / 1e9, tally.stallSeconds))
+        }
     }
 
     // MARK: Arguments
