@@ -73,8 +73,9 @@ let package = Package(
             ]),
 
         // Tests mirror Sources.
-        .testTarget(name: "TensorTests", dependencies: ["Tensor", "CKernels"]),
-        .testTarget(name: "WeightsTests", dependencies: ["Weights", "Tensor"]),
+        .target(name: "TestSupport", path: "Tests/TestSupport"),
+        .testTarget(name: "TensorTests", dependencies: ["Tensor", "CKernels", "TestSupport"]),
+        .testTarget(name: "WeightsTests", dependencies: ["Weights", "Tensor", "TestSupport"]),
         .testTarget(name: "TextTests", dependencies: ["Text", "Weights", "Tensor"]),
         .testTarget(name: "PipelinesTests", dependencies: ["Pipelines", "Networks", "Diffusion", "Weights", "Tensor"]),
         .testTarget(name: "DiffusionTests", dependencies: ["Diffusion", "Tensor"]),
@@ -82,7 +83,7 @@ let package = Package(
         .testTarget(
             name: "ServingTests",
             dependencies: [
-                "Serving", "Pipelines", "Diffusion", "Media", "Tensor",
+                "Serving", "Pipelines", "Diffusion", "Media", "Tensor", "TestSupport",
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
@@ -93,8 +94,10 @@ let package = Package(
             ]),
         .testTarget(
             name: "BenchmarksTests", dependencies: ["Benchmarks", "HTTP", "Serving", "Pipelines", "Media", "Tensor"]),
-        .testTarget(name: "HTTPTests", dependencies: ["HTTP"]),
-        .testTarget(name: "APITests", dependencies: ["API", "Serving", "HTTP", "Pipelines", "Diffusion", "Tensor"]),
+        .testTarget(name: "HTTPTests", dependencies: ["HTTP", "TestSupport"]),
+        .testTarget(
+            name: "APITests",
+            dependencies: ["API", "Serving", "HTTP", "Pipelines", "Diffusion", "Tensor", "TestSupport"]),
         .testTarget(name: "VerificationTests", dependencies: ["Verification", "Pipelines"]),
     ],
     swiftLanguageModes: [.v6]

@@ -1,5 +1,6 @@
 import API
 import Foundation
+import TestSupport
 import Testing
 
 @Suite struct JSONTests {
@@ -44,7 +45,7 @@ import Testing
 
     /// Random bytes and damaged documents end in a value or an error, whatever they are.
     @Test func survivesDamage() {
-        var generator = SplitMix(state: 7)
+        var generator = SplitMix64(seed: 7)
         let whole = Array(#"{"prompt":"a\u00e9","n":[1,-2.5e3,true,null],"x":{"y":"\ud83d\ude00"}}"#.utf8)
         var read = 0
         for _ in 0..<20_000 {
@@ -56,19 +57,6 @@ import Testing
             if (try? JSON(parsing: bytes)) != nil { read += 1 }
         }
         #expect(read > 0 && read < 20_000)
-    }
-}
-
-/// Random numbers that are the same in every run.
-struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-        return z ^ (z >> 31)
     }
 }
 

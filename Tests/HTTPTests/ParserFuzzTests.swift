@@ -1,20 +1,6 @@
 import HTTP
+import TestSupport
 import Testing
-
-/// SplitMix64, so that every run tries the same inputs.
-struct Dice: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
-}
 
 enum Fuzz {
     static let seeds: [[UInt8]] = [
@@ -34,7 +20,7 @@ enum Fuzz {
     ].map { Array($0.utf8) }
 
     /// A mutation of a real request, or (one in eight) random bytes.
-    static func input(_ dice: inout Dice) -> [UInt8] {
+    static func input(_ dice: inout SplitMix64) -> [UInt8] {
         if Int.random(in: 0..<8, using: &dice) == 0 {
             return (0..<Int.random(in: 0..<300, using: &dice)).map { _ in UInt8.random(in: .min ... .max, using: &dice)
             }
@@ -59,7 +45,7 @@ enum Fuzz {
     /// No input crashes the parser or gets it into a loop, and how it is cut into pieces changes nothing.
     @Test(arguments: [1, 2, 3, 4])
     func survives(seed: UInt64) {
-        var dice = Dice(seed: seed)
+        var dice = SplitMix64(seed: seed)
         var refusals = 0
         for _ in 0..<2500 {
             let bytes = Fuzz.input(&dice)

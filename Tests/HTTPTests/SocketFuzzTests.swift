@@ -1,4 +1,5 @@
 import HTTP
+import TestSupport
 import Testing
 
 @Suite struct SocketFuzzTests {
@@ -11,7 +12,7 @@ import Testing
             limits.idle = .milliseconds(200)
             limits.linger = .milliseconds(200)
         }) { server, _ in
-            var dice = Dice(seed: seed)
+            var dice = SplitMix64(seed: seed)
             for round in 0..<15 {
                 var clients: [RawClient] = []
                 for _ in 0..<20 {

@@ -1,5 +1,6 @@
 import Pipelines
 import Serving
+import TestSupport
 import Testing
 
 /// The policy in virtual time.
@@ -9,7 +10,7 @@ struct PhaseScheduleTests {
     private typealias Leg = VirtualServer.Leg
 
     /// Arrivals of all kinds: trickling, in bursts, mixed in length and priority.
-    private static func pattern(_ random: inout SeededRandom) -> [Task] {
+    private static func pattern(_ random: inout SplitMix64) -> [Task] {
         let count = Int.random(in: 1...24, using: &random)
         let pause: Double = [0.0, 0.5, 3.0, 12.0, 40.0].randomElement(using: &random) ?? 0
         let burst = Int.random(in: 1...6, using: &random)
@@ -56,7 +57,7 @@ struct PhaseScheduleTests {
     }
 
     @Test func nobodyStarvesInThousandsOfPatterns() {
-        var random = SeededRandom(seed: 1)
+        var random = SplitMix64(seed: 1)
         let server = VirtualServer()
         var overdue = 0
         for _ in 0..<2000 {
@@ -195,7 +196,7 @@ struct PhaseScheduleTests {
     ]
 
     @Test func changesAreWithinOneAndAHalfTimesTheFewestPossible() {
-        var random = SeededRandom(seed: 2)
+        var random = SplitMix64(seed: 2)
         var server = VirtualServer()
         server.readSeconds = 0
         var (total, best, fifo) = (0, 0, 0)
@@ -218,7 +219,7 @@ struct PhaseScheduleTests {
     }
 
     @Test func throughputIsNotBelowFirstComeFirstServed() {
-        var random = SeededRandom(seed: 3)
+        var random = SplitMix64(seed: 3)
         let server = VirtualServer()
         var (shared, fifo) = (0.0, 0.0)
         for _ in 0..<1000 {

@@ -1,5 +1,6 @@
 import Foundation
 import Serving
+import TestSupport
 import Testing
 
 /// Whatever happens to jobs on their way, the bytes are those of a job alone.
@@ -32,7 +33,7 @@ struct RandomScheduleTests {
                 group.addTask {
                     var counts: [Mishap: Int] = [:]
                     for number in 0..<50 {
-                        var random = SeededRandom(seed: UInt64(lane * 1000 + number))
+                        var random = SplitMix64(seed: UInt64(lane * 1000 + number))
                         counts[try await schedule("\(lane)-\(number)", bytes, &random), default: 0] += 1
                     }
                     return counts
@@ -46,7 +47,7 @@ struct RandomScheduleTests {
 
     /// - Returns: what happened in the middle.
     private func schedule(
-        _ name: String, _ expected: [[Data]], _ random: inout SeededRandom
+        _ name: String, _ expected: [[Data]], _ random: inout SplitMix64
     ) async throws -> Mishap {
         let mishap = Mishap.allCases.randomElement(using: &random) ?? .none
         let gate = Gate(at: mishap == .none ? nil : "evaluation \(Int.random(in: 1...8, using: &random))")

@@ -1,5 +1,6 @@
 import Foundation
 import Tensor
+import TestSupport
 import Testing
 import Weights
 
@@ -340,7 +341,7 @@ private struct Bytes {
     @Test func mutatedFilesNeverTrap() throws {
         let folder = try TemporaryFolder()
         let original = try [UInt8](Data(contentsOf: URL(fileURLWithPath: Self.path)))
-        var random = SeededGenerator(state: 11)
+        var random = SplitMix64(seed: 11)
         var refused = 0
         for _ in 0..<1000 {
             var bytes = original

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 import Weights
 
@@ -145,7 +146,7 @@ private struct Machine {
     /// Whatever is expected, begun, read and ended, in any order and with moves at any time: what is read is there,
     /// what is held stays, and no more is in memory than there is room for, but for what is waited for.
     @Test(arguments: 0..<300) func randomSequences(seed: UInt64) {
-        var random = Generator(state: seed)
+        var random = SplitMix64(seed: seed)
         var plan = ResidencyPlan(room: Int.random(in: 1...400, using: &random))
         let count = Int.random(in: 1...40, using: &random)
         for _ in 0..<count { _ = plan.addPiece(bytes: Int.random(in: 1...20, using: &random)) }
@@ -195,18 +196,5 @@ private struct Machine {
             let inMemory = plan.pieces.filter { $0.presence != .away }.reduce(0) { $0 + $1.bytes }
             #expect(plan.used == inMemory)
         }
-    }
-}
-
-/// SplitMix64: the same sequence everywhere.
-private struct Generator: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-        return z ^ (z >> 31)
     }
 }

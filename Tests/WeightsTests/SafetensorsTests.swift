@@ -1,5 +1,6 @@
 import Foundation
 import Tensor
+import TestSupport
 import Testing
 import Weights
 
@@ -137,7 +138,7 @@ private let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent
         let folder = try TemporaryFolder()
         let original = try [UInt8](
             Data(contentsOf: URL(fileURLWithPath: "\(fixtures)/lora/high_noise_lightning.safetensors")))
-        var random = SystemRandomNumberGenerator.seeded(7)
+        var random = SplitMix64(seed: 7)
         var refused = 0
         for _ in 0..<2000 {
             var bytes = original
@@ -162,20 +163,4 @@ private let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent
         }
         #expect(refused > 1000)
     }
-}
-
-/// A small generator with a fixed seed (SplitMix64), so that a failure can be repeated.
-struct SeededGenerator: RandomNumberGenerator {
-    var state: UInt64
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-        return z ^ (z >> 31)
-    }
-}
-
-extension SystemRandomNumberGenerator {
-    static func seeded(_ seed: UInt64) -> SeededGenerator { SeededGenerator(state: seed) }
 }
