@@ -7,12 +7,8 @@ import Foundation
 /// `tokenizers` library on the same files.
 package struct BytePairTokenizer: Tokenizer {
     package let paddingID: Int
-    private let addedTokens: AddedTokens
-    private let normalizer: Normalizer?
-    /// Added tokens that are looked for after normalisation.
-    private let normalizedTokens: AddedTokens
+    private let frame: TokenizerFrame
     private let model: BytePairModel
-    private let template: TokenTemplate
 
     /// - Throws: `TextError`, naming the file and the field.
     package init(directory: URL) throws(TextError) {
@@ -46,10 +42,7 @@ package struct BytePairTokenizer: Tokenizer {
         vocabulary: [String: Int], merges: [(Substring, Substring)], tokens: [AddedToken], normalizer: Normalizer?,
         template: TokenTemplate, padding: String?, named name: String
     ) throws(TextError) {
-        self.normalizer = normalizer
-        self.template = template
-        addedTokens = AddedTokens(tokens.filter { !$0.isNormalized })
-        normalizedTokens = AddedTokens(tokens.filter(\.isNormalized)) { normalizer?.apply(to: $0) ?? $0 }
+        frame = TokenizerFrame(tokens: tokens, normalizer: normalizer, template: template)
         do {
             model = try BytePairModel(vocabulary: vocabulary, merges: merges)
         } catch {
@@ -63,23 +56,8 @@ package struct BytePairTokenizer: Tokenizer {
     }
 
     package func encode(_ text: String, maximumLength: Int?) -> [Int] {
-        var ids: [Int] = []
-        for section in addedTokens.split(text) {
-            switch section {
-            case .token(let id): ids.append(id)
-            case .text(let text, _): encode(raw: text, into: &ids)
-            }
-        }
-        return template.apply(to: ids, maximumLength: maximumLength)
-    }
-
-    private func encode(raw text: String, into ids: inout [Int]) {
-        for section in normalizedTokens.split(normalizer?.apply(to: text) ?? text) {
-            switch section {
-            case .token(let id): ids.append(id)
-            case .text(let text, _):
-                for piece in BytePairSplit.split(text) { model.encode(Array(String(piece).utf8), into: &ids) }
-            }
+        frame.encode(text, maximumLength: maximumLength) { text, _, ids in
+            for piece in BytePairSplit.split(text) { model.encode(Array(String(piece).utf8), into: &ids) }
         }
     }
 

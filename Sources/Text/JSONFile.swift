@@ -1,5 +1,17 @@
 import Foundation
 
+/// Refuses numbers no real network has before they size an allocation.
+/// - Throws: `TextError.invalid` that names the file and the field.
+func requireSizes<Key: CodingKey>(
+    _ sizes: [(field: Key, value: Int, range: ClosedRange<Int>)], in file: String
+) throws(TextError) {
+    for (field, value, range) in sizes where !range.contains(value) {
+        throw .invalid(
+            file: file, field: field.stringValue,
+            reason: "is \(value), expected \(range.lowerBound)...\(range.upperBound)")
+    }
+}
+
 /// Decodes a JSON file of a checkpoint and turns every failure into a `TextError` that names the field.
 enum JSONFile {
     static func decode<Value: Decodable>(_ type: Value.Type, at url: URL) throws(TextError) -> Value {

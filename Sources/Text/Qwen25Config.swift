@@ -59,11 +59,7 @@ package struct Qwen25Config: Sendable {
             (.layers, config.layers, 1...1024), (.heads, config.heads, 1...1024), (.kvHeads, config.kvHeads, 1...1024),
             (.headDim, config.headDim, 2...1024), (.ffnDim, config.ffnDim, 1...1 << 20),
         ]
-        for (key, value, range) in sizes where !range.contains(value) {
-            throw .invalid(
-                file: file, field: key.rawValue,
-                reason: "is \(value), expected \(range.lowerBound)...\(range.upperBound)")
-        }
+        try requireSizes(sizes, in: file)
         guard config.heads % config.kvHeads == 0 else {
             throw .invalid(
                 file: file, field: CodingKeys.kvHeads.rawValue,

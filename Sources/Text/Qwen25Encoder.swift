@@ -8,11 +8,8 @@ import Weights
 /// A decoder is causal, so what follows a token does not change its row, and padding is never computed.
 package struct Qwen25Encoder: Sendable {
     package let config: Qwen25Config
-    private let compute: Compute
-    /// `[vocabulary, dim]`, read row by row where it lies.
-    private let embedding: Weight
     private let layers: [Qwen25Layer]
-    private let finalNorm: Tensor
+    private let stream: ResidualStream
 
     /// The published shards say `model.`, newer ones `model.language_model.`
     static func prefix(of contains: (String) -> Bool) -> String {
@@ -24,16 +21,17 @@ package struct Qwen25Encoder: Sendable {
     /// - Throws: `WeightError` with the key that is missing or has another shape.
     package init(_ reader: WeightReader, config: Qwen25Config, compute: Compute) throws(WeightError) {
         self.config = config
-        self.compute = compute
         reader.passOver(["visual.", "model.visual.", "lm_head."])
         let text = reader.scope(String(Self.prefix(of: reader.contains).dropLast()))
-        embedding = try text.weight("embed_tokens.weight", [config.vocabulary, config.dim])
+        let embedding = try text.weight("embed_tokens.weight", [config.vocabulary, config.dim])
         var layers: [Qwen25Layer] = []
         for index in 0..<config.layers {
             layers.append(try Qwen25Layer(text.scope("layers", index), config: config))
         }
         self.layers = layers
-        finalNorm = try text.vector("norm.weight", [config.dim])
+        stream = ResidualStream(
+            embedding: embedding, finalNorm: try text.vector("norm.weight", [config.dim]), eps: config.eps,
+            compute: compute)
     }
 
     /// The rows `[ids.count, dim]` of the tokens of one text, after the final norm.
@@ -45,21 +43,10 @@ package struct Qwen25Encoder: Sendable {
     package func encode(
         _ ids: [Int], onHidden: (Tensor) -> Void = { _ in }, interrupt: () throws -> Void = {}
     ) throws -> Tensor {
-        guard !ids.isEmpty else { throw TextError.unusableTokens(reason: "there are none") }
-        if let id = ids.first(where: { !(0..<config.vocabulary).contains($0) }) {
-            throw TextError.unusableTokens(
-                reason: "id \(id) is outside the vocabulary of \(config.vocabulary); the tokenizer is another model's")
-        }
         let rope = rope(count: ids.count)
-        var x = Tensor.concatenate(ids.map { embedding.rows($0..<$0 + 1) })
-        for layer in layers {
-            try interrupt()
-            onHidden(x)
-            x = layer.forward(x, rope: rope, config: config, compute: compute)
+        return try stream.rows(of: ids, through: layers, onHidden: onHidden, interrupt: interrupt) { layer, x in
+            layer.forward(x, rope: rope, config: config, compute: stream.compute)
         }
-        let result = compute.rmsNorm(x, weight: finalNorm, eps: config.eps)
-        onHidden(result)
-        return result
     }
 
     /// Angles `[count, headDim / 2]`: position times theta^(-2j / headDim), in float32 as the reference has them.

@@ -18,22 +18,18 @@ package struct UMT5Config: Sendable {
 
     /// - Throws: `TextError` that names the file and the field.
     package static func read(_ file: String) throws(TextError) -> UMT5Config {
-        let config = try JSONFile.decode(File.self, at: URL(fileURLWithPath: file)).config
-        try requireSizes(config, file: file)
-        return config
+        try checked(JSONFile.decode(File.self, at: URL(fileURLWithPath: file)).config, file: file)
     }
 
     /// What came with the weights, else what their shapes tell; keys are transformers' (`UMT5Keys.encoder`).
     /// - Throws: `TextError` that names the file and the field or key.
     package static func of(_ checkpoint: Checkpoint) throws(TextError) -> UMT5Config {
         guard let configuration = checkpoint.configuration else {
-            let config = try UMT5Config(shapesOf: checkpoint)
-            try requireSizes(config, file: checkpoint.path)
-            return config
+            return try checked(UMT5Config(shapesOf: checkpoint), file: checkpoint.path)
         }
-        let config = try JSONFile.decode(File.self, from: configuration.json, named: configuration.source).config
-        try requireSizes(config, file: configuration.source)
-        return config
+        return try checked(
+            JSONFile.decode(File.self, from: configuration.json, named: configuration.source).config,
+            file: configuration.source)
     }
 
     /// The numbers that no shape tells are those of every published UMT5.
@@ -74,19 +70,14 @@ package struct UMT5Config: Sendable {
         }
     }
 
-    /// Refuses numbers no real network has before they size an allocation.
-    private static func requireSizes(_ config: UMT5Config, file: String) throws(TextError) {
+    private static func checked(_ config: UMT5Config, file: String) throws(TextError) -> UMT5Config {
         let sizes: [(CodingKeys, Int, ClosedRange<Int>)] = [
             (.vocabulary, config.vocabulary, 1...1 << 24), (.dim, config.dim, 1...1 << 16),
             (.layers, config.layers, 1...1024), (.heads, config.heads, 1...1024), (.headDim, config.headDim, 1...1024),
             (.ffnDim, config.ffnDim, 1...1 << 20), (.buckets, config.buckets, 4...4096),
             (.maxDistance, config.maxDistance, 1...1 << 20),
         ]
-        for (key, value, range) in sizes where !range.contains(value) {
-            throw .invalid(
-                file: file, field: key.rawValue,
-                reason: "is \(value), expected \(range.lowerBound)...\(range.upperBound)")
-        }
+        try requireSizes(sizes, in: file)
         guard config.buckets % 4 == 0, config.maxDistance > config.buckets / 4 else {
             throw .invalid(
                 file: file, field: CodingKeys.buckets.rawValue,
@@ -95,6 +86,7 @@ package struct UMT5Config: Sendable {
         guard config.eps > 0 else {
             throw .invalid(file: file, field: CodingKeys.eps.rawValue, reason: "must be positive")
         }
+        return config
     }
 }
 

@@ -7,28 +7,25 @@ import Weights
 /// is never computed: padded keys are masked and padded rows dropped, so a prompt gives the same rows alone.
 package struct UMT5Encoder: Sendable {
     package let config: UMT5Config
-    private let compute: Compute
-    /// `[vocabulary, dim]`, read row by row where it lies.
-    private let embedding: Weight
     private let blocks: [UMT5Block]
-    private let finalNorm: Tensor
+    private let stream: ResidualStream
 
     /// - Throws: `WeightError` with the key that is missing or has another shape.
     package init(_ reader: WeightReader, config: UMT5Config, compute: Compute) throws(WeightError) {
         self.config = config
-        self.compute = compute
         // One matrix under two names: files hold either or both.
         let names = ["shared.weight", "encoder.embed_tokens.weight"].filter(reader.contains)
         var embedding = try reader.weight(names.first ?? "shared.weight", [config.vocabulary, config.dim])
         for name in names.dropFirst() { embedding = try reader.weight(name, embedding.shape) }
-        self.embedding = embedding
         let encoder = reader.scope("encoder")
         var blocks: [UMT5Block] = []
         for index in 0..<config.layers {
             blocks.append(try UMT5Block(encoder.scope("block", index), config: config))
         }
         self.blocks = blocks
-        finalNorm = try encoder.vector("final_layer_norm.weight", [config.dim])
+        stream = ResidualStream(
+            embedding: embedding, finalNorm: try encoder.vector("final_layer_norm.weight", [config.dim]),
+            eps: config.eps, compute: compute)
     }
 
     /// The encoding `[ids.count, dim]` of the tokens of one text, without padding.
@@ -40,21 +37,10 @@ package struct UMT5Encoder: Sendable {
     package func encode(
         _ ids: [Int], onHidden: (Tensor) -> Void = { _ in }, interrupt: () throws -> Void = {}
     ) throws -> Tensor {
-        guard !ids.isEmpty else { throw TextError.unusableTokens(reason: "there are none") }
-        if let id = ids.first(where: { !(0..<config.vocabulary).contains($0) }) {
-            throw TextError.unusableTokens(
-                reason: "id \(id) is outside the vocabulary of \(config.vocabulary); the tokenizer is another model's")
-        }
         let position = RelativePosition(buckets: config.buckets, maxDistance: config.maxDistance)
-        var x = Tensor.concatenate(ids.map { embedding.rows($0..<$0 + 1) })
-        for block in blocks {
-            try interrupt()
-            onHidden(x)
-            x = block.forward(x, position: position, config: config, compute: compute)
+        return try stream.rows(of: ids, through: blocks, onHidden: onHidden, interrupt: interrupt) { block, x in
+            block.forward(x, position: position, config: config, compute: stream.compute)
         }
-        let result = compute.rmsNorm(x, weight: finalNorm, eps: config.eps)
-        onHidden(result)
-        return result
     }
 }
 

@@ -7,13 +7,9 @@ import Foundation
 /// caller says what length it needs.
 package struct UnigramTokenizer: Tokenizer {
     package let paddingID: Int
-    private let addedTokens: AddedTokens
-    private let normalizer: Normalizer?
-    /// Added tokens that are looked for after normalisation.
-    private let normalizedTokens: AddedTokens
+    private let frame: TokenizerFrame
     private let preTokenizer: PreTokenizer?
     private let model: UnigramModel
-    private let template: TokenTemplate
 
     private struct File: Decodable {
         let addedTokens: [AddedToken]?
@@ -52,12 +48,9 @@ package struct UnigramTokenizer: Tokenizer {
 
     private init(file: File, named name: String, paddingToken: String) throws(TextError) {
         let tokens = file.addedTokens ?? []
-        normalizer = file.normalizer
-        addedTokens = AddedTokens(tokens.filter { !$0.isNormalized })
-        normalizedTokens = AddedTokens(tokens.filter(\.isNormalized)) { file.normalizer?.apply(to: $0) ?? $0 }
+        frame = TokenizerFrame(tokens: tokens, normalizer: file.normalizer, template: file.postProcessor ?? .empty)
         preTokenizer = file.preTokenizer
         model = file.model
-        template = file.postProcessor ?? .empty
         let added = tokens.first { $0.content.unicodeScalars.elementsEqual(paddingToken.unicodeScalars) }
         guard let id = added?.id ?? file.model.id(of: paddingToken) else {
             throw .invalid(
@@ -67,25 +60,8 @@ package struct UnigramTokenizer: Tokenizer {
     }
 
     package func encode(_ text: String, maximumLength: Int?) -> [Int] {
-        var ids: [Int] = []
-        for section in addedTokens.split(text) {
-            switch section {
-            case .token(let id): ids.append(id)
-            case .text(let text, let atStart): encode(raw: text, atStart: atStart, into: &ids)
-            }
-        }
-        return template.apply(to: ids, maximumLength: maximumLength)
-    }
-
-    private func encode(raw text: String, atStart: Bool, into ids: inout [Int]) {
-        for section in normalizedTokens.split(normalizer?.apply(to: text) ?? text) {
-            switch section {
-            case .token(let id):
-                ids.append(id)
-            case .text(let text, let first):
-                let pieces = preTokenizer?.split(text, atStart: atStart && first) ?? [text]
-                for piece in pieces { model.segment(piece, into: &ids) }
-            }
+        frame.encode(text, maximumLength: maximumLength) { text, atStart, ids in
+            for piece in preTokenizer?.split(text, atStart: atStart) ?? [text] { model.segment(piece, into: &ids) }
         }
     }
 }
