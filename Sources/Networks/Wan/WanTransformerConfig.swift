@@ -1,7 +1,7 @@
 import Weights
 
 /// `config.json` of a diffusers `WanTransformer3DModel`.
-package struct WanTransformerConfig: Decodable, Sendable {
+package struct WanTransformerConfig: NetworkConfiguration {
     package let heads: Int
     package let headDim: Int
     package let layers: Int
@@ -40,35 +40,19 @@ package struct WanTransformerConfig: Decodable, Sendable {
     package var patchInputs: Int { inChannels * patch.reduce(1, *) }
     package var patchOutputs: Int { outChannels * patch.reduce(1, *) }
 
-    package static func read(_ file: String) throws(NetworkError) -> WanTransformerConfig {
-        try checked(decodeConfiguration(WanTransformerConfig.self, at: file), file: file)
-    }
-
-    /// What came with the weights, else what their shapes tell; keys are diffusers' (`WanKeys.transformer`).
-    /// - Throws: `NetworkError` that names the file and the field or key.
-    package static func of(_ checkpoint: Checkpoint) throws(NetworkError) -> WanTransformerConfig {
-        guard let configuration = checkpoint.configuration,
-            try decodeConfiguration(ClassName.self, configuration).name != "WanModel"
-        else { return try checked(WanTransformerConfig(shapesOf: checkpoint), file: checkpoint.path) }
-        return try checked(decodeConfiguration(WanTransformerConfig.self, configuration), file: configuration.source)
-    }
-
     /// The original repository's `WanModel` has fields of other names, and nothing that the shapes do not tell.
     private struct ClassName: Decodable {
         let name: String?
         enum CodingKeys: String, CodingKey { case name = "_class_name" }
     }
 
+    package static func reads(_ configuration: Checkpoint.Configuration) throws(NetworkError) -> Bool {
+        try decodeConfiguration(ClassName.self, configuration).name != "WanModel"
+    }
+
     /// Published Wan transformers all have heads of 128 and tokens of 1x2x2.
-    private init(shapesOf checkpoint: Checkpoint) throws(NetworkError) {
-        func shape(_ key: String) throws(NetworkError) -> [Int] {
-            guard let shape = checkpoint.tensors[key]?.shape, !shape.isEmpty, !shape.contains(0) else {
-                throw .badConfiguration(
-                    file: checkpoint.path, reason: "no config.json, and no tensor \"\(key)\" to tell dimensions from")
-            }
-            return shape
-        }
-        let dim = try shape("patch_embedding.bias")[0]
+    package init(shapesOf checkpoint: Checkpoint) throws(NetworkError) {
+        let dim = try checkpoint.shape(of: "patch_embedding.bias")[0]
         headDim = 128
         guard dim % headDim == 0 else {
             throw .badConfiguration(
@@ -79,11 +63,11 @@ package struct WanTransformerConfig: Decodable, Sendable {
         heads = dim / headDim
         patch = [1, 2, 2]
         let cell = patch.reduce(1, *)
-        inChannels = try shape("patch_embedding.weight").reduce(1, *) / (dim * cell)
-        outChannels = try shape("proj_out.bias")[0] / cell
-        ffnDim = try shape("blocks.0.ffn.net.0.proj.bias")[0]
-        freqDim = try shape("condition_embedder.time_embedder.linear_1.weight").last ?? 0
-        textDim = try shape("condition_embedder.text_embedder.linear_1.weight").last ?? 0
+        inChannels = try checkpoint.shape(of: "patch_embedding.weight").reduce(1, *) / (dim * cell)
+        outChannels = try checkpoint.shape(of: "proj_out.bias")[0] / cell
+        ffnDim = try checkpoint.shape(of: "blocks.0.ffn.net.0.proj.bias")[0]
+        freqDim = try checkpoint.shape(of: "condition_embedder.time_embedder.linear_1.weight").last ?? 0
+        textDim = try checkpoint.shape(of: "condition_embedder.text_embedder.linear_1.weight").last ?? 0
         layers = (0...).first { checkpoint.tensors["blocks.\($0).attn1.to_q.weight"] == nil } ?? 0
         eps = 1e-6
         qkNorm = "rms_norm_across_heads"
@@ -92,37 +76,34 @@ package struct WanTransformerConfig: Decodable, Sendable {
         addedKVProjDim = nil
     }
 
-    private static func checked(
-        _ config: WanTransformerConfig, file: String
-    ) throws(NetworkError) -> WanTransformerConfig {
-        try requireRange(config.heads, 1...1024, "num_attention_heads", in: file)
-        try requireRange(config.headDim, 6...1024, "attention_head_dim", in: file)
-        try requireRange(config.layers, 1...1024, "num_layers", in: file)
-        try requireRange(config.ffnDim, 1...1 << 20, "ffn_dim", in: file)
-        try requireRange(config.freqDim, 2...1 << 16, "freq_dim", in: file)
-        try requireRange(config.textDim, 1...1 << 16, "text_dim", in: file)
-        try requireRange(config.inChannels, 1...4096, "in_channels", in: file)
-        try requireRange(config.outChannels, 1...4096, "out_channels", in: file)
-        guard config.patch.count == 3, config.patch.allSatisfy({ 1...16 ~= $0 }) else {
+    package func check(file: String) throws(NetworkError) {
+        try requireRange(heads, 1...1024, "num_attention_heads", in: file)
+        try requireRange(headDim, 6...1024, "attention_head_dim", in: file)
+        try requireRange(layers, 1...1024, "num_layers", in: file)
+        try requireRange(ffnDim, 1...1 << 20, "ffn_dim", in: file)
+        try requireRange(freqDim, 2...1 << 16, "freq_dim", in: file)
+        try requireRange(textDim, 1...1 << 16, "text_dim", in: file)
+        try requireRange(inChannels, 1...4096, "in_channels", in: file)
+        try requireRange(outChannels, 1...4096, "out_channels", in: file)
+        guard patch.count == 3, patch.allSatisfy({ 1...16 ~= $0 }) else {
             throw .badConfiguration(
-                file: file, reason: "\"patch_size\" is \(config.patch), expected three sizes 1...16")
+                file: file, reason: "\"patch_size\" is \(patch), expected three sizes 1...16")
         }
-        guard config.headDim % 2 == 0, config.freqDim % 2 == 0 else {
+        guard headDim % 2 == 0, freqDim % 2 == 0 else {
             throw .badConfiguration(file: file, reason: "\"attention_head_dim\" and \"freq_dim\" must be even")
         }
-        guard config.eps > 0 else { throw .badConfiguration(file: file, reason: "\"eps\" must be positive") }
-        guard config.qkNorm == "rms_norm_across_heads" else {
-            throw .unsupported(file: file, reason: "qk_norm \"\(config.qkNorm)\" (only rms_norm_across_heads)")
+        guard eps > 0 else { throw .badConfiguration(file: file, reason: "\"eps\" must be positive") }
+        guard qkNorm == "rms_norm_across_heads" else {
+            throw .unsupported(file: file, reason: "qk_norm \"\(qkNorm)\" (only rms_norm_across_heads)")
         }
-        guard config.crossAttnNorm else { throw .unsupported(file: file, reason: "cross_attn_norm false") }
-        guard config.imageDim == nil, config.addedKVProjDim == nil else {
+        guard crossAttnNorm else { throw .unsupported(file: file, reason: "cross_attn_norm false") }
+        guard imageDim == nil, addedKVProjDim == nil else {
             throw .unsupported(file: file, reason: "image conditioning (image_dim, added_kv_proj_dim)")
         }
-        guard config.inChannels == config.outChannels else {
+        guard inChannels == outChannels else {
             throw .unsupported(
                 file: file,
-                reason: "\(config.inChannels) input and \(config.outChannels) output channels: an image-to-video model")
+                reason: "\(inChannels) input and \(outChannels) output channels: an image-to-video model")
         }
-        return config
     }
 }

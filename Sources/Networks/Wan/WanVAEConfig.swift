@@ -1,7 +1,7 @@
 import Weights
 
 /// `config.json` of a diffusers `AutoencoderKLWan` or `AutoencoderKLQwenImage`, which are one network.
-package struct WanVAEConfig: Decodable, Sendable {
+package struct WanVAEConfig: NetworkConfiguration {
     package let baseDim: Int
     private let decoderBaseDimOrNull: Int?
     package let zDim: Int
@@ -44,64 +44,43 @@ package struct WanVAEConfig: Decodable, Sendable {
     /// Frames per latent frame after the first.
     package var temporalFactor: Int { 1 << temporalDownsample.count { $0 } }
 
-    package static func read(_ file: String) throws(NetworkError) -> WanVAEConfig {
-        try checked(decodeConfiguration(WanVAEConfig.self, at: file), file: file)
-    }
-
-    /// What came with the weights, else that of the published 16-channel VAE at the widths their shapes tell; keys are
-    /// diffusers' (`WanKeys.vae`).
-    /// - Throws: `NetworkError` that names the file and the field or key.
-    package static func of(_ checkpoint: Checkpoint) throws(NetworkError) -> WanVAEConfig {
-        guard let configuration = checkpoint.configuration else {
-            return try checked(WanVAEConfig(shapesOf: checkpoint), file: checkpoint.path)
-        }
-        return try checked(decodeConfiguration(WanVAEConfig.self, configuration), file: configuration.source)
-    }
-
-    private static func checked(_ config: WanVAEConfig, file: String) throws(NetworkError) -> WanVAEConfig {
-        try requireRange(config.baseDim, 1...4096, "base_dim", in: file)
-        try requireRange(config.decoderBaseDim, 1...4096, "decoder_base_dim", in: file)
-        try requireRange(config.zDim, 1...1024, "z_dim", in: file)
-        try requireRange(config.resBlocks, 1...64, "num_res_blocks", in: file)
-        try requireRange(config.patch, 1...16, "patch_size", in: file)
-        try requireRange(config.dimMult.count, 1...8, "dim_mult (its length)", in: file)
-        for multiple in config.dimMult { try requireRange(multiple, 1...64, "dim_mult", in: file) }
-        guard config.temporalDownsample.count == config.dimMult.count - 1 else {
+    package func check(file: String) throws(NetworkError) {
+        try requireRange(baseDim, 1...4096, "base_dim", in: file)
+        try requireRange(decoderBaseDim, 1...4096, "decoder_base_dim", in: file)
+        try requireRange(zDim, 1...1024, "z_dim", in: file)
+        try requireRange(resBlocks, 1...64, "num_res_blocks", in: file)
+        try requireRange(patch, 1...16, "patch_size", in: file)
+        try requireRange(dimMult.count, 1...8, "dim_mult (its length)", in: file)
+        for multiple in dimMult { try requireRange(multiple, 1...64, "dim_mult", in: file) }
+        guard temporalDownsample.count == dimMult.count - 1 else {
             throw .badConfiguration(
                 file: file, reason: "\"temperal_downsample\" must have one entry less than \"dim_mult\"")
         }
-        guard config.latentsMean.count == config.zDim, config.latentsStd.count == config.zDim else {
+        guard latentsMean.count == zDim, latentsStd.count == zDim else {
             throw .badConfiguration(
-                file: file, reason: "\"latents_mean\" and \"latents_std\" must have z_dim = \(config.zDim) values")
+                file: file, reason: "\"latents_mean\" and \"latents_std\" must have z_dim = \(zDim) values")
         }
-        guard config.latentsStd.allSatisfy({ $0 > 0 }) else {
+        guard latentsStd.allSatisfy({ $0 > 0 }) else {
             throw .badConfiguration(file: file, reason: "\"latents_std\" must be positive")
         }
-        let channels = 3 * config.patch * config.patch
-        guard config.inChannels == channels, config.outChannels == channels else {
+        let channels = 3 * patch * patch
+        guard inChannels == channels, outChannels == channels else {
             throw .badConfiguration(
                 file: file,
                 reason: "\"in_channels\" (\"input_channels\") and \"out_channels\" must be 3 * patch_size^2 = "
                     + "\(channels)")
         }
-        guard config.isResidual != true else { throw .unsupported(file: file, reason: "is_residual (TI2V-5B's VAE)") }
-        guard config.attnScales?.isEmpty != false else { throw .unsupported(file: file, reason: "attn_scales") }
-        return config
+        guard isResidual != true else { throw .unsupported(file: file, reason: "is_residual (TI2V-5B's VAE)") }
+        guard attnScales?.isEmpty != false else { throw .unsupported(file: file, reason: "attn_scales") }
     }
 }
 
 extension WanVAEConfig {
-    fileprivate init(shapesOf checkpoint: Checkpoint) throws(NetworkError) {
-        func extent(_ key: String, _ axis: Int) throws(NetworkError) -> Int {
-            guard let shape = checkpoint.tensors[key]?.shape, axis < shape.count else {
-                throw .badConfiguration(
-                    file: checkpoint.path, reason: "no config.json, and no tensor \"\(key)\" to tell dimensions from")
-            }
-            return shape[axis]
-        }
-        zDim = try extent("decoder.conv_in.weight", 1)
-        baseDim = try extent("encoder.conv_in.weight", 0)
-        decoderBaseDimOrNull = try extent("decoder.conv_out.weight", 1)
+    /// That of the published 16-channel VAE, at the widths the shapes tell.
+    package init(shapesOf checkpoint: Checkpoint) throws(NetworkError) {
+        zDim = try checkpoint.shape(of: "decoder.conv_in.weight", axes: 2)[1]
+        baseDim = try checkpoint.shape(of: "encoder.conv_in.weight")[0]
+        decoderBaseDimOrNull = try checkpoint.shape(of: "decoder.conv_out.weight", axes: 2)[1]
         dimMult = [1, 2, 4, 4]
         resBlocks = 2
         temporalDownsample = [false, true, true]
