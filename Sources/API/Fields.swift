@@ -81,7 +81,8 @@ struct Fields: Sendable {
 
     func integer(_ name: String, in range: ClosedRange<Int>) throws -> Int? {
         guard let value = self[name] else { return nil }
-        guard let digits = digits(of: value), let number = Self.integer(digits), range.contains(number) else {
+        guard let digits = value.digits(inText: isForm), let number = JSON.integer(digits), range.contains(number)
+        else {
             throw wrong(name, value, "an integer from \(range.lowerBound) to \(range.upperBound)")
         }
         return number
@@ -89,7 +90,7 @@ struct Fields: Sendable {
 
     func number(_ name: String, in range: ClosedRange<Double>) throws -> Double? {
         guard let value = self[name] else { return nil }
-        guard let digits = digits(of: value), let number = Double(digits), range.contains(number) else {
+        guard let digits = value.digits(inText: isForm), let number = Double(digits), range.contains(number) else {
             throw wrong(name, value, "a number from \(JSON(range.lowerBound).text) to \(JSON(range.upperBound).text)")
         }
         return number
@@ -124,22 +125,6 @@ struct Fields: Sendable {
 
     func wrong(_ name: String, _ value: JSON, _ expected: String) -> APIError {
         .invalid(name, "\(name) is \(Self.show(value)); it must be \(expected)")
-    }
-
-    private func digits(of value: JSON) -> String? {
-        switch value {
-        case .number(let digits): digits
-        // Double("0x1p3"), Double("nan") and Double(" 1") are not for forms either.
-        case .string(let text) where isForm && text.utf8.allSatisfy({ "0123456789.-+eE".utf8.contains($0) }): text
-        default: nil
-        }
-    }
-
-    /// JSON has one kind of number: 4.0 and 4e0 are 4. Above 2^53 only plain digits say which number is meant.
-    private static func integer(_ digits: String) -> Int? {
-        if let number = Int(digits) { return number }
-        guard let number = Double(digits), number == number.rounded(), abs(number) <= 0x1p53 else { return nil }
-        return Int(number)
     }
 
     private static func show(_ value: JSON) -> String {

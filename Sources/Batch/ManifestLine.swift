@@ -80,7 +80,8 @@ struct ManifestLine {
 
     mutating func integer(_ name: String, in range: ClosedRange<Int>) -> Int? {
         guard let value = values[name] else { return nil }
-        guard let digits = digits(of: value), let number = Self.integer(digits), range.contains(number) else {
+        guard let digits = value.digits(inText: isText), let number = JSON.integer(digits), range.contains(number)
+        else {
             fault(name, "\(Self.show(value)) is not an integer from \(range.lowerBound) to \(range.upperBound)")
             return nil
         }
@@ -89,7 +90,7 @@ struct ManifestLine {
 
     mutating func number(_ name: String, in range: ClosedRange<Double>) -> Double? {
         guard let value = values[name] else { return nil }
-        guard let digits = digits(of: value), let number = Double(digits), range.contains(number) else {
+        guard let digits = value.digits(inText: isText), let number = Double(digits), range.contains(number) else {
             fault(
                 name,
                 "\(Self.show(value)) is not a number from \(JSON(range.lowerBound).text) to \(JSON(range.upperBound).text)"
@@ -115,7 +116,7 @@ struct ManifestLine {
         guard let value = values[name] else { return nil }
         var bounds: [Int?] = []
         switch value {
-        case .number(let digits): bounds = [Self.integer(digits)]
+        case .number(let digits): bounds = [JSON.integer(digits)]
         case .string(let text):
             bounds = text.split(separator: "-", omittingEmptySubsequences: false).map { Self.digits($0, atMost: 19) }
         default: break
@@ -133,22 +134,6 @@ struct ManifestLine {
             return nil
         }
         return first...last
-    }
-
-    private func digits(of value: JSON) -> String? {
-        switch value {
-        case .number(let digits): digits
-        // Double("0x1p3"), Double("nan") and Double(" 1") are not meant.
-        case .string(let text) where isText && text.utf8.allSatisfy({ "0123456789.-+eE".utf8.contains($0) }): text
-        default: nil
-        }
-    }
-
-    /// 4.0 and 4e0 are 4, as in JSON.
-    private static func integer(_ digits: String) -> Int? {
-        if let number = Int(digits) { return number }
-        guard let number = Double(digits), number == number.rounded(), abs(number) <= 0x1p53 else { return nil }
-        return Int(number)
     }
 
     /// Digits and nothing else: no sign, no blank.
