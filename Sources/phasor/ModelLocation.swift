@@ -96,7 +96,10 @@ extension ModelOptions {
         guard let budget = MemoryBudget(text) else {
             throw ValidationError("--memory \(text): expected a size such as 12GB, auto or off")
         }
-        let loading = load ?? self.load ?? environment["PHASOR_LOAD"].flatMap(WeightLoading.init) ?? .mmap
+        let way = (load ?? self.load)?.rawValue ?? environment["PHASOR_LOAD"] ?? WeightLoading.mmap.rawValue
+        guard let loading = WeightLoading(rawValue: way) else {
+            throw ValidationError("PHASOR_LOAD \(way): expected mmap or read")
+        }
         return budget.limit.map { Residency(budget: $0, loading: loading) }
     }
 }

@@ -12,8 +12,8 @@ struct Serve: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Serve a model over HTTP: OpenAI's images and videos, jobs, A1111, and a web page.",
         discussion: """
-            Prints the address when it listens. SIGTERM or SIGINT ends it: no more requests are taken, the running job \
-            is finished; a second signal ends it at once. Jobs that wait then run at the next start with the same \
+            Prints the address when it listens. SIGTERM or SIGINT ends it: no more requests are taken, the running jobs \
+            are finished; a second signal ends it at once. Jobs that wait then run at the next start with the same \
             --state folder, which holds the jobs and what they made.
 
               phasor serve
