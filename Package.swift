@@ -61,7 +61,8 @@ let package = Package(
         .target(
             name: "Batch",
             dependencies: [
-                "API", "Benchmarks", "Serving", "Pipelines", "Media", .product(name: "Logging", package: "swift-log"),
+                "API", "Benchmarks", "Serving", "Pipelines", "Media", "Weights",
+                .product(name: "Logging", package: "swift-log"),
             ]),
         .executableTarget(
             name: "phasor",
@@ -73,7 +74,7 @@ let package = Package(
             ]),
 
         // Tests mirror Sources.
-        .target(name: "TestSupport", path: "Tests/TestSupport"),
+        .target(name: "TestSupport", dependencies: ["Weights", "Tensor"], path: "Tests/TestSupport"),
         .testTarget(name: "TensorTests", dependencies: ["Tensor", "CKernels", "TestSupport"]),
         .testTarget(name: "WeightsTests", dependencies: ["Weights", "Tensor", "TestSupport"]),
         .testTarget(name: "TextTests", dependencies: ["Text", "Weights", "Tensor"]),
@@ -83,21 +84,22 @@ let package = Package(
         .testTarget(
             name: "ServingTests",
             dependencies: [
-                "Serving", "Pipelines", "Diffusion", "Media", "Tensor", "TestSupport",
+                "Serving", "Pipelines", "Diffusion", "Media", "Weights", "Tensor", "TestSupport",
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
         .testTarget(
             name: "BatchTests",
             dependencies: [
-                "Batch", "Serving", "Pipelines", "Media", "Tensor", .product(name: "Logging", package: "swift-log"),
+                "Batch", "Serving", "Pipelines", "Media", "Weights", "Tensor", "TestSupport",
+                .product(name: "Logging", package: "swift-log"),
             ]),
         .testTarget(
             name: "BenchmarksTests", dependencies: ["Benchmarks", "HTTP", "Serving", "Pipelines", "Media", "Tensor"]),
         .testTarget(name: "HTTPTests", dependencies: ["HTTP", "TestSupport"]),
         .testTarget(
             name: "APITests",
-            dependencies: ["API", "Serving", "HTTP", "Pipelines", "Diffusion", "Tensor", "TestSupport"]),
+            dependencies: ["API", "Serving", "HTTP", "Pipelines", "Diffusion", "Weights", "Tensor", "TestSupport"]),
         .testTarget(name: "VerificationTests", dependencies: ["Verification", "Pipelines"]),
     ],
     swiftLanguageModes: [.v6]

@@ -1,6 +1,7 @@
 import Diffusion
 import Foundation
 import HTTP
+import Pipelines
 import Serving
 import Synchronization
 
@@ -25,6 +26,7 @@ struct Automatic1111: Sendable {
         router.add("POST", "/sdapi/v1/interrupt", interrupt)
         router.add("GET", "/sdapi/v1/samplers") { _ in .json(try samplers()) }
         router.add("GET", "/sdapi/v1/sd-models") { _ in .json(models) }
+        router.add("GET", "/sdapi/v1/loras") { _ in .json(try loras()) }
         router.add("GET", "/sdapi/v1/options") { _ in .json(try options()) }
         router.add("POST", "/sdapi/v1/options", setOptions)
     }
@@ -34,7 +36,13 @@ struct Automatic1111: Sendable {
     @Sendable private func textToImage(_ request: HTTPRequest) async throws -> HTTPResponse {
         let fields = try Fields(json: request)
         let wanted = try read(fields)
-        let attached = try await AttachedJob(wanted, owner: keys.owner(of: request), engine: engine)
+        let attached: AttachedJob
+        do {
+            attached = try await AttachedJob(wanted, owner: keys.owner(of: request), engine: engine)
+        } catch ServingError.invalid("loras", let reason) {
+            // Where this dialect has them.
+            throw APIError.invalid("prompt", "prompt: \(reason)")
+        }
         defer { board.remove(attached.id) }
         let job = try await attached.follow { board.show($0) }
         let images = try job.artifacts.map { JSON.string(try OpenAIImages.content(of: $0)) }
@@ -51,7 +59,9 @@ struct Automatic1111: Sendable {
         }
         let settings = try fields.object("override_settings")
         let model = try catalogue.model(settings?.string("sd_model_checkpoint") ?? checkpoint.name)
-        guard let prompt = try GenerationFields.text("prompt", fields) else { throw APIError.missing("prompt") }
+        guard let text = try GenerationFields.text("prompt", fields) else { throw APIError.missing("prompt") }
+        let tags = try LoRATags(text)
+        let prompt = tags.prompt
         guard prompt.contains(where: { !$0.isWhitespace }) else {
             throw APIError.invalid("prompt", "prompt is empty; say what is to be seen")
         }
@@ -72,7 +82,7 @@ struct Automatic1111: Sendable {
             height: try fields.integer("height", in: 1...65536) ?? model.sizes.defaultHeight,
             count: batch * rounds, seed: seed < 0 ? nil : UInt64(seed),
             steps: try fields.integer("steps", in: 1...1000),
-            guidanceScale: try fields.number("cfg_scale", in: 0...100).map { Float($0) },
+            guidanceScale: try fields.number("cfg_scale", in: 0...100).map { Float($0) }, loras: tags.loras,
             previews: GenerationFields.mostPreviews)
     }
 
@@ -95,6 +105,7 @@ struct Automatic1111: Sendable {
     private func info(_ job: Job) throws -> JSON {
         let request = job.request
         let seeds = job.artifacts.indices.map { JSON(request.seed(ofImage: $0)) }
+        let prompt = LoRATags.text(request.prompt, request.loras ?? [])
         let negative = request.negativePrompt ?? ""
         let generator = try engine.model(request.model).generators.generator(request.generator)
         let guidance = try Guidance(
@@ -105,8 +116,8 @@ struct Automatic1111: Sendable {
                 request, image: image, steps: job.steps, scales: guidance.scales, generator: generator)
         }
         return [
-            "prompt": .string(request.prompt),
-            "all_prompts": .array(seeds.map { _ in .string(request.prompt) }),
+            "prompt": .string(prompt),
+            "all_prompts": .array(seeds.map { _ in .string(prompt) }),
             "negative_prompt": .string(negative),
             "all_negative_prompts": .array(seeds.map { _ in .string(negative) }),
             "seed": JSON(request.seed),
@@ -173,6 +184,14 @@ struct Automatic1111: Sendable {
                     "title": .string(model.id), "model_name": .string(model.id), "hash": .null, "sha256": .null,
                     "filename": .string(model.id), "config": .null,
                 ]
+            })
+    }
+
+    /// The model's that requests are for now.
+    private func loras() throws -> JSON {
+        .array(
+            try catalogue.model(checkpoint.name).loraNames.map { name in
+                ["name": .string(name), "alias": .string(name), "path": .string(name), "metadata": [:]]
             })
     }
 

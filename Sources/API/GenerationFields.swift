@@ -13,11 +13,11 @@ struct GenerationFields: Sendable {
     static let seeds = 0...Int.max
 
     /// The fields of OpenAI's image route that mean something here, and those of our own.
-    static let image = common + ["n"]
+    static let image = common + ["n", "num_frames"]
     static let video = common + ["seconds", "num_frames", "fps", "crf", "preset"]
     private static let common = [
         "prompt", "model", "size", "seed", "num_inference_steps", "guidance_scale", "guidance_scale_2",
-        "negative_prompt", "generator", "partial_images",
+        "negative_prompt", "generator", "loras", "partial_images",
     ]
 
     func image(_ fields: Fields) throws -> GenerationRequest {
@@ -55,7 +55,25 @@ struct GenerationFields: Sendable {
             steps: try fields.integer("num_inference_steps", in: 1...1000),
             guidanceScale: try fields.number("guidance_scale", in: 0...100).map { Float($0) },
             guidanceScale2: try fields.number("guidance_scale_2", in: 0...100).map { Float($0) },
+            loras: try Self.loras(fields),
             previews: try fields.integer("partial_images", in: 0...Self.mostPreviews) ?? 0)
+    }
+
+    /// `[{"name": "style", "strength": 0.8, "expert": "high"}]`
+    static func loras(_ fields: Fields) throws -> [LoRA] {
+        try (fields.objects("loras") ?? []).enumerated().map { index, lora in
+            do {
+                try lora.requireKnown(["name", "strength", "expert"])
+                guard let name = try lora.string("name") else { throw APIError.missing("name") }
+                let range = GenerationRequest.loraStrengths
+                let strength = try lora.number("strength", in: Double(range.lowerBound)...Double(range.upperBound))
+                return LoRA(name: name, strength: Float(strength ?? 1), expert: try lora.string("expert"))
+            } catch var error as APIError {
+                error.param = "loras"
+                error.message = "loras[\(index)]: \(error.message)"
+                throw error
+            }
+        }
     }
 
     static func text(_ name: String, _ fields: Fields) throws -> String? {

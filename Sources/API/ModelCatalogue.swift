@@ -58,7 +58,11 @@ struct ModelCatalogue: Sendable {
             "models": .array(try engine.models.map(Self.describe)),
             "limits": [
                 "n": JSON(GenerationRequest.counts.upperBound), "partial_images": JSON(GenerationFields.mostPreviews),
-                "prompt_characters": JSON(GenerationFields.longestPrompt),
+                "prompt_characters": JSON(GenerationFields.longestPrompt), "loras": JSON(GenerationRequest.mostLoRAs),
+                "lora_strength": [
+                    JSON(Double(GenerationRequest.loraStrengths.lowerBound)),
+                    JSON(Double(GenerationRequest.loraStrengths.upperBound)),
+                ],
             ],
         ]
     }
@@ -71,7 +75,7 @@ struct ModelCatalogue: Sendable {
                 GenerationRequest.Kind.allCases.filter { $0 == .image || sizes.makesClips }
                     .map { .string($0.rawValue) }),
             "default_generator": .string(model.generators.defaultName),
-            "generators": .array(try model.generators.generators.map { try describe($0, sizes) }),
+            "generators": .array(try model.generators.generators.map { try describe($0, model) }),
             "sizes": [
                 "multiple": JSON(sizes.sideMultiple), "default": "\(sizes.defaultWidth)x\(sizes.defaultHeight)",
                 "maximum_pixels": JSON(sizes.maximumPixels),
@@ -81,22 +85,22 @@ struct ModelCatalogue: Sendable {
                 "default": JSON(sizes.defaultFrames), "maximum": JSON(sizes.maximumFrames),
             ],
             "fps": JSON(sizes.defaultFPS),
+            "loras": .array(model.loraNames.map { .string($0) }),
         ]
     }
 
     /// The steps are those of a picture of the default size; a dynamic schedule has others for other sizes.
-    private static func describe(_ generator: GeneratorSpec, _ sizes: SizeLimits) throws -> JSON {
+    private static func describe(_ generator: GeneratorSpec, _ model: any ImageModel) throws -> JSON {
+        let sizes = model.sizes
         let tokens = sizes.tokens(width: sizes.defaultWidth, height: sizes.defaultHeight)
         let schedule = try generator.schedule(steps: nil, tokens: tokens)
-        let guidance = try Guidance(rule: .classifierFree, plan: generator.plan)
-        let evaluations = schedule.timesteps.reduce(0) { sum, timestep in
-            sum + (guidance.isOn(inPhase: generator.plan.phaseIndex(timestep: timestep)) ? 2 : 1)
-        }
         return [
             "name": .string(generator.name),
             "sampler": .string(generator.sampler.rawValue),
             "steps": JSON(schedule.count),
-            "nfe": JSON(evaluations),
+            "nfe": JSON(
+                try generator.evaluations(tokens: tokens, isGuided: model.guidesWithoutNegativePrompt)),
+            "nfe_with_negative_prompt": JSON(try generator.evaluations(tokens: tokens, isGuided: true)),
             "sigmas": .array(schedule.sigmas.dropLast().map { JSON($0) }),
             "phases": .array(generator.plan.phases.map(describe)),
         ]

@@ -33,8 +33,14 @@ extension OpenAPI {
             "guidance_scale": {"type": "number", "minimum": 0, "maximum": 100, "description": "Of the first phase, the high-noise expert; of all unless guidance_scale_2 is given"},
             "guidance_scale_2": {"type": "number", "minimum": 0, "maximum": 100, "description": "Of the phases after the first"},
             "negative_prompt": {"type": "string", "maxLength": 4096},
+            "loras": {"type": "array", "maxItems": 8, "items": {"$ref": "#/components/schemas/LoRA"}, "description": "LoRA files on top of those of the model; in a form, as JSON"},
             "partial_images": {"type": "integer", "minimum": 0, "maximum": 3, "default": 0, "description": "Pictures on the way: x0 as a step predicts it"}}},
+          "LoRA": {"type": "object", "required": ["name"], "additionalProperties": false, "properties": {
+            "name": {"type": "string", "description": "One of the model's loras in /v1/capabilities"},
+            "strength": {"type": "number", "minimum": -4, "maximum": 4, "default": 1},
+            "expert": {"type": "string", "description": "high, low or an expert's name; every expert that the file has keys for when left out"}}},
           "ImageFields": {"allOf": [{"$ref": "#/components/schemas/GenerationFields"}, {"type": "object", "properties": {
+            "num_frames": {"const": 1},
             "n": {"type": "integer", "minimum": 1, "maximum": 10, "default": 1}}}]},
           "VideoFields": {"allOf": [{"$ref": "#/components/schemas/GenerationFields"}, {"type": "object", "properties": {
             "seconds": {"type": ["string", "number"], "pattern": "^[0-9]{1,4}([.][0-9]+)?$", "exclusiveMinimum": 0, "maximum": 3600, "description": "A clip of seconds * fps + 1 frames, or of seconds * fps; whichever the model can"},
@@ -53,7 +59,7 @@ extension OpenAPI {
             {"allOf": [{"$ref": "#/components/schemas/ImageFields"}, {"type": "object", "required": ["kind"], "properties": {"kind": {"const": "image"}, "priority": {"$ref": "#/components/schemas/Priority"}}}], "unevaluatedProperties": false},
             {"allOf": [{"$ref": "#/components/schemas/VideoFields"}, {"type": "object", "required": ["kind"], "properties": {"kind": {"const": "video"}, "priority": {"$ref": "#/components/schemas/Priority"}}}], "unevaluatedProperties": false}]},
           "TextToImage": {"type": "object", "required": ["prompt"], "properties": {
-            "prompt": {"$ref": "#/components/schemas/Prompt"},
+            "prompt": {"allOf": [{"$ref": "#/components/schemas/Prompt"}], "description": "<lora:NAME:STRENGTH> in it puts a LoRA file on the experts"},
             "negative_prompt": {"type": "string", "maxLength": 4096},
             "width": {"type": "integer", "minimum": 1, "maximum": 65536}, "height": {"type": "integer", "minimum": 1, "maximum": 65536},
             "seed": {"type": "integer", "minimum": -1, "maximum": 9223372036854775807, "description": "-1 draws one"},
@@ -102,14 +108,16 @@ extension OpenAPI {
           "Interval": {"type": "array", "items": {"type": ["number", "null"]}, "minItems": 2, "maxItems": 2},
           "Capabilities": {"type": "object", "required": ["object", "models", "limits"], "properties": {
             "object": {"const": "capabilities"},
-            "limits": {"type": "object", "required": ["n", "partial_images", "prompt_characters"], "properties": {
-              "n": {"type": "integer"}, "partial_images": {"type": "integer"}, "prompt_characters": {"type": "integer"}}},
-            "models": {"type": "array", "items": {"type": "object", "required": ["id", "kinds", "default_generator", "generators", "sizes", "frames", "fps"], "properties": {
+            "limits": {"type": "object", "required": ["n", "partial_images", "prompt_characters", "loras", "lora_strength"], "properties": {
+              "n": {"type": "integer"}, "partial_images": {"type": "integer"}, "prompt_characters": {"type": "integer"},
+              "loras": {"type": "integer"}, "lora_strength": {"$ref": "#/components/schemas/Interval"}}},
+            "models": {"type": "array", "items": {"type": "object", "required": ["id", "kinds", "default_generator", "generators", "sizes", "frames", "fps", "loras"], "properties": {
+              "loras": {"type": "array", "items": {"type": "string"}, "description": "Names of the LoRA files that requests may use"},
               "id": {"type": "string"}, "kinds": {"type": "array", "items": {"enum": ["image", "video"]}}, "default_generator": {"type": "string"}, "fps": {"type": "integer"},
               "sizes": {"type": "object", "required": ["multiple", "default", "maximum_pixels"]},
               "frames": {"type": "object", "required": ["rule", "multiple", "default", "maximum"]},
-              "generators": {"type": "array", "items": {"type": "object", "required": ["name", "sampler", "steps", "nfe", "sigmas", "phases"], "properties": {
-                "name": {"type": "string"}, "sampler": {"type": "string"}, "steps": {"type": "integer"}, "nfe": {"type": "integer"},
+              "generators": {"type": "array", "items": {"type": "object", "required": ["name", "sampler", "steps", "nfe", "nfe_with_negative_prompt", "sigmas", "phases"], "properties": {
+                "name": {"type": "string"}, "sampler": {"type": "string"}, "steps": {"type": "integer"}, "nfe": {"type": "integer", "description": "Network evaluations without a negative_prompt"}, "nfe_with_negative_prompt": {"type": "integer"},
                 "sigmas": {"type": "array", "items": {"type": "number"}},
                 "phases": {"type": "array", "items": {"type": "object", "required": ["name", "sigma", "snr", "expert", "guidance_scale"], "properties": {
                   "name": {"type": "string"}, "sigma": {"$ref": "#/components/schemas/Interval"}, "snr": {"$ref": "#/components/schemas/Interval"},

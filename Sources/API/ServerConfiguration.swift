@@ -21,6 +21,8 @@ package struct ServerConfiguration: Encodable, Sendable, Equatable {
     /// Folder of the web page; nil for the one near the executable.
     package var page: String?
     package var requestLog = false
+    /// Folder of LoRA files that requests may name; nil for none.
+    package var loras: String?
     /// Bytes the process may take, as `MemoryBudget` reads it.
     package var memory = "auto"
     /// How weights get into memory: `mmap` or `read`.
@@ -38,7 +40,7 @@ package struct ServerConfiguration: Encodable, Sendable, Equatable {
     package var retentionGigabytes = 20.0
 
     package enum CodingKeys: String, CodingKey, CaseIterable, Sendable {
-        case host, port, state, queue, page, connections, drain, idle, memory, load
+        case host, port, state, queue, page, connections, drain, idle, memory, load, loras
         case apiKeys = "api_keys"
         case corsOrigins = "cors_origins"
         case requestLog = "request_log"
@@ -103,6 +105,7 @@ package struct ServerConfiguration: Encodable, Sendable, Equatable {
         case .runningPerKey: runningPerKey = try value.integer(1...1_000_000)
         case .page: page = try value.string()
         case .requestLog: requestLog = try value.bool()
+        case .loras: loras = try value.string()
         case .memory: memory = try value.string({ MemoryBudget($0) != nil }, or: "a size such as 12GB, auto or off")
         case .load: load = try value.string({ WeightLoading(rawValue: $0) != nil }, or: "mmap or read")
         case .connections: connections = try value.integer(1...1_000_000)
@@ -128,6 +131,7 @@ package struct ServerConfiguration: Encodable, Sendable, Equatable {
         try object.encodeIfPresent(runningPerKey, forKey: .runningPerKey)
         try object.encodeIfPresent(page, forKey: .page)
         try object.encode(requestLog, forKey: .requestLog)
+        try object.encodeIfPresent(loras, forKey: .loras)
         try object.encode(memory, forKey: .memory)
         try object.encode(load, forKey: .load)
         try object.encode(connections, forKey: .connections)

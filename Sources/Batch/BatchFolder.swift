@@ -1,5 +1,5 @@
-import API
 import Foundation
+import Weights
 
 /// The output folder: finished files under their names, their sidecars, and `.phasor` with the jobs on their way.
 ///
@@ -51,7 +51,7 @@ struct BatchFolder: Sendable {
         if link(artifact, aside) != 0 { try write(bytes, to: aside) }
         try rename(aside, to: target)
         let sidecar = Sidecar(
-            item, bytes: bytes.count, sha256: ModelIdentity.hexadecimal(SHA256.digest(bytes)), made: made,
+            item, bytes: bytes.count, sha256: SHA256.hexadecimal(of: bytes), made: made,
             identity: identity)
         guard let data = try? sidecar.data else { throw .unwritable(path: target, reason: "its sidecar is no JSON") }
         try replace(Sidecar.path(of: item.file), with: data)

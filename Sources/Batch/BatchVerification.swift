@@ -1,7 +1,7 @@
-import API
 import Foundation
 import Logging
 import Serving
+import Weights
 
 /// Makes the files of a batch again from their sidecars alone, and compares bytes.
 package struct BatchVerification: Sendable {
@@ -58,7 +58,7 @@ package struct BatchVerification: Sendable {
         guard let bytes = FileManager.default.contents(atPath: "\(folder.path)/\(sidecar.file)") else {
             return result("the file is missing")
         }
-        guard ModelIdentity.hexadecimal(SHA256.digest(bytes)) == sidecar.sha256 else {
+        guard SHA256.hexadecimal(of: bytes) == sidecar.sha256 else {
             return result("the file was changed after it was made: its SHA-256 is not the sidecar's")
         }
         guard let generator = try? model.generators.generator(sidecar.request.generator) else {

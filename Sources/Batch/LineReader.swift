@@ -39,7 +39,8 @@ struct LineReader {
             fps: sizes.defaultFPS, seed: UInt64(seeds?.lowerBound ?? 0),
             steps: line.integer("steps", in: 1...1000),
             guidanceScale: line.number("guidance_scale", in: 0...100).map { Float($0) },
-            guidanceScale2: line.number("guidance_scale_2", in: 0...100).map { Float($0) })
+            guidanceScale2: line.number("guidance_scale_2", in: 0...100).map { Float($0) },
+            loras: line.loras("loras"))
         if kind == .video {
             request.fps = line.integer("fps", in: 1...240) ?? defaults.fps ?? sizes.defaultFPS
             request.codec = line.choice("codec", VideoOptions.Codec.self) ?? defaults.codec
@@ -50,6 +51,7 @@ struct LineReader {
         guard line.faults.count == before, let template else { return [] }
         do {
             _ = try request.validate(for: model)
+            request = try request.settled(for: model)
         } catch ServingError.invalid(let field, let reason) {
             line.fault(ManifestLine.aliases[field] ?? field, reason)
         } catch {

@@ -1,4 +1,6 @@
 import API
+import Pipelines
+import Serving
 
 /// One line of a manifest: named values, read by type. What is wrong is noted, and the reading goes on, so that all that
 /// is wrong with a line is told at once.
@@ -13,7 +15,7 @@ struct ManifestLine {
     static let aliases = ["num_frames": "frames", "num_inference_steps": "steps", "guidance": "guidance_scale"]
     static let names = [
         "prompt", "negative_prompt", "kind", "seed", "n", "size", "frames", "fps", "steps", "generator",
-        "guidance_scale", "guidance_scale_2", "file", "codec", "crf", "preset", "pixel_format",
+        "guidance_scale", "guidance_scale_2", "loras", "file", "codec", "crf", "preset", "pixel_format",
     ]
 
     init(line: Int, members: [JSON.Member], isText: Bool) {
@@ -98,6 +100,36 @@ struct ManifestLine {
             return nil
         }
         return number
+    }
+
+    /// `[{"name": "style", "strength": 0.8, "expert": "high"}]`, or `<lora:style:0.8:expert=high>` as text.
+    mutating func loras(_ name: String) -> [LoRA] {
+        guard let value = values[name] else { return [] }
+        if case .string(let text) = value {
+            if let tags = try? LoRATags(text), tags.prompt.isEmpty, !tags.loras.isEmpty { return tags.loras }
+        } else if case .array(let elements) = value {
+            let loras = elements.compactMap(Self.lora)
+            if loras.count == elements.count { return loras }
+        }
+        fault(
+            name, "\(Self.show(value)) is neither [{\"name\": \"style\", \"strength\": 0.8}] nor <lora:style:0.8>")
+        return []
+    }
+
+    private static func lora(_ value: JSON) -> LoRA? {
+        guard case .object(let members) = value else { return nil }
+        var (name, strength, expert): (String?, Float, String?) = (nil, 1, nil)
+        for member in members {
+            switch (member.name, member.value) {
+            case ("name", .string(let text)): name = text
+            case ("expert", .string(let text)): expert = text
+            case ("strength", .number(let digits)):
+                guard let number = Float(digits) else { return nil }
+                strength = number
+            default: return nil
+            }
+        }
+        return name.map { LoRA(name: $0, strength: strength, expert: expert) }
     }
 
     /// `832x480`.

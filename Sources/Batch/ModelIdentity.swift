@@ -1,12 +1,10 @@
-import API
 import Foundation
 import Pipelines
+import Weights
 
 /// Which weights and settings made a file, told by their bytes, not by where they lie.
 ///
-/// A component is the SHA-256 over name, length and samples of each of its files: the first 64 KB, which hold a
-/// safetensors or GGUF header of all but the largest models, and 64 blocks of 4 KB at equal distances. Reading a
-/// 28 GB expert as a whole would take longer than running it.
+/// A component is the SHA-256 over the samples of its files.
 package struct ModelIdentity: Codable, Sendable, Equatable {
     package let model: String
     /// Component -> hexadecimal digest; `configuration` covers the folder's JSON files and tokenizer.
@@ -20,9 +18,6 @@ package struct ModelIdentity: Codable, Sendable, Equatable {
         package let strength: Float
     }
 
-    private static let head = 64 << 10
-    private static let block = 4 << 10
-    private static let blocks = 64
     private static let configuration = "configuration"
 
     /// - Throws: `BatchError.unreadable`.
@@ -32,13 +27,13 @@ package struct ModelIdentity: Codable, Sendable, Equatable {
         for component in pipeline.components {
             var bytes: [UInt8] = []
             for file in component.files { bytes += try Self.sample(file.path) }
-            components[component.name] = Self.hexadecimal(SHA256.digest(bytes))
+            components[component.name] = SHA256.hexadecimal(of: bytes)
         }
         components[Self.configuration] = try Self.settings(files)
         self.components = components
         var digests: [Adapter] = []
         for adapter in files.adapters {
-            let digest = Self.hexadecimal(SHA256.digest(try Self.sample(adapter.path)))
+            let digest = SHA256.hexadecimal(of: try Self.sample(adapter.path))
             digests.append(Adapter(expert: adapter.expert, digest: digest, strength: adapter.strength))
         }
         self.adapters = digests
@@ -64,23 +59,9 @@ package struct ModelIdentity: Codable, Sendable, Equatable {
 
     private static func sample(_ path: String) throws(BatchError) -> [UInt8] {
         do {
-            let file = try FileHandle(forReadingFrom: URL(filePath: path))
-            defer { try? file.close() }
-            let length = try file.seekToEnd()
-            try file.seek(toOffset: 0)
-            var bytes = Array("\(URL(filePath: path).lastPathComponent) \(length)\n".utf8)
-            bytes += try file.read(upToCount: head) ?? Data()
-            if length > UInt64(head + blocks * block) {
-                for index in 1...blocks {
-                    try file.seek(toOffset: (length - UInt64(block)) / UInt64(blocks) * UInt64(index))
-                    bytes += try file.read(upToCount: block) ?? Data()
-                }
-            } else {
-                bytes += try file.readToEnd() ?? Data()
-            }
-            return bytes
+            return try FileSample(path: path).bytes
         } catch {
-            throw .unreadable(path: path, reason: "\(error.localizedDescription)")
+            throw .unreadable(path: path, reason: "\(error)")
         }
     }
 
@@ -99,7 +80,7 @@ package struct ModelIdentity: Codable, Sendable, Equatable {
             }
         }
         if let phases = files.phases { bytes += try sample(phases) }
-        return hexadecimal(SHA256.digest(bytes))
+        return SHA256.hexadecimal(of: bytes)
     }
 
     private static func names(in folder: String) -> [String] {
@@ -113,10 +94,5 @@ package struct ModelIdentity: Codable, Sendable, Equatable {
             return ["json", "txt", "model"].contains(URL(filePath: name).pathExtension)
                 && files.fileExists(atPath: "\(folder)/\(name)", isDirectory: &isFolder) && !isFolder.boolValue
         }
-    }
-
-    static func hexadecimal(_ bytes: [UInt8]) -> String {
-        let digits = Array("0123456789abcdef")
-        return String(bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] })
     }
 }

@@ -20,8 +20,8 @@ package final class Conditioning: Sendable {
     }
 
     /// Lets go of what was kept for an expert, once no step of it is to come.
-    package func forget(expert: String) {
-        contexts.withLock { $0[expert] = nil }
+    package func forget(expert: String, loras: [LoRA] = []) {
+        contexts.withLock { $0[Expert.key(expert, loras)] = nil }
     }
 }
 

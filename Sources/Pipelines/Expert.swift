@@ -4,14 +4,23 @@ import Tensor
 /// An expert of a pipeline as denoising sees it.
 package struct Expert: VelocityModel {
     package let name: String
+    /// Of a request.
+    let loras: [LoRA]
     let network: any ExpertNetwork
     let residency: ModelResidency
     /// Called before each transformer block; throwing from it ends the step.
     let interrupt: @Sendable () throws -> Void
 
+    /// By which conditionings keep what the expert made of them.
+    static func key(_ name: String, _ loras: [LoRA]) -> String {
+        ([name] + loras.map { "\($0.digest ?? "") \($0.strength)" }).joined(separator: "\n")
+    }
+
     package func velocity(latents: Tensor, timesteps: [Float], conditionings: [Conditioning]) throws -> Tensor {
         try residency.pass(through: .expert(name)) { check in
-            try network.velocity(latents: latents, timesteps: timesteps, conditionings: conditionings, name: name) {
+            try network.velocity(
+                latents: latents, timesteps: timesteps, conditionings: conditionings, name: Self.key(name, loras)
+            ) {
                 try interrupt()
                 try check()
             }

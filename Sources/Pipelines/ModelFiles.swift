@@ -17,6 +17,8 @@ package struct ModelFiles: Sendable {
     /// A `phases.json`.
     package var phases: String?
     package var adapters: [AdapterFile] = []
+    /// A folder of LoRA files that requests may name.
+    package var loras: String?
 
     package init(folder: String? = nil) {
         self.folder = folder.map { URL(fileURLWithPath: $0).standardizedFileURL.path }

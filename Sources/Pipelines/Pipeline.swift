@@ -20,6 +20,7 @@ package final class Pipeline: Sendable {
     private let family: any ModelFamily
     private let promptEncoder: any PromptEncoder
     private let experts: [String: any ExpertNetwork]
+    let adapted: AdaptedNetworks
     private let residency: ModelResidency
     private let identities: [Resident: String]
 
@@ -81,6 +82,7 @@ package final class Pipeline: Sendable {
         // Each base is mapped once, however many experts it serves.
         var bases: [String: Checkpoint] = [:]
         var experts: [String: any ExpertNetwork] = [:]
+        var sources: [String: AdaptedNetworks.Source] = [:]
         for generator in generators.generators {
             for name in generator.plan.experts where experts[name] == nil {
                 let adapted = generators.adaptedExperts[name]
@@ -98,6 +100,7 @@ package final class Pipeline: Sendable {
                 let reader = WeightReader(weights, adapters: updates)
                 experts[name] = try family.network(reader, compute: compute)
                 try reader.requireAdaptersUsed()
+                sources[name] = AdaptedNetworks.Source(base: base, weights: weights, adapters: updates)
                 if bases.updateValue(weights, forKey: base) == nil {
                     components.append(Component(base, weights, unusedKeys: reader.unusedKeys))
                 }
@@ -117,6 +120,8 @@ package final class Pipeline: Sendable {
                 name: stray, file: files.experts[stray] ?? "", experts: bases.keys.sorted())
         }
         self.experts = experts
+        adapted = AdaptedNetworks(
+            try files.loras.map(LoRALibrary.init(folder:)), sources: sources, family: family, compute: compute)
 
         let vaeWeights = try files.open(
             "vae", .vae, file: files.vae, keys: WanKeys.vae, neededBy: "the pipeline")
@@ -219,12 +224,16 @@ package final class Pipeline: Sendable {
     }
 
     /// The expert of that name; every name in `generators` has one.
-    /// - Parameter interrupt: called before each transformer block of each step.
-    package func expert(_ name: String, interrupt: @escaping @Sendable () throws -> Void = {}) throws -> Expert {
-        guard let network = experts[name] else {
+    /// - Parameters:
+    ///   - loras: what a request puts on it, as `settle` gave them.
+    ///   - interrupt: called before each transformer block of each step.
+    package func expert(
+        _ name: String, loras: [LoRA] = [], interrupt: @escaping @Sendable () throws -> Void = {}
+    ) throws -> Expert {
+        guard let network = loras.isEmpty ? experts[name] : try adapted.network(name, loras) else {
             throw PipelineError.missingComponent(folder: source, component: name, neededBy: "a step")
         }
-        return Expert(name: name, network: network, residency: residency, interrupt: interrupt)
+        return Expert(name: name, loras: loras, network: network, residency: residency, interrupt: interrupt)
     }
 
     /// `[channels, F, H, W]` of the latent that is diffused for a picture (`frames` 1) or clip.

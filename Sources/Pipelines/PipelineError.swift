@@ -10,6 +10,12 @@ package enum PipelineError: Error, CustomStringConvertible {
     case wrongFile(file: String, expected: String, found: String)
     /// A weight file of no network that is known here.
     case unknownFile(file: String, keys: [String])
+    case noLoRAFolder(path: String)
+    /// No file of that name in the folder of LoRA files; without a folder there are none.
+    case noSuchLoRA(name: String, known: [String])
+    /// It is not the file that the request was accepted with.
+    case loraChanged(name: String)
+    case unusableLoRA(reason: String)
     /// The VAE gave values that are not numbers; no picture is made of them.
     case notFinite(stage: String)
 
@@ -26,6 +32,13 @@ package enum PipelineError: Error, CustomStringConvertible {
         case .unknownFile(let file, let keys):
             "\(file): no transformer, text encoder, VAE or LoRA that is known here; its keys begin with "
                 + keys.joined(separator: ", ")
+        case .noLoRAFolder(let path): "\(path): not a folder of LoRA files"
+        case .noSuchLoRA(let name, let known):
+            "there is no LoRA '\(name.prefix(100))'; there is "
+                + (known.isEmpty ? "none" : known.prefix(20).map { "'\($0)'" }.joined(separator: ", "))
+                + (known.count > 20 ? " and \(known.count - 20) more" : "")
+        case .loraChanged(let name): "the file of the LoRA '\(name)' is not what it was when the request was made"
+        case .unusableLoRA(let reason): reason
         case .notFinite(let stage): "the \(stage) gave values that are not finite numbers"
         }
     }

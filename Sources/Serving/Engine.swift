@@ -64,6 +64,7 @@ package final class Engine: Sendable {
         let model = try model(request.model)
         if let idempotency, let known = try await store.known(idempotency) { return try await job(known.job.id) }
         let steps = try request.validate(for: model)
+        let request = try request.settled(for: model)
         try queue.reserve()
         let job = Job(
             id: Self.newID(request.kind), request: request, priority: priority, owner: owner, steps: steps,

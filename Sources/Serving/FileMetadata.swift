@@ -27,6 +27,6 @@ package enum FileMetadata {
         }
         let line = pairs.map { "\($0): \($1)" }.joined(separator: ", ")
         let negative = request.negativePrompt.map { "Negative prompt: \($0)\n" } ?? ""
-        return "\(request.prompt)\n\(negative)\(line)"
+        return "\(LoRATags.text(request.prompt, request.loras ?? []))\n\(negative)\(line)"
     }
 }

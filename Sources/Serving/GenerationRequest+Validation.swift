@@ -29,6 +29,7 @@ extension GenerationRequest {
                     reason: "\(scale) given, but this model is guided away from a negative_prompt only (\" \" will do)")
             }
         }
+        try validateLoRAs()
         if kind == .video {
             do {
                 try videoOptions(comment: nil).check(width: width, height: height)
@@ -82,11 +83,11 @@ extension GenerationRequest {
         if let reason = model.sizes.refusal(width: width, height: height) {
             throw ServingError.invalid(field: "size", reason: reason)
         }
-        if kind == .image, frames != 1 {
-            throw ServingError.invalid(field: "num_frames", reason: "\(frames) given; an image has 1")
-        }
         if let reason = model.sizes.refusal(frames: frames) {
             throw ServingError.invalid(field: "num_frames", reason: "\(frames) given; it \(reason)")
+        }
+        if kind == .image, frames != 1 {
+            throw ServingError.invalid(field: "num_frames", reason: "\(frames) given; an image has 1")
         }
         guard kind == .image || model.sizes.makesClips else {
             throw ServingError.invalid(field: "model", reason: "\(model.id) makes single pictures, no videos")

@@ -1,4 +1,5 @@
 import Media
+import Pipelines
 
 /// What a client wants: the values as they were accepted, so that the same request gives the same bytes again.
 ///
@@ -29,6 +30,8 @@ package struct GenerationRequest: Codable, Sendable, Equatable {
     package var guidanceScale: Float?
     /// For the phases after the first (low-noise expert).
     package var guidanceScale2: Float?
+    /// LoRA files on top of those of the model; nil is none.
+    package var loras: [LoRA]?
     /// Partial pictures to make on the way: at most one a step, none of the last step; 0 is none.
     package var previews: Int
     /// How a video is coded; nil is H.264.
@@ -48,8 +51,8 @@ package struct GenerationRequest: Codable, Sendable, Equatable {
     package init(
         kind: Kind, prompt: String, negativePrompt: String? = nil, model: String, generator: String? = nil,
         width: Int, height: Int, frames: Int = 1, fps: Int = 16, count: Int = 1, seed: UInt64? = nil,
-        steps: Int? = nil, guidanceScale: Float? = nil, guidanceScale2: Float? = nil, previews: Int = 0,
-        crf: Int? = nil, preset: String? = nil
+        steps: Int? = nil, guidanceScale: Float? = nil, guidanceScale2: Float? = nil,
+        loras: [LoRA] = [], previews: Int = 0, crf: Int? = nil, preset: String? = nil
     ) {
         self.kind = kind
         self.prompt = prompt
@@ -65,13 +68,14 @@ package struct GenerationRequest: Codable, Sendable, Equatable {
         self.steps = steps
         self.guidanceScale = guidanceScale
         self.guidanceScale2 = guidanceScale2
+        self.loras = loras.isEmpty ? nil : loras
         self.previews = previews
         self.crf = crf
         self.preset = preset
     }
 
     private enum CodingKeys: String, CodingKey {
-        case kind, prompt, model, generator, width, height, fps, seed, codec, crf, preset
+        case kind, prompt, model, generator, width, height, fps, seed, loras, codec, crf, preset
         case negativePrompt = "negative_prompt"
         case pixelFormat = "pixel_format"
         case frames = "num_frames"

@@ -47,6 +47,7 @@ final class GenerationRun<Model: ImageModel>: ActiveRun {
     let workshop: Workshop
     let siblings: ModelRuns<Model>
     private let sequence: Int64
+    private let settledLoRAs: SettledLoRAs
     private(set) var generations: [Generation]
     private(set) var prompted: Prompted<Model.Conditioning>?
     /// Steps, counted from 1, after which a preview is made.
@@ -69,6 +70,7 @@ final class GenerationRun<Model: ImageModel>: ActiveRun {
         self.workshop = workshop
         let request = ticket.job.request
         let steps = try request.validate(for: siblings.model)
+        settledLoRAs = try request.settleLoRAs(for: siblings.model)
         let fresh = try (0..<request.count).map { try request.makeGeneration(ofImage: $0, by: siblings.model) }
         let checkpoint = Self.checkpoint(of: ticket.job, fresh, siblings.model, workshop)
         generations = checkpoint?.generations ?? fresh
@@ -107,14 +109,21 @@ final class GenerationRun<Model: ImageModel>: ActiveRun {
     /// The expert of the step at hand; nil when all steps are done.
     var nextExpert: String? { pendingImages.first.flatMap { generations[$0].nextPhase?.expert } }
 
+    /// What the request puts on an expert.
+    func loras(of expert: String) -> [LoRA] { settledLoRAs.byExpert[expert] ?? [] }
+
     var waiting: WaitingRun? {
         let pending = pendingImages
         let generation = generations[pending.first ?? 0]
         let steps = (generation.stepIndex..<generation.schedule.count).map {
             generation.plan.phases[generation.plan.phaseIndex(timestep: generation.schedule[$0].timestep)].expert
         }
-        let parts = [.textEncoder] + steps.map(Resident.expert) + [.vae]
-        let course = parts.map { StageWeights(model: model.id, part: $0, base: model.base(of: $0)) }
+        let experts = steps.map { expert in
+            let part = Resident.expert(expert)
+            return StageWeights(model: model.id, part: part, base: model.base(of: part), loras: loras(of: expert))
+        }
+        let course =
+            [StageWeights(model: model.id, part: .textEncoder)] + experts + [StageWeights(model: model.id, part: .vae)]
         let isEncoded = prompted != nil || pending.isEmpty
         return WaitingRun(
             id: id, course: isEncoded ? course.dropFirst() : course[...],

@@ -44,11 +44,23 @@ package protocol ImageModel: Sendable {
     /// - Parameter interrupt: called now and then; what it throws ends the encoding.
     func encode(_ prompt: String, interrupt: () throws -> Void) throws -> Conditioning
 
-    /// Lets go of what `conditioning` keeps for an expert.
-    func forget(expert: String, of conditioning: Conditioning)
+    /// Names of the LoRA files that a request may put on experts.
+    var loraNames: [String] { get }
 
-    /// - Parameter interrupt: called before each transformer block of each step; what it throws ends the step.
-    func expert(_ name: String, interrupt: @escaping @Sendable () throws -> Void) throws -> Expert
+    /// Finds the LoRA files of a request and makes sure that they fit.
+    /// - Parameter generator: nil for the default.
+    /// - Throws: an error whose description tells a client what is wrong with which.
+    func settle(_ loras: [LoRA], generator: String?) throws -> SettledLoRAs
+
+    /// Lets go of what `conditioning` keeps for an expert with these LoRA files.
+    func forget(expert: String, loras: [LoRA], of conditioning: Conditioning)
+
+    /// - Parameters:
+    ///   - loras: what `settle` gave for it.
+    ///   - interrupt: called before each transformer block of each step; what it throws ends the step.
+    func expert(
+        _ name: String, loras: [LoRA], interrupt: @escaping @Sendable () throws -> Void
+    ) throws -> Expert
 
     /// A generation at its first step, of a size that `sizes` does not refuse.
     func makeGeneration(
@@ -77,6 +89,11 @@ extension ImageModel {
     package func weightBytes(of resident: Resident) -> Int { 0 }
     package var residencyReport: ResidencyReport? { nil }
     package var guidesWithoutNegativePrompt: Bool { true }
+    package var loraNames: [String] { [] }
+    package func settle(_ loras: [LoRA], generator: String?) throws -> SettledLoRAs {
+        guard let first = loras.first else { return .none }
+        throw PipelineError.noSuchLoRA(name: first.name, known: [])
+    }
 }
 
 extension Pipeline: ImageModel {
@@ -90,7 +107,7 @@ extension Pipeline: ImageModel {
         return Double(own.bytesHere) >= 0.95 * Double(own.bytes)
     }
 
-    package func forget(expert: String, of conditioning: Conditioning) {
-        conditioning.forget(expert: expert)
+    package func forget(expert: String, loras: [LoRA], of conditioning: Conditioning) {
+        conditioning.forget(expert: expert, loras: loras)
     }
 }

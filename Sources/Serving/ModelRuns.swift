@@ -6,8 +6,8 @@ protocol RunGroup: AnyObject {
     /// - Throws: as `GenerationRun.init`.
     func begin(_ ticket: JobQueue.Ticket, workshop: Workshop) throws -> any ActiveRun
 
-    /// One network evaluation, for as many images of these runs as may share it: they wait for one expert and have
-    /// latents of one shape. If it throws, no image has changed.
+    /// One network evaluation, for as many images of these runs as may share it: they wait for one expert with the same
+    /// LoRA files and have latents of one shape. If it throws, no image has changed.
     /// - Returns: the runs that took part, and the pixels of all their frames that did.
     func step(_ runs: [any ActiveRun], batchPixels: Int) throws -> (runs: [any ActiveRun], pixels: Int)
 
@@ -37,7 +37,7 @@ final class ModelRuns<Model: ImageModel>: RunGroup {
 
     func step(_ runs: [any ActiveRun], batchPixels: Int) throws -> (runs: [any ActiveRun], pixels: Int) {
         let runs = runs.compactMap { $0 as? GenerationRun<Model> }
-        guard let name = runs.first?.nextExpert else { return ([], 0) }
+        guard let first = runs.first, let name = first.nextExpert else { return ([], 0) }
         var places: [(run: GenerationRun<Model>, image: Int, prompt: Prompted<Model.Conditioning>)] = []
         var pixels = 0
         for run in runs {
@@ -48,7 +48,8 @@ final class ModelRuns<Model: ImageModel>: RunGroup {
             }
         }
         let signals = runs.map(\.signal)
-        let expert = try model.expert(name, interrupt: { for signal in signals { try signal.check() } })
+        let expert = try model.expert(
+            name, loras: first.loras(of: name), interrupt: { for signal in signals { try signal.check() } })
         var batch = places.map { $0.run.generations[$0.image] }
         let estimates = try Generation.step(&batch, using: expert, places.map(\.prompt))
         for (place, (generation, estimate)) in zip(places, zip(batch, estimates)) {
@@ -65,10 +66,13 @@ final class ModelRuns<Model: ImageModel>: RunGroup {
     /// same prompt is about to use that.
     func forget(expert: String, for run: GenerationRun<Model>) {
         guard let prompted = run.prompted else { return }
-        let others = runs.values.filter { $0 !== run && $0.nextExpert == expert }
+        let loras = run.loras(of: expert)
+        let others = runs.values.filter {
+            $0 !== run && $0.nextExpert == expert && $0.loras(of: expert) == loras
+        }
         guard !others.contains(where: { $0.request.prompt == run.request.prompt }) else { return }
         for conditioning in [prompted.positive, prompted.negative].compactMap({ $0 }) {
-            model.forget(expert: expert, of: conditioning)
+            model.forget(expert: expert, loras: loras, of: conditioning)
         }
     }
 

@@ -14,11 +14,14 @@ package struct StageWeights: Hashable, Sendable {
     package let part: Resident
     /// The part whose heavy weights it uses: for an expert that is a LoRA on a shared base, that base; else itself.
     package let base: Resident
+    /// LoRA files of the request on the part.
+    package let loras: [LoRA]
 
-    package init(model: String, part: Resident, base: Resident? = nil) {
+    package init(model: String, part: Resident, base: Resident? = nil, loras: [LoRA] = []) {
         self.model = model
         self.part = part
         self.base = base ?? part
+        self.loras = loras
     }
 
     package var isExpert: Bool {

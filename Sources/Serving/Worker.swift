@@ -229,7 +229,8 @@ final class Worker {
         workshop.metrics.count("phasor_evaluations_total", "Network evaluations; several jobs may share one.", labels)
         if let lastExpert, lastExpert != expert {
             workshop.metrics.count(
-                "phasor_expert_switches_total", "Evaluations by another expert than the one before.", labels)
+                "phasor_expert_switches_total",
+                "Evaluations by another expert, or with other LoRA files, than the one before.", labels)
         }
         lastExpert = expert
     }

@@ -36,10 +36,16 @@ package struct Adapter: Sendable {
     package init(
         file: String, strength: Float, expert: String = "transformer", rename: (String) -> String
     ) throws(WeightError) {
-        let opened = try Checkpoint(file: file)
+        try self.init(Checkpoint(file: file), strength: strength, expert: expert, rename: rename)
+    }
+
+    package init(
+        _ opened: Checkpoint, strength: Float, expert: String, rename: (String) -> String
+    ) throws(WeightError) {
+        let file = opened.path
         let second = opened.tensors.filter { $0.key.hasPrefix(Self.secondExpert + ".") }
         let isSecond = expert == Self.secondExpert && !second.isEmpty
-        guard isSecond || second.count < opened.tensors.count || second.isEmpty else {
+        guard Self.hasKeys(of: expert, in: opened) else {
             throw .unusableAdapter(file: file, reason: "all its keys are of \(Self.secondExpert), none is of \(expert)")
         }
         var down: [String: Weight] = [:]
@@ -97,6 +103,12 @@ package struct Adapter: Sendable {
         self.strength = strength
         self.updates = updates
         self.deltas = deltas
+    }
+
+    /// Whether a file has an update for that expert: one of its own, or one for any.
+    package static func hasKeys(of expert: String, in file: Checkpoint) -> Bool {
+        let second = file.tensors.keys.filter { $0.hasPrefix(secondExpert + ".") }.count
+        return second == 0 || second < file.tensors.count || expert == secondExpert
     }
 
     /// Whether a file's keys are those of a LoRA.

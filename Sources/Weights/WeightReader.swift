@@ -141,7 +141,7 @@ package struct WeightReader: Sendable {
             guard let first = lost.first else { continue }
             throw .unusableAdapter(
                 file: adapter.file,
-                reason: "\(lost.count) of its \(all.count) modules do not exist in \(checkpoint.path), e.g. \(first)")
+                reason: "\(lost.count) of its \(all.count) modules are not of this network, e.g. \(first)")
         }
     }
 }

@@ -16,6 +16,7 @@ struct Generate: ParsableCommand {
 
               phasor generate "a red balloon on a blue background" -o out.png
               phasor generate "a dog bounces to the left" --frames 17 -o out.mp4
+              phasor generate "a dog <lora:ink:0.8>" --loras DIR -o out.png
             """)
 
     @Argument(help: "What to show.")
@@ -70,6 +71,8 @@ struct Generate: ParsableCommand {
         let pipeline = try options.openPipeline(model, compute: options.makeCompute())
         let request = try request(for: pipeline, isClip: isClip)
 
+        let loras = try request.settleLoRAs(for: pipeline).byExpert
+
         var times = StageTimes()
         let bar = ProgressLine()
         var generation = try request.makeGeneration(ofImage: 0, by: pipeline)
@@ -80,7 +83,7 @@ struct Generate: ParsableCommand {
             [Resident](repeating: .textEncoder, count: isGuided ? 2 : 1)
                 + generation.upcomingExperts.map { .expert($0) } + [.vae])
         let prompted = Prompted(
-            positive: try pipeline.encode(prompt),
+            positive: try pipeline.encode(request.prompt),
             negative: isGuided ? try pipeline.encode(negativePrompt ?? "") : nil)
         times.end("text")
         while let phase = generation.nextPhase, let step = generation.nextStep {
@@ -88,7 +91,8 @@ struct Generate: ParsableCommand {
             bar.show(
                 step: step.index + 1, of: generation.schedule.count,
                 "sigma \(sigma)  phase \(phase.name)  expert \(phase.expert)")
-            try generation.step(using: pipeline.expert(phase.expert), prompted)
+            try generation.step(
+                using: pipeline.expert(phase.expert, loras: loras[phase.expert] ?? []), prompted)
             times.end("steps")
         }
         if let latents {
@@ -133,12 +137,13 @@ struct Generate: ParsableCommand {
     private func request(for pipeline: Pipeline, isClip: Bool) throws -> GenerationRequest {
         let sizes = pipeline.sizes
         let (width, height) = try PixelSize.parse(size, default: (sizes.defaultWidth, sizes.defaultHeight))
+        let tags = try LoRATags(prompt)
         let request = GenerationRequest(
-            kind: isClip ? .video : .image, prompt: prompt,
+            kind: isClip ? .video : .image, prompt: tags.prompt,
             negativePrompt: negativePrompt, model: pipeline.id, generator: generator,
             width: width, height: height, frames: frames ?? (isClip ? pipeline.sizes.defaultFrames : 1),
             fps: fps ?? pipeline.sizes.defaultFPS, seed: seed, steps: steps, guidanceScale: guidanceScale,
-            guidanceScale2: guidanceScale2, crf: crf, preset: preset)
+            guidanceScale2: guidanceScale2, loras: tags.loras, crf: crf, preset: preset)
         _ = try request.validate(for: pipeline)
         return request
     }

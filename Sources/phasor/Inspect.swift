@@ -34,6 +34,8 @@ struct Inspect: ParsableCommand {
             sizes: sides multiples of \(sizes.sideMultiple), default \(sizes.defaultWidth)x\(sizes.defaultHeight), at \
             most \(sizes.maximumPixels) pixels; \(frames(sizes))
             """)
+        let loras = pipeline.loraNames
+        if !loras.isEmpty { print("LoRA files for requests: \(loras.joined(separator: ", "))") }
         for generator in pipeline.generators.generators { try printGenerator(generator, pipeline) }
     }
 
@@ -61,14 +63,16 @@ struct Inspect: ParsableCommand {
     private func printGenerator(_ generator: GeneratorSpec, _ pipeline: Pipeline) throws {
         let isDefault = generator.name == pipeline.generators.defaultName
         let sizes = pipeline.sizes
-        let schedule = try generator.schedule(
-            steps: nil, tokens: sizes.tokens(width: sizes.defaultWidth, height: sizes.defaultHeight))
-        let guidance = try Guidance(rule: .classifierFree, plan: generator.plan)
+        let tokens = sizes.tokens(width: sizes.defaultWidth, height: sizes.defaultHeight)
+        let schedule = try generator.schedule(steps: nil, tokens: tokens)
         let owners = schedule.timesteps.map { generator.plan.phaseIndex(timestep: $0) }
-        let evaluations = owners.reduce(0) { $0 + (guidance.isOn(inPhase: $1) ? 2 : 1) }
+        let evaluations = try generator.evaluations(
+            tokens: tokens, isGuided: pipeline.guidesWithoutNegativePrompt)
+        let guided = try generator.evaluations(tokens: tokens, isGuided: true)
         print(
             "\ngenerator \(generator.name)\(isDefault ? " (default)" : ""): \(generator.sampler.rawValue), "
-                + "\(schedule.count) steps, NFE \(evaluations)")
+                + "\(schedule.count) steps, NFE \(evaluations)"
+                + (guided != evaluations ? ", \(guided) with a negative prompt" : ""))
         for (index, phase) in generator.plan.phases.enumerated() {
             let steps = owners.indices.filter { owners[$0] == index }
             let sigmas = steps.map { String(format: "%.4g", schedule.sigmas[$0]) }

@@ -52,11 +52,13 @@ extension ModelOptions {
 
     /// - Parameters:
     ///   - folder: nil for the embedded model, or for none where experts are named.
-    ///   - memory, load: as settled by `Serve`, which has a settings file besides; else by flag and environment.
+    ///   - memory, load, loras: as settled by `Serve`, which has a settings file besides; else by flag and environment.
     func openPipeline(
-        _ folder: String?, compute: Compute, memory: String? = nil, load: WeightLoading? = nil
+        _ folder: String?, compute: Compute, memory: String? = nil, load: WeightLoading? = nil, loras: String? = nil
     ) throws -> Pipeline {
-        try open(files(folder), compute: compute, memory: memory, load: load)
+        var files = try files(folder)
+        files.loras = loras ?? files.loras
+        return try open(files, compute: compute, memory: memory, load: load)
     }
 
     func open(
@@ -87,6 +89,7 @@ extension ModelOptions {
         files.adapters = adapters.map {
             ModelFiles.AdapterFile(expert: $0.expert, path: $0.path, strength: $0.strength)
         }
+        files.loras = loras ?? ProcessInfo.processInfo.environment["PHASOR_LORAS"]
         return files
     }
 

@@ -48,6 +48,12 @@ struct ModelOptions: ParsableArguments {
             valueName: "expert=file[:strength]"))
     var adapters: [AdapterArgument] = []
 
+    @Option(
+        help: ArgumentHelp(
+            "Folder of LoRA files that requests may name, a file by its path in the folder without .safetensors "
+                + "(default: $PHASOR_LORAS).", valueName: "dir"))
+    var loras: String?
+
     @OptionGroup var threading: ThreadOptions
 
     @Option(help: "What products are computed in: f32, or bf16 with float32 sums where the processor has it.")

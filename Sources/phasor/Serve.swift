@@ -102,7 +102,7 @@ struct Serve: AsyncParsableCommand {
         let logger = Logger(label: "phasor")
         let pipeline = try options.openPipeline(
             model, compute: options.makeCompute(), memory: settings.memory,
-            load: WeightLoading(rawValue: settings.load))
+            load: WeightLoading(rawValue: settings.load), loras: settings.loras)
         var serving = EngineOptions(stateFolder: Self.stateFolder(settings))
         serving.queueCapacity = settings.queue
         serving.activeRunsPerOwner = settings.runningPerKey
@@ -136,7 +136,7 @@ struct Serve: AsyncParsableCommand {
             (.requestLog, requestLog ? "true" : nil), (.headerDeadline, headerDeadline.map { "\($0)" }),
             (.bodyProgress, bodyProgress.map { "\($0)" }), (.idle, idle.map { "\($0)" }),
             (.writeStall, writeStall.map { "\($0)" }), (.connections, connections.map { "\($0)" }),
-            (.memory, options.memory), (.load, options.load?.rawValue),
+            (.memory, options.memory), (.load, options.load?.rawValue), (.loras, options.loras),
         ]
         for (key, text) in flags {
             guard let text else { continue }

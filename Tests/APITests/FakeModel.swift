@@ -62,9 +62,9 @@ struct FakeModel: ImageModel {
     var maximumTokens: Int { 512 }
 
     func encode(_ prompt: String, interrupt: () throws -> Void) throws -> String { prompt }
-    func forget(expert: String, of conditioning: String) {}
+    func forget(expert: String, loras: [LoRA], of conditioning: String) {}
 
-    func expert(_ name: String, interrupt: @escaping @Sendable () throws -> Void) throws -> Expert {
+    func expert(_ name: String, loras: [LoRA], interrupt: @escaping @Sendable () throws -> Void) throws -> Expert {
         Expert(pace: pace, interrupt: interrupt)
     }
 

@@ -12,7 +12,8 @@ struct TestServer {
     let router: Router
 
     static func run<T: Sendable>(
-        pace seconds: Double = 0, configure: (inout APIServer.Options) throws -> Void = { _ in },
+        pace seconds: Double = 0, model: (any ImageModel)? = nil,
+        configure: (inout APIServer.Options) throws -> Void = { _ in },
         state change: (inout EngineOptions) -> Void = { _ in }, _ body: (TestServer) async throws -> T
     ) async throws -> T {
         let folder = FileManager.default.temporaryDirectory.appending(path: "phasor-api-\(UUID())").path
@@ -22,7 +23,7 @@ struct TestServer {
         var logger = Logger(label: "test")
         logger.logLevel = .critical
         let pace = FakeModel.Pace(seconds)
-        let engine = try Engine(models: [FakeModel(pace: pace)], options: state, logger: logger)
+        let engine = try Engine(models: [model ?? FakeModel(pace: pace)], options: state, logger: logger)
         var options = APIServer.Options()
         options.heartbeat = .milliseconds(50)
         try configure(&options)

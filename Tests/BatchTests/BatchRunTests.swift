@@ -5,7 +5,9 @@ import Media
 import Pipelines
 import Serving
 import Tensor
+import TestSupport
 import Testing
+import Weights
 
 /// Small batches by the embedded model.
 @Suite(.serialized) struct BatchRunTests {
@@ -134,6 +136,54 @@ import Testing
         let all = try await verify(ModelIdentity(model: "x", components: components), folder)
         #expect(all["ghost.mp4"]?.contains("transformer of the model") == true)
         #expect(all.count == 6)
+    }
+
+    @Test func `Lines have LoRA files of their own, and verification needs the same ones`() async throws {
+        let library = folder + "-loras"
+        defer { for path in [folder, library] { try? FileManager.default.removeItem(atPath: path) } }
+        try FileManager.default.createDirectory(atPath: library, withIntermediateDirectories: true)
+        let root = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../..").standardized
+        var files = ModelFiles(folder: root.appending(path: "Models/emoji-scenes").path)
+        files.loras = library
+        let model = try Pipeline(files, compute: Compute(threads: 2))
+        let width = try #require(
+            Checkpoint(folder: "\(files.folder ?? "")/transformer").tensors["blocks.0.attn1.to_q.weight"]?.shape.first)
+        func write(_ seed: UInt64) throws {
+            try RandomLoRA.write(to: "\(library)/ink.safetensors", seed: seed, layers: ["self_attn.q"], width: width)
+        }
+        try write(1)
+        let lines = """
+            {"prompt": "a dog", "size": "32x32", "file": "plain"}
+            {"prompt": "a dog", "size": "32x32", "file": "ink", "loras": [{"name": "ink", "strength": 4}]}
+            {"prompt": "a dog", "size": "32x32", "file": "tag", "loras": "<lora:ink:4>"}
+            """
+        let manifest = try Manifest(Array(lines.utf8), format: .jsonLines, model: model)
+        #expect(manifest.items[1].request.loras == manifest.items[2].request.loras)
+        let run = BatchRun(manifest, model: model, made: maker, identity: identity, folder: folder)
+        #expect(try await run.run(logger: logger) { _ in }.made == 3)
+        #expect(bytes("ink.png", in: folder) == bytes("tag.png", in: folder))
+        #expect(bytes("ink.png", in: folder) != bytes("plain.png", in: folder))
+        let digest = try #require(manifest.items[1].request.loras?.first?.digest)
+        #expect(String(decoding: bytes("ink.png.json", in: folder) ?? Data(), as: UTF8.self).contains(digest))
+
+        func faults() async throws -> [String?] {
+            try await BatchVerification(model: model, made: maker, identity: identity, folder: folder)
+                .run(logger: logger) { _, _ in }.map(\.fault)
+        }
+        #expect(try await faults() == [nil, nil, nil])
+        try write(2)
+        let changed = try await faults()
+        #expect(changed.map { $0 == nil } == [false, true, false])
+        #expect(changed[0]?.contains("is not what it was") == true, "\(changed)")
+        // The next run makes again what the new file changes.
+        let again = BatchRun(
+            try Manifest(Array(lines.utf8), format: .jsonLines, model: model), model: model, made: maker,
+            identity: identity, folder: folder)
+        #expect(try await again.run(logger: logger) { _ in }.made == 2)
+        #expect(throws: ManifestError.self) {
+            try Manifest(
+                Array(#"{"prompt": "a", "loras": [{"name": "nope"}]}"#.utf8), format: .jsonLines, model: model)
+        }
     }
 
     @Test func `Resuming needs something to resume, and a folder serves one batch at a time`() async throws {

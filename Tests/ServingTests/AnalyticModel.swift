@@ -86,9 +86,9 @@ final class AnalyticModel: ImageModel {
         residents.withLock { $0.contains(StageWeights(model: id, part: part)) }
     }
 
-    func forget(expert: String, of conditioning: Float) {}
+    func forget(expert: String, loras: [LoRA], of conditioning: Float) {}
 
-    func expert(_ name: String, interrupt: @escaping @Sendable () throws -> Void) throws -> Expert {
+    func expert(_ name: String, loras: [LoRA], interrupt: @escaping @Sendable () throws -> Void) throws -> Expert {
         Expert(name: name, model: self, interrupt: interrupt)
     }
 

@@ -184,10 +184,12 @@ struct NotFiniteModel: ImageModel {
         try base.encode(prompt, interrupt: interrupt)
     }
 
-    func forget(expert: String, of conditioning: Float) {}
+    func forget(expert: String, loras: [LoRA], of conditioning: Float) {}
 
-    func expert(_ name: String, interrupt: @escaping @Sendable () throws -> Void) throws -> AnalyticModel.Expert {
-        try base.expert(name, interrupt: interrupt)
+    func expert(_ name: String, loras: [LoRA], interrupt: @escaping @Sendable () throws -> Void) throws
+        -> AnalyticModel.Expert
+    {
+        try base.expert(name, loras: loras, interrupt: interrupt)
     }
 
     func makeGeneration(

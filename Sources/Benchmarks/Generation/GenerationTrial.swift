@@ -59,7 +59,7 @@ struct GenerationTrial {
             let began = now()
             passes.removeFirst()
             model.expect(passes)
-            try generation.step(using: model.expert(phase.expert, interrupt: {}), prompted)
+            try generation.step(using: model.expert(phase.expert, loras: [], interrupt: {}), prompted)
             timings.steps.append(
                 Timings.Step(
                     step: step.index + 1, sigma: step.sigma, phase: phase.name, expert: phase.expert,

@@ -1,4 +1,5 @@
-/// SHA-256 (FIPS 180-4), for API keys: no key is kept, and digests compare in a time that tells nothing.
+/// SHA-256 (FIPS 180-4), for identities of files and for API keys: no key is kept, and digests compare in a time that
+/// tells nothing.
 package enum SHA256 {
     /// The first 32 bits of the fractional parts of the cube roots of the first 64 primes.
     private static let constants: [UInt32] = [
@@ -25,6 +26,12 @@ package enum SHA256 {
             compress(padded[start..<start + 64], into: &state)
         }
         return state.flatMap(bytes)
+    }
+
+    /// The digest as 64 hexadecimal digits.
+    package static func hexadecimal(of message: some Collection<UInt8>) -> String {
+        let digits = Array("0123456789abcdef")
+        return String(digest(message).flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] })
     }
 
     private static func compress(_ block: ArraySlice<UInt8>, into state: inout [UInt32]) {
