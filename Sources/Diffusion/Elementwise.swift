@@ -4,23 +4,20 @@ import Tensor
 /// result is the same however it is computed. All inputs have the shape of `a`, which the callers have checked.
 @inline(__always)
 func elementwise(_ a: Tensor, _ b: Tensor, _ body: (Float, Float) -> Float) -> Tensor {
-    let result = Tensor(uninitialized: a.shape)
     precondition(a.count == b.count)
-    result.withUnsafeMutable { result in
+    return Tensor(shape: a.shape) { result in
         a.withUnsafe { a in
             b.withUnsafe { b in
                 for i in 0..<result.count { result[i] = body(a[i], b[i]) }
             }
         }
     }
-    return result
 }
 
 @inline(__always)
 func elementwise(_ a: Tensor, _ b: Tensor, _ c: Tensor, _ body: (Float, Float, Float) -> Float) -> Tensor {
-    let result = Tensor(uninitialized: a.shape)
     precondition(a.count == b.count && a.count == c.count)
-    result.withUnsafeMutable { result in
+    return Tensor(shape: a.shape) { result in
         a.withUnsafe { a in
             b.withUnsafe { b in
                 c.withUnsafe { c in
@@ -29,5 +26,4 @@ func elementwise(_ a: Tensor, _ b: Tensor, _ c: Tensor, _ body: (Float, Float, F
             }
         }
     }
-    return result
 }

@@ -34,9 +34,7 @@ package struct GaussianNoise: Sendable, Equatable {
     }
 
     package func tensor(shape: [Int]) -> Tensor {
-        let result = Tensor(uninitialized: shape)
-        result.withUnsafeMutable { fill($0, from: 0) }
-        return result
+        Tensor(shape: shape) { fill($0, from: 0) }
     }
 
     /// Writes elements `start`, `start + 1`, ... of the stream.

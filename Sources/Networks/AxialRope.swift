@@ -13,9 +13,8 @@ extension RotaryTable {
         }
         let pairs = widths.reduce(0) { $0 + $1 / 2 }
         let cosine = Tensor(uninitialized: [tokens, pairs])
-        let sine = Tensor(uninitialized: [tokens, pairs])
-        cosine.withUnsafeMutable { cosine in
-            sine.withUnsafeMutable { sine in
+        let sine = Tensor(shape: [tokens, pairs]) { sine in
+            cosine.withUnsafeMutable { cosine in
                 var index = 0
                 for token in 0..<tokens {
                     for (axis, frequencies) in frequencies.enumerated() {

@@ -5,9 +5,8 @@ import Tensor
 package func unpacked(_ x: Tensor, by side: Int) -> Tensor {
     guard side > 1 else { return x }
     let (channels, frames, rows, columns) = (x.shape[0] / (side * side), x.shape[1], x.shape[2], x.shape[3])
-    let out = Tensor(uninitialized: [channels, frames, rows * side, columns * side])
-    x.withUnsafe { x in
-        out.withUnsafeMutable { out in
+    return Tensor(shape: [channels, frames, rows * side, columns * side]) { out in
+        x.withUnsafe { x in
             var index = 0
             for c in 0..<channels {
                 for frame in 0..<frames {
@@ -22,5 +21,4 @@ package func unpacked(_ x: Tensor, by side: Int) -> Tensor {
             }
         }
     }
-    return out
 }

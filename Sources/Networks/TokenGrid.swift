@@ -25,9 +25,8 @@ package struct TokenGrid {
 
     /// `[B * tokens, C * pt * ph * pw]`, channel slowest: the order of the patch embedding's weight.
     package func tokens(of latents: Tensor) -> Tensor {
-        let out = Tensor(uninitialized: [batch * tokens, channels * patch.reduce(1, *)])
-        latents.withUnsafe { source in
-            out.withUnsafeMutable { out in
+        Tensor(shape: [batch * tokens, channels * patch.reduce(1, *)]) { out in
+            latents.withUnsafe { source in
                 var index = 0
                 for b in 0..<batch {
                     visit { t, y, x in
@@ -41,15 +40,12 @@ package struct TokenGrid {
                 }
             }
         }
-        return out
     }
 
     /// The inverse for the network's output `[B * tokens, pt * ph * pw * C]`, where the channel is fastest.
     func latents(from tokens: Tensor, channels: Int) -> Tensor {
-        let out = Tensor(
-            uninitialized: [batch, channels, frames * patch[0], rows * patch[1], columns * patch[2]])
-        tokens.withUnsafe { source in
-            out.withUnsafeMutable { out in
+        Tensor(shape: [batch, channels, frames * patch[0], rows * patch[1], columns * patch[2]]) { out in
+            tokens.withUnsafe { source in
                 var index = 0
                 for b in 0..<batch {
                     visit { t, y, x in
@@ -63,7 +59,6 @@ package struct TokenGrid {
                 }
             }
         }
-        return out
     }
 
     private func visit(_ body: (Int, Int, Int) -> Void) {

@@ -17,9 +17,9 @@ package final class Pipeline: Sendable {
     package let sizes: SizeLimits
     package let components: [Component]
     package let vae: WanVAE
-    private let family: any ModelFamily
-    private let promptEncoder: any PromptEncoder
-    private let experts: [String: any ExpertNetwork]
+    let family: any ModelFamily
+    let promptEncoder: any PromptEncoder
+    let experts: [String: any ExpertNetwork]
     let adapted: AdaptedNetworks
     private let residency: ModelResidency
     private let identities: [Resident: String]
@@ -220,7 +220,9 @@ package final class Pipeline: Sendable {
                 try check()
             }
         }
-        return Conditioning(TextEmbedding(rows: rows, paddedLength: family.paddedTextLength))
+        defer { Arena.shared.giveBack() }
+        return Conditioning(
+            TextEmbedding(rows: Tensor.lasting(rows.copy), paddedLength: family.paddedTextLength))
     }
 
     /// The expert of that name; every name in `generators` has one.
@@ -273,6 +275,7 @@ package final class Pipeline: Sendable {
     package func decode(
         _ latent: Tensor, interrupt: () throws -> Void = {}, onFrames: (Tensor) throws -> Void
     ) throws {
+        defer { Arena.shared.giveBack() }
         try residency.pass(through: .vae) { check in
             try vae.decode(unpacked(latent, by: family.packing), interrupt: interrupt) { frames in
                 try check()

@@ -169,7 +169,7 @@ package final class Engine: Sendable {
         let counts = queue.counts
         metrics.set("phasor_jobs", "Unfinished jobs by state.", ["state": "queued"], to: Double(counts.queued))
         metrics.set("phasor_jobs", "Unfinished jobs by state.", ["state": "running"], to: Double(counts.running))
-        let memory = StoragePool.shared.use
+        let memory = Arena.shared.use
         let help = "Bytes of activations: in use, the most there were, and kept for reuse."
         metrics.set("phasor_activation_bytes", help, ["use": "now"], to: Double(memory.inUse))
         metrics.set("phasor_activation_bytes", help, ["use": "peak"], to: Double(memory.peak))

@@ -2,6 +2,7 @@ import Foundation
 import Logging
 import Media
 import Pipelines
+import Tensor
 
 /// The compute thread: keeps the runs that have begun, and does what the policy decides until there is nothing to do.
 final class Worker {
@@ -46,6 +47,7 @@ final class Worker {
             for run in runs { attempt(run) { try run.encodePrompts(onlyKnown: true) } }
             guard let decision = decide() else {
                 if queue.mode != .open { return }
+                Arena.shared.giveBack(keeping: 0)
                 queue.wait(seconds: Self.sweepSeconds)
                 continue
             }

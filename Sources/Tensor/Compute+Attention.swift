@@ -39,8 +39,10 @@ extension Compute {
             key_bias: mask.keyBias.map { UnsafePointer($0.pointer) },
             score_bias: mask.scoreBias.map { UnsafePointer($0.pointer) }, causal: mask.causal)
         let scratch = Tensor(bytes: phasor_attention_scratch(engine, &work, Int32(threads)))
-        withPool { phasor_attention_run($0, engine, &work, scratch.pointer) }
-        withExtendedLifetime((q, k, v, mask.keyBias, mask.scoreBias, scratch)) {}
+        scratch.withUnsafeMutable { scratch in
+            withPool { phasor_attention_run($0, engine, &work, scratch.baseAddress) }
+        }
+        withExtendedLifetime((q, k, v, mask.keyBias, mask.scoreBias)) {}
         return out
     }
 }

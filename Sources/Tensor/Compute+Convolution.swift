@@ -48,6 +48,7 @@ package struct Convolution: Sendable {
         var gathered: Tensor {
             result.withLock { result in
                 if let result { return result }
+                if let plan = MemoryScope.current.plan { return plan.made(by: self, gather) }
                 let made = gather()
                 result = made
                 return made
@@ -58,20 +59,22 @@ package struct Convolution: Sendable {
             let dims = source.shape
             let (out, channels, kt, kh, kw) = (dims[0], dims[1], dims[2], dims[3], dims[4])
             let values = source.widened()
-            let gathered = Tensor(uninitialized: [kt, out, kh * kw * channels])
-            var target = gathered.pointer
-            for t in 0..<kt {
-                for o in 0..<out {
-                    for tap in 0..<kh * kw {
-                        for c in 0..<channels {
-                            target.pointee = values.pointer[((o * channels + c) * kt + t) * kh * kw + tap]
-                            target += 1
+            return Tensor.lasting {
+                Tensor(shape: [kt, out, kh * kw * channels]) { gathered in
+                    var target = 0
+                    for t in 0..<kt {
+                        for o in 0..<out {
+                            for tap in 0..<kh * kw {
+                                for c in 0..<channels {
+                                    gathered[target] = values.pointer[((o * channels + c) * kt + t) * kh * kw + tap]
+                                    target += 1
+                                }
+                            }
                         }
                     }
+                    withExtendedLifetime(values) {}
                 }
             }
-            withExtendedLifetime(values) {}
-            return gathered
         }
     }
 }
@@ -120,8 +123,10 @@ extension Compute {
             in: x.pointer, weight: weight.pointer, bias: layer.bias.map { UnsafePointer($0.pointer) },
             residual: residual.map { UnsafePointer($0.pointer) }, out: out.pointer)
         let scratch = Tensor(bytes: phasor_convolution_scratch(engine, &work, Int32(threads)))
-        withPool { phasor_convolution_run($0, engine, &work, scratch.pointer) }
-        withExtendedLifetime((x, layer, weight, residual, scratch)) {}
+        scratch.withUnsafeMutable { scratch in
+            withPool { phasor_convolution_run($0, engine, &work, scratch.baseAddress) }
+        }
+        withExtendedLifetime((x, layer, weight, residual)) {}
         return out
     }
 }

@@ -64,8 +64,10 @@ extension Compute {
                 gate: residual?.gate.map { UnsafePointer($0.pointer) },
                 gate_rows: residual?.gate.map { m / max($0.count / n, 1) } ?? m, out: out.pointer)
             let scratch = Tensor(bytes: phasor_gemm_scratch(engine, &work, Int32(threads)))
-            withPool { phasor_gemm_run($0, engine, &work, scratch.pointer) }
-            withExtendedLifetime((x, weight, bias, residual, scratch)) {}
+            scratch.withUnsafeMutable { scratch in
+                withPool { phasor_gemm_run($0, engine, &work, scratch.baseAddress) }
+            }
+            withExtendedLifetime((x, weight, bias, residual)) {}
         }
         return out
     }

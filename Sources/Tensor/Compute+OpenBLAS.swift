@@ -55,7 +55,8 @@ extension Compute {
                 }
             }
         }
-        withExtendedLifetime((x, weight, bias, residual, scratch)) {}
+        withExtendedLifetime((x, weight, bias, residual)) {}
+        withExtendedLifetime(scratch) {}
         return out
     }
 }

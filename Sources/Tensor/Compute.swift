@@ -81,6 +81,7 @@ package final class Compute: @unchecked Sendable {
     /// Runs `body(item, worker)` for items `0..<count` on the pool and waits; `worker` is below `threads` and never
     /// runs two items at once.
     func parallel(_ count: Int, _ body: (_ item: Int, _ worker: Int) -> Void) {
+        if MemoryPlan.isUnderway { return }
         withoutActuallyEscaping(body) { body in
             var task = Task(body: body)
             withUnsafeMutablePointer(to: &task) { pointer in
@@ -106,6 +107,6 @@ package final class Compute: @unchecked Sendable {
 
     /// The pool, for C kernels that cut their work themselves.
     func withPool(_ body: (OpaquePointer) -> Void) {
-        body(pool)
+        if !MemoryPlan.isUnderway { body(pool) }
     }
 }

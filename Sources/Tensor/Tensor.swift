@@ -19,14 +19,19 @@ package struct Tensor: @unchecked Sendable {
         self.init(storage: Storage(count: shape.reduce(1, *)), offset: 0, shape: shape)
     }
 
+    /// Memory that `write` fills, all of it. It is not called where memory is only planned.
+    package init(shape: [Int], write: (UnsafeMutableBufferPointer<Float>) -> Void) {
+        self.init(uninitialized: shape)
+        if !MemoryPlan.isUnderway { withUnsafeMutable(write) }
+    }
+
     /// Scratch memory of at least `bytes` bytes, 64-byte aligned.
     init(bytes: Int) {
         self.init(uninitialized: [(bytes + MemoryLayout<Float>.stride - 1) / MemoryLayout<Float>.stride])
     }
 
     package init(repeating value: Float, shape: [Int]) {
-        self.init(uninitialized: shape)
-        pointer.update(repeating: value, count: count)
+        self.init(shape: shape) { $0.update(repeating: value) }
     }
 
     package init(zeros shape: [Int]) {
@@ -36,10 +41,7 @@ package struct Tensor: @unchecked Sendable {
     /// - Precondition: `values.count` is the product of `shape`.
     package init(_ values: [Float], shape: [Int]) {
         precondition(values.count == shape.reduce(1, *), "\(values.count) values do not fill \(shape)")
-        self.init(uninitialized: shape)
-        values.withUnsafeBufferPointer { source in
-            if let base = source.baseAddress { pointer.update(from: base, count: source.count) }
-        }
+        self.init(shape: shape) { _ = $0.update(fromContentsOf: values) }
     }
 
     package var count: Int { shape.reduce(1, *) }
@@ -82,21 +84,24 @@ package struct Tensor: @unchecked Sendable {
 
     /// A copy in memory of its own.
     package func copy() -> Tensor {
-        let result = Tensor(uninitialized: shape)
-        result.pointer.update(from: pointer, count: count)
-        return result
+        Tensor(shape: shape) { copy in withUnsafe { _ = copy.update(fromContentsOf: $0) } }
     }
 
     /// Stacks tensors of equal trailing shape along the first axis.
     package static func concatenate(_ tensors: [Tensor]) -> Tensor {
         guard let first = tensors.first else { return Tensor(uninitialized: [0]) }
-        let result = Tensor(uninitialized: [tensors.reduce(0) { $0 + $1.shape[0] }] + first.shape.dropFirst())
-        var offset = 0
         for tensor in tensors {
             precondition(tensor.shape.dropFirst() == first.shape.dropFirst(), "shapes differ beyond the first axis")
-            (result.pointer + offset).update(from: tensor.pointer, count: tensor.count)
-            offset += tensor.count
         }
-        return result
+        return Tensor(shape: [tensors.reduce(0) { $0 + $1.shape[0] }] + first.shape.dropFirst()) { result in
+            var offset = 0
+            for tensor in tensors {
+                tensor.withUnsafe { values in
+                    _ = UnsafeMutableBufferPointer(rebasing: result[offset..<offset + values.count])
+                        .update(fromContentsOf: values)
+                }
+                offset += tensor.count
+            }
+        }
     }
 }

@@ -49,6 +49,7 @@ package struct Weight: @unchecked Sendable {
 
     /// Runs `body` with the first byte, while all of them are there.
     func reading<R>(_ body: (UnsafeRawPointer?) -> R) -> R {
+        let memory = MemoryPlan.isUnderway ? nil : memory
         memory?.hold(bytes)
         defer {
             memory?.release(bytes)
@@ -95,7 +96,7 @@ package struct Weight: @unchecked Sendable {
 
     /// Writes elements `range`, which begins and ends on the edge of a block, as float32.
     func widen(_ range: Range<Int>, into out: UnsafeMutablePointer<Float>) {
-        guard !range.isEmpty else { return }
+        guard !range.isEmpty, !MemoryPlan.isUnderway else { return }
         reading { base in
             if let base { widen(range, from: base, into: out) }
         }

@@ -16,6 +16,9 @@ package protocol PromptEncoder: Sendable {
     ///
     /// - Parameter interrupt: called before each layer; throwing from it ends the encoding.
     func rows(of prompt: String, interrupt: () throws -> Void) throws -> Tensor
+
+    /// Like `rows(of:)` for some prompt of `count` tokens, to see what it takes.
+    func rows(ofTokens count: Int) throws -> Tensor
 }
 
 extension PromptEncoder {

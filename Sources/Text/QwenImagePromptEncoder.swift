@@ -46,4 +46,9 @@ package struct QwenImagePromptEncoder: PromptEncoder {
         let rows = try encoder.encode(Array(ids), interrupt: interrupt)
         return rows.slice(Self.dropped..<rows.shape[0])
     }
+
+    package func rows(ofTokens count: Int) throws -> Tensor {
+        let rows = try encoder.encode([Int](repeating: 0, count: Self.dropped + min(count, length)))
+        return rows.slice(Self.dropped..<rows.shape[0])
+    }
 }

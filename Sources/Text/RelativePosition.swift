@@ -30,10 +30,9 @@ package struct RelativePosition: Sendable {
     /// What is added to attention scores of `count` tokens: `[heads, count, count]` from `table`, `[buckets, heads]`.
     package func bias(_ table: Tensor, count: Int) -> Tensor {
         let heads = table.shape[1]
-        let bias = Tensor(uninitialized: [heads, count, count])
         let buckets = (0..<2 * count).map { bucket($0 - count) }
-        table.withUnsafe { table in
-            bias.withUnsafeMutable { bias in
+        return Tensor(shape: [heads, count, count]) { bias in
+            table.withUnsafe { table in
                 var byDistance = [Float](repeating: 0, count: 2 * count)
                 for head in 0..<heads {
                     for (index, bucket) in buckets.enumerated() { byDistance[index] = table[bucket * heads + head] }
@@ -46,6 +45,5 @@ package struct RelativePosition: Sendable {
                 }
             }
         }
-        return bias
     }
 }

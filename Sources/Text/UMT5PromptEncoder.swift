@@ -43,6 +43,10 @@ package struct UMT5PromptEncoder: PromptEncoder {
         return try encoder.encode(ids, interrupt: interrupt)
     }
 
+    package func rows(ofTokens count: Int) throws -> Tensor {
+        try encoder.encode([Int](repeating: 0, count: min(count, length)))
+    }
+
     /// Tokens of the prompt, the end mark included, before it is cut to `length`.
     package func tokenCount(of prompt: String) -> Int {
         tokenizer.encode(cleaned(prompt)).count

@@ -63,7 +63,8 @@ package struct WeightReader: Sendable {
 
     /// A small tensor (norm, bias, table) as float32, with the adapters' deltas added.
     package func vector(_ name: String, _ shape: [Int]) throws(WeightError) -> Tensor {
-        let value = try weight(name, shape).widened()
+        let stored = try weight(name, shape)
+        let value = Tensor.lasting { stored.widened() }
         let key = prefix + name
         for adapter in adapters {
             guard let delta = adapter.deltas[key] else { continue }

@@ -36,12 +36,26 @@ struct BenchStep: ParsableCommand {
         let vaeDecodeSeconds: Double
         let peakRSSBytes: Int
         let shareOfBF16Peak: Double
+        let stepActivationBytes: Activations
+        let vaeActivationBytes: Activations
 
         enum CodingKeys: String, CodingKey {
             case secondsPerStep = "seconds_per_step"
             case vaeDecodeSeconds = "vae_decode_seconds"
             case peakRSSBytes = "peak_rss_bytes"
             case shareOfBF16Peak = "share_of_bf16_peak"
+            case stepActivationBytes = "step_activation_bytes"
+            case vaeActivationBytes = "vae_activation_bytes"
+        }
+    }
+
+    /// The most bytes of activations at once.
+    private struct Activations: Encodable {
+        let predicted: Int
+        let measured: Int
+
+        var text: String {
+            String(format: "activations %.1f MB, predicted %.1f MB", Double(measured) / 1e6, Double(predicted) / 1e6)
         }
     }
 
@@ -64,42 +78,55 @@ struct BenchStep: ParsableCommand {
         ]
         let noise = Tensor((0..<shape.reduce(1, *)).map { sinf(Float($0)) }, shape: shape)
 
-        let step = try forwardSeconds(config, noise, compute)
-        print(String(format: "%8.3f s per step (%@)", step, precision.rawValue))
+        let (step, stepActivations) = try forwardSeconds(config, noise, compute)
+        print(String(format: "%8.3f s per step (%@), %@", step, precision.rawValue, stepActivations.text))
         // Whichever is higher: just started threads may share a core for a while.
         let peak = max(peakBefore, MachinePeaks(compute).bf16)
         let tokens = shape[1] * shape[2] * shape[3] / config.patch.reduce(1, *)
         let share = Self.work(config, tokens: tokens, text: 256) / step / (peak * 1e9)
         print(String(format: "%8.1f %% of the bf16 peak, %.0f GF/s", share * 100, peak))
-        let decode = try decodeSeconds(vaeConfig, noise, compute)
-        print(String(format: "%8.3f s VAE decode", decode))
+        Arena.shared.giveBack()
+        let (decode, decodeActivations) = try decodeSeconds(vaeConfig, noise, compute)
+        print(String(format: "%8.3f s VAE decode, %@", decode, decodeActivations.text))
         var usage = rusage()
         getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
         let rss = usage.ru_maxrss * 1024
         print(String(format: "%8.0f MB peak RSS", Double(rss) / 1e6))
         try measuring.write(
-            Report(secondsPerStep: step, vaeDecodeSeconds: decode, peakRSSBytes: rss, shareOfBF16Peak: share))
+            Report(
+                secondsPerStep: step, vaeDecodeSeconds: decode, peakRSSBytes: rss, shareOfBF16Peak: share,
+                stepActivationBytes: stepActivations, vaeActivationBytes: decodeActivations))
     }
 
     /// The median after one pass that is not counted: it reads the weights.
-    private func forwardSeconds(_ config: WanTransformerConfig, _ noise: Tensor, _ compute: Compute) throws -> Double {
+    private func forwardSeconds(
+        _ config: WanTransformerConfig, _ noise: Tensor, _ compute: Compute
+    ) throws -> (Double, Activations) {
         let reader = WeightReader(try Checkpoint(folder: "\(model)/transformer"))
         let network = try WanTransformer(reader, config: config, compute: compute)
         let text = TextEmbedding(rows: Tensor(zeros: [256, config.textDim]), paddedLength: 256)
-        let context = network.context(text)
         let latents = noise.reshaped([1] + noise.shape)
-        let seconds = try (0...rounds).map { round in
-            try Self.seconds {
-                _ = try network.forward(latents: latents, timesteps: [Float(900 - round)], contexts: [context])
-            }
+        func pass(_ context: WanTextContext, _ round: Int) throws {
+            _ = try network.forward(latents: latents, timesteps: [Float(900 - round)], contexts: [context])
         }
-        return seconds.dropFirst().sorted()[rounds / 2]
+        let plan = try MemoryPlan.of { try pass(network.context(text), 0) }
+        let (bytes, seconds) = try Arena.shared.growth {
+            let context = network.context(text)
+            return try (0...rounds).map { round in try Self.seconds { try pass(context, round) } }
+        }
+        return (
+            seconds.dropFirst().sorted()[rounds / 2], Activations(predicted: plan.peakExtent, measured: bytes)
+        )
     }
 
-    private func decodeSeconds(_ config: WanVAEConfig, _ latent: Tensor, _ compute: Compute) throws -> Double {
+    private func decodeSeconds(
+        _ config: WanVAEConfig, _ latent: Tensor, _ compute: Compute
+    ) throws -> (Double, Activations) {
         let vae = try WanVAE(
             WeightReader(try Checkpoint(folder: "\(model)/vae")), config: config, compute: compute)
-        return try Self.seconds { try vae.decode(latent) { _ in } }
+        let plan = try MemoryPlan.of { try vae.decode(latent) { _ in } }
+        let (bytes, seconds) = try Arena.shared.growth { try Self.seconds { try vae.decode(latent) { _ in } } }
+        return (seconds, Activations(predicted: plan.peakExtent, measured: bytes))
     }
 
     private static func seconds(_ body: () throws -> Void) rethrows -> Double {

@@ -14,6 +14,12 @@ struct Inspect: ParsableCommand {
     @Argument(help: "A model folder, or one weight file (default: the embedded model).")
     var model: String?
 
+    @Option(help: ArgumentHelp("Also predict the memory that computing takes at this size.", valueName: "WxH"))
+    var size: String?
+
+    @Option(help: "Frames of a clip whose memory is predicted.")
+    var frames: Int?
+
     @OptionGroup var options: ModelOptions
 
     func run() throws {
@@ -32,14 +38,34 @@ struct Inspect: ParsableCommand {
             """
 
             sizes: sides multiples of \(sizes.sideMultiple), default \(sizes.defaultWidth)x\(sizes.defaultHeight), at \
-            most \(sizes.maximumPixels) pixels; \(frames(sizes))
+            most \(sizes.maximumPixels) pixels; \(lengths(sizes))
             """)
         let loras = pipeline.loraNames
         if !loras.isEmpty { print("LoRA files for requests: \(loras.joined(separator: ", "))") }
         for generator in pipeline.generators.generators { try printGenerator(generator, pipeline) }
+        if size != nil || frames != nil { try printActivations(pipeline) }
     }
 
-    private func frames(_ sizes: SizeLimits) -> String {
+    private func printActivations(_ pipeline: Pipeline) throws {
+        let sizes = pipeline.sizes
+        let (width, height) = try PixelSize.parse(size, default: (sizes.defaultWidth, sizes.defaultHeight))
+        let frames = frames ?? 1
+        if let reason = sizes.refusal(width: width, height: height) { throw ValidationError("--size: \(reason)") }
+        if let reason = sizes.refusal(frames: frames) { throw ValidationError("--frames \(reason)") }
+        let plan = try pipeline.activationPlan(width: width, height: height, frames: frames)
+        print(
+            """
+
+            memory for activations at \(width)x\(height), \(frames) frame\(frames == 1 ? "" : "s"), \
+            \(pipeline.generators.defaultName), prompts of \(pipeline.maximumTokens) tokens (the longest), beside the weights:
+              text encoding \(megabytes(plan.text))
+              steps         \(megabytes(plan.steps))
+              VAE decode    \(megabytes(plan.decode))
+              peak          \(megabytes(plan.peak))
+            """)
+    }
+
+    private func lengths(_ sizes: SizeLimits) -> String {
         guard sizes.makesClips else { return "single pictures" }
         return "frames \(sizes.frameMultiple)k + 1, default \(sizes.defaultFrames) at \(sizes.defaultFPS)/s, "
             + "at most \(sizes.maximumFrames)"

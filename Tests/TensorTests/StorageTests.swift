@@ -1,28 +1,17 @@
+import Foundation
 import Tensor
+import TestSupport
 import Testing
 
-/// The free list is the process's: these tests measure what they themselves hold, one after the other.
-@Suite(.serialized) struct StorageTests {
+@Suite struct StorageTests {
     @Test(arguments: [0, 1, 1000, 1024, 1025, 4097, 100_000, 1 << 20])
     func capacityHoldsTheCountWithLittleWaste(count: Int) {
         let storage = Storage(count: count)
         #expect(storage.capacity >= count)
-        #expect(storage.capacity <= max(1024, count + count / 4))
+        #expect(storage.capacity <= max(16, count + 15))
         #expect(UInt(bitPattern: storage.pointer) % 64 == 0)
         storage.pointer.update(repeating: 3, count: storage.capacity)
         #expect(storage.pointer[max(count - 1, 0)] == 3)
-    }
-
-    /// A size nobody else uses comes back at the address it had.
-    @Test func buffersAreRecycled() {
-        let count = 7_654_321
-        var first = Optional(Storage(count: count))
-        let address = first.map { UInt(bitPattern: $0.pointer) }
-        first = nil
-        let second = Storage(count: count)
-        #expect(UInt(bitPattern: second.pointer) == address)
-        let third = Storage(count: count)
-        #expect(UInt(bitPattern: third.pointer) != address)
     }
 
     @Test func slicesKeepTheirStorageAlive() {
@@ -34,22 +23,123 @@ import Testing
         #expect(slice?.array.last == 2_222_221)
         #expect(other.array.first == -1)
     }
+}
+
+@Suite struct ArenaTests {
+    private let megabyte = 1 << 20
 
     @Test func useIsCounted() {
-        let bytes = 5_000_000 * 4
-        let before = StoragePool.shared.use.inUse
-        let held = Storage(count: 5_000_000)
-        let during = StoragePool.shared.use
-        // Other suites run beside this one: theirs are smaller than the slack left here.
-        #expect(during.inUse - before > bytes / 2)
-        #expect(during.peak >= during.inUse)
-        #expect(held.capacity >= 5_000_000)
+        let arena = Arena(reserving: 1 << 30)
+        arena.using {
+            var first = Optional(Storage(count: 5_000_000))
+            let second = Storage(count: 1_000_000)
+            #expect(arena.use.inUse == 24_000_000)
+            first = nil
+            #expect(first == nil)
+            #expect(arena.use.inUse == 4_000_000)
+            #expect(arena.use.extent == 24_000_000)
+            #expect(arena.use.idle == 20_000_000)
+            let grown = arena.growth {
+                // One fits into the hole, the next one does not.
+                let third = Storage(count: 4_000_000)
+                let fourth = Storage(count: 2_000_000)
+                return third.capacity + fourth.capacity
+            }
+            #expect(grown.bytes == 8_000_000)
+            #expect(second.capacity == 1_000_000)
+        }
+        #expect(arena.use.inUse == 0)
+        #expect(arena.use.extent == 0)
+        #expect(arena.use.peak == 44_000_000 - 16_000_000)
+        #expect(arena.use.peakExtent == 32_000_000)
     }
 
-    /// A hundred sizes, one after the other, are 2.4 GB in all; few of them may lie idle afterwards.
-    @Test func sizesThatAreNotAskedForAgainDoNotPileUp() {
-        for index in 0..<100 { _ = Storage(count: 1_000_000 + index * 100_000) }
-        #expect(StoragePool.shared.use.idle <= StoragePool.shared.idleLimit)
-        #expect(StoragePool.shared.idleLimit < 2_000_000_000)
+    /// What lasts lies apart: what a step holds around it becomes one piece again.
+    @Test func whatLastsLeavesNoHoles() {
+        let arena = Arena(reserving: 1 << 30)
+        arena.using {
+            var kept: [Tensor] = []
+            for _ in 0..<20 {
+                let large = Tensor(uninitialized: [megabyte])
+                kept.append(Tensor.lasting(large.slice(0..<megabyte / 4).copy))
+            }
+            #expect(arena.use.peakExtent == 4 * megabyte + 20 * megabyte)
+        }
+        #expect(arena.use.inUse == 0)
+    }
+
+    /// A range that is too small, and one that no system has.
+    @Test(arguments: [1 << 20, Int.max / 2]) func withoutRoomMemoryIsAllocatedPieceByPiece(bytes: Int) {
+        let arena = Arena(reserving: bytes)
+        arena.using {
+            let tensors = (0..<4).map { Tensor(repeating: Float($0), shape: [megabyte]) }
+            let small = (0..<4).map { Tensor(repeating: Float($0), shape: [10]) }
+            for (index, tensor) in (tensors + small).enumerated() {
+                #expect(tensor.array.allSatisfy { $0 == Float(index % 4) })
+            }
+            #expect(arena.use.inUse == 16 * megabyte + 4 * 64)
+        }
+        #expect(arena.use.inUse == 0)
+        #expect(arena.use.extent == 0)
+    }
+
+    /// The system puts zeros where pages were given back.
+    @Test func idlePagesAreGivenBack() {
+        let arena = Arena(reserving: 1 << 30)
+        arena.using {
+            let stays = Tensor(repeating: 7, shape: [megabyte])
+            func leftOver() -> Set<Float> { Set(Tensor(uninitialized: [8 * megabyte]).array) }
+            do { _ = Tensor(repeating: 5, shape: [8 * megabyte]) }
+            #expect(leftOver() == [5])
+            arena.giveBack(keeping: 64 * megabyte)
+            #expect(leftOver() == [5])
+            arena.giveBack(keeping: 8 * megabyte)
+            #expect(leftOver() == [0, 5])
+            #expect(arena.use.idle == 32 * megabyte)
+            arena.giveBack(keeping: 0)
+            #expect(arena.use.idle == 0)
+            #expect(leftOver() == [0])
+            #expect(stays.array.allSatisfy { $0 == 7 })
+        }
+    }
+
+    @Test func threadsShareIt() {
+        let arena = Arena(reserving: 1 << 30)
+        DispatchQueue.concurrentPerform(iterations: 8) { thread in
+            arena.using {
+                var random = SplitMix64(seed: UInt64(thread))
+                var held: [(tensor: Tensor, value: Float)] = []
+                for turn in 0..<400 {
+                    let value = Float(thread * 1000 + turn)
+                    let count = Int.random(in: 1...40_000, using: &random)
+                    held.append((Tensor(repeating: value, shape: [count]), value))
+                    guard held.count > 12 else { continue }
+                    let (tensor, written) = held.remove(at: Int.random(in: held.indices, using: &random))
+                    #expect(tensor.array.allSatisfy { $0 == written })
+                }
+            }
+        }
+        #expect(arena.use.inUse == 0)
+        #expect(arena.use.extent == 0)
+    }
+
+    /// Kernels let go of their scratch memory.
+    @Test(arguments: InstructionSet.available, Precision.allCases)
+    func nothingStaysAfterAKernel(instructions: InstructionSet, precision: Precision) {
+        let compute = Compute(threads: 2, precision: precision, instructions: instructions)
+        let x = Tensor(zeros: [64, 128])
+        let layer = Linear(weight: Weight(name: "w", Tensor(zeros: [128, 128])), bias: Tensor(zeros: [128]))
+        let convolution = Convolution(weight: Weight(name: "c", Tensor(zeros: [8, 8, 3, 3])), bias: nil)
+        let image = Tensor(zeros: [1, 16, 16, 8])
+        _ = compute.convolve(image, convolution, ConvolutionPlan(padding: 1))
+        let arena = Arena(reserving: 1 << 30)
+        arena.using {
+            _ = compute.linear(x, layer, addingTo: GatedResidual(x))
+            _ = compute.attention(q: x, k: x, v: x, heads: 2)
+            _ = compute.convolve(image, convolution, ConvolutionPlan(padding: 1))
+            _ = compute.rmsNorm(x, weight: Tensor(zeros: [128]), eps: 1e-6)
+        }
+        #expect(arena.use.peak > 0)
+        #expect(arena.use.inUse == 0)
     }
 }

@@ -158,13 +158,11 @@ private struct Stream: Sendable {
 /// Columns `start..<start + width` of a matrix.
 func columns(of x: Tensor, _ start: Int, _ width: Int) -> Tensor {
     let (rows, stride) = (x.shape[0], x.shape[1])
-    let out = Tensor(uninitialized: [rows, width])
-    x.withUnsafe { x in
-        out.withUnsafeMutable { out in
+    return Tensor(shape: [rows, width]) { out in
+        x.withUnsafe { x in
             for row in 0..<rows {
                 for column in 0..<width { out[row * width + column] = x[row * stride + start + column] }
             }
         }
     }
-    return out
 }

@@ -53,8 +53,7 @@ package struct WanBlock: Sendable {
         let dim = config.dim
         let batch = timeProjection.count / (6 * dim)
         let rows = (0..<6).map { row in
-            let out = Tensor(uninitialized: [batch, dim])
-            out.withUnsafeMutable { out in
+            Tensor(shape: [batch, dim]) { out in
                 timeProjection.withUnsafe { time in
                     scaleShiftTable.withUnsafe { table in
                         for b in 0..<batch {
@@ -65,7 +64,6 @@ package struct WanBlock: Sendable {
                     }
                 }
             }
-            return out
         }
         return Modulation(
             shift1: rows[0], scale1: rows[1], gate1: rows[2], shift2: rows[3], scale2: rows[4], gate2: rows[5])
@@ -135,6 +133,12 @@ package final class WanTextContext: Sendable {
         let keys, values: Tensor
         /// `[1, n]`
         let keyBias: Tensor?
+
+        /// Apart from the memory of the step that makes them.
+        var kept: KeysValues {
+            KeysValues(
+                keys: Tensor.lasting(keys.copy), values: Tensor.lasting(values.copy), keyBias: keyBias)
+        }
     }
 
     /// `[n, dim]`: the text after its projection.
@@ -150,7 +154,7 @@ package final class WanTextContext: Sendable {
 
     func keysValues(_ index: Int, of block: WanBlock) -> KeysValues {
         if let known = blocks.withLock({ $0[index] }) { return known }
-        let made = block.keysValues(text, keyBias: keyBias)
+        let made = block.keysValues(text, keyBias: keyBias).kept
         blocks.withLock { $0[index] = made }
         return made
     }

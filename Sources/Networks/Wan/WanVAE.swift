@@ -49,9 +49,8 @@ package struct WanVAE: Sendable {
     /// Diffusion latents `[C, F, H, W]` -> the VAE's `[F, H, W, C]`: z * std + mean.
     package func denormalised(_ latents: Tensor) -> Tensor {
         let (channels, area) = (config.zDim, latents.count / config.zDim)
-        let out = Tensor(uninitialized: Array(latents.shape.dropFirst()) + [channels])
-        latents.withUnsafe { z in
-            out.withUnsafeMutable { out in
+        return Tensor(shape: Array(latents.shape.dropFirst()) + [channels]) { out in
+            latents.withUnsafe { z in
                 for c in 0..<channels {
                     for place in 0..<area {
                         out[place * channels + c] =
@@ -60,7 +59,6 @@ package struct WanVAE: Sendable {
                 }
             }
         }
-        return out
     }
 
     /// The VAE's latents `[C, F, H, W]` on the diffusion's scale: (z - mean) / std.

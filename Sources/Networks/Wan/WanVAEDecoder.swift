@@ -90,9 +90,8 @@ package struct WanVAEDecoder: Sendable {
     private func unfolded(_ x: Tensor) -> Tensor {
         guard patch > 1 else { return x }
         let (frames, rows, columns, channels) = (x.shape[0], x.shape[1], x.shape[2], x.shape[3])
-        let out = Tensor(uninitialized: [frames, rows * patch, columns * patch, 3])
-        x.withUnsafe { x in
-            out.withUnsafeMutable { out in
+        return Tensor(shape: [frames, rows * patch, columns * patch, 3]) { out in
+            x.withUnsafe { x in
                 for row in 0..<frames * rows * patch {
                     for column in 0..<columns * patch {
                         let source = (row / patch * columns + column / patch) * channels
@@ -104,7 +103,6 @@ package struct WanVAEDecoder: Sendable {
                 }
             }
         }
-        return out
     }
 }
 

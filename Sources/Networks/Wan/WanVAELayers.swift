@@ -156,9 +156,8 @@ package struct WanUpsample: Sendable {
     /// `[T, H, W, 2C]` -> `[2T, H, W, C]`: the first C channels are the earlier frame.
     private func interleaved(_ x: Tensor) -> Tensor {
         let (frames, area, channels) = (x.shape[0], x.shape[1] * x.shape[2], x.shape[3] / 2)
-        let out = Tensor(uninitialized: [2 * frames, x.shape[1], x.shape[2], channels])
-        x.withUnsafe { x in
-            out.withUnsafeMutable { out in
+        return Tensor(shape: [2 * frames, x.shape[1], x.shape[2], channels]) { out in
+            x.withUnsafe { x in
                 for frame in 0..<2 * frames {
                     for place in 0..<area {
                         let source = ((frame / 2 * area + place) * 2 + frame % 2) * channels
@@ -168,7 +167,6 @@ package struct WanUpsample: Sendable {
                 }
             }
         }
-        return out
     }
 }
 

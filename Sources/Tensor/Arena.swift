@@ -1,0 +1,155 @@
+import Foundation
+import Synchronization
+
+/// What tensors cost.
+package struct MemoryUse: Sendable {
+    /// Bytes of tensors now, and the most there were.
+    package var inUse = 0
+    package var peak = 0
+    /// Bytes that they lie spread over, holes between them included, and the most of those.
+    package var extent = 0
+    package var peakExtent = 0
+    /// Bytes of memory kept for reuse.
+    package var idle = 0
+}
+
+/// Memory of tensors: one range of addresses, whose pages the system gives when they are first touched.
+///
+/// What a step computes lies at the low end, packed closely (see `Heap`), so that the range in use stays near what lives
+/// at once; what is small or outlives the step lies at the high end, where it leaves no holes in the way of large tensors.
+/// Pages stay when their tensors are gone: the next step finds them without a page fault. `giveBack` returns them.
+package final class Arena: Sendable {
+    /// Of the process: twice the machine's memory in addresses.
+    package static let shared = Arena(reserving: 2 * Int(clamping: ProcessInfo.processInfo.physicalMemory))
+
+    /// Idle bytes that `giveBack` leaves, as they are soon wanted again.
+    package static let keptBytes = 256 << 20
+    /// Tensors below this go to the high end.
+    private static let smallBytes = 64 << 10
+
+    nonisolated(unsafe) private let base: UnsafeMutableRawPointer?
+    /// Bytes reserved; 0 where the system gives no such range, and memory is allocated piece by piece.
+    private let size: Int
+    private let state = Mutex(State())
+
+    private struct State {
+        var low = Heap()
+        var high = Heap()
+        /// The pages that may be there: as far as each end ever reached since it was given back.
+        var lowTouched = 0
+        var highTouched = 0
+        /// Bytes allocated piece by piece.
+        var apart = 0
+        var use = MemoryUse()
+
+        mutating func count(_ change: Int) {
+            use.inUse += change
+            use.peak = max(use.peak, use.inUse)
+            use.extent = low.extent + high.extent + apart
+            use.peakExtent = max(use.peakExtent, use.extent)
+            lowTouched = max(lowTouched, low.extent)
+            highTouched = max(highTouched, high.extent)
+        }
+    }
+
+    package init(reserving bytes: Int) {
+        let size = bytes / Int(getpagesize()) * Int(getpagesize())
+        let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
+        let base = mmap(nil, size, PROT_READ | PROT_WRITE, flags, -1, 0)
+        let isThere = base != MAP_FAILED
+        self.base = isThere ? base : nil
+        self.size = isThere ? size : 0
+    }
+
+    /// Nothing lies here any more: every storage keeps its arena.
+    deinit {
+        if let base { munmap(base, size) }
+    }
+
+    /// Runs `body`, whose tensors lie here and not in the process's own arena.
+    package func using<R, E: Error>(_ body: () throws(E) -> R) throws(E) -> R {
+        var scope = MemoryScope.current
+        scope.arena = self
+        return try MemoryScope.with(scope, body)
+    }
+
+    /// Whole cache lines.
+    static func rounded(_ bytes: Int) -> Int { (bytes + 63) / 64 * 64 }
+
+    func take(_ bytes: Int, lasting: Bool) -> UnsafeMutableRawPointer {
+        let address: UnsafeMutableRawPointer? = state.withLock { state in
+            let isHigh = lasting || bytes < Self.smallBytes
+            let offset =
+                if isHigh {
+                    state.high.take(bytes, limit: size - state.low.extent).map { size - $0 - bytes }
+                } else {
+                    state.low.take(bytes, limit: size - state.high.extent)
+                }
+            if offset == nil { state.apart += bytes }
+            state.count(bytes)
+            return offset.flatMap { base?.advanced(by: $0) }
+        }
+        return address ?? UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 64)
+    }
+
+    func give(_ pointer: UnsafeMutableRawPointer, _ bytes: Int) {
+        let offset = Int(bitPattern: pointer) - Int(bitPattern: base)
+        let isHere = base != nil && offset >= 0 && offset < size
+        state.withLock { state in
+            if !isHere {
+                state.apart -= bytes
+            } else if offset < state.low.extent {
+                state.low.give(offset..<offset + bytes)
+            } else {
+                state.high.give(size - offset - bytes..<size - offset)
+            }
+            state.count(-bytes)
+        }
+        if !isHere { pointer.deallocate() }
+    }
+
+    package var use: MemoryUse {
+        state.withLock { state in
+            var use = state.use
+            use.idle = state.lowTouched + state.highTouched + state.apart - use.inUse
+            return use
+        }
+    }
+
+    /// Bytes by which the extent grows, at most, while `body` runs.
+    package func growth<R, E: Error>(during body: () throws(E) -> R) throws(E) -> (bytes: Int, result: R) {
+        let (before, peak) = state.withLock { state in
+            defer { state.use.peakExtent = state.use.extent }
+            return (state.use.extent, state.use.peakExtent)
+        }
+        let result = try body()
+        let grown = state.withLock { state in
+            defer { state.use.peakExtent = max(state.use.peakExtent, peak) }
+            return state.use.peakExtent - before
+        }
+        return (grown, result)
+    }
+
+    /// Returns idle pages to the system, but for the first `kept` bytes of the range. Called when something ends that
+    /// is not soon done again: an encoding, a decode, all work; not between the steps of a generation.
+    package func giveBack(keeping kept: Int = keptBytes) {
+        state.withLock { state in
+            for range in state.low.holes + [state.low.extent..<state.lowTouched] {
+                let start = max(range.lowerBound, kept)
+                if start < range.upperBound { discard(start..<range.upperBound) }
+            }
+            for range in state.high.holes + [state.high.extent..<state.highTouched] {
+                discard(size - range.upperBound..<size - range.lowerBound)
+            }
+            state.lowTouched = max(state.low.extent, min(state.lowTouched, kept))
+            state.highTouched = state.high.extent
+        }
+    }
+
+    /// The whole pages of a range of offsets.
+    private func discard(_ range: Range<Int>) {
+        let page = Int(getpagesize())
+        let (start, end) = ((range.lowerBound + page - 1) / page * page, range.upperBound / page * page)
+        if let base, start < end { madvise(base + start, end - start, MADV_DONTNEED) }
+    }
+}

@@ -1,0 +1,33 @@
+import Synchronization
+
+/// Finds out what memory a computation takes, without computing: its own code runs, kernels do nothing, weights are not
+/// read, and tensors get addresses whose pages are never touched. So a plan cannot differ from what it plans.
+///
+/// Code that writes into tensors by hand does it in `Tensor.init(shape:write:)`, which a plan leaves out. Values that are
+/// read are of no meaning: a computation whose shapes depend on them cannot be planned.
+package final class MemoryPlan: Sendable {
+    private let made = Mutex<[ObjectIdentifier: Tensor]>([:])
+
+    private init() {}
+
+    static var isUnderway: Bool { MemoryScope.current.plan != nil }
+
+    /// What `body` takes beyond what is held already.
+    package static func of<E: Error>(_ body: () throws(E) -> Void) throws(E) -> MemoryUse {
+        let plan = MemoryPlan()
+        // Addresses only: as much as is never used.
+        let arena = Arena(reserving: 1 << 42)
+        try MemoryScope.with(MemoryScope(arena: arena, plan: plan), body)
+        let use = arena.use
+        plan.made.withLock { $0 = [:] }
+        return use
+    }
+
+    /// What `owner` would make once and keep. A plan must not leave it there.
+    func made(by owner: AnyObject, _ make: () -> Tensor) -> Tensor {
+        if let known = made.withLock({ $0[ObjectIdentifier(owner)] }) { return known }
+        let tensor = make()
+        made.withLock { $0[ObjectIdentifier(owner)] = tensor }
+        return tensor
+    }
+}

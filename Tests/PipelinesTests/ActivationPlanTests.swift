@@ -1,0 +1,132 @@
+import Diffusion
+import Foundation
+import Networks
+import Pipelines
+import Tensor
+import Testing
+
+/// What a plan says beside what computing takes in an arena of its own.
+@Suite(.serialized) struct ActivationPlanTests {
+    private static let embedded = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+        .deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("Models/emoji-scenes").path
+
+    struct Case: Sendable, CustomTestStringConvertible {
+        let model: String
+        let width, height, frames: Int
+        var generator: String?
+        var precision = Precision.f32
+
+        var testDescription: String {
+            "\((model as NSString).lastPathComponent) \(generator ?? "") \(width)x\(height)x\(frames) \(precision)"
+        }
+    }
+
+    static let cases = [
+        Case(model: fixture, width: 48, height: 32, frames: 1),
+        Case(model: fixture, width: 160, height: 96, frames: 9, precision: .bf16),
+        Case(model: qwenFixture, width: 64, height: 64, frames: 1),
+        Case(model: qwenFixture, width: 192, height: 160, frames: 1, precision: .bf16),
+        Case(model: embedded, width: 64, height: 96, frames: 1),
+        Case(model: embedded, width: 128, height: 128, frames: 1, precision: .bf16),
+        Case(model: embedded, width: 128, height: 128, frames: 5),
+        Case(model: embedded, width: 128, height: 128, frames: 17, precision: .bf16),
+        Case(model: embedded, width: 128, height: 128, frames: 1, generator: "teacher", precision: .bf16),
+    ]
+
+    private let prompt = "a red balloon over a blue lake, two birds"
+
+    private func expect(_ predicted: Int, is use: MemoryUse, _ what: String) {
+        let error = Double(predicted - use.peakExtent) / Double(use.peakExtent)
+        #expect(use.peakExtent > 0)
+        #expect(abs(error) <= 0.05, "\(what): \(predicted) predicted, \(use.peakExtent) measured")
+        // The tensors lie close together.
+        #expect(use.peakExtent <= use.peak + use.peak / 4, "\(what): \(use)")
+    }
+
+    @Test(arguments: cases) func thePlanIsWhatComputingTakes(_ one: Case) throws {
+        let pipeline = try Pipeline(folder: one.model, compute: Compute(threads: 2, precision: one.precision))
+        let plan = try pipeline.activationPlan(
+            width: one.width, height: one.height, frames: one.frames, generator: one.generator,
+            tokens: min(pipeline.tokenCount(of: prompt), pipeline.maximumTokens))
+
+        var arena = Arena(reserving: 1 << 40)
+        let encoded = try arena.using { try pipeline.encode(prompt) }.embedding
+        expect(plan.text, is: arena.use, "text")
+
+        arena = Arena(reserving: 1 << 40)
+        let latent = try arena.using {
+            func conditioning() -> Conditioning {
+                Conditioning(
+                    TextEmbedding(rows: Tensor.lasting(encoded.rows.copy), paddedLength: encoded.paddedLength))
+            }
+            let prompts = Prompted(positive: conditioning(), negative: conditioning())
+            var generation = try pipeline.makeGeneration(
+                seed: 1, width: one.width, height: one.height, frames: one.frames, generator: one.generator)
+            while let phase = generation.nextPhase {
+                try generation.step(using: pipeline.expert(phase.expert), prompts)
+                guard generation.nextPhase?.expert != phase.expert else { continue }
+                for conditioning in [prompts.positive, prompts.negative] {
+                    conditioning?.forget(expert: phase.expert)
+                }
+            }
+            return generation.latent
+        }
+        expect(plan.steps, is: arena.use, "steps")
+
+        arena = Arena(reserving: 1 << 40)
+        var sum: Float = 0
+        try arena.using {
+            let own = latent.copy()
+            try pipeline.decode(own) { frames in frames.withUnsafe { sum += $0.reduce(0, +) } }
+        }
+        #expect(sum.isFinite && sum > 0)
+        expect(plan.decode, is: arena.use, "decode")
+    }
+
+    /// The first step makes keys and values of the prompt; from the second on nothing more is taken.
+    @Test(arguments: [fixture, qwenFixture, embedded]) func aSecondStepTakesNoMoreMemory(model: String) throws {
+        let pipeline = try Pipeline(folder: model, compute: Compute(threads: 2))
+        let name = try #require(pipeline.generators.generator(nil).plan.experts.first)
+        let conditioning = try pipeline.encode(prompt)
+        let side = pipeline.sizes.sideMultiple * 4
+        let shape = [2] + pipeline.latentShape(width: side, height: side, frames: 1)
+        let arena = Arena(reserving: 1 << 40)
+        try arena.using {
+            let latents = Tensor(repeating: 0.5, shape: shape)
+            func step(_ timestep: Float) throws {
+                _ = try pipeline.expert(name).velocity(
+                    latents: latents, timesteps: [timestep, timestep], conditionings: [conditioning, conditioning])
+            }
+            try step(900)
+            let (held, most) = (arena.use.inUse, arena.use.peakExtent)
+            for timestep in [Float(800), 700] { try step(timestep) }
+            #expect(arena.use.inUse == held)
+            #expect(arena.use.peakExtent == most)
+        }
+    }
+
+    /// A plan reads no weights: it does as well without any of them in memory, and leaves nothing behind.
+    @Test func aPlanChangesNothing() throws {
+        let pipeline = try Pipeline(folder: fixture, compute: Compute(threads: 1))
+        let first = try pipeline.activationPlan(width: 96, height: 64, frames: 5)
+        let again = try pipeline.activationPlan(width: 96, height: 64, frames: 5)
+        #expect(first == again)
+        let longer = try pipeline.activationPlan(width: 96, height: 64, frames: 9)
+        #expect(longer.steps > first.steps)
+        #expect(longer.text == first.text)
+        func picture() throws -> [Float] {
+            let own = try Pipeline(folder: fixture, compute: Compute(threads: 1))
+            return try frames(own)
+        }
+        #expect(try frames(pipeline) == picture())
+    }
+
+    private func frames(_ pipeline: Pipeline) throws -> [Float] {
+        var values: [Float] = []
+        let noise = GaussianNoise(seed: 4, purpose: .initialLatent)
+        try pipeline.decode(noise.tensor(shape: pipeline.latentShape(width: 48, height: 32, frames: 5))) {
+            values += $0.array
+        }
+        return values
+    }
+}
