@@ -17,6 +17,9 @@ struct BenchStep: ParsableCommand {
     @Option(help: "A folder with transformer/ and vae/.")
     var model: String
 
+    @Option(help: "A file with other weights of the transformer, e.g. what `phasor quantize` wrote.")
+    var expert: String?
+
     @Option(help: ArgumentHelp("Pixels.", valueName: "WxH"))
     var size = "512x512"
 
@@ -102,7 +105,8 @@ struct BenchStep: ParsableCommand {
     private func forwardSeconds(
         _ config: WanTransformerConfig, _ noise: Tensor, _ compute: Compute
     ) throws -> (Double, Activations) {
-        let reader = WeightReader(try Checkpoint(folder: "\(model)/transformer"))
+        let reader = WeightReader(
+            try Checkpoint(path: expert ?? "\(model)/transformer").renamed(by: WanKeys.transformer))
         let network = try WanTransformer(reader, config: config, compute: compute)
         let text = TextEmbedding(rows: Tensor(zeros: [256, config.textDim]), paddedLength: 256)
         let latents = noise.reshaped([1] + noise.shape)

@@ -98,10 +98,14 @@ import Testing
                     latents: latents, timesteps: [timestep, timestep], conditionings: [conditioning, conditioning])
             }
             try step(900)
-            let (held, most) = (arena.use.inUse, arena.use.peakExtent)
-            for timestep in [Float(800), 700] { try step(timestep) }
+            let (held, first) = (arena.use.inUse, arena.use.peakExtent)
+            try step(800)
+            // Small tensors may find other places than beside keys and values in the making.
+            let second = arena.use.peakExtent
+            #expect(second - first < 16 << 10)
+            for timestep in [Float(700), 600, 500] { try step(timestep) }
             #expect(arena.use.inUse == held)
-            #expect(arena.use.peakExtent == most)
+            #expect(arena.use.peakExtent == second)
         }
     }
 

@@ -77,7 +77,7 @@ import Testing
             for (index, tensor) in (tensors + small).enumerated() {
                 #expect(tensor.array.allSatisfy { $0 == Float(index % 4) })
             }
-            #expect(arena.use.inUse == 16 * megabyte + 4 * 64)
+            withExtendedLifetime((tensors, small)) { #expect(arena.use.inUse == 16 * megabyte + 4 * 64) }
         }
         #expect(arena.use.inUse == 0)
         #expect(arena.use.extent == 0)
