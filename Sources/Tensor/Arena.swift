@@ -9,7 +9,7 @@ package struct MemoryUse: Sendable {
     /// Bytes that they lie spread over, holes between them included, and the most of those.
     package var extent = 0
     package var peakExtent = 0
-    /// Bytes of memory kept for reuse.
+    /// Bytes of memory kept for reuse, at most: holes that were given back count until they are used again.
     package var idle = 0
 }
 

@@ -56,6 +56,7 @@ extension Compute {
             }
         }
         withExtendedLifetime((x, weight, bias, residual)) {}
+        // In the tuple it would never be released (Swift 6.3).
         withExtendedLifetime(scratch) {}
         return out
     }

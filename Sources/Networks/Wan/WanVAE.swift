@@ -27,6 +27,7 @@ package struct WanVAE: Sendable {
         let z = denormalised(latents)
         var history = CausalHistory()
         for frame in 0..<z.shape[0] {
+            history.isEnding = frame == z.shape[0] - 1
             try onFrames(decoder.next(z.slice(frame..<frame + 1), &history, interrupt: interrupt))
         }
     }

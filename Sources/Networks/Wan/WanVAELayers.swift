@@ -7,8 +7,15 @@ package struct CausalHistory {
     var frames: [Int: Tensor] = [:]
     /// Layers that have seen their first chunk, for those that treat it apart.
     var started: Set<Int> = []
+    /// The chunk at hand is the last one: nothing of it need be kept, which is most of the memory of a single picture.
+    var isEnding = false
 
     package init() {}
+
+    /// Replaces what a layer has seen.
+    mutating func keep(_ seen: @autoclosure () -> Tensor, in slot: Int) {
+        frames[slot] = isEnding ? nil : seen()
+    }
 }
 
 /// Hands out the slots of a network's causal layers while it is built.
@@ -43,11 +50,11 @@ struct CausalConvolution: Sendable {
         let plan = ConvolutionPlan(padding: convolution.kernel.height / 2)
         guard past != nil || x.shape[0] > 1 else {
             // All but the last tap would meet zeros.
-            history.frames[slot] = x
+            history.keep(x, in: slot)
             return compute.convolve(x, convolution.lastTap, plan, addingTo: residual)
         }
         let window = Tensor.concatenate([padded(past, like: x), x])
-        history.frames[slot] = window.slice(window.shape[0] - 2..<window.shape[0]).copy()
+        history.keep(window.slice(window.shape[0] - 2..<window.shape[0]).copy(), in: slot)
         return compute.convolve(window, convolution, plan, addingTo: residual)
     }
 
