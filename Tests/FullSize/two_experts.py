@@ -2,11 +2,14 @@
 """A Wan2.2 folder whose two experts do not fit into memory together, and what serving it in a control group costs.
 
   two_experts.py make OUT [--layers 4]      experts of random weights at the block dims of Wan2.2-A14B (5120 / 13824),
-                                            bf16, 3.1 GB each with 4 layers; text encoder, tokenizer and VAE are those of
-                                            Tests/Fixtures/wan22-tiny. Needs numpy.
-  two_experts.py run MODEL PHASOR [--limit-gb 4.5] [--size 512x512] -- FLAGS
-                                            phasor generate in a memory control group (version 1, as root) of that size,
+                                            bf16, 3.2 GB each with 4 layers; text encoder, tokenizer and VAE are those of
+                                            Tests/Fixtures/wan22-tiny; 4 steps, two for each expert. Needs numpy.
+  two_experts.py run PHASOR [--limit-gb 4.5] -- COMMAND
+                                            a command of phasor in a memory control group (version 1, as root) of that size,
                                             with an empty page cache; prints seconds, peak of the group, and what was read.
+                                            Eight requests at once, and one alone:
+      two_experts.py run phasor -- bench schedule OUT --trace eight.json --size 128x128 --memory 4.1GB --precision bf16
+      two_experts.py run phasor -- generate "a cat" --model OUT --size 512x512 --memory 4.1GB --precision bf16
 """
 import argparse, json, os, pathlib, resource, shutil, subprocess, sys, time
 
@@ -68,6 +71,12 @@ def make(options):
     for part in ("text_encoder", "tokenizer", "vae", "scheduler"):
         shutil.copytree(FIXTURE / part, out / part, dirs_exist_ok=True)
     shutil.copy(FIXTURE / "model_index.json", out)
+    phases = [{"name": "high noise", "sigma": [.875, 1], "expert": "transformer"},
+              {"name": "low noise", "sigma": [0, .875], "expert": "transformer_2"}]
+    (out / "phases.json").write_text(json.dumps({"default": "student", "generators": {"student": {
+        "sampler": "euler", "sigmas": [1, .9375, .8333, .625], "phases": phases}}}))
+    (out / "eight.json").write_text(json.dumps(
+        [{"at": 0, "kind": "image", "prompt": f"prompt {seed}", "seed": seed} for seed in range(8)]))
     for seed, name in enumerate(("transformer", "transformer_2")):
         write_expert(out / name, options.layers, seed)
 
@@ -82,8 +91,7 @@ def run(options):
         pathlib.Path("/proc/sys/vm/drop_caches").write_text("3")
         start = time.time()
         done = subprocess.run(
-            [options.phasor, "generate", "a cat", "--model", options.model, "-o", "/tmp/two-experts.png", "--size",
-             options.size, *options.flags],
+            [options.phasor, *options.flags],
             preexec_fn=lambda: (group / "cgroup.procs").write_text(str(os.getpid())), capture_output=True, text=True)
         seconds = time.time() - start
         usage = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -105,10 +113,8 @@ command.add_argument("out")
 command.add_argument("--layers", type=int, default=4)
 command.set_defaults(call=make)
 command = commands.add_parser("run")
-command.add_argument("model")
 command.add_argument("phasor")
 command.add_argument("--limit-gb", type=float, default=4.5)
-command.add_argument("--size", default="512x512")
 command.set_defaults(call=run)
 split = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
 options = parser.parse_args(sys.argv[1:split])

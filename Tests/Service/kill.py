@@ -11,9 +11,9 @@ import argparse, hashlib, json, os, pathlib, random, re, signal, subprocess, sys
 
 
 class Server:
-    def __init__(self, arguments, state):
+    def __init__(self, arguments, state, flags=()):
         self.process = subprocess.Popen(
-            [arguments.phasor, "serve", arguments.model, "--port", "0", "--state", state],
+            [arguments.phasor, "serve", arguments.model, "--port", "0", "--state", state, *flags],
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         line = self.process.stdout.readline()
         found = re.search(r"http://\S+", line)
