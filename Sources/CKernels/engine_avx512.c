@@ -58,11 +58,35 @@ PHASOR_AVX512 static void transpose(
     }
 }
 
+/// Values go in pairs, as words of 32 bits, and are widened apart after they were turned: half the shuffles, and no
+/// detour by float32 rows. With few rows of x this is a fifth of a product's time otherwise.
+PHASOR_AVX512 static void transpose_bf16(
+    const void *rows, size_t stride, size_t columns, size_t k, size_t width, void *panel) {
+    const __m512i high = _mm512_set1_epi32((int)0xffff0000u);
+    float *o = panel;
+    for (size_t p = 0; p < k; p += 32, o += 32 * width) {
+        size_t values = k - p < 32 ? k - p : 32;
+        __mmask32 mask = values == 32 ? ~0u : (1u << values) - 1;
+        __m512i r[16];
+#pragma unroll
+        for (size_t c = 0; c < 16; c++)
+            r[c] = c < columns ? _mm512_maskz_loadu_epi16(mask, (const char *)rows + c * stride + p * 2)
+                               : _mm512_setzero_si512();
+        transpose_16x16(r);
+#pragma unroll
+        for (size_t i = 0; i < 16; i++) {
+            if (2 * i < values) _mm512_storeu_si512(o + 2 * i * width, _mm512_slli_epi32(r[i], 16));
+            if (2 * i + 1 < values) _mm512_storeu_si512(o + (2 * i + 1) * width, _mm512_and_si512(r[i], high));
+        }
+    }
+}
+
 const phasor_engine phasor_engine_avx512 = {
     .step = 1,
     .element = sizeof(float),
     .pack = phasor_pack_f32,
     .transpose = transpose,
+    .transpose_bf16 = transpose_bf16,
     .interleave = phasor_interleave_f32,
     .multiply = multiply,
 };

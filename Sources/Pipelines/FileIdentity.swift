@@ -76,6 +76,9 @@ package struct FileIdentity: Sendable {
         }
     }
 
+    /// Whether published models have several experts of this kind.
+    package var isOneOfSeveral: Bool { part == .expert && architecture != Self.qwenImageArchitecture }
+
     /// The family that an expert is of.
     func family() -> any ModelFamily {
         architecture == Self.qwenImageArchitecture ? QwenImageFamily() : WanFamily()

@@ -32,8 +32,9 @@ struct FileInspection {
             print("  \(unused.count) keys that nothing reads: \(unused.prefix(5).joined(separator: ", "))")
         }
         switch identity.part {
-        case .expert:
+        case .expert where identity.isOneOfSeveral:
             print("  use it as --expert high=FILE or low=FILE (Wan2.2), or --expert FILE (a model of one expert)")
+        case .expert: print("  use it as --expert FILE")
         case .textEncoder: print("  use it as --text-encoder FILE, with --tokenizer DIR")
         case .vae: print("  use it as --vae FILE")
         case .adapter:
