@@ -66,10 +66,11 @@ class Shards:
         return torch.stack(z).float(), torch.stack(cover).float() / 255, captions, drawn
 
 
-def noise_levels(n, frames):
+def noise_levels(n, frames, rate):
     """Logit-normal with a part of uniform, so that both ends are learnt too (Esser et al. 2024, section 3.1). n frames say the
-    same thing n times: what a clip shows and how it moves is decided at higher noise than what an image shows, by log sqrt(n)."""
-    t = torch.sigmoid(torch.randn(n) + .8 + .5 * math.log(frames))
+    same thing n times: what a clip shows and how it moves is decided at higher noise than what an image shows, by log sqrt(n).
+    Detail comes last: the levels fall with the learning rate, from a mean logit of .8 to .3."""
+    t = torch.sigmoid(torch.randn(n) + .3 + .5 * rate + .5 * math.log(frames))
     return torch.where(torch.rand(n) < .15, torch.rand(n), t)
 
 
@@ -184,7 +185,7 @@ def worker(rank, a, state, progress):
         z, cover, captions, drawn = data[kind].batch(a.images_batch if kind == "images" else a.pairs_batch if frames else a.clips_batch)
         if frames:
             z, cover = z[:, :, frames], cover[:, frames]
-        t = noise_levels(len(z), z.shape[2])
+        t = noise_levels(len(z), z.shape[2], rate)
         tb = t.view(-1, 1, 1, 1, 1)
         eps = torch.randn_like(z)
         w.zero()
