@@ -36,10 +36,12 @@ struct LoRATests {
     }
 
     /// By the published sampler: a model that was opened with LoRA files would take the student's.
-    private func request(_ loras: [LoRA] = [], seed: UInt64 = 5, steps: Int = 4) -> GenerationRequest {
+    private func request(
+        _ loras: [LoRA] = [], seed: UInt64 = 5, steps: Int = 4, side: Int = 32
+    ) -> GenerationRequest {
         GenerationRequest(
-            kind: .image, prompt: "a cat on a table", model: "wan22-tiny", generator: "default", width: 32,
-            height: 32, seed: seed, steps: steps, guidanceScale: 1, loras: loras)
+            kind: .image, prompt: "a cat on a table", model: "wan22-tiny", generator: "default", width: side,
+            height: side, seed: seed, steps: steps, guidanceScale: 1, loras: loras)
     }
 
     private func picture(_ job: Job) throws -> RGBImage {
@@ -168,7 +170,8 @@ struct LoRATests {
     }
 
     @Test(arguments: [false, true]) func aRestartGoesOnWithTheSameFileOrNotAtAll(isReplaced: Bool) async throws {
-        let wanted = request([LoRA(name: "ink", strength: 2)], steps: 60)
+        // Long enough to be stopped half-way, however late a busy machine sees the second step.
+        let wanted = request([LoRA(name: "ink", strength: 2)], steps: 1000, side: 96)
         let expected = try await picture(wanted, by: model())
         let first = try scratch.engine(model())
         let job = try await first.submit(wanted)
