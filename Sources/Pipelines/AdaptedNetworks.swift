@@ -38,16 +38,13 @@ final class AdaptedNetworks: Sendable {
     /// - Parameter experts: of the generator that will run.
     /// - Throws: `PipelineError` that says which file does not, and why.
     func settle(_ loras: [LoRA], for experts: [String]) throws -> SettledLoRAs {
-        guard let library, !loras.isEmpty else {
-            guard loras.isEmpty else { throw PipelineError.noSuchLoRA(name: loras[0].name, known: []) }
-            return .none
-        }
+        guard let first = loras.first else { return .none }
+        guard let library else { throw PipelineError.noSuchLoRA(name: first.name, known: []) }
         var all: [LoRA] = []
         var byExpert: [String: [LoRA]] = [:]
         for lora in loras {
             let file = try library.file(of: lora)
-            let found = LoRA(
-                name: lora.name, strength: lora.strength, expert: lora.expert, digest: file.digest)
+            let found = LoRA(name: lora.name, strength: lora.strength, expert: lora.expert, digest: file.digest)
             let wanted = experts.filter(found.isFor)
             guard let first = wanted.first else {
                 throw PipelineError.unusableLoRA(

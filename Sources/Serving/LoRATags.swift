@@ -24,12 +24,8 @@ package struct LoRATags: Sendable, Equatable {
             return
         }
         prompt += rest
-        let words = prompt.drop { $0.isWhitespace }
-        self.prompt = String(
-            words.prefix(
-                (words.lastIndex { !$0.isWhitespace }).map {
-                    words.distance(from: words.startIndex, to: $0) + 1
-                } ?? 0))
+        let words = prompt.drop(while: \.isWhitespace)
+        self.prompt = words.lastIndex { !$0.isWhitespace }.map { String(words[...$0]) } ?? ""
         self.loras = loras
     }
 

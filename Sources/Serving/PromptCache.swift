@@ -1,6 +1,7 @@
 import Diffusion
 import Foundation
 import Logging
+import Pipelines
 
 /// The embeddings of a model's prompts: in memory, and on disk beyond the process, so that a prompt that was encoded
 /// once does not need the text encoder again. Used on the compute thread only.
@@ -8,10 +9,8 @@ final class PromptCache<Model: ImageModel> {
     let model: Model
     private let folder: EmbeddingFolder
     private let metrics: Metrics
-    /// Most recently used last.
-    private var entries: [(key: String, conditioning: Model.Conditioning)] = []
     /// The embedding of one prompt of UMT5-XXL takes 8 MB at most.
-    private static var capacity: Int { 32 }
+    private var recent = RecentlyUsed<String, Model.Conditioning>(capacity: 32)
 
     init(model: Model, folder: EmbeddingFolder, metrics: Metrics) {
         self.model = model
@@ -22,13 +21,9 @@ final class PromptCache<Model: ImageModel> {
     /// The embedding of a prompt, if the text encoder is not needed for it.
     func known(_ prompt: String) -> Model.Conditioning? {
         let key = key(prompt)
-        if let index = entries.firstIndex(where: { $0.key == key }) {
-            let entry = entries.remove(at: index)
-            entries.append(entry)
-            return entry.conditioning
-        }
+        if let conditioning = recent.value(of: key) { return conditioning }
         guard let conditioning = folder.read(key, as: Model.Conditioning.self) else { return nil }
-        keep(conditioning, key)
+        recent.keep(conditioning, as: key)
         return conditioning
     }
 
@@ -40,17 +35,12 @@ final class PromptCache<Model: ImageModel> {
         let conditioning = try model.encode(prompt, interrupt: interrupt)
         count("miss")
         let key = key(prompt)
-        keep(conditioning, key)
+        recent.keep(conditioning, as: key)
         folder.write(conditioning, key)
         return conditioning
     }
 
     private func key(_ prompt: String) -> String { "\(model.identity(of: .textEncoder))\n\n\(model.cleaned(prompt))" }
-
-    private func keep(_ conditioning: Model.Conditioning, _ key: String) {
-        entries.append((key, conditioning))
-        if entries.count > Self.capacity { entries.removeFirst() }
-    }
 
     private func count(_ result: String) {
         metrics.count(
