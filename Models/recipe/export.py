@@ -1,6 +1,6 @@
 """Stage "export": write Models/emoji-scenes, a folder that diffusers' WanPipeline loads as it is.
 
-    python -m recipe.export --work WORK --vae VAE --out emoji-scenes
+    python -m recipe.export --work WORK --vae VAE --out emoji-scenes --adapted phased-4
     python -m recipe.export --work WORK --vae VAE --out WORK/all --compare one-step,dmd2,phased-4
 
 Without distilled experts in WORK the teacher's weights stand in for them (for tests of loaders).
@@ -13,10 +13,12 @@ import shutil
 import torch
 from diffusers import AutoencoderKLWan, FlowMatchEulerDiscreteScheduler
 
-from . import sample, shared, teacher, wan
+from . import adapter, sample, shared, teacher, wan
 
 #: where a phase that starts at this step of the grid takes over: between two sigmas of it
 BOUNDARY = {1: .95, 2: .8, 3: .6}
+#: bytes of an expert that is stored as a LoRA: four of them and the rest fit in 60 MB
+ADAPTER_BYTES = 430_000
 
 
 def folders(name):
@@ -37,16 +39,25 @@ def generator(name):
         for n, folder, high, low in zip(names, folders(name), edges, edges[1:])]}
 
 
-def plan(others):
-    """phases.json: the shipped student, its teacher, and for comparison other systems"""
+def bases(name):
+    """The shipped expert that owns the noise each expert of a system starts in"""
+    shipped = sample.SYSTEMS[sample.SHIPPED]
+    return [folders(sample.SHIPPED)[shipped.owner(steps[0])] for steps in sample.SYSTEMS[name].phases]
+
+
+def plan(others, adapted):
+    """phases.json: the shipped student, its teacher, systems of adapted experts, and for comparison other systems"""
+    experts = {folder: {"base": base, "loras": [{"file": f"loras/{folder}.safetensors"}]}
+               for name in adapted for folder, base in zip(folders(name), bases(name))}
     return {
         "default": "student",
         "defaults": {"width": 128, "height": 128, "frames": 17, "fps": 8},
+        **({"experts": experts} if experts else {}),
         "generators": {
             "student": generator(sample.SHIPPED),
             "teacher": {"sampler": "euler", "steps": sample.TEACHER_STEPS, "shift": sample.TEACHER_SHIFT, "phases": [
                 {"name": "teacher", "sigma": [0., 1.], "expert": "teacher", "guidance_scale": sample.TEACHER_GUIDANCE}]},
-            **{name: generator(name) for name in others}}}
+            **{name: generator(name) for name in (*adapted, *others)}}}
 
 
 def load_teacher(work, vector="parameters"):
@@ -76,7 +87,9 @@ def main():
     p.add_argument("--vae", required=True)
     p.add_argument("--out", required=True)
     p.add_argument("--compare", default="", help="further systems to write as generators, separated by commas: for evaluation")
+    p.add_argument("--adapted", default="", help="systems whose experts are written as LoRAs on the shipped ones")
     a = p.parse_args()
+    adapted = [name for name in a.adapted.split(",") if name]
     others = [name for name in a.compare.split(",") if name]
     model, text, progress = load_teacher(a.work)
     at = lambda *names: os.path.join(a.out, *names)
@@ -84,6 +97,12 @@ def main():
     for name in (sample.SHIPPED, *others):
         for k, folder in enumerate(folders(name)):
             expert(a.work, f"{name}-{k}-expert", model).to(torch.bfloat16).save_pretrained(at(folder))
+    for name in adapted:
+        os.makedirs(at("loras"), exist_ok=True)
+        for k, (folder, base) in enumerate(zip(folders(name), bases(name))):
+            on = expert(a.work, f"{sample.SHIPPED}-{folders(sample.SHIPPED).index(base)}-expert", model)
+            kept = adapter.write(at("loras", folder + ".safetensors"), expert(a.work, f"{name}-{k}-expert", model), on, ADAPTER_BYTES)
+            print(f"{folder} on {base}: {kept:.0%} of the difference")
     model.to(torch.bfloat16).save_pretrained(at("teacher"))
     text.encoder.to(torch.bfloat16).save_pretrained(at("text_encoder"))
     vae = AutoencoderKLWan.from_pretrained(a.vae).to(torch.bfloat16)
@@ -95,7 +114,7 @@ def main():
              "scheduler": ["diffusers", "FlowMatchEulerDiscreteScheduler"], "text_encoder": ["transformers", "UMT5EncoderModel"],
              "tokenizer": ["transformers", "T5TokenizerFast"], "transformer": ["diffusers", "WanTransformer3DModel"],
              "transformer_2": ["diffusers", "WanTransformer3DModel"], "vae": ["diffusers", "AutoencoderKLWan"]}
-    for name, content in (("model_index.json", index), ("phases.json", plan(others))):
+    for name, content in (("model_index.json", index), ("phases.json", plan(others, adapted))):
         with open(at(name), "w") as file:
             json.dump(content, file, indent=2)
             file.write("\n")

@@ -1,12 +1,11 @@
 """Stage "report": what is kept with the model: numbers, losses, their curves, contact sheets; prints the model card's table.
 
-    python -m recipe.report --work WORK --evaluation WORK/evaluation.json --sheets WORK/sheets --name v1 --out emoji-scenes/sheets
+    python -m recipe.report --work WORK --evaluation WORK/evaluation.json --sheets WORK/sheets --name v1
 """
 import argparse
 import glob
 import json
 import os
-import shutil
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -106,7 +105,6 @@ def main():
     p.add_argument("--evaluation", required=True)
     p.add_argument("--sheets", required=True, help="what evaluate drew")
     p.add_argument("--name", required=True)
-    p.add_argument("--out", required=True, help="folder of the model's contact sheets")
     a = p.parse_args()
     teacher, distillation = (lines_of(os.path.join(a.work, name)) for name in ("teacher.jsonl", "distill.jsonl"))
     with open(a.evaluation) as file:
@@ -119,10 +117,8 @@ def main():
     with open(os.path.join(RUNS, a.name + "-losses.jsonl"), "w") as file:
         file.writelines(json.dumps(line) + "\n" for line in teacher + distillation)
     curves(teacher, distillation, os.path.join(RUNS, a.name + "-curves.png"))
-    shutil.rmtree(a.out, ignore_errors=True)
-    os.makedirs(a.out)
-    for kind in ("images", "clip"):
-        stack(sorted(glob.glob(os.path.join(a.sheets, kind + "*.png"))), os.path.join(a.out, {"clip": "clips"}.get(kind, kind) + ".jpg"))
+    for kind in ("image", "clip"):
+        stack(sorted(glob.glob(os.path.join(a.sheets, kind + "*.png"))), os.path.join(RUNS, f"{a.name}-{kind}s.jpg"))
     print(table(evaluation))
 
 

@@ -5,6 +5,9 @@
 (1 + 4k) x 128 x 128 frames <-> 16 x (1 + k) x 16 x 16 latents. It starts at the linear solution (linear_start.py), so
 that minutes on a CPU are enough. Run the same command again to go on from WORK/vae.pt.
 Loss: L1 + 2 MSE + half the L1 of image gradients. Rates above 1e-4 / 4e-4 throw the linear start's clips away.
+
+`--start FOLDER` begins at an exported autoencoder instead, and holds the latents of first frames (so those of images) where
+that one has them: a transformer that was trained on its images need not learn them anew, only the clips.
 """
 import argparse
 import json
@@ -17,6 +20,7 @@ import numpy as np
 import torch
 import torch.multiprocessing as mp
 import torch.nn.functional as F
+from diffusers import AutoencoderKLWan
 from diffusers.models.autoencoders.autoencoder_kl_wan import WanAttentionBlock, WanResidualBlock
 
 from . import scenes, shared
@@ -75,6 +79,7 @@ def main():
     p.add_argument("--work", required=True)
     p.add_argument("--out", required=True)
     p.add_argument("--until", required=True, help="HH:MM, UTC")
+    p.add_argument("--start", help="folder of an autoencoder to begin at, whose latents of first frames are kept")
     p.add_argument("--cooldown", type=float, default=60., help="minutes of falling learning rate at the end")
     p.add_argument("--clips", type=float, default=.7, help="share of the steps that see clips")
     p.add_argument("--images-batch", type=int, default=8, help="per process")
@@ -102,8 +107,15 @@ def worker(rank, a, state, progress):
     torch.manual_seed(0)
     ae = make()
     fast, inner, fresh = Fast(ae), inner_convolutions(ae), progress["step"] == 0
-    if fresh and rank == 0:
+    if fresh and rank == 0 and not a.start:
         linear_start(ae, tensor(images(TRAIN_SEEDS - 1000, 192))[:, :, 0], NOISE)
+    anchor = None
+    if a.start:
+        kept = AutoencoderKLWan.from_pretrained(a.start).float().requires_grad_(False)
+        ae.register_to_config(latents_mean=kept.config.latents_mean, latents_std=kept.config.latents_std)
+        anchor, deviation = Fast(kept), torch.tensor(kept.config.latents_std).view(1, -1, 1, 1)
+        if fresh and rank == 0:
+            ae.load_state_dict(kept.state_dict())
     layout = shared.Layout(ae.named_parameters(), lambda name, q: name in inner, a.processes)
     w = shared.Worker(state, layout, ae.named_parameters(), rank, a.processes)
     w.step_count = progress["step"]
@@ -126,6 +138,10 @@ def worker(rank, a, state, progress):
             z = fast.encode(x)
             y = fast.decode(z + NOISE * torch.randn_like(z))
         loss = (y - x).abs().mean() + 2 * (y - x).square().mean() + .5 * gradient_loss(x, y) + 1e-3 * F.relu(z.abs() - 5).mean()
+        if anchor:
+            with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+                first = anchor.encode(x[:, :, :1])
+            loss = loss + ((z - first)[:, :, 0] / deviation).square().mean()
         loss.backward()
         w.step(a.muon_lr * rate, a.adam_lr * rate, min(.999, (step + 1) / (step + 10)), clip=.5, betas=(.9, .95))
         progress["step"] += 1
@@ -168,6 +184,9 @@ def report(a, ae, fast, layout, state, progress, loss):
 def export(a, ae, fast, layout, state):
     """EMA weights in bf16, with the statistics of the latents of images and clips"""
     def write():
+        if a.start:                                # its statistics go with the latents that are kept
+            ae.to(torch.bfloat16).save_pretrained(a.out)
+            return
         with torch.autocast("cpu", torch.bfloat16):
             z = [fast.encode(tensor(images(TRAIN_SEEDS - 5000 + 32 * j, 32))) for j in range(16)]
             z += [fast.encode(tensor(clips(TRAIN_SEEDS - 9000 + 4 * j, 4, 17))) for j in range(12)]
