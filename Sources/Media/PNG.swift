@@ -1,6 +1,8 @@
 import CPNG
+import Foundation
 
-/// PNG files, written and read by libpng's simplified API: no setjmp, which Swift cannot host.
+/// PNG files, written by libpng (`cpng_write_rgb`, as its errors need setjmp, which Swift cannot host) and read by its
+/// simplified API.
 package enum PNG {
     /// The file of `image`, 8-bit RGB, tagged sRGB, with `text` between the header and the picture.
     ///
@@ -47,25 +49,16 @@ package enum PNG {
     }
 
     private static func encodePicture(_ image: RGBImage) throws(MediaError) -> [UInt8] {
-        var header = png_image()
-        header.version = png_uint_32(PNG_IMAGE_VERSION)
-        header.width = png_uint_32(image.width)
-        header.height = png_uint_32(image.height)
-        header.format = png_uint_32(PNG_FORMAT_FLAG_COLOR)
-        defer { png_image_free(&header) }
-
-        var size = png_alloc_size_t(cpng_size_bound(header))
-        var written: Int32 = 0
-        let file = image.bytes.withUnsafeBytes { pixels in
-            [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
-                // Row stride 0 means rows without padding.
-                written = png_image_write_to_memory(&header, buffer.baseAddress, &size, 0, pixels.baseAddress, 0, nil)
-                count = written != 0 ? size : 0
-            }
+        var bytes: UnsafeMutablePointer<UInt8>?
+        var size = 0
+        var message = [CChar](repeating: 0, count: 64)
+        let written = image.bytes.withUnsafeBufferPointer {
+            cpng_write_rgb($0.baseAddress, UInt32(image.width), UInt32(image.height), &bytes, &size, &message)
         }
-        guard written != 0 else {
-            throw .png(message(header))
+        guard written != 0, let bytes else {
+            throw .png(String(decoding: message.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self))
         }
-        return file
+        defer { free(bytes) }
+        return Array(UnsafeBufferPointer(start: bytes, count: size))
     }
 }
