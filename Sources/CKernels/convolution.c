@@ -9,6 +9,8 @@
 // walk over the taps in place: no row of taps is ever gathered.
 enum {
     PIXEL_BLOCK = 1020,  // pixels that share a packed panel
+    FEW_PIXELS = 96,     // the least of them: packing then takes a twentieth of the time
+    ITEMS = 16,          // that a small picture is cut into, for threads to share
     K_BYTES = 2048       // of K in a panel's column, unless one tap has more
 };
 
@@ -39,6 +41,10 @@ static job plan(const phasor_engine *e, const phasor_convolution *w) {
     j.pixels = w->frames_out * w->height_out * w->width_out;
     j.panels = (w->outputs + ENGINE_COLUMNS - 1) / ENGINE_COLUMNS;
     j.blocks = at_least((j.pixels + PIXEL_BLOCK / 2) / PIXEL_BLOCK, 1);
+    if (j.blocks * j.panels < ITEMS) {
+        size_t blocks = (ITEMS + j.panels - 1) / j.panels, most = at_least(j.pixels / FEW_PIXELS, 1);
+        j.blocks = at_least(j.blocks, blocks < most ? blocks : most);
+    }
     size_t pixels = (j.pixels + j.blocks - 1) / j.blocks;
     j.block_pixels = at_least((pixels + ENGINE_ROWS - 1) / ENGINE_ROWS * ENGINE_ROWS, ENGINE_ROWS);
     j.blocks = (j.pixels + j.block_pixels - 1) / j.block_pixels;
