@@ -54,11 +54,13 @@ static job plan(const phasor_engine *e, const phasor_convolution *w) {
     return j;
 }
 
+static size_t frames(const phasor_convolution *w) { return w->frames_zero + w->frames_held + w->frames_in; }
+
 static size_t frame_bytes(const job *j) { return j->height * j->width * j->pixel_bytes; }
 
 size_t phasor_convolution_scratch(const phasor_engine *engine, const phasor_convolution *work, int threads) {
     job j = plan(engine, work);
-    return j.offset_bytes + (size_t)threads * j.worker_bytes + work->frames_in * frame_bytes(&j);
+    return j.offset_bytes + (size_t)threads * j.worker_bytes + frames(work) * frame_bytes(&j);
 }
 
 /// Packs one row of one frame.
@@ -69,11 +71,14 @@ static void pack(void *context, size_t item, int worker) {
     size_t frame = item / j->height, y = item % j->height - w->pad;  // wraps above the frame: then it is not inside
     char *row = j->packed + item * j->width * j->pixel_bytes;
     size_t up = w->upsample, inside = w->width_in * up;
-    if (y >= w->height_in * up) {
+    if (frame < w->frames_zero || y >= w->height_in * up) {
         memset(row, 0, j->width * j->pixel_bytes);
         return;
     }
-    const float *in = w->in + (frame * w->height_in + y / up) * w->width_in * w->channels;
+    frame -= w->frames_zero;
+    const float *in = frame < w->frames_held ? w->before : w->in;
+    if (frame >= w->frames_held) frame -= w->frames_held;
+    in += (frame * w->height_in + y / up) * w->width_in * w->channels;
     memset(row, 0, w->pad * j->pixel_bytes);
     char *target = row + w->pad * j->pixel_bytes;
     memset(target + inside * j->pixel_bytes, 0, (j->width - w->pad - inside) * j->pixel_bytes);
@@ -150,6 +155,6 @@ void phasor_convolution_run(
         size_t time = tap / plane, y = tap % plane / work->kernel_width, x = tap % work->kernel_width;
         j.offsets[tap] = ((time * j.height + y) * j.width + x) * j.pixel_bytes;
     }
-    phasor_pool_run(pool, work->frames_in * j.height, pack, &j);
+    phasor_pool_run(pool, frames(work) * j.height, pack, &j);
     phasor_pool_run(pool, j.panels * j.blocks, convolve, &j);
 }

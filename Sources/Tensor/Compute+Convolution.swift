@@ -83,6 +83,8 @@ package struct Convolution: Sendable {
 package struct ConvolutionPlan {
     package var strideTime = 1
     package var stride = 1
+    /// Frames that the input is preceded by.
+    package var framesBefore = 0
     /// Zeros before the first row and column.
     package var padding = 0
     /// Zeros after the last row and column.
@@ -90,8 +92,12 @@ package struct ConvolutionPlan {
     /// Nearest-neighbour enlargement of the input before the convolution.
     package var upsample = 1
 
-    package init(strideTime: Int = 1, stride: Int = 1, padding: Int = 0, paddingAfter: Int? = nil, upsample: Int = 1) {
+    package init(
+        strideTime: Int = 1, stride: Int = 1, framesBefore: Int = 0, padding: Int = 0, paddingAfter: Int? = nil,
+        upsample: Int = 1
+    ) {
         self.strideTime = strideTime
+        self.framesBefore = framesBefore
         self.stride = stride
         self.padding = padding
         self.paddingAfter = paddingAfter ?? padding
@@ -100,10 +106,11 @@ package struct ConvolutionPlan {
 }
 
 extension Compute {
-    /// x `[T, H, W, in]` -> `[T', H', W', out]`, plus `residual` of that shape. Time is not padded: the caller puts the
-    /// frames seen before in front.
+    /// x `[T, H, W, in]` -> `[T', H', W', out]`, plus `residual` of that shape.
+    /// - Parameter past: the last of the plan's `framesBefore`, `[at most that many, H, W, in]`; earlier ones are zeros.
     package func convolve(
-        _ x: Tensor, _ layer: Convolution, _ plan: ConvolutionPlan = ConvolutionPlan(), addingTo residual: Tensor? = nil
+        _ x: Tensor, _ layer: Convolution, _ plan: ConvolutionPlan = ConvolutionPlan(), after past: Tensor? = nil,
+        addingTo residual: Tensor? = nil
     ) -> Tensor {
         let kernel = layer.kernel
         func extent(_ size: Int, _ kernel: Int) -> Int {
@@ -111,22 +118,28 @@ extension Compute {
         }
         let height = extent(x.shape[1], kernel.height)
         let width = extent(x.shape[2], kernel.width)
-        let frames = (x.shape[0] - kernel.time) / plan.strideTime + 1
+        let frames = (plan.framesBefore + x.shape[0] - kernel.time) / plan.strideTime + 1
+        let held = past?.shape[0] ?? 0
+        precondition(
+            held <= plan.framesBefore && (past.map { $0.shape.dropFirst() == x.shape.dropFirst() } ?? true),
+            "convolution of \(x.shape) after \(past?.shape ?? []), of \(plan.framesBefore) frames")
         precondition(x.shape[3] == layer.inputs, "convolution of \(x.shape) with \(layer.inputs) input channels")
         let out = Tensor(uninitialized: [frames, height, width, layer.outputs])
         let weight = layer.weight
         var work = phasor_convolution(
-            frames_in: x.shape[0], height_in: x.shape[1], width_in: x.shape[2], channels: layer.inputs,
+            frames_zero: plan.framesBefore - held, frames_held: held, frames_in: x.shape[0], height_in: x.shape[1],
+            width_in: x.shape[2], channels: layer.inputs,
             frames_out: frames, height_out: height, width_out: width, outputs: layer.outputs,
             kernel_time: kernel.time, kernel_height: kernel.height, kernel_width: kernel.width,
             stride_time: plan.strideTime, stride: plan.stride, pad: plan.padding, upsample: plan.upsample,
-            in: x.pointer, weight: weight.pointer, bias: layer.bias.map { UnsafePointer($0.pointer) },
+            before: past.map { UnsafePointer($0.pointer) }, in: x.pointer, weight: weight.pointer,
+            bias: layer.bias.map { UnsafePointer($0.pointer) },
             residual: residual.map { UnsafePointer($0.pointer) }, out: out.pointer)
         let scratch = Tensor(bytes: phasor_convolution_scratch(engine, &work, Int32(threads)))
         scratch.withUnsafeMutable { scratch in
             withPool { phasor_convolution_run($0, engine, &work, scratch.baseAddress) }
         }
-        withExtendedLifetime((x, layer, weight, residual)) {}
+        withExtendedLifetime((x, past, layer, weight, residual)) {}
         return out
     }
 }

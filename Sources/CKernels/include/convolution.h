@@ -5,7 +5,9 @@
 #include "threadpool.h"
 
 /// A convolution over channels-last frames; all float32.
+///   before    [frames_held, height_in, width_in, channels], or NULL if none is held
 ///   in        [frames_in, height_in, width_in, channels]
+/// The input is `frames_zero` frames of zeros, those held from before, and then `in`.
 ///   weight    [kernel_time, outputs, kernel_height * kernel_width * channels]
 ///   bias      [outputs] or NULL
 ///   residual  like out, added to it, or NULL
@@ -13,13 +15,13 @@
 /// Tap (a, b, c) of output pixel (t, y, x) reads frame t * stride_time + a and, on the input enlarged `upsample` times
 /// by nearest neighbour, row y * stride + b - pad and column x * stride + c - pad; outside the frame it reads zero.
 typedef struct phasor_convolution {
-    size_t frames_in, height_in, width_in, channels;
+    size_t frames_zero, frames_held, frames_in, height_in, width_in, channels;
     size_t frames_out, height_out, width_out, outputs;
     size_t kernel_time, kernel_height, kernel_width;
     size_t stride_time, stride;
     size_t pad;
     size_t upsample;
-    const float *in, *weight, *bias, *residual;
+    const float *before, *in, *weight, *bias, *residual;
     float *out;
 } phasor_convolution;
 

@@ -47,23 +47,21 @@ struct CausalConvolution: Sendable {
         _ x: Tensor, _ history: inout CausalHistory, addingTo residual: Tensor? = nil
     ) -> Tensor {
         let past = history.frames[slot]
-        let plan = ConvolutionPlan(padding: convolution.kernel.height / 2)
         guard past != nil || x.shape[0] > 1 else {
             // All but the last tap would meet zeros.
             history.keep(x, in: slot)
+            let plan = ConvolutionPlan(padding: convolution.kernel.height / 2)
             return compute.convolve(x, convolution.lastTap, plan, addingTo: residual)
         }
-        let window = Tensor.concatenate([padded(past, like: x), x])
-        history.keep(window.slice(window.shape[0] - 2..<window.shape[0]).copy(), in: slot)
-        return compute.convolve(window, convolution, plan, addingTo: residual)
+        let plan = ConvolutionPlan(framesBefore: 2, padding: convolution.kernel.height / 2)
+        defer { history.keep(lastTwo(past, x), in: slot) }
+        return compute.convolve(x, convolution, plan, after: past, addingTo: residual)
     }
 
-    /// The two frames before the chunk, zeros where there were none.
-    private func padded(_ past: Tensor?, like x: Tensor) -> Tensor {
-        let missing = 2 - (past?.shape[0] ?? 0)
-        guard missing > 0 else { return past ?? x }
-        let zeros = Tensor(zeros: [missing] + x.shape.dropFirst())
-        return past.map { Tensor.concatenate([zeros, $0]) } ?? zeros
+    private func lastTwo(_ past: Tensor?, _ x: Tensor) -> Tensor {
+        let count = x.shape[0]
+        guard count == 1, let past else { return x.slice(max(count - 2, 0)..<count).copy() }
+        return Tensor.concatenate([past.slice(past.shape[0] - 1..<past.shape[0]), x])
     }
 }
 
@@ -205,6 +203,6 @@ package struct WanDownsample: Sendable {
         defer { history.frames[slot] = last }
         // The first frame passes; each later chunk is taken together with the last frame of the one before.
         guard let past = history.frames[slot] else { return x }
-        return compute.convolve(Tensor.concatenate([past, x]), temporal, ConvolutionPlan(strideTime: 2))
+        return compute.convolve(x, temporal, ConvolutionPlan(strideTime: 2, framesBefore: 1), after: past)
     }
 }
