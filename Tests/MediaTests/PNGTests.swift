@@ -94,6 +94,15 @@ import Testing
         #expect(try PNG.encode(image, text: [("a", "b")]) == PNG.encode(image, text: [("a", "b")]))
     }
 
+    /// Fast compression must not cost size: within 5 % of what FFmpeg's encoder makes of a real picture at its best level.
+    @Test func aPictureTakesNoMoreBytesThanElsewhere() throws {
+        let picture = try PNG.decode(path: "docs/gallery.png")
+        let other = try run(
+            "ffmpeg", "-v", "error", "-i", "docs/gallery.png", "-compression_level", "9", "-pred", "mixed", "-f",
+            "image2pipe", "-c:v", "png", "-")
+        #expect(try PNG.encode(picture).count < other.count * 105 / 100)
+    }
+
     private struct ProbedFrames: Decodable {
         struct Frame: Decodable {
             let tags: [String: String]

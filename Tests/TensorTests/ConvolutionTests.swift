@@ -87,4 +87,20 @@ import Testing
             #expect(bits(piece) == bits(whole.slice(first..<first + 1)))
         }
     }
+
+    /// Frames from before a chunk count as if they stood in it, and those that nobody holds as zeros.
+    @Test(arguments: [0, 1, 2], [1, 2])
+    func framesBeforeAChunkAreReadWhereTheyAre(held: Int, stride: Int) {
+        var dice = Dice(held + 4)
+        let c = Case(frames: 5, height: 9, width: 7, inputs: 10, outputs: 20, kernel: [3, 3, 3])
+        let (layer, _, _) = Self.layer(c, &dice)
+        let x = dice.tensor([5, 9, 7, 10])
+        let past = held > 0 ? dice.tensor([held, 9, 7, 10]) : nil
+        let joined = Tensor.concatenate(
+            [Tensor(zeros: [2 - held, 9, 7, 10])].filter { $0.count > 0 } + [past].compactMap { $0 } + [x])
+        let compute = Compute(threads: 2)
+        let whole = compute.convolve(joined, layer, .init(strideTime: stride, padding: 1))
+        let apart = compute.convolve(x, layer, .init(strideTime: stride, framesBefore: 2, padding: 1), after: past)
+        #expect(bits(apart) == bits(whole))
+    }
 }
