@@ -6,8 +6,8 @@
 that minutes on a CPU are enough. Run the same command again to go on from WORK/vae.pt.
 Loss: L1 + 2 MSE + half the L1 of image gradients. Rates above 1e-4 / 4e-4 throw the linear start's clips away.
 
-`--start FOLDER` begins at an exported autoencoder instead, and holds the latents of first frames (so those of images) where
-that one has them: a transformer that was trained on its images need not learn them anew, only the clips.
+`--start FOLDER` begins at an exported autoencoder instead and trains its decoder alone: latents stay what they are, so what was
+trained on them (teacher, students) stays valid.
 """
 import argparse
 import json
@@ -74,12 +74,17 @@ def inner_convolutions(ae):
     return inner
 
 
+def trained(ae, a):
+    """The parameters that are learnt: all, or those of the decoder"""
+    return [(name, p) for name, p in ae.named_parameters() if not a.start or name.startswith(("decoder.", "post_quant_conv."))]
+
+
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("--work", required=True)
     p.add_argument("--out", required=True)
     p.add_argument("--until", required=True, help="HH:MM, UTC")
-    p.add_argument("--start", help="folder of an autoencoder to begin at, whose latents of first frames are kept")
+    p.add_argument("--start", help="folder of an autoencoder whose decoder is trained on")
     p.add_argument("--cooldown", type=float, default=60., help="minutes of falling learning rate at the end")
     p.add_argument("--clips", type=float, default=.7, help="share of the steps that see clips")
     p.add_argument("--images-batch", type=int, default=8, help="per process")
@@ -91,7 +96,7 @@ def main():
     a = p.parse_args()
     ae = make()
     inner = inner_convolutions(ae)
-    layout = shared.Layout(ae.named_parameters(), lambda name, q: name in inner, a.processes)
+    layout = shared.Layout(trained(ae, a), lambda name, q: name in inner, a.processes)
     state, progress = shared.State(layout.size, a.processes), {"step": 0, "images": 0, "clips": 0, "minutes": 0.}
     path = os.path.join(a.work, "vae.pt")
     if os.path.exists(path):
@@ -109,15 +114,14 @@ def worker(rank, a, state, progress):
     fast, inner, fresh = Fast(ae), inner_convolutions(ae), progress["step"] == 0
     if fresh and rank == 0 and not a.start:
         linear_start(ae, tensor(images(TRAIN_SEEDS - 1000, 192))[:, :, 0], NOISE)
-    anchor = None
     if a.start:
-        kept = AutoencoderKLWan.from_pretrained(a.start).float().requires_grad_(False)
+        kept = AutoencoderKLWan.from_pretrained(a.start)
         ae.register_to_config(latents_mean=kept.config.latents_mean, latents_std=kept.config.latents_std)
-        anchor, deviation = Fast(kept), torch.tensor(kept.config.latents_std).view(1, -1, 1, 1)
-        if fresh and rank == 0:
-            ae.load_state_dict(kept.state_dict())
-    layout = shared.Layout(ae.named_parameters(), lambda name, q: name in inner, a.processes)
-    w = shared.Worker(state, layout, ae.named_parameters(), rank, a.processes)
+        ae.load_state_dict(kept.float().state_dict())
+        ae.encoder.requires_grad_(False)
+        ae.quant_conv.requires_grad_(False)
+    layout = shared.Layout(trained(ae, a), lambda name, q: name in inner, a.processes)
+    w = shared.Worker(state, layout, trained(ae, a), rank, a.processes)
     w.step_count = progress["step"]
     w.bind(fresh)
     torch.manual_seed(1000 * progress["step"] + rank)
@@ -138,10 +142,6 @@ def worker(rank, a, state, progress):
             z = fast.encode(x)
             y = fast.decode(z + NOISE * torch.randn_like(z))
         loss = (y - x).abs().mean() + 2 * (y - x).square().mean() + .5 * gradient_loss(x, y) + 1e-3 * F.relu(z.abs() - 5).mean()
-        if anchor:
-            with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-                first = anchor.encode(x[:, :, :1])
-            loss = loss + ((z - first)[:, :, 0] / deviation).square().mean()
         loss.backward()
         w.step(a.muon_lr * rate, a.adam_lr * rate, min(.999, (step + 1) / (step + 10)), clip=.5, betas=(.9, .95))
         progress["step"] += 1
@@ -161,12 +161,13 @@ def worker(rank, a, state, progress):
 @torch.no_grad()
 def with_ema(ae, layout, state, action):
     """action() with the EMA's weights in place of the trained ones"""
-    trained = {name: p.data for name, p in ae.named_parameters()}
-    for name, p in ae.named_parameters():
+    learnt = {name: p for name, p in ae.named_parameters() if name in layout.places}
+    held = {name: p.data for name, p in learnt.items()}
+    for name, p in learnt.items():
         p.data = layout.view(state.vectors["ema"], name).clone()
     result = action()
-    for name, p in ae.named_parameters():
-        p.data = trained[name]
+    for name, p in learnt.items():
+        p.data = held[name]
     return result
 
 
