@@ -12,8 +12,6 @@ struct BytePairModel: Sendable {
     private let byteIDs: [Int32]
     /// By the two ids, the left one in the upper half.
     private let merges: [UInt64: Merge]
-    /// How many ids there may be: one more than the highest.
-    let count: Int
 
     /// Why a vocabulary and its merges do not go together.
     struct Mismatch: Error {
@@ -21,36 +19,32 @@ struct BytePairModel: Sendable {
         let reason: String
     }
 
-    /// - Parameters:
-    ///   - vocabulary: symbol -> id.
-    ///   - merges: pairs of symbols, by rank.
-    init(vocabulary: [String: Int], merges pairs: [(Substring, Substring)]) throws(Mismatch) {
-        let highest = vocabulary.values.max() ?? -1
-        guard !vocabulary.isEmpty, highest < 1 << 24, vocabulary.values.allSatisfy({ $0 >= 0 }) else {
-            throw Mismatch(field: "vocab", reason: "has \(vocabulary.count) symbols with ids up to \(highest)")
-        }
-        var symbols = [String](repeating: "", count: highest + 1)
-        for (symbol, id) in vocabulary { symbols[id] = symbol }
-        let table = PieceTable(symbols)
-        count = symbols.count
-
+    init(vocabulary: PieceTable, merges pairs: BytePairMerges) throws(Mismatch) {
         byteIDs = try Self.alphabet.enumerated().map { byte, character throws(Mismatch) in
-            guard let id = table.id(of: String(Character(character)).utf8) else {
+            guard let id = vocabulary.id(of: String(Character(character)).utf8) else {
                 throw Mismatch(field: "vocab", reason: "has no symbol for the byte \(byte), \"\(character)\"")
             }
             return Int32(id)
         }
+        let symbols = pairs.symbols
         var merges: [UInt64: Merge] = [:]
         merges.reserveCapacity(pairs.count)
-        for (rank, (left, right)) in pairs.enumerated() {
-            guard let leftID = table.id(of: left.utf8), let rightID = table.id(of: right.utf8),
-                let id = table.id(of: [left.utf8, right.utf8].joined())
+        for rank in 0..<pairs.count {
+            let (left, right) = (symbols.range(of: 2 * rank), symbols.range(of: 2 * rank + 1))
+            guard let leftID = vocabulary.id(of: symbols.bytes, left),
+                let rightID = vocabulary.id(of: symbols.bytes, right),
+                let id = vocabulary.id(of: symbols.bytes, left.lowerBound..<right.upperBound)
             else {
                 throw Mismatch(
-                    field: "merges[\(rank)]", reason: "\"\(left) \(right)\" or what they make is not in the vocabulary")
+                    field: "merges[\(rank)]",
+                    reason: "\"\(symbols.text(of: 2 * rank)) \(symbols.text(of: 2 * rank + 1))\" or what they make "
+                        + "is not in the vocabulary")
             }
             let key = UInt64(leftID) << 32 | UInt64(rightID)
-            if merges[key] == nil { merges[key] = Merge(rank: Int32(rank), id: Int32(id)) }
+            // Of a pair that is given twice the first rank counts.
+            if let first = merges.updateValue(Merge(rank: Int32(rank), id: Int32(id)), forKey: key) {
+                merges[key] = first
+            }
         }
         self.merges = merges
     }

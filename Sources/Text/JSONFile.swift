@@ -15,13 +15,35 @@ func requireSizes<Key: CodingKey>(
 /// Decodes a JSON file of a checkpoint and turns every failure into a `TextError` that names the field.
 enum JSONFile {
     static func decode<Value: Decodable>(_ type: Value.Type, at url: URL) throws(TextError) -> Value {
-        let data: Data
+        try decode(type, from: data(at: url), named: url.path)
+    }
+
+    /// - Throws: also for a file of so many bytes that what it holds could not be counted in an `Int32`.
+    static func bytes(at url: URL) throws(TextError) -> [UInt8] {
+        let data = try data(at: url)
+        guard data.count <= Int(Int32.max) else { throw .unreadable(file: url.path, reason: "it is larger than 2 GB") }
+        return [UInt8](data)
+    }
+
+    /// - Throws: also for bytes that are not UTF-8.
+    static func utf8(at url: URL) throws(TextError) -> [UInt8] {
+        let bytes = try bytes(at: url)
+        try requireUTF8(bytes, in: url.path)
+        return bytes
+    }
+
+    static func requireUTF8(_ bytes: [UInt8], in file: String) throws(TextError) {
+        guard String(validating: bytes, as: UTF8.self) != nil else {
+            throw .unreadable(file: file, reason: "it is not UTF-8")
+        }
+    }
+
+    private static func data(at url: URL) throws(TextError) -> Data {
         do {
-            data = try Data(contentsOf: url)
+            return try Data(contentsOf: url)
         } catch {
             throw .unreadable(file: url.path, reason: error.localizedDescription)
         }
-        return try decode(type, from: data, named: url.path)
     }
 
     static func decode<Value: Decodable>(

@@ -1,7 +1,7 @@
 /// The Unigram language model of SentencePiece (Kudo 2018): the segmentation with the largest sum of piece scores.
 ///
 /// The `model` of tokenizer.json, as the `tokenizers` library evaluates it.
-struct UnigramModel: Decodable, Sendable {
+struct UnigramModel: Sendable {
     private let table: PieceTable
     private let scores: [Double]
     private let unknownID: Int
@@ -9,50 +9,80 @@ struct UnigramModel: Decodable, Sendable {
     /// Ids of `<0x00>`…`<0xFF>`, nil for a byte that the vocabulary lacks; empty without byte fallback.
     private let byteIDs: [Int?]
 
-    private enum Keys: String, CodingKey {
-        case type, vocab
-        case unknownID = "unk_id"
-        case byteFallback = "byte_fallback"
-    }
-    private struct Entry: Decodable {
-        let piece: String
-        let score: Double
+    /// The model without its vocabulary.
+    struct Parameters: Decodable {
+        fileprivate let unknownID: Int
+        fileprivate let hasByteFallback: Bool
+
+        private enum Keys: String, CodingKey {
+            case type
+            case unknownID = "unk_id"
+            case byteFallback = "byte_fallback"
+        }
 
         init(from decoder: any Decoder) throws {
-            var values = try decoder.unkeyedContainer()
-            piece = try values.decode(String.self)
-            score = try values.decode(Double.self)
-            guard score.isFinite else {
-                throw DecodingError.dataCorruptedError(in: values, debugDescription: "the score is not finite")
+            let values = try decoder.container(keyedBy: Keys.self)
+            let type = try values.decode(String.self, forKey: .type)
+            guard type == "Unigram" else {
+                throw DecodingError.dataCorruptedError(
+                    forKey: .type, in: values, debugDescription: "is \"\(type)\", not \"Unigram\"")
             }
+            unknownID = try values.decode(Int.self, forKey: .unknownID)
+            hasByteFallback = try values.decodeIfPresent(Bool.self, forKey: .byteFallback) ?? false
         }
     }
 
-    init(from decoder: any Decoder) throws {
-        let values = try decoder.container(keyedBy: Keys.self)
-        let type = try values.decode(String.self, forKey: .type)
-        guard type == "Unigram" else {
-            throw DecodingError.dataCorruptedError(
-                forKey: .type, in: values, debugDescription: "is \"\(type)\", not \"Unigram\"")
+    init(_ parameters: Parameters, vocabularyOf file: TokenizerFile) throws(TextError) {
+        let (pieces, scores) = try file.readLarge("vocab") { scanner, field throws(TextError) in
+            try Self.vocabulary(&scanner, field: field)
         }
-        let entries = try values.decode([Entry].self, forKey: .vocab)
-        guard (1...Int(Int32.max)).contains(entries.count) else {
-            throw DecodingError.dataCorruptedError(
-                forKey: .vocab, in: values, debugDescription: "has \(entries.count) pieces")
+        unknownID = parameters.unknownID
+        guard scores.indices.contains(unknownID) else {
+            throw .invalid(
+                file: file.name, field: "model.unk_id",
+                reason: "\(unknownID) is outside the \(scores.count) pieces")
         }
-        unknownID = try values.decode(Int.self, forKey: .unknownID)
-        guard entries.indices.contains(unknownID) else {
-            throw DecodingError.dataCorruptedError(
-                forKey: .unknownID, in: values,
-                debugDescription: "\(unknownID) is outside the \(entries.count) pieces")
-        }
-        scores = entries.map(\.score)
+        self.scores = scores
         // The penalty of SentencePiece's unigram_model.cc (kUnkPenalty).
         unknownScore = (scores.min() ?? 0) - 10
-        let table = PieceTable(entries.lazy.map(\.piece))
+        let table = PieceTable(pieces)
         self.table = table
-        let hasByteFallback = try values.decodeIfPresent(Bool.self, forKey: .byteFallback) ?? false
-        byteIDs = hasByteFallback ? (0...255).map { table.id(of: Self.bytePiece($0).utf8) } : []
+        byteIDs = parameters.hasByteFallback ? (0...255).map { table.id(of: Self.bytePiece($0).utf8) } : []
+    }
+
+    /// An array of pieces with their scores.
+    private static func vocabulary(
+        _ scanner: inout JSONScanner, field: String
+    ) throws(TextError) -> (PackedStrings, scores: [Double]) {
+        var pieces = PackedStrings()
+        var scores: [Double] = []
+        let file = scanner.file
+        guard scanner.isAtArray else { throw .invalid(file: file, field: field, reason: "is not an array of pieces") }
+        func refusal(_ element: String, _ reason: String) -> TextError {
+            .invalid(file: file, field: "\(field)[\(scores.count)]\(element)", reason: reason)
+        }
+        try scanner.forEachElement { scanner throws(TextError) in
+            guard scanner.isAtArray else { throw refusal("", "is not a piece and its score") }
+            var (piece, score): (ArraySlice<UInt8>?, Double?)
+            try scanner.forEachElement { scanner throws(TextError) in
+                if piece == nil {
+                    guard scanner.isAtString else { throw refusal("[0]", "is not a string") }
+                    piece = try scanner.string()
+                } else if score == nil {
+                    guard scanner.isAtNumber else { throw refusal("[1]", "is not a number") }
+                    score = Double(String(decoding: try scanner.number(), as: UTF8.self))
+                } else {
+                    throw refusal("[2]", "is more than a piece and its score")
+                }
+            }
+            guard let piece else { throw refusal("[0]", "is missing") }
+            guard let score else { throw refusal("[1]", "is missing") }
+            guard score.isFinite else { throw refusal("[1]", "the score is not finite") }
+            pieces.append(piece)
+            scores.append(score)
+        }
+        guard !scores.isEmpty else { throw .invalid(file: file, field: field, reason: "has 0 pieces") }
+        return (pieces, scores)
     }
 
     private static func bytePiece(_ byte: Int) -> String {

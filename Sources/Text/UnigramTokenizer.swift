@@ -16,7 +16,7 @@ package struct UnigramTokenizer: Tokenizer {
         let normalizer: Normalizer?
         let preTokenizer: PreTokenizer?
         let postProcessor: TokenTemplate?
-        let model: UnigramModel
+        let model: UnigramModel.Parameters
 
         enum CodingKeys: String, CodingKey {
             case normalizer, model
@@ -35,7 +35,7 @@ package struct UnigramTokenizer: Tokenizer {
         let paddingToken = hasConfig ? try JSONFile.decode(TokenizerConfig.self, at: configURL).paddingToken : nil
         let url = directory.appending(path: "tokenizer.json")
         try self.init(
-            file: try JSONFile.decode(File.self, at: url), named: url.path, paddingToken: paddingToken ?? "<pad>")
+            try TokenizerFile(at: url), paddingToken: paddingToken ?? "<pad>")
     }
 
     /// - Parameters:
@@ -43,18 +43,19 @@ package struct UnigramTokenizer: Tokenizer {
     ///   - name: what errors call it
     package init(json: Data, named name: String = "tokenizer.json", paddingToken: String = "<pad>") throws(TextError) {
         try self.init(
-            file: try JSONFile.decode(File.self, from: json, named: name), named: name, paddingToken: paddingToken)
+            try TokenizerFile([UInt8](json), named: name), paddingToken: paddingToken)
     }
 
-    private init(file: File, named name: String, paddingToken: String) throws(TextError) {
+    private init(_ whole: TokenizerFile, paddingToken: String) throws(TextError) {
+        let file = try whole.decodeRest(File.self)
         let tokens = file.addedTokens ?? []
         frame = TokenizerFrame(tokens: tokens, normalizer: file.normalizer, template: file.postProcessor ?? .empty)
         preTokenizer = file.preTokenizer
-        model = file.model
+        model = try UnigramModel(file.model, vocabularyOf: whole)
         let added = tokens.first { $0.content.unicodeScalars.elementsEqual(paddingToken.unicodeScalars) }
-        guard let id = added?.id ?? file.model.id(of: paddingToken) else {
+        guard let id = added?.id ?? model.id(of: paddingToken) else {
             throw .invalid(
-                file: name, field: "added_tokens", reason: "does not have the padding token \"\(paddingToken)\"")
+                file: whole.name, field: "added_tokens", reason: "does not have the padding token \"\(paddingToken)\"")
         }
         paddingID = id
     }

@@ -139,4 +139,82 @@ struct BytePairTokenizerTests {
             #expect(error?.description.contains("vocab.json") == true)
         }
     }
+
+    /// Escapes and blanks as other writers of JSON put them.
+    @Test func readsEscapedSymbols() throws {
+        try withTemporaryFolder { folder in
+            let path = folder.appending(path: "tokenizer.json")
+            let data = try Data(contentsOf: Self.directory.appending(path: "tokenizer.json"))
+            let pretty = try JSONSerialization.data(
+                withJSONObject: JSONSerialization.jsonObject(with: data), options: .prettyPrinted)
+            let text = String(decoding: pretty, as: UTF8.self).unicodeScalars.map { scalar in
+                scalar.isASCII ? String(scalar) : String(format: "\\u%04X", scalar.value)
+            }.joined()
+            try Data(text.utf8).write(to: path)
+            try expectReferenceIDs(BytePairTokenizer(directory: folder))
+        }
+    }
+
+    @Test(arguments: [
+        (##""vocab":{"##, ##""vocab":["##, "model.vocab: is not an object"),
+        (##""vocab":{"##, ##""vocab":{"x":1],"##, "cannot read"),
+        (##""vocab":{"##, ##""vocab":7,"other":{"##, "model.vocab: is not an object"),
+        (##""vocab":{"##, ##""other":{"##, "model.vocab: is missing"),
+        (##""vocab":{"##, ##""vocab":{},"vocab":{"##, "model.vocab: is given twice"),
+        (##""vocab":{"##, ##""vocab":{"x":"1","##, "model.vocab.x: is not an id"),
+        (##""vocab":{"##, ##""vocab":{"x":1.5,"##, "model.vocab.x: is not an id"),
+        (##""vocab":{"##, ##""vocab":{"x":01,"##, "not JSON"),
+        (##""vocab":{"##, ##""vocab":{"\ud800":1,"##, "surrogate"),
+        (##""vocab":{"##, ##""vocab":{"\q":1,"##, "no such escape"),
+        (##""vocab":{"##, ##""vocab":{,"##, "not JSON"),
+        (##""merges":["##, ##""merges":[7,"##, "model.merges[0]: is not two symbols"),
+        (##""merges":["##, ##""merges":["t h e","##, "model.merges[0]: is not two symbols"),
+        (##""merges":["##, ##""merges":[["t",7],"##, "model.merges[0]: is not two symbols"),
+        (##""merges":["##, ##""merges":[["t","h","e"],"##, "model.merges[0]: is not two symbols"),
+        (##""merges":["##, ##""merges":"x","other":["##, "model.merges: is not an array"),
+        (##""model":{"##, ##""model":[],"other":{"##, "model"),
+    ])
+    func namesTheDamage(found: String, replacement: String, message: String) throws {
+        try withTemporaryFolder { folder in
+            let data = try Data(contentsOf: Self.directory.appending(path: "tokenizer.json"))
+            let text = String(decoding: data, as: UTF8.self)
+            try #require(text.contains(found))
+            try Data(text.replacing(found, with: replacement, maxReplacements: 1).utf8)
+                .write(to: folder.appending(path: "tokenizer.json"))
+            let error = #expect(throws: TextError.self) { try BytePairTokenizer(directory: folder) }
+            #expect(error?.description.contains(message) == true, "\(String(describing: error))")
+        }
+    }
+
+    /// A file that ends anywhere is an error; one with a wrong byte anywhere is an error or another tokenizer.
+    @Test(arguments: ["tokenizer.json", "vocab.json", "merges.txt"])
+    func survivesDamage(name: String) throws {
+        try withTemporaryFolder { folder in
+            for other in ["vocab.json", "merges.txt"] where name != "tokenizer.json" {
+                try FileManager.default.copyItem(
+                    at: Self.directory.appending(path: other), to: folder.appending(path: other))
+            }
+            let path = folder.appending(path: name)
+            let whole = try Data(contentsOf: Self.directory.appending(path: name))
+            let length = try #require(whole.lastIndex { $0 != UInt8(ascii: "\n") })
+            for part in 0..<20 where name != "merges.txt" {
+                try whole.prefix(length * part / 19).write(to: path)
+                #expect(throws: TextError.self) { try BytePairTokenizer(directory: folder) }
+            }
+            var place = 0
+            for byte in Array("\"\\{}[],:0-u ".utf8) + [0, 0x80, 0xFF] {
+                for _ in 0..<8 {
+                    place = (place * 31 + 4_099) % whole.count
+                    var damaged = whole
+                    damaged[place] = byte
+                    try damaged.write(to: path)
+                    do {
+                        _ = try BytePairTokenizer(directory: folder).encode("the quick brown fox")
+                    } catch {
+                        #expect(error is TextError, "\(error)")
+                    }
+                }
+            }
+        }
+    }
 }

@@ -82,6 +82,10 @@ struct UnigramTokenizerTests {
         ("model.vocab", "[]", "model.vocab"),
         ("model.vocab", #"[["a", 0], ["b"]]"#, "model.vocab[1][1]"),
         ("model.vocab", #"[["a", 0], ["b", "c"]]"#, "model.vocab[1][1]"),
+        ("model.vocab", #"{"a": 0}"#, "model.vocab"),
+        ("model.vocab", #"["a"]"#, "model.vocab[0]"),
+        ("model.vocab", #"[["a", 0], [1, 0]]"#, "model.vocab[1][0]"),
+        ("model.vocab", #"[["a", 0, 0]]"#, "model.vocab[0][2]"),
         ("model.unk_id", "1310", "model.unk_id"),
         ("model.unk_id", "-1", "model.unk_id"),
         ("model.unk_id", "null", "model.unk_id"),
@@ -138,7 +142,8 @@ struct UnigramTokenizerTests {
 
     @Test func refusesWhatIsNotJSON() throws {
         let whole = try Data(contentsOf: Fixtures.wan.appending(path: "tokenizer/tokenizer.json"))
-        for data in [Data(), Data("nonsense".utf8), whole.prefix(whole.count / 2)] {
+        let cut = (1..<20).map { whole.prefix(whole.count * $0 / 20) }
+        for data in [Data(), Data("nonsense".utf8), whole + Data("}".utf8)] + cut {
             #expect(throws: TextError.self) { try UnigramTokenizer(json: data) }
         }
         #expect(throws: TextError.self) { try UnigramTokenizer(directory: Fixtures.root.appending(path: "none")) }
