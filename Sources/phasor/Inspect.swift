@@ -23,7 +23,7 @@ struct Inspect: ParsableCommand {
     @OptionGroup var options: ModelOptions
 
     func run() throws {
-        if let model, options.namesNoParts, !Installation.isModelFolder(model) {
+        if let model, options.partOptions.isEmpty, !Installation.isModelFolder(model) {
             return try FileInspection(path: model, compute: options.makeCompute()).show()
         }
         let clock = ContinuousClock()

@@ -45,9 +45,13 @@ extension ModelOptions {
         Compute(threads: threading.count, precision: precision)
     }
 
-    /// Whether no part of a model is named apart from its folder.
-    var namesNoParts: Bool {
-        experts.isEmpty && textEncoder == nil && tokenizer == nil && vae == nil && phases == nil && adapters.isEmpty
+    /// The options given that name a part of a model apart from its folder, or what is put on one.
+    var partOptions: [String] {
+        let isGiven = [
+            ("--expert", !experts.isEmpty), ("--text-encoder", textEncoder != nil), ("--tokenizer", tokenizer != nil),
+            ("--vae", vae != nil), ("--phases", phases != nil), ("--lora", !adapters.isEmpty),
+        ]
+        return isGiven.compactMap { $1 ? $0 : nil }
     }
 
     /// - Parameters:

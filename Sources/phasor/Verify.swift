@@ -19,6 +19,13 @@ struct Verify: ParsableCommand {
     @Flag(help: "Print one line for each check instead of one for each tensor.")
     var summary = false
 
+    func validate() throws {
+        guard let part = (options.partOptions + (options.loras == nil ? [] : ["--loras"])).first else { return }
+        throw ValidationError(
+            "\(part): verify runs the parts that lie in the fixture folder, because its reference tensors were computed with "
+                + "these; there is nothing to compare other parts with")
+    }
+
     func run() throws {
         let compute = options.makeCompute()
         var failures = 0
