@@ -10,8 +10,9 @@ struct BenchStep: ParsableCommand {
         commandName: "step",
         abstract: "Measure one forward pass of an expert and one VAE decode.",
         discussion: """
-            MODEL is a folder with transformer/ and vae/ in diffusers layout; nothing else in it is read. The text is 256 \
-            zero rows, one forward pass a step, guidance off: the same work as in a plain loop over the network.
+            MODEL is a folder with transformer/ and vae/ in diffusers layout; nothing else in it is read. --expert and \
+            --vae name files that are read in place of those there. The text is 256 zero rows, one forward pass a step, \
+            guidance off: the same work as in a plain loop over the network.
             """)
 
     @Option(help: "A folder with transformer/ and vae/.")
@@ -19,6 +20,9 @@ struct BenchStep: ParsableCommand {
 
     @Option(help: "A file with other weights of the transformer, e.g. what `phasor quantize` wrote.")
     var expert: String?
+
+    @Option(help: "A file with other weights of the VAE; the folder then needs none.")
+    var vae: String?
 
     @Option(help: ArgumentHelp("Pixels.", valueName: "WxH"))
     var size = "512x512"
@@ -70,7 +74,12 @@ struct BenchStep: ParsableCommand {
         // What that took is no part of a step's memory.
         Arena.shared.giveBack(keeping: 0)
         let config = try WanTransformerConfig.read("\(model)/transformer/config.json")
-        let vaeConfig = try WanVAEConfig.read("\(model)/vae/config.json")
+        let vaeWeights = try Checkpoint(path: vae ?? "\(model)/vae").renamed(by: WanKeys.vae)
+        let vaeConfig = try WanVAEConfig.of(vaeWeights)
+        guard vaeConfig.zDim == config.inChannels else {
+            throw ValidationError(
+                "the VAE has \(vaeConfig.zDim) channels (z_dim), the transformer works on \(config.inChannels)")
+        }
         let multiple = vaeConfig.spatialFactor * max(config.patch[1], config.patch[2])
         guard sides.allSatisfy({ $0 > 0 && $0 % multiple == 0 }), frames > 0,
             (frames - 1) % vaeConfig.temporalFactor == 0
@@ -91,7 +100,7 @@ struct BenchStep: ParsableCommand {
         let share = Self.work(config, tokens: tokens, text: 256) / step / (peak * 1e9)
         print(String(format: "%8.1f %% of the bf16 peak, %.0f GF/s", share * 100, peak))
         Arena.shared.giveBack(keeping: 0)
-        let (decode, decodeActivations) = try decodeSeconds(vaeConfig, noise, compute)
+        let (decode, decodeActivations) = try decodeSeconds(vaeWeights, vaeConfig, noise, compute)
         print(String(format: "%8.3f s VAE decode, %@", decode, decodeActivations.text))
         var usage = rusage()
         getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
@@ -126,10 +135,9 @@ struct BenchStep: ParsableCommand {
     }
 
     private func decodeSeconds(
-        _ config: WanVAEConfig, _ latent: Tensor, _ compute: Compute
+        _ weights: Checkpoint, _ config: WanVAEConfig, _ latent: Tensor, _ compute: Compute
     ) throws -> (Double, Activations) {
-        let vae = try WanVAE(
-            WeightReader(try Checkpoint(folder: "\(model)/vae")), config: config, compute: compute)
+        let vae = try WanVAE(WeightReader(weights), config: config, compute: compute)
         let plan = try MemoryPlan.of { try vae.decode(latent) { _ in } }
         let (bytes, seconds) = try Arena.shared.growth { try Self.seconds { try vae.decode(latent) { _ in } } }
         return (seconds, Activations(predicted: plan.peakExtent, measured: bytes))
