@@ -9,7 +9,7 @@
 //
 // The left operand is rows of packed values, each at an address of its own. The right one is a panel: for each step of
 // `step` values along K, `width` columns (a multiple of 16), each with its `step` values side by side. Packed values are
-// float32 (step 1) or pairs of bf16 (step 2). Sums are float32. An output element is summed over K in order, with the
+// float32 (step 1), pairs of bf16 (step 2), or blocks of int8 with their scales (step 256, see int8.h). Sums are float32. An output element is summed over K in order, with the
 // same instructions whatever its place in a tile, so that it does not depend on what it is computed with.
 enum { ENGINE_ROWS = 6, ENGINE_COLUMNS = 64, ENGINE_LANES = 16 };
 
@@ -29,6 +29,7 @@ typedef struct phasor_tile {
 struct phasor_engine {
     size_t step;     // values along K in one step
     size_t element;  // bytes of a packed value
+    size_t scales;   // bytes of a step beside its values, in a row and for each column of a panel
 
     /// out[0..<count] = in * scale as packed values, zero padded to a whole step.
     void (*pack)(const float *in, size_t count, float scale, void *out);
@@ -40,7 +41,8 @@ struct phasor_engine {
     /// The same from rows of bf16, `stride` bytes apart and unaligned; NULL where bf16 has no advantage.
     void (*transpose_bf16)(const void *rows, size_t stride, size_t columns, size_t k, size_t width, void *panel);
 
-    /// A panel of `width` columns from [k, columns] float32 in K order; columns beyond `columns` become zero.
+    /// A panel of `width` columns from [k, columns] float32 in K order; columns beyond `columns` become zero. NULL where
+    /// the engine is for products alone.
     void (*interleave)(const float *rows, size_t stride, size_t k, size_t columns, size_t width, void *panel);
 
     void (*multiply)(const phasor_tile *tile);
@@ -48,6 +50,9 @@ struct phasor_engine {
 
 /// Steps that hold k values.
 static inline size_t engine_steps(const phasor_engine *e, size_t k) { return (k + e->step - 1) / e->step; }
+
+/// Bytes of a step in a row, and of one column's in a panel.
+static inline size_t engine_step_bytes(const phasor_engine *e) { return e->step * e->element + e->scales; }
 
 /// Columns of a panel for `columns` outputs.
 static inline size_t engine_width(size_t columns) {
@@ -57,7 +62,7 @@ static inline size_t engine_width(size_t columns) {
 /// Bytes from row to row of packed values: an odd number of cache lines, so that the rows of a tile do not fall into the
 /// same set of the cache.
 static inline size_t engine_row_bytes(const phasor_engine *e, size_t k) {
-    size_t lines = (engine_steps(e, k) * e->step * e->element + 63) / 64;
+    size_t lines = (engine_steps(e, k) * engine_step_bytes(e) + 63) / 64;
     return (lines | 1) * 64;
 }
 

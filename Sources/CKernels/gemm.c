@@ -24,7 +24,7 @@ typedef struct {
     size_t threads;
 } job;
 
-static size_t k_block(const phasor_engine *e) { return K_BYTES / e->element; }
+static size_t k_block(const phasor_engine *e) { return K_BYTES / engine_step_bytes(e) * e->step; }
 
 static job plan(const phasor_engine *e, const phasor_gemm *g, char *scratch) {
     job j = {.work = g, .engine = e, .panels = (g->n + ENGINE_COLUMNS - 1) / ENGINE_COLUMNS};
@@ -71,11 +71,11 @@ static void pack_panel(
     const phasor_gemm *g = j->work;
     const phasor_engine *e = j->engine;
     size_t stride = g->k / phasor_format_elements(g->format) * phasor_format_bytes(g->format);
-    size_t step_bytes = width * e->step * e->element;
+    size_t step_bytes = engine_step_bytes(e);
     for (size_t c = 0; c < width; c += ENGINE_LANES) {
         size_t lanes = columns - c < ENGINE_LANES ? columns - c : ENGINE_LANES;
         const char *rows = (const char *)g->w + (first + c) * stride;
-        char *target = panel + c * e->step * e->element;
+        char *target = panel + c * step_bytes;
         if (g->format == PHASOR_BF16 && e->transpose_bf16 && !g->scales) {
             e->transpose_bf16(rows + k0 * 2, stride, lanes, k, width, target);
             continue;
@@ -90,7 +90,7 @@ static void pack_panel(
                     for (size_t q = 0; q < count; q++) row[q] *= scale;
                 }
             }
-            e->transpose(decoded, CHUNK, lanes, count, width, target + p / e->step * step_bytes);
+            e->transpose(decoded, CHUNK, lanes, count, width, target + p / e->step * width * step_bytes);
         }
     }
 }
@@ -146,13 +146,14 @@ static void multiply(void *context, size_t item, int worker) {
     size_t none = 0;
     for (size_t k0 = 0; k0 < g->k; k0 += k_block(e)) {
         size_t k = g->k - k0 < k_block(e) ? g->k - k0 : k_block(e);
+        size_t place = k0 / e->step * engine_step_bytes(e);
         phasor_tile tile = {
             .columns = engine_width(columns), .segments = 1, .steps = engine_steps(e, k), .offsets = &none,
             .panel = panel, .stride = ENGINE_COLUMNS, .accumulate = k0 > 0};
         pack_panel(j, first, columns, k0, k, tile.columns, panel, decoded);
         for (size_t row = start; row < end; row += ENGINE_ROWS) {
             tile.rows = end - row < ENGINE_ROWS ? end - row : ENGINE_ROWS;
-            for (size_t i = 0; i < tile.rows; i++) tile.a[i] = j->packed + (row + i) * j->row_bytes + k0 * e->element;
+            for (size_t i = 0; i < tile.rows; i++) tile.a[i] = j->packed + (row + i) * j->row_bytes + place;
             tile.c = sums + (row - start) * ENGINE_COLUMNS;
             fetch_next(j, item, k0, (row - start) / ENGINE_ROWS, (end - start + ENGINE_ROWS - 1) / ENGINE_ROWS);
             e->multiply(&tile);

@@ -22,6 +22,15 @@ static phasor_isa processor(void) {
 #endif
 }
 
+bool phasor_isa_has_vnni(void) {
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("avx512vnni") != 0;
+#else
+    return false;
+#endif
+}
+
 phasor_isa phasor_isa_level(void) {
     static atomic_int known = -1;  // racing threads find the same answer
     int level = atomic_load_explicit(&known, memory_order_relaxed);

@@ -9,6 +9,7 @@
 #define PHASOR_AVX2 __attribute__((target("avx2,fma,f16c")))
 #define PHASOR_AVX512 __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl")))
 #define PHASOR_AVX512_BF16 __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")))
+#define PHASOR_AVX512_VNNI __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")))
 
 /// Defines `name` from the plain C in `name##_body`, built once for each level that the compiler vectorises it for.
 #if defined(__x86_64__)

@@ -71,7 +71,7 @@ package final class Pipeline: Sendable {
             neededBy: "the pipeline")
         let textReader = WeightReader(textWeights)
         let tokenizer = try files.tokenizerFolder()
-        promptEncoder = try family.promptEncoder(textReader, tokenizer: tokenizer, compute: compute)
+        promptEncoder = try family.promptEncoder(textReader, tokenizer: tokenizer, compute: compute.unquantized)
         components.append(Component("text_encoder", textWeights, unusedKeys: textReader.unusedKeys))
         residents[.textEncoder] = textReader.streamed
         let identity = PartIdentity(compute)
@@ -127,7 +127,7 @@ package final class Pipeline: Sendable {
             "vae", .vae, file: files.vae, keys: WanKeys.vae, neededBy: "the pipeline")
         let vaeReader = WeightReader(vaeWeights)
         let vaeConfig = try WanVAEConfig.of(vaeWeights)
-        vae = try WanVAE(vaeReader, config: vaeConfig, compute: vaeCompute ?? compute)
+        vae = try WanVAE(vaeReader, config: vaeConfig, compute: (vaeCompute ?? compute).unquantized)
         components.append(Component("vae", vaeWeights, unusedKeys: vaeReader.unusedKeys))
         residents[.vae] = vaeReader.streamed
         self.residency = ModelResidency(residency, model: id, weights: residents)

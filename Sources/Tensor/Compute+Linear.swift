@@ -51,9 +51,11 @@ extension Compute {
         let (n, k) = (weight.shape[0], weight.shape[1])
         let m = x.count / k
         precondition(x.shape.last == k, "\(weight.name): input \(x.shape) does not fit \(weight.shape)")
-        guard instructions != .plain else {
+        let int8 = Self.quantizes(weight) ? int8Engine : nil
+        guard instructions != .plain || int8 != nil else {
             return blasProduct(x, weight, bias: bias, activation: activation, residual: residual)
         }
+        let engine = int8 ?? engine
         let out = Tensor(uninitialized: x.shape.dropLast() + [n])
         weight.reading { bytes in
             var work = phasor_gemm(
@@ -71,6 +73,10 @@ extension Compute {
         }
         return out
     }
+
+    /// Whether a weight is large enough for int8. The rule looks at the weight alone: were it to look at the rows of x, a
+    /// row would differ with what it is computed with. Projections from and to latents, and adapters, stay below it.
+    private static func quantizes(_ weight: Weight) -> Bool { weight.shape.allSatisfy { $0 >= 256 } }
 
     /// The activation and residual of a product that is already whole.
     private func finish(_ y: Tensor, activation: Activation, residual: GatedResidual?) -> Tensor {

@@ -7,6 +7,9 @@ package enum Precision: String, Sendable, CaseIterable {
     case f32
     /// Operands rounded to bf16 where the processor multiplies those, else float32 kernels of our own.
     case bf16
+    /// Products with large weights in int8, both operands rounded in blocks of 256 with a scale each, where the processor
+    /// has an instruction for it; all else as bf16.
+    case int8
 }
 
 /// The instruction set levels that kernels are built for. Results agree bit for bit inside one level.
@@ -43,6 +46,8 @@ package final class Compute: @unchecked Sendable {
     package let instructions: InstructionSet
     /// What multiplies in products, attention and convolutions.
     let engine: OpaquePointer
+    /// What multiplies in products with large weights.
+    let int8Engine: OpaquePointer?
 
     /// - Parameters:
     ///   - threads: workers, the caller included; fewer are used where the system gives fewer.
@@ -56,7 +61,8 @@ package final class Compute: @unchecked Sendable {
         owner = nil
         self.precision = precision
         self.instructions = instructions
-        engine = phasor_engine_for(instructions.level, precision == .bf16)
+        engine = phasor_engine_for(instructions.level, precision != .f32)
+        int8Engine = Self.int8Engine(precision, instructions)
         self.threads = Int(phasor_pool_threads(pool))
     }
 
@@ -66,13 +72,24 @@ package final class Compute: @unchecked Sendable {
         threads = owner.threads
         instructions = owner.instructions
         self.precision = precision
-        engine = phasor_engine_for(instructions.level, precision == .bf16)
+        engine = phasor_engine_for(instructions.level, precision != .f32)
+        int8Engine = Self.int8Engine(precision, instructions)
     }
 
     /// The same threads at another precision; the two do not compute at once.
     package func with(_ precision: Precision) -> Compute {
         precision == self.precision ? self : Compute(sharing: self, precision: precision)
     }
+
+    /// Nil where the processor has no instruction for it: the plain twin loses to float32, in time as in precision. Where it
+    /// has one, the lower levels run the twin, to be compared.
+    private static func int8Engine(_ precision: Precision, _ instructions: InstructionSet) -> OpaquePointer? {
+        precision == .int8 && phasor_isa_has_vnni() ? phasor_engine_int8(instructions.level) : nil
+    }
+
+    /// This, or in place of int8 what the products compute in that are not worth it: those whose time does not count, as
+    /// they have a row for each picture or run once for each prompt.
+    package var unquantized: Compute { precision == .int8 ? with(.bf16) : self }
 
     deinit {
         if owner == nil { phasor_pool_destroy(pool) }

@@ -30,7 +30,7 @@ struct BenchStep: ParsableCommand {
     @Option(help: "Frames.")
     var frames = 1
 
-    @Option(help: "What products are computed in: f32, or bf16 with float32 sums where the processor has it.")
+    @Option(help: "What products are computed in: f32, bf16 or int8, as in `phasor generate`.")
     var precision = Precision.bf16
 
     @OptionGroup var measuring: BenchOptions
@@ -100,7 +100,7 @@ struct BenchStep: ParsableCommand {
         let share = Self.work(config, tokens: tokens, text: 256) / step / (peak * 1e9)
         print(String(format: "%8.1f %% of the bf16 peak, %.0f GF/s", share * 100, peak))
         Arena.shared.giveBack(keeping: 0)
-        let (decode, decodeActivations) = try decodeSeconds(vaeWeights, vaeConfig, noise, compute)
+        let (decode, decodeActivations) = try decodeSeconds(vaeWeights, vaeConfig, noise, compute.unquantized)
         print(String(format: "%8.3f s VAE decode, %@", decode, decodeActivations.text))
         var usage = rusage()
         getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)

@@ -56,7 +56,10 @@ struct ModelOptions: ParsableArguments {
 
     @OptionGroup var threading: ThreadOptions
 
-    @Option(help: "What products are computed in: f32, or bf16 with float32 sums where the processor has it.")
+    @Option(
+        help: ArgumentHelp(
+            "What products are computed in: f32; bf16 with float32 sums where the processor has it; or int8 for the large "
+                + "ones of the experts where the processor has VNNI, and bf16 for the others."))
     var precision = Precision.f32
 
     @Option(help: "The same for the VAE, whose output is rounded to 8 bits a sample.")
@@ -71,6 +74,10 @@ struct ModelOptions: ParsableArguments {
 
     @Option(help: "How weights get into memory: mmap (default), or read where mapped files are slow.")
     var load: WeightLoading?
+
+    func validate() throws {
+        guard vaePrecision != .int8 else { throw ValidationError("--vae-precision must be f32 or bf16") }
+    }
 }
 
 /// The option of every command that computes.

@@ -5,7 +5,8 @@ import Tensor
 import Testing
 import Weights
 
-/// What the embedded model's pictures lose with narrower experts, as `phasor quantize` writes them.
+/// What the embedded model's pictures lose with narrower experts, as `phasor quantize` writes them, and with narrower
+/// arithmetic.
 @Suite struct NarrowWeightsTests {
     private static let model = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent().appendingPathComponent("Models/emoji-scenes").path
@@ -16,8 +17,11 @@ import Weights
     ]
     private let compute = Compute(threads: 2)
 
-    private func pictures(_ files: ModelFiles) throws -> [[Float]] {
-        let pipeline = try Pipeline(files, compute: compute)
+    /// A picture and the latent that it was decoded from. The decoder's arithmetic is float32 throughout.
+    private typealias Made = (picture: [Float], latent: [Float])
+
+    private func made(_ files: ModelFiles, precision: Precision = .f32) throws -> [Made] {
+        let pipeline = try Pipeline(files, compute: compute.with(precision), vaeCompute: compute)
         return try Self.prompts.map { prompt in
             var generation = try pipeline.makeGeneration(seed: 1, width: 128, height: 128, frames: 1)
             let prompted = Prompted(positive: try pipeline.encode(prompt), negative: nil)
@@ -26,7 +30,7 @@ import Weights
             }
             var picture: [Float] = []
             try pipeline.decode(generation.latent) { picture += $0.array }
-            return picture
+            return (picture, generation.latent.array)
         }
     }
 
@@ -36,6 +40,12 @@ import Weights
         return -10 * log10(squares / Double(a.count))
     }
 
+    /// Root mean square of the difference beside that of `b`.
+    private func relativeError(_ a: [Float], _ b: [Float]) -> Double {
+        let squares = zip(a, b).reduce(0.0) { $0 + Double($1.0 - $1.1) * Double($1.0 - $1.1) }
+        return (squares / b.reduce(0.0) { $0 + Double($1) * Double($1) }).squareRoot()
+    }
+
     /// Decibels that every picture reaches at least, against the weights as they are.
     @Test(arguments: [(Quantizer.Target.f16, 60.0), (.q8x0, 35), (.fp8, 28), (.q4k, 20)])
     func picturesStayNear(target: Quantizer.Target, bound: Double) throws {
@@ -43,16 +53,29 @@ import Weights
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(atPath: folder) }
         var files = ModelFiles(folder: Self.model)
-        let expected = try pictures(files)
+        let expected = try made(files)
         for expert in ["transformer", "transformer_2"] {
             let path = "\(folder)/\(expert).\(target.format.rawValue)"
             try Quantizer(Checkpoint(folder: "\(Self.model)/\(expert)"), target: target)
                 .write(to: path, metadata: [:], compute: compute)
             files.experts[expert] = path
         }
-        let ratios = zip(try pictures(files), expected).map(psnr)
-        print("\(target.rawValue): " + ratios.map { String(format: "%.1f dB", $0) }.joined(separator: ", "))
-        for (prompt, ratio) in zip(Self.prompts, ratios) {
+        expect(try made(files), near: expected, bound, target.rawValue)
+    }
+
+    /// The same for arithmetic in place of weights.
+    @Test(arguments: [(Precision.bf16, 40.0), (.int8, 30)])
+    func picturesStayNear(precision: Precision, bound: Double) throws {
+        let files = ModelFiles(folder: Self.model)
+        expect(try made(files, precision: precision), near: try made(files), bound, precision.rawValue)
+    }
+
+    private func expect(_ some: [Made], near expected: [Made], _ bound: Double, _ name: String) {
+        for (prompt, (one, other)) in zip(Self.prompts, zip(some, expected)) {
+            let ratio = psnr(one.picture, other.picture)
+            print(
+                "\(name), \(prompt): "
+                    + String(format: "%.1f dB, latent %.2f %%", ratio, 100 * relativeError(one.latent, other.latent)))
             #expect(ratio >= bound && ratio.isFinite, "\(prompt): \(ratio) dB")
         }
     }

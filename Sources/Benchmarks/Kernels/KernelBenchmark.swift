@@ -35,7 +35,7 @@ package struct KernelBenchmark: Sendable {
         package let shape: String
         /// Floating point operations of one run.
         let work: Double
-        /// What its products are computed in, and what peak counts.
+        /// What its products are computed in, and what peak counts: that of bf16 for int8.
         let precision: Precision
         /// Makes the inputs and returns what to time.
         let prepare: @Sendable (Compute) -> () -> Void
@@ -44,21 +44,19 @@ package struct KernelBenchmark: Sendable {
     let rounds: Int
     let clock: BenchmarkClock
     private let exact: Compute
-    private let fast: Compute
 
     /// - Parameter rounds: runs of each kernel.
     package init(threads: Int, rounds: Int = 5, clock: BenchmarkClock = .wall) {
         self.clock = clock
         self.rounds = rounds
         exact = Compute(threads: threads, precision: .f32)
-        fast = Compute(threads: threads, precision: .bf16)
     }
 
     /// The peaks of this machine.
     package func peaks() -> MachinePeaks { MachinePeaks(exact, clock: clock) }
 
     package func run(_ subject: Subject) -> Result {
-        let compute = subject.precision == .bf16 ? fast : exact
+        let compute = exact.with(subject.precision)
         let body = subject.prepare(compute)
         body()  // caches, page faults, scratch memory
         var rates: [Double] = []

@@ -15,6 +15,8 @@ extension KernelBenchmark {
             linear("wan-1.3b feed-forward", type: .e4m3, rows: 1024, outputs: 8960, inputs: 1536),
             linear("wan-1.3b feed-forward", type: .f32, rows: 1024, outputs: 8960, inputs: 1536),
             linear("wan-1.3b feed-forward", type: .f32, rows: 1024, outputs: 8960, inputs: 1536, precision: .f32),
+            linear("wan-1.3b feed-forward", type: .bf16, rows: 1024, outputs: 8960, inputs: 1536, precision: .int8),
+            linear("wan-1.3b feed-forward", type: .bf16, rows: 4096, outputs: 8960, inputs: 1536, precision: .int8),
             linear("wan-14b modulation", type: .bf16, rows: 1, outputs: 30720, inputs: 5120),
             linear("wan-14b modulation", type: .q8x0, rows: 1, outputs: 30720, inputs: 5120),
             attention("wan-1.3b", tokens: 1024, heads: 12), attention("wan-1.3b", tokens: 4096, heads: 12),

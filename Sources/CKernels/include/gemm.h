@@ -13,6 +13,10 @@ typedef struct phasor_engine phasor_engine;
 /// The engine for a level: bf16 operands with float32 sums where asked for and where the processor has them, else float32.
 const phasor_engine *phasor_engine_for(phasor_isa level, bool bf16);
 
+/// The engine for products of operands that are rounded to int8, 256 values along K with one scale: not for attention or
+/// convolution. It gives the same sums at every level; below AVX-512 with VNNI it is plain C, and slow.
+const phasor_engine *phasor_engine_int8(phasor_isa level);
+
 /// out = activation(x w^T + bias), then, with a residual, residual + gate * that.
 ///   x         [m, k] float32
 ///   w         [n, k] in `format`, row after row, unaligned: read where it lies

@@ -1,4 +1,5 @@
 #pragma once
+#include <stdbool.h>
 
 /// Instruction set levels, each containing the ones before it.
 typedef enum phasor_isa {
@@ -11,6 +12,9 @@ typedef enum phasor_isa {
 /// The level in use: the highest this processor has, or the lower one that the environment variable PHASOR_ISA names
 /// (plain, avx2, avx512, avx512bf16) when it is first asked for. Results agree bit for bit inside one level only.
 phasor_isa phasor_isa_level(void);
+
+/// Whether the processor has AVX-512's products of bytes (VNNI). No level of its own: some have them without bf16.
+bool phasor_isa_has_vnni(void);
 
 /// The name PHASOR_ISA has for a level.
 const char *phasor_isa_name(phasor_isa level);

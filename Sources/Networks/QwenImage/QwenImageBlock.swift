@@ -131,7 +131,7 @@ private struct Stream: Sendable {
     }
 
     func modulation(_ time: Tensor) -> Modulation {
-        let all = compute.linear(time, modulation)
+        let all = compute.unquantized.linear(time, modulation)
         func part(_ index: Int) -> Tensor { columns(of: all, index * config.dim, config.dim) }
         return Modulation(
             shift1: part(0), scale1: part(1), gate1: part(2), shift2: part(3), scale2: part(4), gate2: part(5))

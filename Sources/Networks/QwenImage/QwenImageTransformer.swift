@@ -8,6 +8,7 @@ import Weights
 package struct QwenImageTransformer: Sendable {
     package let config: QwenImageTransformerConfig
     package let blocks: [QwenImageBlock]
+    /// Of what surrounds the blocks.
     private let compute: Compute
     private let imageIn, textIn: Linear
     private let textNorm: Tensor
@@ -18,7 +19,7 @@ package struct QwenImageTransformer: Sendable {
     package init(_ reader: WeightReader, config: QwenImageTransformerConfig, compute: Compute) throws(WeightError) {
         let dim = config.dim
         self.config = config
-        self.compute = compute
+        self.compute = compute.unquantized
         imageIn = try reader.linear("img_in", inputs: config.inChannels, outputs: dim)
         textNorm = try reader.vector("txt_norm.weight", [config.textDim])
         textIn = try reader.linear("txt_in", inputs: config.textDim, outputs: dim)

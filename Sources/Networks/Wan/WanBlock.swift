@@ -118,7 +118,8 @@ package struct WanBlock: Sendable {
 
     /// Cross-attention keys and values of projected text `[n, dim]`. They do not depend on the step.
     package func keysValues(_ text: Tensor, keyBias: Tensor?) -> WanTextContext.KeysValues {
-        WanTextContext.KeysValues(
+        let compute = compute.unquantized
+        return WanTextContext.KeysValues(
             keys: compute.rmsNorm(compute.linear(text, attn2.k), weight: attn2.normK, eps: config.eps),
             values: compute.linear(text, attn2.v), keyBias: keyBias)
     }

@@ -8,6 +8,7 @@ import Weights
 package struct WanTransformer: Sendable {
     package let config: WanTransformerConfig
     package let blocks: [WanBlock]
+    /// Of what surrounds the blocks.
     private let compute: Compute
     private let patchEmbedding: Linear
     private let time1, time2, timeProjection: Linear
@@ -20,7 +21,7 @@ package struct WanTransformer: Sendable {
     package init(_ reader: WeightReader, config: WanTransformerConfig, compute: Compute) throws(WeightError) {
         let dim = config.dim
         self.config = config
-        self.compute = compute
+        self.compute = compute.unquantized
         patchEmbedding = try reader.linear(
             "patch_embedding", inputs: config.patchInputs, outputs: dim,
             storedShape: [dim, config.inChannels] + config.patch)

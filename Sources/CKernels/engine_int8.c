@@ -1,0 +1,68 @@
+#include <math.h>
+
+#include "int8.h"
+
+// int8 in plain C: the twin that gives the bits of the fast engine.
+
+static void pack(const float *in, size_t count, float scale, void *out) { int8_pack(in, count, scale, out); }
+
+static void transpose(const float *rows, size_t stride, size_t columns, size_t k, size_t width, void *panel) {
+    char *o = panel;
+    for (size_t p = 0; p < k; p += INT8_BLOCK, o += width * (INT8_BLOCK + INT8_SCALES)) {
+        memset(o, 0, INT8_GROUP);
+        float *scales = (float *)o;
+        int32_t *starts = (int32_t *)(o + INT8_STARTS);
+        for (size_t c = 0; c < columns; c++) {
+            int8_t values[INT8_BLOCK];
+            size_t count = k - p < INT8_BLOCK ? k - p : INT8_BLOCK;
+            scales[c] = int8_quantize(rows + c * stride + p, count, 0, (uint8_t *)values);
+            for (size_t i = 0; i < INT8_BLOCK; i++) starts[c] -= 128 * values[i];
+            for (size_t i = 0; i < INT8_BLOCK; i += 4)
+                memcpy(o + INT8_VALUES + (i / 4 * ENGINE_LANES + c) * 4, values + i, 4);
+        }
+    }
+}
+
+/// One step of one row and sixteen columns.
+static void add_block(const char *row, const char *group, float *c) {
+    const uint8_t *a = (const uint8_t *)row + INT8_SCALES;
+    const int8_t *b = (const int8_t *)group + INT8_VALUES;
+    int32_t sum[ENGINE_LANES];
+    memcpy(sum, group + INT8_STARTS, sizeof sum);
+    for (size_t p = 0; p < INT8_BLOCK; p += 4, b += 4 * ENGINE_LANES)
+        for (size_t l = 0; l < ENGINE_LANES; l++)
+            for (size_t q = 0; q < 4; q++) sum[l] += a[p + q] * b[4 * l + q];
+    float scale = *(const float *)row;
+    const float *scales = (const float *)group;
+    for (size_t l = 0; l < ENGINE_LANES; l++) c[l] = fmaf((float)sum[l], scale * scales[l], c[l]);
+}
+
+static void multiply(const phasor_tile *t) {
+    size_t step = INT8_BLOCK + INT8_SCALES;
+    for (size_t i = 0; i < t->rows; i++)
+        for (size_t j = 0; j < t->columns; j += ENGINE_LANES) {
+            float *c = t->c + i * t->stride + j;
+            if (!t->accumulate) memset(c, 0, ENGINE_LANES * sizeof(float));
+            const char *b = (const char *)t->panel + j * step;
+            for (size_t s = 0; s < t->segments; s++)
+                for (size_t p = 0; p < t->steps; p++, b += t->columns * step)
+                    add_block(t->a[i] + t->offsets[s] + p * step, b, c);
+        }
+}
+
+const phasor_engine phasor_engine_int8_plain = {
+    .step = INT8_BLOCK,
+    .element = sizeof(int8_t),
+    .scales = INT8_SCALES,
+    .pack = pack,
+    .transpose = transpose,
+    .multiply = multiply,
+};
+
+const phasor_engine *phasor_engine_int8(phasor_isa level) {
+#if defined(__x86_64__)
+    if (level >= PHASOR_ISA_AVX512 && phasor_isa_has_vnni()) return &phasor_engine_int8_vnni;
+#endif
+    (void)level;
+    return &phasor_engine_int8_plain;
+}

@@ -1,0 +1,97 @@
+#include "int8.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#include "transpose512.h"
+
+// int8 with AVX-512 VNNI: an instruction multiplies four values of K, in 6 rows x 4 vectors of int32 accumulators. The
+// float32 sums, for which no registers are left, stay in the first-level cache and are touched once in a block.
+
+#define VNNI_INLINE PHASOR_AVX512_VNNI static inline __attribute__((always_inline))
+
+VNNI_INLINE void block(const phasor_tile *t, const int rows, const int vectors) {
+    bool continues = t->accumulate;
+    const char *b = t->panel;
+    for (size_t s = 0; s < t->segments; s++) {
+        const char *a[ENGINE_ROWS];
+#pragma unroll
+        for (int i = 0; i < rows; i++) a[i] = t->a[i] + t->offsets[s];
+        for (size_t p = 0; p < t->steps; p++, b += vectors * INT8_GROUP) {
+            __m512i sum[ENGINE_ROWS][4];
+#pragma unroll
+            for (int j = 0; j < vectors; j++) {
+                __m512i start = _mm512_load_si512(b + j * INT8_GROUP + INT8_STARTS);
+#pragma unroll
+                for (int i = 0; i < rows; i++) sum[i][j] = start;
+            }
+            const char *values = b + INT8_VALUES;
+            for (size_t w = 0; w < INT8_BLOCK; w += 4, values += 64) {
+                __m512i y[4];
+#pragma unroll
+                for (int j = 0; j < vectors; j++) y[j] = _mm512_load_si512(values + j * INT8_GROUP);
+#pragma unroll
+                for (int i = 0; i < rows; i++) {
+                    __m512i x = _mm512_set1_epi32(*(const int *)(a[i] + INT8_SCALES + w));
+#pragma unroll
+                    for (int j = 0; j < vectors; j++) sum[i][j] = _mm512_dpbusd_epi32(sum[i][j], x, y[j]);
+                }
+            }
+#pragma unroll
+            for (int i = 0; i < rows; i++) {
+                __m512 scale = _mm512_set1_ps(*(const float *)a[i]);
+#pragma unroll
+                for (int j = 0; j < vectors; j++) {
+                    float *c = t->c + i * t->stride + j * 16;
+                    __m512 both = _mm512_mul_ps(scale, _mm512_load_ps(b + j * INT8_GROUP));
+                    __m512 before = continues ? _mm512_loadu_ps(c) : _mm512_setzero_ps();
+                    _mm512_storeu_ps(c, _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum[i][j]), both, before));
+                }
+                a[i] += INT8_BLOCK + INT8_SCALES;
+            }
+            continues = true;
+        }
+    }
+}
+
+PHASOR_TILE_SIZES(PHASOR_AVX512_VNNI, block)
+
+PHASOR_AVX512_VNNI static void pack(const float *in, size_t count, float scale, void *out) {
+    int8_pack(in, count, scale, out);
+}
+
+PHASOR_AVX512_VNNI static void transpose(
+    const float *rows, size_t stride, size_t columns, size_t k, size_t width, void *panel) {
+    char *o = panel;
+    for (size_t p = 0; p < k; p += INT8_BLOCK, o += width * (INT8_BLOCK + INT8_SCALES)) {
+        uint8_t values[16][INT8_BLOCK] __attribute__((aligned(64)));
+        float *scales = (float *)o;
+        for (size_t c = 0; c < 16; c++) {
+            size_t count = c >= columns ? 0 : k - p < INT8_BLOCK ? k - p : INT8_BLOCK;
+            scales[c] = int8_quantize(rows + c * stride + p, count, 0, values[c]);
+        }
+        __m512i total = _mm512_setzero_si512();
+        for (size_t part = 0; part < INT8_BLOCK; part += 64) {
+            __m512i r[16];
+#pragma unroll
+            for (int c = 0; c < 16; c++) r[c] = _mm512_load_si512(values[c] + part);
+            transpose_16x16(r);
+#pragma unroll
+            for (int i = 0; i < 16; i++) {
+                total = _mm512_dpbusd_epi32(total, _mm512_set1_epi8(1), r[i]);
+                _mm512_store_si512(o + INT8_VALUES + (part + i * 4) * 16, r[i]);
+            }
+        }
+        _mm512_store_si512(o + INT8_STARTS, _mm512_sub_epi32(_mm512_setzero_si512(), _mm512_slli_epi32(total, 7)));
+    }
+}
+
+const phasor_engine phasor_engine_int8_vnni = {
+    .step = INT8_BLOCK,
+    .element = sizeof(int8_t),
+    .scales = INT8_SCALES,
+    .pack = pack,
+    .transpose = transpose,
+    .multiply = multiply,
+};
+#endif

@@ -1,0 +1,155 @@
+import CKernels
+import Foundation
+import Tensor
+import Testing
+
+/// Products whose operands are rounded to int8. On a processor that has no instruction for them `Precision.int8` computes as
+/// bf16 does, and what compares levels says nothing.
+@Suite struct Int8Tests {
+    /// The fast engine at this machine's level, its plain twin below AVX-512.
+    private func compute(_ instructions: InstructionSet = .current, threads: Int = 2) -> Compute {
+        Compute(threads: threads, precision: .int8, instructions: instructions)
+    }
+
+    private func layer(_ n: Int, _ k: Int, _ dice: inout Dice) -> Linear {
+        Linear(weight: Weight(name: "w", dice.tensor([n, k])), bias: nil)
+    }
+
+    static let shapes = [
+        LinearTests.Shape(m: 1, n: 256, k: 256), LinearTests.Shape(m: 6, n: 320, k: 512),
+        LinearTests.Shape(m: 7, n: 257, k: 257), LinearTests.Shape(m: 17, n: 300, k: 333),
+        LinearTests.Shape(m: 5, n: 303, k: 1791), LinearTests.Shape(m: 4, n: 289, k: 1793),
+        LinearTests.Shape(m: 3, n: 270, k: 4000), LinearTests.Shape(m: 1023, n: 256, k: 259),
+    ]
+
+    @Test(.enabled(if: phasor_isa_has_vnni()), arguments: InstructionSet.available, shapes)
+    func levelsAgreeToTheBit(instructions: InstructionSet, shape: LinearTests.Shape) {
+        var dice = Dice(shape.m * 31 + shape.n * 7 + shape.k)
+        let x = dice.tensor([shape.m, shape.k])
+        let layer = layer(shape.n, shape.k, &dice)
+        #expect(bits(compute(instructions).linear(x, layer)) == bits(compute(.plain).linear(x, layer)))
+    }
+
+    /// Shapes and sizes of values by lot; rows of zeros and blocks of next to nothing among them.
+    @Test(.enabled(if: phasor_isa_has_vnni()), arguments: 0..<12)
+    func levelsAgreeOnRandomShapes(seed: Int) {
+        var dice = Dice(seed)
+        let (m, n) = (Int.random(in: 1...40, using: &dice), Int.random(in: 256...400, using: &dice))
+        let k = Int.random(in: 256...2200, using: &dice)
+        var values = dice.floats(m * k)
+        let sizes: [Float] = [1, 0, 1e-39, 1e-20, 300, 1e30]
+        for row in 0..<m {
+            let size = sizes[Int.random(in: sizes.indices, using: &dice)]
+            let from = Int.random(in: 0..<k, using: &dice)
+            for p in from..<k { values[row * k + p] *= size }
+        }
+        let x = Tensor(values, shape: [m, k])
+        let types = [ElementType.f32, .f16, .bf16]
+        let type = types[Int.random(in: types.indices, using: &dice)]
+        let layer = Linear(weight: encoded(dice.floats(n * k), type, shape: [n, k]), bias: nil)
+        let out = compute().linear(x, layer)
+        #expect(bits(out) == bits(compute(.plain).linear(x, layer)), "\(m)x\(n)x\(k) \(type)")
+        #expect(out.array.allSatisfy { !$0.isNaN })
+    }
+
+    /// Against int8 operands multiplied in float64: what is rounded is the operands, not the sums.
+    @Test(.enabled(if: phasor_isa_has_vnni()), arguments: shapes.prefix(7))
+    func agreesWithThePlainProductOfRoundedOperands(shape: LinearTests.Shape) {
+        var dice = Dice(shape.k)
+        let x = dice.tensor([shape.m, shape.k])
+        let layer = layer(shape.n, shape.k, &dice)
+        func rounded(_ values: [Float]) -> [Float] {
+            var result: [Float] = []
+            for start in stride(from: 0, to: values.count, by: shape.k) {
+                for block in stride(from: start, to: start + shape.k, by: 256) {
+                    let part = values[block..<min(block + 256, start + shape.k)]
+                    let scale = (part.map(abs).max() ?? 0) / 127
+                    result += part.map { ($0 / scale).rounded(.toNearestOrEven) * scale }
+                }
+            }
+            return result
+        }
+        let expected = Plain.matmul(
+            rounded(x.array), rounded(layer.weight.widened().array), m: shape.m, n: shape.n, k: shape.k)
+        // A value next to the middle between two integers may go to either: 1/127 of the largest, times one of the others.
+        #expect(distance(compute().linear(x, layer).array, expected) < 0.02)
+    }
+
+    /// 0.6 % for even noise; 1.0 % for normal noise, whose largest value is three times the usual one.
+    @Test(arguments: [(false, 0.009), (true, 0.013)])
+    func theErrorIsAboutAHundredth(normal: Bool, bound: Double) {
+        var dice = Dice(3)
+        func noise(_ shape: [Int]) -> Tensor {
+            guard normal else { return dice.tensor(shape) }
+            let count = shape.reduce(1, *)
+            return Tensor(
+                zip(dice.floats(count, in: 1e-7...1), dice.floats(count)).map { radius, angle -> Float in
+                    (-2 * log(radius)).squareRoot() * cos(Float.pi * angle)
+                }, shape: shape)
+        }
+        let x = noise([64, 1536])
+        let layer = Linear(weight: Weight(name: "w", noise([512, 1536])), bias: nil)
+        let exact = Compute(threads: 2).linear(x, layer).array
+        let squares = zip(compute().linear(x, layer).array, exact).reduce((0.0, 0.0)) { sum, pair in
+            let (a, b) = (Double(pair.0), Double(pair.1))
+            return (sum.0 + (a - b) * (a - b), sum.1 + b * b)
+        }
+        let error = (squares.0 / squares.1).squareRoot()
+        print(String(format: "int8, %@ noise: relative error %.4f", normal ? "normal" : "even", error))
+        #expect(error < bound)
+    }
+
+    @Test(arguments: [InstructionSet.plain, .current])
+    func everyRowIsTheSameInAnyBatchAndForAnyThreads(instructions: InstructionSet) {
+        var dice = Dice(11)
+        let m = instructions == .plain ? 60 : 1700
+        let (n, k) = (300, 2100)
+        let x = dice.tensor([m, k])
+        let layer = Linear(weight: Weight(name: "w", dice.tensor([n, k])), bias: dice.tensor([n]))
+        let residual = dice.tensor([m, n])
+        func product(_ range: Range<Int>, threads: Int = 1) -> [UInt32] {
+            bits(
+                compute(instructions, threads: threads).linear(
+                    x.slice(range), layer, activation: .geluTanh, addingTo: GatedResidual(residual.slice(range))))
+        }
+        let whole = product(0..<m)
+        for threads in [2, 3] { #expect(product(0..<m, threads: threads) == whole) }
+        for range in [0..<1, 5..<7, m / 2 - 1..<m / 2 + 2, m - 1..<m, 13..<m / 2, 1..<m - 7] {
+            #expect(product(range) == Array(whole[range.lowerBound * n..<range.upperBound * n]), "rows \(range)")
+        }
+    }
+
+    /// Values that are not finite reach their own rows and columns, and nothing else.
+    @Test func whatIsNotFiniteStaysSo() {
+        var dice = Dice(7)
+        let (m, n, k) = (13, 290, 600)
+        var (x, w) = (dice.floats(m * k), dice.floats(n * k))
+        x[2 * k + 40] = .nan
+        x[5 * k + 599] = .infinity
+        w[77 * k + 300] = -.infinity
+        w[289 * k] = .nan
+        let layer = Linear(weight: Weight(name: "w", Tensor(w, shape: [n, k])), bias: nil)
+        let out = compute().linear(Tensor(x, shape: [m, k]), layer).array
+        for row in 0..<m {
+            for column in 0..<n {
+                let touched = [2, 5].contains(row) || [77, 289].contains(column)
+                #expect(out[row * n + column].isFinite == !touched, "row \(row), column \(column)")
+            }
+        }
+    }
+
+    /// Attention, and products with a weight that is small along either side, are those of bf16.
+    @Test(arguments: [(255, 256), (256, 255), (64, 1024)])
+    func smallWeightsStayAsInBF16(n: Int, k: Int) {
+        var dice = Dice(n)
+        let x = dice.tensor([9, k])
+        let layer = layer(n, k, &dice)
+        let rough = Compute(threads: 2, precision: .bf16)
+        #expect(bits(compute().linear(x, layer)) == bits(rough.linear(x, layer)))
+        let q = dice.tensor([30, 64])
+        let attended = compute().attention(q: q, k: q, v: q, heads: 1)
+        #expect(bits(attended) == bits(rough.attention(q: q, k: q, v: q, heads: 1)))
+        #expect(compute().unquantized.precision == .bf16)
+        #expect(Compute(threads: 1).unquantized.precision == .f32)
+    }
+}
