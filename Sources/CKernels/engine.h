@@ -9,8 +9,9 @@
 //
 // The left operand is rows of packed values, each at an address of its own. The right one is a panel: for each step of
 // `step` values along K, `width` columns (a multiple of 16), each with its `step` values side by side. Packed values are
-// float32 (step 1), pairs of bf16 (step 2), or blocks of int8 with their scales (step 256, see int8.h). Sums are float32. An output element is summed over K in order, with the
-// same instructions whatever its place in a tile, so that it does not depend on what it is computed with.
+// float32 (step 1), pairs of bf16 (step 2), or blocks of int8 with their scales (step 256, see int8.h). Sums are float32. An
+// output element is summed over K in order, with the same instructions whatever its place in a tile, so that it does not
+// depend on what it is computed with.
 enum { ENGINE_ROWS = 6, ENGINE_COLUMNS = 64, ENGINE_LANES = 16 };
 
 /// c[i][j] (+)= sum over segments s and steps p of a[i][offsets[s] + p] panel[s][p][j], for 1...6 rows and 16, 32, 48
