@@ -14,15 +14,14 @@ import torch
 
 from . import scenes
 from .latents import Latents
-from .vae import HELD_SEEDS, images
+from .vae import HELD_SEEDS, images, tensor
 
 IMAGES, CLIPS, CLIP_SEEDS = 400, 96, HELD_SEEDS + 50_000
 
 
 def errors(latents, pixels):
     """Mean squared error of each scene, in units of the range of pixels squared"""
-    truth = torch.from_numpy(pixels).permute(0, 4, 1, 2, 3).float() / 127.5 - 1
-    return ((latents.decode(latents.encode(pixels)) - truth) / 2).square().flatten(1).mean(1).tolist()
+    return ((latents.decode(latents.encode(pixels)) - tensor(pixels)) / 2).square().flatten(1).mean(1).tolist()
 
 
 def psnr(mse):
