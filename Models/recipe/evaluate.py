@@ -7,7 +7,8 @@ Pictures are PNG files and clips MP4 files (at a constant rate factor of 1) that
 kept, so it resumes by itself. Every generator of the folder is measured with the same prompts and seeds.
 Adherence: attributes a caption names, read back by a classifier that has only seen renders. Diversity over seeds, where a
 caption leaves things open: entropy (nats) and coverage of the background, and the classifier's features' mean distance.
-Motion: the path of the foreground's centroid, and its area. Renders and their reconstructions by the VAE are ceilings.
+Motion: the path of the foreground's centroid, its area, and its spread where two things move apart; the camera's way by the
+background that fits best. Renders and their reconstructions by the VAE are ceilings.
 """
 import argparse
 import json
@@ -95,10 +96,19 @@ def mean_of(rows):
     return {k: round(float(np.mean([r[k] for r in rows])), 3) for k in rows[0]}
 
 
-def path_of(clip, background):
+def background(name, side, shift=0., zoom=1.):
+    """[3, H, W] in [-1, 1]"""
+    return torch.from_numpy(scenes.background(name, side, shift, zoom).copy()).permute(2, 0, 1) / 127.5 - 1
+
+
+def foreground(clip, name):
+    """[3, T, H, W] -> where it differs from the background, [T, H, W]"""
+    return (clip - background(name, clip.shape[-1])[:, None]).abs().amax(0) > .35
+
+
+def path_of(clip, name):
     """[3, T, H, W] -> centroid x, y (frame widths) and area of what differs from the background, first and last frame"""
-    plain = torch.from_numpy(scenes.background(background, clip.shape[-1]).copy()).permute(2, 0, 1)[:, None] / 127.5 - 1
-    mask = (clip - plain).abs().amax(0) > .35                # [T, H, W]
+    mask = foreground(clip, name)
     out = []
     for frames in (mask[:2], mask[-2:]):
         t, y, x = frames.nonzero(as_tuple=True)
@@ -125,6 +135,37 @@ def motion(net, clips, batch):
         elif s.motion in ("grow", "shrink"):
             right.append(growth > 1.15 if s.motion == "grow" else growth < .87)
     return {"direction right": share(right), "displacement / true": round(float(np.mean(moved)), 2) if moved else None}
+
+
+def camera_of(frame, name, kind):
+    """[3, H, W] -> the camera's shift (frame widths) or zoom: the one whose background differs least from the frame. Large
+    differences count alike, so that what stands before the background does not matter."""
+    grid = np.linspace(-.4, .4, 65) if kind == "pan" else np.linspace(.4, 1.7, 53)
+    view = lambda g: (float(g), 1.) if kind == "pan" else (0., float(g))
+    return grid[np.argmin([(frame - background(name, frame.shape[-1], *view(g))).abs().clamp_max(.2).mean().item() for g in grid])]
+
+
+def camera(net, clips, batch):
+    """Does the camera do what it is told, by at least a third of the way? And how far it goes, as a share of the true way"""
+    right, moved = [], []
+    names = [scenes.BACKGROUNDS[i] for i in classifier.classify(net, clips[:, :, 0])[1].argmax(1)]
+    for clip, s, name in zip(clips, batch, names):
+        kind = s.motion[:s.motion.index("_")]
+        true = np.subtract(scenes.view(s, 1), scenes.view(s, 0))[0 if kind == "pan" else 1]
+        moved.append((camera_of(clip[:, -1], name, kind) - camera_of(clip[:, 0], name, kind)) / true)
+        right.append(moved[-1] > 1 / 3)
+    return {"right": share(right), "distance / true": round(float(np.median(moved)), 2)}
+
+
+def apart(net, clips, batch):
+    """Do two things move apart? The spread of the foreground along their axis grows, by at least a hundredth of the frame"""
+    right = []
+    names = [scenes.BACKGROUNDS[i] for i in classifier.classify(net, clips[:, :, 0])[1].argmax(1)]
+    for clip, s, name in zip(clips, batch, names):
+        mask = foreground(clip, name)
+        spread = [frame.nonzero()[:, 0 if s.layout == "above" else 1].float().std() / 128 if frame.sum() > 40 else None for frame in (mask[0], mask[-1])]
+        right.append(None not in spread and bool(spread[1] - spread[0] > .01))
+    return {"right": share(right)}
 
 
 def sheet(rows, captions, path):
@@ -174,16 +215,19 @@ def main():
     images = [scenes.scene(HELD_SEEDS + i, objects=objects) for i in range(a.images)]
     held = [scenes.scene(HELD_SEEDS + 100_000 + i, split="held", objects=objects) for i in range(a.held)]
     wanted = ("left", "right", "up", "down", "grow", "shrink")
-    clips = [s for s in (scenes.scene(HELD_SEEDS + 200_000 + i, True, objects=objects) for i in range(4000)) if s.mode == "one" and s.motion in wanted][:a.clips]
+    videos = [scenes.scene(HELD_SEEDS + 200_000 + i, True, objects=objects) for i in range(4000)]
+    clips = [s for s in videos if s.mode == "one" and s.motion in wanted][:a.clips]
+    filmed = [s for s in videos if s.motion in scenes.CAMERA_TEXT][:a.clips // 2]
+    parting = [s for s in videos if s.motion == "apart"][:a.clips // 2]
     result, rows, strips = {}, {}, {}
     caption = lambda batch: [s.caption for s in batch]
 
-    def record(name, pictures, held_pictures, open_pictures, moving):
+    def record(name, pictures, held_pictures, open_pictures, moving, panned, parted):
         r = adherence(net, pictures, images)
         r["never trained combinations"] = {k: v for k, v in adherence(net, held_pictures, held).items() if k in ("object", "background", "tint")}
         if open_pictures is not None:
             r["diversity"] = mean_of([diversity(net, seeds) for seeds in open_pictures])
-        r["motion"] = motion(net, moving, clips)
+        r["motion"], r["camera"], r["apart"] = motion(net, moving, clips), camera(net, panned, filmed), apart(net, parted, parting)
         result[name] = r
         print(name, json.dumps(r), flush=True)
         if a.json:
@@ -192,18 +236,19 @@ def main():
 
     real = classifier.to_tensor([scenes.frame(s) for s in images])
     real_held = classifier.to_tensor([scenes.frame(s) for s in held])
-    real_clips = [scenes.clip(s) for s in clips]
+    real_clips = [[scenes.clip(s) for s in part] for part in (clips, filmed, parting)]
     vae = Latents(os.path.join(a.folder, "vae"))
-    record("renders", real, real_held, [renders(text, a.seeds, objects) for text in OPEN_PROMPTS], as_video(real_clips))
+    record("renders", real, real_held, [renders(text, a.seeds, objects) for text in OPEN_PROMPTS], *map(as_video, real_clips))
     through = lambda x: vae.decode(vae.encode(((x[:, :, None].permute(0, 2, 3, 4, 1) + 1) * 127.5)))[:, :, 0]
-    back = vae.decode(torch.cat([vae.encode(c[None]) for c in real_clips]), 2)
-    record("renders through the VAE", torch.cat([through(x) for x in real.split(16)]), torch.cat([through(x) for x in real_held.split(16)]), None, back)
+    back = [vae.decode(torch.cat([vae.encode(c[None]) for c in part]), 2) for part in real_clips]
+    record("renders through the VAE", torch.cat([through(x) for x in real.split(16)]), torch.cat([through(x) for x in real_held.split(16)]), None, *back)
     for kind in a.kinds.split(";"):
         pictures = phasor(kind, "images", caption(images), range(1000, 1000 + len(images)))[:, :, 0]
         combinations = phasor(kind, "held", caption(held), range(2000, 2000 + len(held)))[:, :, 0]
         several = [phasor(kind, text.replace(" ", "-"), [text] * a.seeds, range(3000, 3000 + a.seeds))[:, :, 0] for text in OPEN_PROMPTS]
-        moving = phasor(kind, "clips", caption(clips), range(4000, 4000 + len(clips)), clip=True)
-        record(kind, pictures, combinations, several, moving)
+        moving, panned, parted = (phasor(kind, part, caption(batch), range(first, first + len(batch)), clip=True)
+                                  for part, batch, first in (("clips", clips, 4000), ("camera", filmed, 5000), ("apart", parting, 6000)))
+        record(kind, pictures, combinations, several, moving, panned, parted)
         rows[kind], strips[kind] = pictures, moving
     if a.sheets:
         os.makedirs(a.sheets, exist_ok=True)

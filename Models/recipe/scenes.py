@@ -87,6 +87,14 @@ MOTION_TEXT = {
     "still": [("stands still", "stand still"), ("does not move", "do not move")]}
 MOTIONS = list(MOTION_TEXT)
 TRANSLATIONS = ("left", "right", "up", "down", "bounce")
+#: of two things
+APART = [("move apart", "moving apart"), ("drift apart", "drifting apart")]
+#: of the camera, past things that stand still; said at the caption's end
+CAMERA_TEXT = {
+    "pan_left": ["the camera pans to the left", "the camera moves to the left", "camera pan to the left"],
+    "pan_right": ["the camera pans to the right", "the camera moves to the right", "camera pan to the right"],
+    "zoom_in": ["the camera zooms in", "camera zoom in"],
+    "zoom_out": ["the camera zooms out", "camera zoom out"]}
 
 
 # ---------------------------------------------------------------- the scene
@@ -171,17 +179,23 @@ def _draw(r, seed, video, objects):
                            x=(i + .5) / n * .92 + .04 + r.uniform(-.02, .02), y=.5 + r.uniform(-.12, .12)) for i in range(n)]
     s = Scene(seed, video, mode, background, sprites, layout)
     if video:
-        s.motion = r.choice(MOTIONS if mode == "one" else ["still", *TRANSLATIONS])
+        s.motion = r.choice([*(MOTIONS if mode == "one" else ["still", *TRANSLATIONS]), *(["apart"] * 3 if len(sprites) == 2 else []),
+                             *CAMERA_TEXT])
         s.speed = r.choice(list(SPEEDS))
+        if s.motion in CAMERA_TEXT and background in COLORS:       # before a plain colour nothing tells a camera's motion
+            s.background = r.choice(list(PLACES_TEXT))
         _keep_inside(s)
     return s
 
 
 def _keep_inside(s):
     """Shift (and where that is not enough shrink) the sprites so that their whole path stays in the frame."""
-    if s.motion == "grow" or s.motion == "shrink":
+    if s.motion in ("grow", "shrink", "zoom_in", "zoom_out"):
         for o in s.sprites:
             o.size = min(o.size, .92 / (1 + 1.1 * SPEEDS[s.speed]))
+    if s.motion == "apart":
+        for o in s.sprites:
+            o.size = min(o.size, .36)
     for axis in "xy":
         for o in s.sprites:
             path = [_pose(s, o, t / 16) for t in range(17)]
@@ -196,8 +210,14 @@ def _keep_inside(s):
             setattr(o, axis, centre)
 
 
+def view(s, t):
+    """The camera at time t: by how many frame widths it has moved to the right, and how much larger things look"""
+    u = (t - .5) * SPEEDS[s.speed]
+    return {"pan_left": -u, "pan_right": u}.get(s.motion, 0.), 1 + 2.2 * {"zoom_in": u, "zoom_out": -u}.get(s.motion, 0.)
+
+
 def _pose(s, o, t):
-    """x, y, size, clockwise degrees of a sprite at time t in [0, 1]"""
+    """x, y, size, clockwise degrees of a sprite at time t in [0, 1], as the camera sees it"""
     distance, u = SPEEDS[s.speed], t - .5
     x, y, size, angle = o.x, o.y, o.size, 0.
     if s.motion == "left": x -= distance * u
@@ -208,6 +228,12 @@ def _pose(s, o, t):
     elif s.motion.startswith("spin"): angle = (1 if s.motion == "spin_cw" else -1) * 360 * {"slow": .25, "normal": .5, "fast": 1.}[s.speed] * t
     elif s.motion == "grow": size *= 1 + 2.2 * distance * u
     elif s.motion == "shrink": size *= 1 - 2.2 * distance * u
+    elif s.motion == "apart":
+        away = .4 * distance * u * (-1 if o is s.sprites[0] else 1)
+        x, y = (x, y + away) if s.layout == "above" else (x + away, y)
+    elif s.motion in CAMERA_TEXT:
+        shift, zoom = view(s, t)
+        x, y, size = .5 + (x - .5 - shift) * zoom, .5 + (y - .5) * zoom, size * zoom
     return x, y, size, angle
 
 
@@ -264,11 +290,11 @@ def caption(r, s):
         text = noun(s.sprites[0]) + (" to the left of " if s.layout == "left" else " above ") + noun(s.sprites[1])
     else:
         text = " and ".join(noun(o) for o in r.sample(s.sprites, 2))
-    if s.video and say("motion", .6 if s.motion == "still" else 1):
-        text += " " + r.choice(MOTION_TEXT[s.motion])[0 if s.mode == "one" else 1]
-        if s.motion != "still" and s.speed != "normal":
-            text += " slowly" if s.speed == "slow" else r.choice([" quickly", " fast"])
-    if s.mode == "one" and s.motion not in TRANSLATIONS and say("position", .55):
+    pace = {"slow": " slowly", "normal": "", "fast": r.choice([" quickly", " fast"])}[s.speed] if s.video and s.motion != "still" else ""
+    if s.video and s.motion not in CAMERA_TEXT and say("motion", .6 if s.motion == "still" else 1):
+        told = r.choice(APART)[r.random() < .3] if s.motion == "apart" else r.choice(MOTION_TEXT[s.motion])[s.mode != "one"]
+        text += f" {told}{pace}"
+    if s.mode == "one" and s.motion not in TRANSLATIONS and s.motion not in CAMERA_TEXT and say("position", .55):
         text += " " + s.sprites[0].position
     if say("background", .7):
         if s.background in COLORS:
@@ -276,6 +302,8 @@ def caption(r, s):
                               f" against {article(s.background)} background"])
         else:
             text += " " + PLACES_TEXT[s.background]
+    if s.motion in CAMERA_TEXT and say("motion", 1):
+        text += f", {r.choice(CAMERA_TEXT[s.motion])}{pace}"
     return text
 
 
@@ -324,10 +352,18 @@ def _mipmaps(name, tint, flip):
     return [full] + [full.resize((side, side), Image.BOX) for side in (64, 32, 16)]
 
 
-@functools.cache
-def background(name, side):
-    """[side, side, 3] float32 in 0..255"""
+def _nearest(distance):
+    """The sky repeats itself beyond the frame"""
+    return (distance + .5) % 1 - .5
+
+
+@functools.lru_cache(256)
+def background(name, side, shift=0., zoom=1.):
+    """[side, side, 3] float32 in 0..255, as a camera sees it that has moved right by `shift` frame widths and shows things
+    `zoom` times as large"""
     y, x = np.mgrid[0:side, 0:side].astype(np.float32) / side
+    if (shift, zoom) != (0., 1.):
+        x, y = .5 + (x - .5) / zoom + shift, .5 + (y - .5) / zoom
 
     def blend(a, b, w):
         w = np.clip(w, 0, 1)[..., None]
@@ -343,7 +379,7 @@ def background(name, side):
     elif name == "night sky":
         image = blend((12, 14, 48), (45, 35, 95), y)
         for px, py in np.random.RandomState(7).rand(16, 2):
-            image = image + 230 * np.exp(-.5 * ((x - px) ** 2 + (y - py) ** 2) * 96 ** 2)[..., None]
+            image = image + 230 * np.exp(-.5 * (_nearest(x - px) ** 2 + _nearest(y - py) ** 2) * 96 ** 2)[..., None]
     elif name == "ocean":
         water = blend((35, 125, 200), (12, 60, 135), (y - .5) * 2) + 12 * np.sin(60 * y + 4 * np.sin(9 * x))[..., None]
         image = over(y > .5, water, blend((150, 215, 250), (225, 245, 255), y * 2))
@@ -359,7 +395,7 @@ def background(name, side):
 
 def frame(s, t=.5, side=SIZE_PX, mask=False):
     """The scene at time t: uint8 [side, side, 3]; with mask also the sprites' coverage in 0..1, [side, side]."""
-    image, cover = background(s.background, side), np.zeros((side, side), np.float32)
+    image, cover = background(s.background, side, *view(s, t)), np.zeros((side, side), np.float32)
     for o in s.sprites:
         x, y, size, angle = _pose(s, o, t)
         pixels = size * side

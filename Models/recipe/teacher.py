@@ -2,6 +2,7 @@
 
     python -m recipe.teacher --work WORK --vae VAE --until 19:35 --cooldown 30 --clips .35
 
+With --start FOLDER the first run begins at the weights of an exported folder, with optimisers that are new.
 Run the same command again to go on from WORK/teacher.pt; a new --until moves the end. The learning rate is constant and
 falls linearly to zero over the last --cooldown minutes. SIGTERM to the workers (or a kill) stops it: at most 2.5 minutes are lost.
     x_t = (1 - t) x0 + t eps,   the network predicts v = eps - x0
@@ -20,20 +21,31 @@ import torch
 import torch.multiprocessing as mp
 import torch.nn.functional as F
 
+from diffusers import WanTransformer3DModel
+from transformers import UMT5EncoderModel
+
 from . import scenes, shared, wan
 from .text import Text
 from .tokenizer import vary
 
 
-#: clips are few, and their directions are what is learnt last: these are drawn more often
-MOTION_WEIGHT = {"left": 3, "right": 3, "up": 3, "down": 3, "bounce": 2, "grow": 2, "shrink": 2}
+#: clips are few, and their directions are what is learnt last: these are drawn more often; as are pairs, whose two objects each
+#: have the other's attributes to keep apart from
+MOTION_WEIGHT = {"left": 3, "right": 3, "up": 3, "down": 3, "bounce": 2, "grow": 2, "shrink": 2, "apart": 3} | dict.fromkeys(scenes.CAMERA_TEXT, 2)
+PAIR_WEIGHT = 3
+
+
+def weight(s, known):
+    """How often a scene is drawn, against others: twice as often if it shows an object that the teacher does not know yet"""
+    new = any(o.name not in known for o in s.sprites)
+    return MOTION_WEIGHT.get(s.motion, 1) * (PAIR_WEIGHT if s.mode == "pair" else 1) * (2 if new else 1)
 
 
 class Shards:
     """Random batches out of the latent shards, of scenes that show only the wanted objects; captions are drawn anew each time."""
 
-    def __init__(self, work, kind, rank, objects):
-        self.wanted = set(objects)
+    def __init__(self, work, kind, rank, objects, known=None):
+        self.wanted, self.known_objects = set(objects), set(known or objects)
         self.pattern, self.kind, self.random = os.path.join(work, "latents", kind, "*.pt"), kind, random.Random(f"{kind}{rank}{time.time()}")
         self.shards, self.known, self.rows, self.weights = [], set(), [], []
         self.refresh()
@@ -49,7 +61,7 @@ class Shards:
                 s = scenes.scene(seed, self.kind == "clips", objects=drawn_from)
                 if all(o.name in self.wanted for o in s.sprites):
                     self.rows.append((len(self.shards), i, s))
-                    self.weights.append(self.weights[-1] + MOTION_WEIGHT.get(s.motion, 1) if self.weights else 1)
+                    self.weights.append(weight(s, self.known_objects) + (self.weights[-1] if self.weights else 0))
             self.shards.append(shard)
 
     def __len__(self):
@@ -96,10 +108,10 @@ def channel_weights(std):
 PATH_WEIGHT = 1.
 
 
-def parts(folder):
-    """transformer, text side, and their parameters under one name space"""
-    text = Text(folder)
-    model = wan.build()
+def parts(folder, start=None):
+    """transformer, text side, and their parameters under one name space; start: an exported folder whose weights they take"""
+    text = Text(folder, UMT5EncoderModel.from_pretrained(os.path.join(start, "text_encoder"), dtype=torch.float32) if start else None)
+    model = WanTransformer3DModel.from_pretrained(os.path.join(start, "teacher"), torch_dtype=torch.float32) if start else wan.build()
     named = [("transformer." + n, p) for n, p in model.named_parameters()]
     named += [("text_encoder." + n, p) for n, p in text.encoder.named_parameters() if n != "encoder.embed_tokens.weight"]
     return model, text, named
@@ -123,6 +135,8 @@ def main():
     p.add_argument("--work", required=True)
     p.add_argument("--vae", required=True, help="folder of the VAE")
     p.add_argument("--objects", choices=scenes.OBJECT_SETS, default="v0")
+    p.add_argument("--start", help="an exported folder: the weights to begin with")
+    p.add_argument("--known", choices=scenes.OBJECT_SETS, help="the objects that the teacher knows at the start; others are drawn twice as often")
     p.add_argument("--until", required=True, help="HH:MM, UTC")
     p.add_argument("--cooldown", type=float, default=30, help="minutes of falling learning rate at the end")
     p.add_argument("--clips", type=float, default=0., help="share of the steps that see clips")
@@ -151,11 +165,11 @@ def main():
 def worker(rank, a, state, progress):
     torch.set_num_threads(1)
     torch.manual_seed(progress["step"] * 1000 + rank)
-    model, text, named = parts(os.path.join(a.work, "tokenizer"))
+    model, text, named = parts(os.path.join(a.work, "tokenizer"), a.start if progress["step"] == 0 else None)
     heads = path_heads()
     named += with_names(heads)
     layout = shared.Layout(named, is_matrix, a.processes)
-    if progress["step"] == 0:
+    if progress["step"] == 0 and not a.start:
         torch.manual_seed(0)
         wan.initialise(model)
         torch.manual_seed(rank)
@@ -165,7 +179,8 @@ def worker(rank, a, state, progress):
     net = wan.Wan(model)
     with open(os.path.join(a.vae, "config.json")) as file:
         channels = channel_weights(json.load(file)["latents_std"])
-    data = {kind: Shards(a.work, kind, rank, scenes.OBJECT_SETS[a.objects]) for kind in ("images", "clips")}
+    known = scenes.OBJECT_SETS[a.known or a.objects]
+    data = {kind: Shards(a.work, kind, rank, scenes.OBJECT_SETS[a.objects], known) for kind in ("images", "clips")}
     end, start, saved_at, logged_at = shared.until(a.until), time.time(), time.time(), time.time()
     minutes, recent = progress["minutes"], {"images": [], "clips": [], "time": [], "way": [], "path": [], "read": []}
     stop = []

@@ -6,12 +6,13 @@
 
 // An implicit matrix product: output pixels are rows, taps times channels are K. The input is packed once, enlarged and
 // with its border of zeros, so that every tap of a pixel lies at a fixed distance from its first one and the kernel can
-// walk over the taps in place: no row of taps is ever gathered.
+// walk over the taps in place: no row of taps is ever gathered. Weights are packed once for all: a picture passes a few
+// megabytes of them, and each of its blocks would pack them again.
 enum {
-    PIXEL_BLOCK = 1020,  // pixels that share a packed panel
-    FEW_PIXELS = 96,     // the least of them: packing then takes a twentieth of the time
+    PIXEL_BLOCK = 1020,  // pixels that a part of a panel is used for while it is in the cache
+    FEW_PIXELS = 96,     // the least of them
     ITEMS = 16,          // that a small picture is cut into, for threads to share
-    K_BYTES = 2048       // of K in a panel's column, unless one tap has more
+    K_BYTES = 2048       // of K in a part of a panel's column, unless one tap has more
 };
 
 typedef struct {
@@ -21,12 +22,39 @@ typedef struct {
     size_t pixel_bytes;    // of a packed pixel
     size_t taps, block_taps, tap_steps;
     size_t pixels, panels, blocks, block_pixels;
-    size_t offset_bytes, panel_bytes, worker_bytes;
+    size_t offset_bytes, worker_bytes;
     char *packed, *workers;
     size_t *offsets;  // [taps] from a pixel's first tap
 } job;
 
 static size_t at_least(size_t a, size_t b) { return a > b ? a : b; }
+
+static size_t packed_pixel_bytes(const phasor_engine *e, size_t channels) {
+    return engine_steps(e, channels) * e->step * e->element;
+}
+
+size_t phasor_convolution_panel_bytes(const phasor_engine *e, size_t outputs, size_t channels, size_t taps) {
+    return engine_width(outputs) * taps * packed_pixel_bytes(e, channels);
+}
+
+// A panel for each 64 outputs, in it each tap's channels.
+void phasor_convolution_pack(
+    const phasor_engine *e, const float *weight, size_t outputs, size_t channels, size_t taps, float *buffer,
+    void *panels) {
+    char *panel = panels;
+    for (size_t first = 0; first < outputs; first += ENGINE_COLUMNS) {
+        size_t columns = outputs - first < ENGINE_COLUMNS ? outputs - first : ENGINE_COLUMNS, width = engine_width(columns);
+        for (size_t tap = 0; tap < taps; tap++, panel += width * packed_pixel_bytes(e, channels)) {
+            for (size_t c = 0; c < width; c += ENGINE_LANES) {
+                size_t lanes = columns - c < ENGINE_LANES ? columns - c : ENGINE_LANES;
+                for (size_t i = 0; i < lanes; i++)
+                    for (size_t channel = 0; channel < channels; channel++)
+                        buffer[i * channels + channel] = weight[((first + c + i) * channels + channel) * taps + tap];
+                e->transpose(buffer, channels, lanes, channels, width, panel + c * e->step * e->element);
+            }
+        }
+    }
+}
 
 static job plan(const phasor_engine *e, const phasor_convolution *w) {
     job j = {.work = w, .engine = e};
@@ -34,7 +62,7 @@ static job plan(const phasor_engine *e, const phasor_convolution *w) {
     j.height = at_least((w->height_out - 1) * w->stride + w->kernel_height, w->pad + w->height_in * w->upsample);
     j.width = at_least((w->width_out - 1) * w->stride + w->kernel_width, w->pad + w->width_in * w->upsample);
     j.tap_steps = engine_steps(e, w->channels);
-    j.pixel_bytes = j.tap_steps * e->step * e->element;
+    j.pixel_bytes = packed_pixel_bytes(e, w->channels);
     j.taps = w->kernel_time * w->kernel_height * w->kernel_width;
     j.block_taps = at_least(K_BYTES / j.pixel_bytes, 1);
     if (j.block_taps > j.taps) j.block_taps = j.taps;
@@ -48,8 +76,7 @@ static job plan(const phasor_engine *e, const phasor_convolution *w) {
     size_t pixels = (j.pixels + j.blocks - 1) / j.blocks;
     j.block_pixels = at_least((pixels + ENGINE_ROWS - 1) / ENGINE_ROWS * ENGINE_ROWS, ENGINE_ROWS);
     j.blocks = (j.pixels + j.block_pixels - 1) / j.block_pixels;
-    j.panel_bytes = j.block_taps * j.pixel_bytes * ENGINE_COLUMNS;
-    j.worker_bytes = j.panel_bytes + j.block_pixels * ENGINE_COLUMNS * sizeof(float);
+    j.worker_bytes = j.block_pixels * ENGINE_COLUMNS * sizeof(float);
     j.offset_bytes = (j.taps * sizeof(size_t) + 63) / 64 * 64;
     return j;
 }
@@ -94,36 +121,20 @@ static void pack(void *context, size_t item, int worker) {
     }
 }
 
-/// Packs `taps` taps from `tap` on of `columns` outputs from `first` on.
-static void pack_panel(const job *j, size_t first, size_t columns, size_t tap, size_t taps, char *panel) {
-    const phasor_convolution *w = j->work;
-    const phasor_engine *e = j->engine;
-    size_t plane = w->kernel_height * w->kernel_width, width = engine_width(columns);
-    for (size_t s = 0; s < taps; s++, panel += width * j->pixel_bytes) {
-        size_t time = (tap + s) / plane, place = (tap + s) % plane;
-        for (size_t c = 0; c < width; c += ENGINE_LANES) {
-            size_t lanes = columns - c < ENGINE_LANES ? columns - c : ENGINE_LANES;
-            e->transpose(
-                w->weight + ((time * w->outputs + first + c) * plane + place) * w->channels, plane * w->channels,
-                lanes, w->channels, width, panel + c * e->step * e->element);
-        }
-    }
-}
-
 static void convolve(void *context, size_t item, int worker) {
     const job *j = context;
     const phasor_convolution *w = j->work;
     size_t first = item % j->panels * ENGINE_COLUMNS, start = item / j->panels * j->block_pixels;
     size_t columns = w->outputs - first < ENGINE_COLUMNS ? w->outputs - first : ENGINE_COLUMNS;
     size_t end = j->pixels - start < j->block_pixels ? j->pixels : start + j->block_pixels;
-    char *panel = j->workers + (size_t)worker * j->worker_bytes;
-    float *sums = (float *)(panel + j->panel_bytes);
+    float *sums = (float *)(j->workers + (size_t)worker * j->worker_bytes);
+    const char *panel = (const char *)w->panels + first * w->packed_taps * j->pixel_bytes;
     for (size_t tap = 0; tap < j->taps; tap += j->block_taps) {
         size_t taps = j->taps - tap < j->block_taps ? j->taps - tap : j->block_taps;
         phasor_tile tile = {
             .columns = engine_width(columns), .segments = taps, .steps = j->tap_steps, .offsets = j->offsets + tap,
-            .panel = panel, .stride = ENGINE_COLUMNS, .accumulate = tap > 0};
-        pack_panel(j, first, columns, tap, taps, panel);
+            .panel = panel + (w->first_tap + tap) * engine_width(columns) * j->pixel_bytes, .stride = ENGINE_COLUMNS,
+            .accumulate = tap > 0};
         for (size_t pixel = start; pixel < end; pixel += ENGINE_ROWS) {
             tile.rows = end - pixel < ENGINE_ROWS ? end - pixel : ENGINE_ROWS;
             for (size_t i = 0; i < tile.rows; i++) {

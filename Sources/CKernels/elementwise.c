@@ -175,3 +175,23 @@ PHASOR_DISPATCH(
     phasor_rope_pairs,
     (const float *x, float *out, size_t rows, size_t heads, size_t head_dim, const float *cosine, const float *sine),
     (x, out, rows, heads, head_dim, cosine, sine))
+
+PHASOR_INLINE void phasor_rms_rope_pairs_body(
+    const float *x, float *out, size_t heads, size_t head_dim, float eps, const float *weight, const float *cosine,
+    const float *sine) {
+    size_t columns = heads * head_dim;
+    float factor = 1.0f / sqrtf(squares_of(x, columns, 0) / (float)columns + eps);
+    for (size_t h = 0; h < columns; h += head_dim) {
+        for (size_t j = 0; j < head_dim / 2; j++) {
+            float a = x[h + 2 * j] * factor * weight[h + 2 * j];
+            float b = x[h + 2 * j + 1] * factor * weight[h + 2 * j + 1];
+            out[h + 2 * j] = a * cosine[j] - b * sine[j];
+            out[h + 2 * j + 1] = a * sine[j] + b * cosine[j];
+        }
+    }
+}
+PHASOR_DISPATCH(
+    phasor_rms_rope_pairs,
+    (const float *x, float *out, size_t heads, size_t head_dim, float eps, const float *weight, const float *cosine,
+     const float *sine),
+    (x, out, heads, head_dim, eps, weight, cosine, sine))

@@ -4,7 +4,7 @@
 
 #include "engine.h"
 
-// One item of work is a panel of 64 outputs times a block of rows. For each block of K the panel is packed from the
+// One item of work is a panel of 64 outputs of a product times a block of rows. For each block of K the panel is packed from the
 // weights where they lie - 128 KB that stay in the second-level cache - and the rows stream past it, six at a time.
 enum {
     ROW_BLOCK = 1020,    // rows that share a packed panel: packing then costs one percent
@@ -13,9 +13,10 @@ enum {
 };
 
 typedef struct {
-    const phasor_gemm *work;
+    const phasor_gemm *works;
+    size_t count;
     const phasor_engine *engine;
-    size_t panels, blocks, block_rows;
+    size_t panels, blocks, block_rows;  // panels of all products
     size_t row_bytes;     // of packed x
     const char *packed;   // x as packed values; x itself where it is that already
     char *packing;
@@ -26,8 +27,18 @@ typedef struct {
 
 static size_t k_block(const phasor_engine *e) { return K_BYTES / engine_step_bytes(e) * e->step; }
 
-static job plan(const phasor_engine *e, const phasor_gemm *g, char *scratch) {
-    job j = {.work = g, .engine = e, .panels = (g->n + ENGINE_COLUMNS - 1) / ENGINE_COLUMNS};
+static size_t panels_of(const phasor_gemm *g) { return (g->n + ENGINE_COLUMNS - 1) / ENGINE_COLUMNS; }
+
+/// The product that has a panel, which becomes the number among its own.
+static const phasor_gemm *product_of(const job *j, size_t *panel) {
+    const phasor_gemm *g = j->works;
+    for (; *panel >= panels_of(g); g++) *panel -= panels_of(g);
+    return g;
+}
+
+static job plan(const phasor_engine *e, const phasor_gemm *g, size_t count, char *scratch) {
+    job j = {.works = g, .count = count, .engine = e};
+    for (size_t i = 0; i < count; i++) j.panels += panels_of(g + i);
     j.blocks = (g->m + ROW_BLOCK / 2) / ROW_BLOCK;
     if (j.blocks == 0) j.blocks = 1;
     size_t rows = (g->m + j.blocks - 1) / j.blocks;
@@ -50,16 +61,16 @@ static job plan(const phasor_engine *e, const phasor_gemm *g, char *scratch) {
     return j;
 }
 
-size_t phasor_gemm_scratch(const phasor_engine *engine, const phasor_gemm *work, int threads) {
-    job j = plan(engine, work, NULL);
-    return (engine->step == 1 ? 0 : work->m * j.row_bytes) + (size_t)threads * j.worker_bytes;
+size_t phasor_gemm_scratch(const phasor_engine *engine, const phasor_gemm *works, size_t count, int threads) {
+    job j = plan(engine, works, count, NULL);
+    return (engine->step == 1 ? 0 : works->m * j.row_bytes) + (size_t)threads * j.worker_bytes;
 }
 
 enum { PACK_ROWS = 16 };
 
 static void pack_rows(void *context, size_t item, int worker) {
     const job *j = context;
-    const phasor_gemm *g = j->work;
+    const phasor_gemm *g = j->works;  // x is that of all
     (void)worker;
     for (size_t row = item * PACK_ROWS; row < (item + 1) * PACK_ROWS && row < g->m; row++)
         j->engine->pack(g->x + row * g->k, g->k, 1, j->packing + row * j->row_bytes);
@@ -67,9 +78,8 @@ static void pack_rows(void *context, size_t item, int worker) {
 
 /// Packs values k0..<k0 + k of `columns` outputs from `first` on.
 static void pack_panel(
-    const job *j, size_t first, size_t columns, size_t k0, size_t k, size_t width, char *panel, float *decoded) {
-    const phasor_gemm *g = j->work;
-    const phasor_engine *e = j->engine;
+    const phasor_engine *e, const phasor_gemm *g, size_t first, size_t columns, size_t k0, size_t k, size_t width,
+    char *panel, float *decoded) {
     size_t stride = g->k / phasor_format_elements(g->format) * phasor_format_bytes(g->format);
     size_t step_bytes = engine_step_bytes(e);
     for (size_t c = 0; c < width; c += ENGINE_LANES) {
@@ -99,14 +109,15 @@ static void pack_panel(
 /// is soon used up, waiting for the next one's memory is a tenth of the time, and no processor foresees sixteen rows at once;
 /// with many rows it is nothing, and so is what this does.
 static void fetch_next(const job *j, size_t item, size_t k0, size_t part, size_t parts) {
-    const phasor_gemm *g = j->work;
     if (parts > ENGINE_COLUMNS) return;
     size_t panel = item % j->panels;
     k0 += k_block(j->engine);
-    if (k0 >= g->k) {
+    if (k0 >= j->works->k) {
         panel += j->threads;
         k0 = 0;
     }
+    if (panel >= j->panels) return;
+    const phasor_gemm *g = product_of(j, &panel);
     size_t per = (ENGINE_COLUMNS + parts - 1) / parts, first = panel * ENGINE_COLUMNS;
     size_t row = first + part * per, end = first + ENGINE_COLUMNS < g->n ? first + ENGINE_COLUMNS : g->n;
     size_t k = g->k - k0 < k_block(j->engine) ? g->k - k0 : k_block(j->engine);
@@ -118,8 +129,7 @@ static void fetch_next(const job *j, size_t item, size_t k0, size_t part, size_t
 }
 
 /// Finishes rows row..<row + rows of the panel's columns, in runs that share a gate.
-static void store(const job *j, const float *sums, size_t row, size_t rows, size_t first, size_t columns) {
-    const phasor_gemm *g = j->work;
+static void store(const phasor_gemm *g, const float *sums, size_t row, size_t rows, size_t first, size_t columns) {
     for (size_t end = row + rows; row < end;) {
         size_t group = g->gate ? row / g->gate_rows : 0;
         size_t run = g->gate && (group + 1) * g->gate_rows < end ? (group + 1) * g->gate_rows - row : end - row;
@@ -135,9 +145,10 @@ static void store(const job *j, const float *sums, size_t row, size_t rows, size
 
 static void multiply(void *context, size_t item, int worker) {
     const job *j = context;
-    const phasor_gemm *g = j->work;
     const phasor_engine *e = j->engine;
-    size_t first = item % j->panels * ENGINE_COLUMNS, start = item / j->panels * j->block_rows;
+    size_t own = item % j->panels;
+    const phasor_gemm *g = product_of(j, &own);
+    size_t first = own * ENGINE_COLUMNS, start = item / j->panels * j->block_rows;
     size_t columns = g->n - first < ENGINE_COLUMNS ? g->n - first : ENGINE_COLUMNS;
     size_t end = g->m - start < j->block_rows ? g->m : start + j->block_rows;
     char *panel = j->workers + (size_t)worker * j->worker_bytes;
@@ -150,22 +161,23 @@ static void multiply(void *context, size_t item, int worker) {
         phasor_tile tile = {
             .columns = engine_width(columns), .segments = 1, .steps = engine_steps(e, k), .offsets = &none,
             .panel = panel, .stride = ENGINE_COLUMNS, .accumulate = k0 > 0};
-        pack_panel(j, first, columns, k0, k, tile.columns, panel, decoded);
+        pack_panel(e, g, first, columns, k0, k, tile.columns, panel, decoded);
         for (size_t row = start; row < end; row += ENGINE_ROWS) {
             tile.rows = end - row < ENGINE_ROWS ? end - row : ENGINE_ROWS;
             for (size_t i = 0; i < tile.rows; i++) tile.a[i] = j->packed + (row + i) * j->row_bytes + place;
             tile.c = sums + (row - start) * ENGINE_COLUMNS;
             fetch_next(j, item, k0, (row - start) / ENGINE_ROWS, (end - start + ENGINE_ROWS - 1) / ENGINE_ROWS);
             e->multiply(&tile);
-            if (k0 + k == g->k) store(j, tile.c, row, tile.rows, first, columns);
+            if (k0 + k == g->k) store(g, tile.c, row, tile.rows, first, columns);
         }
     }
 }
 
-void phasor_gemm_run(phasor_pool *pool, const phasor_engine *engine, const phasor_gemm *work, void *scratch) {
-    if (work->m == 0 || work->n == 0) return;
-    job j = plan(engine, work, scratch);
+void phasor_gemm_run(
+    phasor_pool *pool, const phasor_engine *engine, const phasor_gemm *works, size_t count, void *scratch) {
+    job j = plan(engine, works, count, scratch);
+    if (works->m == 0 || j.panels == 0) return;
     j.threads = (size_t)phasor_pool_threads(pool);
-    if (j.packing) phasor_pool_run(pool, (work->m + PACK_ROWS - 1) / PACK_ROWS, pack_rows, &j);
+    if (j.packing) phasor_pool_run(pool, (works->m + PACK_ROWS - 1) / PACK_ROWS, pack_rows, &j);
     phasor_pool_run(pool, j.panels * j.blocks, multiply, &j);
 }

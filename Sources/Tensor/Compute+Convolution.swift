@@ -3,7 +3,7 @@ import Synchronization
 
 /// A convolution over channels-last frames `[T, H, W, C]`.
 package struct Convolution: Sendable {
-    private let taps: Taps
+    fileprivate let taps: Taps
     /// Of the taps in time.
     private let first: Int
     let bias: Tensor?
@@ -34,47 +34,41 @@ package struct Convolution: Sendable {
     /// The convolution that remains where all frames but the last one of a window are zero: the last tap in time.
     package var lastTap: Convolution { Convolution(lastTapOf: self) }
 
-    /// float32 `[kt, out, kh * kw * in]`
-    var weight: Tensor { taps.gathered.slice(first..<first + kernel.time) }
+    /// Where the taps begin among those that are packed.
+    var firstTap: Int { first * kernel.height * kernel.width }
 
-    /// The checkpoint's `[out, in, kt, kh, kw]` as `[kt, out, kh * kw * in]`, so that a row of taps is contiguous. Gathered
-    /// when it is first used: opening a model reads no convolution, and making pictures from text no encoder.
-    private final class Taps: Sendable {
+    /// The checkpoint's `[out, in, taps]` as the kernel of an engine reads them. Packed when they are first used: opening a
+    /// model reads no convolution, and making pictures from text no encoder.
+    fileprivate final class Taps: Sendable {
         private let source: Weight
-        private let result = Mutex<Tensor?>(nil)
+        private let results = Mutex<[UInt: Tensor]>([:])
 
         init(_ source: Weight) { self.source = source }
 
-        var gathered: Tensor {
-            result.withLock { result in
-                if let result { return result }
-                if let plan = MemoryScope.current.plan { return plan.made(by: self, gather) }
-                let made = gather()
-                result = made
+        var count: Int { source.shape[2...].reduce(1, *) }
+
+        func panels(for engine: OpaquePointer) -> Tensor {
+            results.withLock { results in
+                let key = UInt(bitPattern: engine)
+                if let known = results[key] { return known }
+                if let plan = MemoryScope.current.plan { return plan.made(by: self) { packed(for: engine) } }
+                let made = packed(for: engine)
+                results[key] = made
                 return made
             }
         }
 
-        private func gather() -> Tensor {
-            let dims = source.shape
-            let (out, channels, kt, kh, kw) = (dims[0], dims[1], dims[2], dims[3], dims[4])
+        private func packed(for engine: OpaquePointer) -> Tensor {
+            let (outputs, inputs) = (source.shape[0], source.shape[1])
             let values = source.widened()
-            return Tensor.lasting {
-                Tensor(shape: [kt, out, kh * kw * channels]) { gathered in
-                    var target = 0
-                    for t in 0..<kt {
-                        for o in 0..<out {
-                            for tap in 0..<kh * kw {
-                                for c in 0..<channels {
-                                    gathered[target] = values.pointer[((o * channels + c) * kt + t) * kh * kw + tap]
-                                    target += 1
-                                }
-                            }
-                        }
-                    }
-                    withExtendedLifetime(values) {}
-                }
+            let panels = Tensor.lasting { Tensor(bytes: phasor_convolution_panel_bytes(engine, outputs, inputs, count)) }
+            let buffer = Tensor(uninitialized: [16, inputs])
+            if !MemoryPlan.isUnderway {
+                phasor_convolution_pack(
+                    engine, values.pointer, outputs, inputs, count, buffer.pointer, panels.pointer)
+                withExtendedLifetime((values, buffer)) {}
             }
+            return panels
         }
     }
 }
@@ -125,21 +119,21 @@ extension Compute {
             "convolution of \(x.shape) after \(past?.shape ?? []), of \(plan.framesBefore) frames")
         precondition(x.shape[3] == layer.inputs, "convolution of \(x.shape) with \(layer.inputs) input channels")
         let out = Tensor(uninitialized: [frames, height, width, layer.outputs])
-        let weight = layer.weight
+        let panels = layer.taps.panels(for: engine)
         var work = phasor_convolution(
             frames_zero: plan.framesBefore - held, frames_held: held, frames_in: x.shape[0], height_in: x.shape[1],
             width_in: x.shape[2], channels: layer.inputs,
             frames_out: frames, height_out: height, width_out: width, outputs: layer.outputs,
             kernel_time: kernel.time, kernel_height: kernel.height, kernel_width: kernel.width,
             stride_time: plan.strideTime, stride: plan.stride, pad: plan.padding, upsample: plan.upsample,
-            before: past.map { UnsafePointer($0.pointer) }, in: x.pointer, weight: weight.pointer,
-            bias: layer.bias.map { UnsafePointer($0.pointer) },
+            first_tap: layer.firstTap, packed_taps: layer.taps.count, panels: panels.pointer,
+            before: past.map { UnsafePointer($0.pointer) }, in: x.pointer, bias: layer.bias.map { UnsafePointer($0.pointer) },
             residual: residual.map { UnsafePointer($0.pointer) }, out: out.pointer)
         let scratch = Tensor(bytes: phasor_convolution_scratch(engine, &work, Int32(threads)))
         scratch.withUnsafeMutable { scratch in
             withPool { phasor_convolution_run($0, engine, &work, scratch.baseAddress) }
         }
-        withExtendedLifetime((x, past, layer, weight, residual)) {}
+        withExtendedLifetime((x, past, layer, panels, residual)) {}
         return out
     }
 }

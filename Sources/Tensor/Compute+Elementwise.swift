@@ -4,10 +4,13 @@ extension Compute {
     /// Elements of one work item in a purely elementwise operation.
     private static let grain = 1 << 15
 
-    /// Runs a row-wise kernel over `[rows, columns]` in items of a few thousand elements.
+    /// Elements of one item of a row-wise operation: a few microseconds, some of which even a small picture has.
+    private static let rowGrain = 1 << 12
+
+    /// Runs a row-wise kernel over `[rows, columns]`.
     private func overRows(_ x: Tensor, _ body: (_ first: Int, _ rows: Int, _ columns: Int) -> Void) {
         let columns = max(x.shape.last ?? 1, 1)
-        parallel(x.count / columns, grain: max(1, 16384 / columns)) { rows in
+        parallel(x.count / columns, grain: max(1, Self.rowGrain / columns)) { rows in
             body(rows.lowerBound, rows.count, columns)
         }
     }
@@ -109,7 +112,33 @@ extension Compute {
         return out
     }
 
-    /// The same with pairs of element j and element j + D / 2 of each head.
+    /// `rotate(rmsNorm(x, weight), by: rope)` of queries and keys, each `[B * T, heads * D]` with a weight `[heads * D]`, in one
+    /// pass over both.
+    package func rotatedNorms(
+        of xs: [Tensor], weights: [Tensor], eps: Float, by rope: RotaryTable, heads: Int
+    ) -> [Tensor] {
+        let outs = xs.map { Tensor(uninitialized: $0.shape) }
+        let tokens = rope.cosine.shape[0]
+        let headDim = rope.cosine.shape[1] * 2
+        let columns = heads * headDim
+        let rows = xs.map { $0.count / columns }
+        precondition(
+            rows.allSatisfy { $0 == rows[0] } && weights.allSatisfy { $0.count == columns }, "queries and keys differ")
+        let grain = max(1, Self.rowGrain / columns)
+        let items = (rows[0] + grain - 1) / grain
+        parallel(xs.count * items) { item, _ in
+            let (index, first) = (item / items, item % items * grain)
+            for row in first..<min(first + grain, rows[0]) {
+                let angle = row % tokens * (headDim / 2)
+                phasor_rms_rope_pairs(
+                    xs[index].pointer + row * columns, outs[index].pointer + row * columns, heads, headDim, eps,
+                    weights[index].pointer, rope.cosine.pointer + angle, rope.sine.pointer + angle)
+            }
+        }
+        return outs
+    }
+
+    /// `rotate` with pairs of element j and element j + D / 2 of each head.
     package func rotateHalves(_ x: Tensor, by rope: RotaryTable, heads: Int) -> Tensor {
         let out = Tensor(uninitialized: x.shape)
         let (tokens, half) = (rope.cosine.shape[0], rope.cosine.shape[1])

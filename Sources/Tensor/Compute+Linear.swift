@@ -41,6 +41,36 @@ extension Compute {
         return finish(sum, activation: activation, residual: residual)
     }
 
+    /// x W^T + b of several layers of one input, each as if it were alone. Small ones take their turn of the threads together:
+    /// a product of microseconds costs as much again for beginning and ending.
+    package func linear(_ x: Tensor, _ layers: [Linear]) -> [Tensor] {
+        guard let (engine, formats) = shared(layers) else { return layers.map { linear(x, $0) } }
+        let outs = layers.map { Tensor(uninitialized: x.shape.dropLast() + [$0.outputs]) }
+        Weight.reading(layers.map(\.weight)) { bytes in
+            run(
+                layers.indices.map { index in
+                    gemm(x, layers[index].weight, formats[index], bytes[index], bias: layers[index].bias, out: outs[index])
+                }, on: engine)
+            withExtendedLifetime((x, layers)) {}
+        }
+        return outs
+    }
+
+    /// Bytes of weights up to which products are computed together. More might not fit into memory at the same time, and then
+    /// a turn of the threads is nothing beside the product.
+    private static let sharedBytes = 4 << 20
+
+    /// The engine and the formats of layers that can be computed together; nil if they cannot.
+    private func shared(_ layers: [Linear]) -> (engine: OpaquePointer, formats: [phasor_format])? {
+        let formats = layers.compactMap(\.weight.type.format)
+        guard instructions != .plain, formats.count == layers.count, layers.allSatisfy(\.adapters.isEmpty),
+            layers.reduce(0, { $0 + $1.weight.bytes.count }) <= Self.sharedBytes
+        else { return nil }
+        let engines = layers.map { Self.quantizes($0.weight) ? int8Engine ?? engine : engine }
+        guard let first = engines.first, engines.allSatisfy({ $0 == first }) else { return nil }
+        return (first, formats)
+    }
+
     private func product(
         _ x: Tensor, _ weight: Weight, bias: Tensor?, activation: Activation, residual: GatedResidual?
     ) -> Tensor {
@@ -48,30 +78,42 @@ extension Compute {
             let copy = Weight(name: weight.name, weight.widened())
             return product(x, copy, bias: bias, activation: activation, residual: residual)
         }
-        let (n, k) = (weight.shape[0], weight.shape[1])
-        let m = x.count / k
-        precondition(x.shape.last == k, "\(weight.name): input \(x.shape) does not fit \(weight.shape)")
         let int8 = Self.quantizes(weight) ? int8Engine : nil
         guard instructions != .plain || int8 != nil else {
             return blasProduct(x, weight, bias: bias, activation: activation, residual: residual)
         }
-        let engine = int8 ?? engine
-        let out = Tensor(uninitialized: x.shape.dropLast() + [n])
+        let out = Tensor(uninitialized: x.shape.dropLast() + [weight.shape[0]])
         weight.reading { bytes in
-            var work = phasor_gemm(
-                m: m, n: n, k: k, x: x.pointer, format: format, w: bytes,
-                scales: weight.scales.map { UnsafePointer($0.pointer) }, scale_count: weight.scales?.count ?? 0,
-                bias: bias.map { UnsafePointer($0.pointer) }, activation: activation.kernel,
-                residual: residual.map { UnsafePointer($0.residual.pointer) },
-                gate: residual?.gate.map { UnsafePointer($0.pointer) },
-                gate_rows: residual?.gate.map { m / max($0.count / n, 1) } ?? m, out: out.pointer)
-            let scratch = Tensor(bytes: phasor_gemm_scratch(engine, &work, Int32(threads)))
-            scratch.withUnsafeMutable { scratch in
-                withPool { phasor_gemm_run($0, engine, &work, scratch.baseAddress) }
-            }
+            let work = gemm(
+                x, weight, format, bytes, bias: bias, activation: activation, residual: residual, out: out)
+            run([work], on: int8 ?? engine)
             withExtendedLifetime((x, weight, bias, residual)) {}
         }
         return out
+    }
+
+    private func gemm(
+        _ x: Tensor, _ weight: Weight, _ format: phasor_format, _ bytes: UnsafeRawPointer?, bias: Tensor?,
+        activation: Activation = .identity, residual: GatedResidual? = nil, out: Tensor
+    ) -> phasor_gemm {
+        let (n, k) = (weight.shape[0], weight.shape[1])
+        let m = x.count / k
+        precondition(x.shape.last == k, "\(weight.name): input \(x.shape) does not fit \(weight.shape)")
+        return phasor_gemm(
+            m: m, n: n, k: k, x: x.pointer, format: format, w: bytes,
+            scales: weight.scales.map { UnsafePointer($0.pointer) }, scale_count: weight.scales?.count ?? 0,
+            bias: bias.map { UnsafePointer($0.pointer) }, activation: activation.kernel,
+            residual: residual.map { UnsafePointer($0.residual.pointer) },
+            gate: residual?.gate.map { UnsafePointer($0.pointer) },
+            gate_rows: residual?.gate.map { m / max($0.count / n, 1) } ?? m, out: out.pointer)
+    }
+
+    /// Products of one x.
+    private func run(_ works: [phasor_gemm], on engine: OpaquePointer) {
+        let scratch = Tensor(bytes: phasor_gemm_scratch(engine, works, works.count, Int32(threads)))
+        scratch.withUnsafeMutable { scratch in
+            withPool { phasor_gemm_run($0, engine, works, works.count, scratch.baseAddress) }
+        }
     }
 
     /// Whether a weight is large enough for int8. The rule looks at the weight alone: were it to look at the rows of x, a

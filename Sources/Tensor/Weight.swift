@@ -58,6 +58,14 @@ package struct Weight: @unchecked Sendable {
         return body(bytes.baseAddress)
     }
 
+    /// The same with several weights.
+    static func reading<R>(_ weights: [Weight], _ body: ([UnsafeRawPointer?]) -> R) -> R {
+        func next(_ index: Int, _ bytes: [UnsafeRawPointer?]) -> R {
+            index < weights.count ? weights[index].reading { next(index + 1, bytes + [$0]) } : body(bytes)
+        }
+        return next(0, [])
+    }
+
     /// A float32 copy.
     package func widened() -> Tensor {
         let result = Tensor(uninitialized: shape)

@@ -72,13 +72,15 @@ private struct UMT5Block {
     /// x `[T, dim]` -> the same shape.
     func forward(_ x: Tensor, position: RelativePosition, config: UMT5Config, compute: Compute) -> Tensor {
         let a = compute.rmsNorm(x, weight: attentionNorm, eps: config.eps)
+        let projected = compute.linear(a, [q, k, v])
         let attended = compute.attention(
-            q: compute.linear(a, q), k: compute.linear(a, k), v: compute.linear(a, v), heads: config.heads,
+            q: projected[0], k: projected[1], v: projected[2], heads: config.heads,
             scale: 1,  // T5 trains without 1 / sqrt(D)
             mask: AttentionMask(scoreBias: position.bias(positionTable, count: x.shape[0])))
         let y = compute.linear(attended, o, addingTo: GatedResidual(x))
         let f = compute.rmsNorm(y, weight: feedForwardNorm, eps: config.eps)
-        let hidden = compute.activate(compute.linear(f, gate), config.activation, times: compute.linear(f, up))
+        let gated = compute.linear(f, [gate, up])
+        let hidden = compute.activate(gated[0], config.activation, times: gated[1])
         return compute.linear(hidden, down, addingTo: GatedResidual(y))
     }
 }

@@ -87,6 +87,14 @@ import Testing
             return i % 2 == 0 ? pair.0 * cos(angle) - pair.1 * sin(angle) : pair.0 * sin(angle) + pair.1 * cos(angle)
         }
         #expect(distance(compute.rotate(x, by: rope, heads: heads).array, expected) < 1e-6)
+
+        let ys = [x, dice.tensor([batch * tokens, heads * dim])]
+        let weights = ys.map { _ in dice.tensor([heads * dim]) }
+        let fused = compute.rotatedNorms(of: ys, weights: weights, eps: 1e-6, by: rope, heads: heads)
+        for index in 0..<2 {
+            let normed = compute.rmsNorm(ys[index], weight: weights[index], eps: 1e-6)
+            #expect(bits(fused[index]) == bits(compute.rotate(normed, by: rope, heads: heads)))
+        }
     }
 
     @Test(arguments: [1, 5, 33, 70_001])

@@ -65,6 +65,33 @@ import Testing
         #expect(distance(out.array, expected) < 5e-5)
     }
 
+    /// Layers of one input give what each gives alone, bit for bit: whole and ragged panels, more panels than threads, and
+    /// what cannot be computed together at all (adapters, a weight without a kernel of its own).
+    @Test(arguments: levels, [1, 10, 64, 1030])
+    func layersOfOneInputAreEachAsIfAlone(level: Level, m: Int) {
+        var dice = Dice(m)
+        let k = 300
+        let x = dice.tensor([m, k])
+        let types: [ElementType] = [.bf16, .f32, .f16, .bf16]
+        var layers = zip([256, 70, 1, 129], types).map { n, type in
+            Linear(weight: encoded(dice.floats(n * k), type, shape: [n, k]), bias: n == 70 ? nil : dice.tensor([n]))
+        }
+        func compare(_ place: Comment) {
+            for threads in [1, 3] {
+                let compute = level.compute(threads: threads)
+                let together = compute.linear(x, layers).map(bits)
+                #expect(together == layers.map { bits(compute.linear(x, $0)) }, place)
+            }
+        }
+        compare("together")
+        let adapter = LowRank(
+            down: Weight(name: "down", dice.tensor([4, k])), up: Weight(name: "up", dice.tensor([70, 4])), scale: 0.5)
+        layers[1] = Linear(weight: layers[1].weight, bias: nil, adapters: [adapter])
+        compare("with an adapter")
+        layers[1] = Linear(weight: encoded(dice.floats(9 * k), .f64, shape: [9, k]), bias: nil)
+        compare("with float64")
+    }
+
     @Test(arguments: levels)
     func everyRowIsTheSameInAnyBatchAndForAnyThreads(level: Level) {
         var dice = Dice(11)

@@ -34,7 +34,8 @@ def test_captions_say_what_they_claim():
         if "position" in s.said:
             assert o.position in s.caption
         if "motion" in s.said:
-            assert any(text in s.caption for pair in scenes.MOTION_TEXT[s.motion] for text in pair)
+            ways = {**scenes.MOTION_TEXT, "apart": scenes.APART, **{k: [v] for k, v in scenes.CAMERA_TEXT.items()}}[s.motion]
+            assert any(text in s.caption for forms in ways for text in forms)
 
 
 def test_paths_stay_in_the_frame():
@@ -69,3 +70,37 @@ def test_the_path_of_latent_frames_is_the_motion():
             sign = 1 if s.motion == "right" else -1
             travelled = (path[-1, 4] - path[0, 4]) / 8 * sign
             assert abs(path[2, 1] / 4 * sign - travelled) < 1e-5 and abs(travelled - scenes.SPEEDS[s.speed] * 14.5 / 16) < 1e-4
+
+
+def test_the_camera_moves_and_things_stand_still_before_the_background():
+    seen = set()
+    for s in some(400, video=True):
+        if s.motion not in scenes.CAMERA_TEXT:
+            continue
+        seen.add(s.motion)
+        assert s.background in scenes.PLACES_TEXT                    # a plain colour shows no camera
+        o, places = s.sprites[0], []
+        for t in (0, .5, 1):
+            x, y, size, _ = scenes._pose(s, o, t)
+            shift, zoom = scenes.view(s, t)
+            places.append(((x - .5) / zoom + shift, (y - .5) / zoom, size / zoom))
+        assert np.allclose(places, places[0])
+        moved = [scenes.view(s, 1)[i] - scenes.view(s, 0)[i] for i in (0, 1)]
+        assert {"pan_left": moved[0] < 0, "pan_right": moved[0] > 0, "zoom_in": moved[1] > 0, "zoom_out": moved[1] < 0}[s.motion]
+    assert seen == set(scenes.CAMERA_TEXT)
+
+
+def test_a_pan_shifts_the_pixels_of_the_background():
+    side = 128
+    for name in scenes.PLACES_TEXT:
+        still, panned = (scenes.background(name, side, shift) for shift in (0., 16 / side))
+        assert np.allclose(still[:, 16:], panned[:, :-16], atol=1)
+
+
+def test_two_things_move_apart():
+    apart = [s for s in some(600, video=True) if s.motion == "apart"]
+    assert apart
+    for s in apart:
+        axis = 1 if s.layout == "above" else 0
+        start, end = ([scenes._pose(s, o, t)[axis] for o in s.sprites] for t in (0, 1))
+        assert len(s.sprites) == 2 and end[1] - end[0] > start[1] - start[0] + .1

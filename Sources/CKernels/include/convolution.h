@@ -8,7 +8,7 @@
 ///   before    [frames_held, height_in, width_in, channels], or NULL if none is held
 ///   in        [frames_in, height_in, width_in, channels]
 /// The input is `frames_zero` frames of zeros, those held from before, and then `in`.
-///   weight    [kernel_time, outputs, kernel_height * kernel_width * channels]
+///   panels    what phasor_convolution_pack made; the kernel's taps are those from `first_tap` on, of `packed_taps`
 ///   bias      [outputs] or NULL
 ///   residual  like out, added to it, or NULL
 ///   out       [frames_out, height_out, width_out, outputs], apart from all inputs
@@ -21,9 +21,21 @@ typedef struct phasor_convolution {
     size_t stride_time, stride;
     size_t pad;
     size_t upsample;
-    const float *before, *in, *weight, *bias, *residual;
+    size_t first_tap, packed_taps;
+    const void *panels;
+    const float *before, *in, *bias, *residual;
     float *out;
 } phasor_convolution;
+
+/// Bytes of the panels of `taps` taps, 64-byte aligned.
+size_t phasor_convolution_panel_bytes(const phasor_engine *engine, size_t outputs, size_t channels, size_t taps);
+
+/// Weights as the kernel of an engine reads them.
+///   weight    [outputs, channels, taps], taps in the order time, height, width
+///   buffer    [16, channels], for use meanwhile
+void phasor_convolution_pack(
+    const phasor_engine *engine, const float *weight, size_t outputs, size_t channels, size_t taps, float *buffer,
+    void *panels);
 
 /// Bytes of 64-byte aligned scratch memory that it needs.
 size_t phasor_convolution_scratch(const phasor_engine *engine, const phasor_convolution *work, int threads);

@@ -39,3 +39,8 @@ void phasor_channel_norm(
 /// cosine and sine lie at [r, j] of the tables [rows, head_dim / 2].
 void phasor_rope_pairs(
     const float *x, float *out, size_t rows, size_t heads, size_t head_dim, const float *cosine, const float *sine);
+
+/// One row [heads * head_dim] through RMS norm and rotary embedding: cosine and sine [head_dim / 2].
+void phasor_rms_rope_pairs(
+    const float *x, float *out, size_t heads, size_t head_dim, float eps, const float *weight, const float *cosine,
+    const float *sine);

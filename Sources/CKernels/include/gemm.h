@@ -39,8 +39,10 @@ typedef struct phasor_gemm {
     float *out;
 } phasor_gemm;
 
-/// Bytes of 64-byte aligned scratch memory that the product needs.
-size_t phasor_gemm_scratch(const phasor_engine *engine, const phasor_gemm *work, int threads);
+/// Bytes of 64-byte aligned scratch memory that the products need.
+size_t phasor_gemm_scratch(const phasor_engine *engine, const phasor_gemm *works, size_t count, int threads);
 
-/// Each element is summed over k in one order whatever m, its row, or the number of threads.
-void phasor_gemm_run(phasor_pool *pool, const phasor_engine *engine, const phasor_gemm *work, void *scratch);
+/// `count` >= 1 products of one x: their m, k and x are the same. Each element is summed over k in one order whatever m, its row, or
+/// the number of threads and products.
+void phasor_gemm_run(
+    phasor_pool *pool, const phasor_engine *engine, const phasor_gemm *works, size_t count, void *scratch);

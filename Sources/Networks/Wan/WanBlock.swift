@@ -84,11 +84,12 @@ package struct WanBlock: Sendable {
     package func selfAttention(
         _ x: Tensor, batch: Int, rope: RotaryTable, addingTo residual: GatedResidual? = nil
     ) -> Tensor {
-        let q = compute.rmsNorm(compute.linear(x, attn1.q), weight: attn1.normQ, eps: config.eps)
-        let k = compute.rmsNorm(compute.linear(x, attn1.k), weight: attn1.normK, eps: config.eps)
+        let projected = compute.linear(x, [attn1.q, attn1.k, attn1.v])
+        let turned = compute.rotatedNorms(
+            of: Array(projected[..<2]), weights: [attn1.normQ, attn1.normK], eps: config.eps, by: rope,
+            heads: config.heads)
         let attended = compute.attention(
-            q: compute.rotate(q, by: rope, heads: config.heads), k: compute.rotate(k, by: rope, heads: config.heads),
-            v: compute.linear(x, attn1.v), batch: batch, heads: config.heads)
+            q: turned[0], k: turned[1], v: projected[2], batch: batch, heads: config.heads)
         return compute.linear(attended, attn1.out, addingTo: residual)
     }
 
@@ -119,9 +120,10 @@ package struct WanBlock: Sendable {
     /// Cross-attention keys and values of projected text `[n, dim]`. They do not depend on the step.
     package func keysValues(_ text: Tensor, keyBias: Tensor?) -> WanTextContext.KeysValues {
         let compute = compute.unquantized
+        let projected = compute.linear(text, [attn2.k, attn2.v])
         return WanTextContext.KeysValues(
-            keys: compute.rmsNorm(compute.linear(text, attn2.k), weight: attn2.normK, eps: config.eps),
-            values: compute.linear(text, attn2.v), keyBias: keyBias)
+            keys: compute.rmsNorm(projected[0], weight: attn2.normK, eps: config.eps), values: projected[1],
+            keyBias: keyBias)
     }
 }
 

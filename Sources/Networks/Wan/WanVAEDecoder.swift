@@ -92,12 +92,16 @@ package struct WanVAEDecoder: Sendable {
         let (frames, rows, columns, channels) = (x.shape[0], x.shape[1], x.shape[2], x.shape[3])
         return Tensor(shape: [frames, rows * patch, columns * patch, 3]) { out in
             x.withUnsafe { x in
-                for row in 0..<frames * rows * patch {
-                    for column in 0..<columns * patch {
-                        let source = (row / patch * columns + column / patch) * channels
-                        for colour in 0..<3 {
-                            out[(row * columns * patch + column) * 3 + colour] =
-                                x[source + (colour * patch + column % patch) * patch + row % patch]
+                var target = 0
+                for row in 0..<frames * rows {
+                    for dy in 0..<patch {
+                        for source in stride(from: row * columns, to: (row + 1) * columns, by: 1) {
+                            for dx in 0..<patch {
+                                for colour in 0..<3 {
+                                    out[target] = x[source * channels + (colour * patch + dx) * patch + dy]
+                                    target += 1
+                                }
+                            }
                         }
                     }
                 }

@@ -120,9 +120,9 @@ package struct WanVAEAttention: Sendable {
         let shape = x.shape
         let flat = x.reshaped([shape[0] * shape[1] * shape[2], shape[3]])
         let normed = compute.channelNorm(flat, gamma: norm, silu: false)
+        let projected = compute.linear(normed, [q, k, v])
         let attended = compute.attention(
-            q: compute.linear(normed, q), k: compute.linear(normed, k), v: compute.linear(normed, v),
-            batch: shape[0], heads: 1)
+            q: projected[0], k: projected[1], v: projected[2], batch: shape[0], heads: 1)
         return compute.linear(attended, out, addingTo: GatedResidual(flat)).reshaped(shape)
     }
 }
