@@ -249,12 +249,12 @@ def main():
         moving, panned, parted = (phasor(kind, part, caption(batch), range(first, first + len(batch)), clip=True)
                                   for part, batch, first in (("clips", clips, 4000), ("camera", filmed, 5000), ("apart", parting, 6000)))
         record(kind, pictures, combinations, several, moving, panned, parted)
-        rows[kind], strips[kind] = pictures, moving
+        rows[kind], strips[kind] = pictures, torch.cat([moving[:4], panned[:3], parted[:2]])
     if a.sheets:
         os.makedirs(a.sheets, exist_ok=True)
         for part in range(0, min(48, a.images), 12):
             sheet({k: v[part:part + 12] for k, v in rows.items()}, caption(images)[part:part + 12], os.path.join(a.sheets, f"images{part // 12}.png"))
-        for i, s in enumerate(clips[:6]):
+        for i, s in enumerate([*clips[:4], *filmed[:3], *parting[:2]]):
             sheet({k: v[i].transpose(0, 1)[::2] for k, v in strips.items()}, [s.caption] + [""] * 8, os.path.join(a.sheets, f"clip{i}.png"))
 
 

@@ -31,13 +31,15 @@ def table(evaluation):
     held = first["never trained combinations"]
     head = [f"{title} ({of(first[name])})" for name, title in COLUMNS.items()]
     head += [f"never trained: object ({of(held['object'])}), background ({of(held['background'])})",
-             f"direction ({of(first['motion']['direction right'])})", "displacement / true", "entropy, coverage", "distance"]
+             f"direction ({of(first['motion']['direction right'])})", "displacement / true",
+             f"camera ({of(first['camera']['right'])})", f"apart ({of(first['apart']['right'])})", "entropy, coverage", "distance"]
     rows = ["| | " + " | ".join(head) + " |", "|" + " --- |" * (len(head) + 1)]
     for name, r in evaluation.items():
         held, d = r["never trained combinations"], r.get("diversity")
         cells = [shown(r[column]) for column in COLUMNS]
         cells += [f"{shown(held['object'])}, {shown(held['background'])}", shown(r["motion"]["direction right"]),
                   f"{r['motion']['displacement / true']:.2f}" if r["motion"]["displacement / true"] is not None else "-",
+                  shown(r["camera"]["right"]), shown(r["apart"]["right"]),
                   f"{d['entropy']:.2f}, {d['coverage']:.1f}" if d else "-", f"{d['distance']:.3f}" if d else "-"]
         rows.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(rows)
