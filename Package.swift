@@ -26,10 +26,13 @@ let package = Package(
             name: "CFFmpeg", pkgConfig: "libavformat",
             providers: [.apt(["libavcodec-dev", "libavformat-dev"])]),
 
+        // What two readers of JSON share.
+        .target(name: "JSONText"),
+
         // Numerics.
         .target(name: "Tensor", dependencies: ["CKernels", "COpenBLAS"]),
         .target(name: "Weights", dependencies: ["Tensor"]),
-        .target(name: "Text", dependencies: ["Weights", "Tensor"]),
+        .target(name: "Text", dependencies: ["Weights", "Tensor", "JSONText"]),
         .target(name: "Networks", dependencies: ["Weights", "Tensor"]),
         .target(name: "Diffusion", dependencies: ["Tensor"]),
         .target(name: "Pipelines", dependencies: ["Networks", "Text", "Diffusion", "Weights", "Tensor"]),
@@ -55,7 +58,7 @@ let package = Package(
         .target(
             name: "API",
             dependencies: [
-                "Serving", "HTTP", "Pipelines", "Diffusion", "Weights",
+                "Serving", "HTTP", "Pipelines", "Diffusion", "Weights", "JSONText",
                 .product(name: "Logging", package: "swift-log"),
             ]),
         .target(

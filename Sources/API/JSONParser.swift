@@ -1,3 +1,5 @@
+import JSONText
+
 /// Why bytes are not JSON, and where.
 package struct JSONFault: Error, Equatable, CustomStringConvertible {
     package let reason: String
@@ -126,38 +128,11 @@ private struct JSONParser {
     }
 
     private mutating func escape() throws(JSONFault) -> Unicode.Scalar {
-        guard let byte = peek else { throw fault("the text ends inside a string") }
-        position += 1
-        switch byte {
-        case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): return Unicode.Scalar(byte)
-        case UInt8(ascii: "b"): return "\u{8}"
-        case UInt8(ascii: "f"): return "\u{C}"
-        case UInt8(ascii: "n"): return "\n"
-        case UInt8(ascii: "r"): return "\r"
-        case UInt8(ascii: "t"): return "\t"
-        case UInt8(ascii: "u"): break
-        default: throw fault("there is no such escape")
+        do throws(JSONEscape.Fault) {
+            return try JSONEscape.scalar(in: bytes, at: &position)
+        } catch {
+            throw fault(error.reason)
         }
-        let first = try codeUnit()
-        if let scalar = Unicode.Scalar(first) { return scalar }
-        // Beyond the first plane a character is written as two units, high then low.
-        guard (0xD800..<0xDC00).contains(first), take(UInt8(ascii: "\\")), take(UInt8(ascii: "u")) else {
-            throw fault("half of a surrogate pair")
-        }
-        let second = try codeUnit()
-        guard (0xDC00..<0xE000).contains(second),
-            let scalar = Unicode.Scalar(0x10000 + (UInt32(first) - 0xD800) << 10 + (UInt32(second) - 0xDC00))
-        else { throw fault("half of a surrogate pair") }
-        return scalar
-    }
-
-    private mutating func codeUnit() throws(JSONFault) -> UInt16 {
-        let digits = bytes[position...].prefix(4)
-        guard digits.count == 4, digits.allSatisfy({ Character(Unicode.Scalar($0)).isHexDigit }),
-            let unit = UInt16(String(decoding: digits, as: UTF8.self), radix: 16)
-        else { throw fault("four hexadecimal digits should be here") }
-        position += 4
-        return unit
     }
 
     private var peek: UInt8? { position < bytes.count ? bytes[position] : nil }

@@ -1,3 +1,5 @@
+import JSONText
+
 /// Walks JSON (RFC 8259) in UTF-8 without making values of it: a vocabulary of 150,000 strings goes straight into the
 /// table that it is looked up in. What a checkpoint has besides is small, and `JSONFile` decodes it.
 ///
@@ -180,40 +182,10 @@ struct JSONScanner {
     }
 
     private mutating func escape() throws(TextError) -> Unicode.Scalar {
-        guard let byte = peek else { throw fault("the text ends inside a string") }
-        position += 1
-        switch byte {
-        case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): return Unicode.Scalar(byte)
-        case UInt8(ascii: "b"): return "\u{8}"
-        case UInt8(ascii: "f"): return "\u{C}"
-        case UInt8(ascii: "n"): return "\n"
-        case UInt8(ascii: "r"): return "\r"
-        case UInt8(ascii: "t"): return "\t"
-        case UInt8(ascii: "u"): break
-        default: throw fault("there is no such escape")
+        do throws(JSONEscape.Fault) {
+            return try JSONEscape.scalar(in: bytes, at: &position)
+        } catch {
+            throw fault(error.reason)
         }
-        let first = try codeUnit()
-        if let scalar = Unicode.Scalar(first) { return scalar }
-        // Beyond the first plane a character is written as two units, high then low.
-        guard (0xD800..<0xDC00).contains(first), take(UInt8(ascii: "\\")), take(UInt8(ascii: "u")) else {
-            throw fault("half of a surrogate pair")
-        }
-        let second = try codeUnit()
-        guard (0xDC00..<0xE000).contains(second),
-            let scalar = Unicode.Scalar(0x10000 + (UInt32(first) - 0xD800) << 10 + (UInt32(second) - 0xDC00))
-        else { throw fault("half of a surrogate pair") }
-        return scalar
-    }
-
-    private mutating func codeUnit() throws(TextError) -> UInt16 {
-        var unit: UInt16 = 0
-        for _ in 0..<4 {
-            guard let byte = peek, let digit = Character(Unicode.Scalar(byte)).hexDigitValue else {
-                throw fault("four hexadecimal digits should be here")
-            }
-            unit = unit << 4 | UInt16(digit)
-            position += 1
-        }
-        return unit
     }
 }

@@ -86,6 +86,7 @@ def cancel_stops(page):
     width, height = page.value("#width"), page.value("#height")
     page.fill("#width", "256")                 # seconds, so that it is still under way when the key arrives
     page.fill("#height", "256")
+    page.fill("#count", "6")
     page.click("label[for=generator-teacher]")
     page.click("#generate")
     page.wait("document.querySelector('.leap.done') !== null")
@@ -97,6 +98,7 @@ def cancel_stops(page):
     check(page.count(".leap.done") < page.count(".leap"), "it was cancelled after its end")
     page.fill("#width", width)
     page.fill("#height", height)
+    page.fill("#count", "1")
 
 
 def all_generators_compare(page):
