@@ -61,7 +61,8 @@ package struct Convolution: Sendable {
         private func packed(for engine: OpaquePointer) -> Tensor {
             let (outputs, inputs) = (source.shape[0], source.shape[1])
             let values = source.widened()
-            let panels = Tensor.lasting { Tensor(bytes: phasor_convolution_panel_bytes(engine, outputs, inputs, count)) }
+            let bytes = phasor_convolution_panel_bytes(engine, outputs, inputs, count)
+            let panels = Tensor.lasting { Tensor(bytes: bytes) }
             let buffer = Tensor(uninitialized: [16, inputs])
             if !MemoryPlan.isUnderway {
                 phasor_convolution_pack(
@@ -127,7 +128,8 @@ extension Compute {
             kernel_time: kernel.time, kernel_height: kernel.height, kernel_width: kernel.width,
             stride_time: plan.strideTime, stride: plan.stride, pad: plan.padding, upsample: plan.upsample,
             first_tap: layer.firstTap, packed_taps: layer.taps.count, panels: panels.pointer,
-            before: past.map { UnsafePointer($0.pointer) }, in: x.pointer, bias: layer.bias.map { UnsafePointer($0.pointer) },
+            before: past.map { UnsafePointer($0.pointer) }, in: x.pointer,
+            bias: layer.bias.map { UnsafePointer($0.pointer) },
             residual: residual.map { UnsafePointer($0.pointer) }, out: out.pointer)
         let scratch = Tensor(bytes: phasor_convolution_scratch(engine, &work, Int32(threads)))
         scratch.withUnsafeMutable { scratch in

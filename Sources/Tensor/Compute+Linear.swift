@@ -47,10 +47,11 @@ extension Compute {
         guard let (engine, formats) = shared(layers) else { return layers.map { linear(x, $0) } }
         let outs = layers.map { Tensor(uninitialized: x.shape.dropLast() + [$0.outputs]) }
         Weight.reading(layers.map(\.weight)) { bytes in
-            run(
-                layers.indices.map { index in
-                    gemm(x, layers[index].weight, formats[index], bytes[index], bias: layers[index].bias, out: outs[index])
-                }, on: engine)
+            let works = layers.indices.map { index in
+                let layer = layers[index]
+                return gemm(x, layer.weight, formats[index], bytes[index], bias: layer.bias, out: outs[index])
+            }
+            run(works, on: engine)
             withExtendedLifetime((x, layers)) {}
         }
         return outs
