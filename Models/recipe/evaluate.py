@@ -101,6 +101,11 @@ def background(name, side, shift=0., zoom=1.):
     return torch.from_numpy(scenes.background(name, side, shift, zoom).copy()).permute(2, 0, 1) / 127.5 - 1
 
 
+def backgrounds_of(net, clips):
+    """Of each clip's first frame, by name"""
+    return [scenes.BACKGROUNDS[i] for i in classifier.classify(net, clips[:, :, 0])[1].argmax(1)]
+
+
 def foreground(clip, name):
     """[3, T, H, W] -> where it differs from the background, [T, H, W]"""
     return (clip - background(name, clip.shape[-1])[:, None]).abs().amax(0) > .35
@@ -119,7 +124,7 @@ def path_of(clip, name):
 def motion(net, clips, batch):
     """Is the direction right? And the mean displacement along it, as a share of the true one"""
     right, moved, turned = [], [], []
-    names = [scenes.BACKGROUNDS[i] for i in classifier.classify(net, clips[:, :, 0])[1].argmax(1)]
+    names = backgrounds_of(net, clips)
     for clip, s, name in zip(clips, batch, names):
         first, last = path_of(clip, name)
         if first is None or last is None:
@@ -148,7 +153,7 @@ def camera_of(frame, name, kind):
 def camera(net, clips, batch):
     """Does the camera do what it is told, by at least a third of the way? And how far it goes, as a share of the true way"""
     right, moved = [], []
-    names = [scenes.BACKGROUNDS[i] for i in classifier.classify(net, clips[:, :, 0])[1].argmax(1)]
+    names = backgrounds_of(net, clips)
     for clip, s, name in zip(clips, batch, names):
         kind = s.motion[:s.motion.index("_")]
         true = np.subtract(scenes.view(s, 1), scenes.view(s, 0))[0 if kind == "pan" else 1]
@@ -160,7 +165,7 @@ def camera(net, clips, batch):
 def apart(net, clips, batch):
     """Do two things move apart? The spread of the foreground along their axis grows, by at least a hundredth of the frame"""
     right = []
-    names = [scenes.BACKGROUNDS[i] for i in classifier.classify(net, clips[:, :, 0])[1].argmax(1)]
+    names = backgrounds_of(net, clips)
     for clip, s, name in zip(clips, batch, names):
         mask = foreground(clip, name)
         spread = [frame.nonzero()[:, 0 if s.layout == "above" else 1].float().std() / 128 if frame.sum() > 40 else None for frame in (mask[0], mask[-1])]

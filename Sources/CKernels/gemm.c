@@ -14,7 +14,6 @@ enum {
 
 typedef struct {
     const phasor_gemm *works;
-    size_t count;
     const phasor_engine *engine;
     size_t panels, blocks, block_rows;  // panels of all products
     size_t row_bytes;     // of packed x
@@ -37,7 +36,7 @@ static const phasor_gemm *product_of(const job *j, size_t *panel) {
 }
 
 static job plan(const phasor_engine *e, const phasor_gemm *g, size_t count, char *scratch) {
-    job j = {.works = g, .count = count, .engine = e};
+    job j = {.works = g, .engine = e};
     for (size_t i = 0; i < count; i++) j.panels += panels_of(g + i);
     j.blocks = (g->m + ROW_BLOCK / 2) / ROW_BLOCK;
     if (j.blocks == 0) j.blocks = 1;

@@ -41,8 +41,8 @@ extension Compute {
         return finish(sum, activation: activation, residual: residual)
     }
 
-    /// x W^T + b of several layers of one input, each as if it were alone. Small ones take their turn of the threads together:
-    /// a product of microseconds costs as much again for beginning and ending.
+    /// x W^T + b of several layers of one input, each as if it were alone. Small ones take their turn of the threads together,
+    /// as beginning and ending one takes microseconds, too.
     package func linear(_ x: Tensor, _ layers: [Linear]) -> [Tensor] {
         guard let (engine, formats) = shared(layers) else { return layers.map { linear(x, $0) } }
         let outs = layers.map { Tensor(uninitialized: x.shape.dropLast() + [$0.outputs]) }
@@ -67,7 +67,7 @@ extension Compute {
         guard instructions != .plain, formats.count == layers.count, layers.allSatisfy(\.adapters.isEmpty),
             layers.reduce(0, { $0 + $1.weight.bytes.count }) <= Self.sharedBytes
         else { return nil }
-        let engines = layers.map { Self.quantizes($0.weight) ? int8Engine ?? engine : engine }
+        let engines = layers.map { engine(for: $0.weight) }
         guard let first = engines.first, engines.allSatisfy({ $0 == first }) else { return nil }
         return (first, formats)
     }
@@ -79,15 +79,15 @@ extension Compute {
             let copy = Weight(name: weight.name, weight.widened())
             return product(x, copy, bias: bias, activation: activation, residual: residual)
         }
-        let int8 = Self.quantizes(weight) ? int8Engine : nil
-        guard instructions != .plain || int8 != nil else {
+        let engine = engine(for: weight)
+        guard instructions != .plain || engine != self.engine else {
             return blasProduct(x, weight, bias: bias, activation: activation, residual: residual)
         }
         let out = Tensor(uninitialized: x.shape.dropLast() + [weight.shape[0]])
         weight.reading { bytes in
             let work = gemm(
                 x, weight, format, bytes, bias: bias, activation: activation, residual: residual, out: out)
-            run([work], on: int8 ?? engine)
+            run([work], on: engine)
             withExtendedLifetime((x, weight, bias, residual)) {}
         }
         return out
@@ -115,6 +115,10 @@ extension Compute {
         scratch.withUnsafeMutable { scratch in
             withPool { phasor_gemm_run($0, engine, works, works.count, scratch.baseAddress) }
         }
+    }
+
+    private func engine(for weight: Weight) -> OpaquePointer {
+        Self.quantizes(weight) ? int8Engine ?? engine : engine
     }
 
     /// Whether a weight is large enough for int8. The rule looks at the weight alone: were it to look at the rows of x, a
