@@ -7,6 +7,7 @@ Pictures are PNG files and clips MP4 files (at a constant rate factor of 1) that
 kept, so it resumes by itself. Every generator of the folder is measured with the same prompts and seeds.
 Adherence: attributes a caption names, read back by a classifier that has only seen renders. Diversity over seeds, where a
 caption leaves things open: entropy (nats) and coverage of the background, and the classifier's features' mean distance.
+Wording: the same captions as people write them, in capitals, misspelt, in another order, among other words.
 Motion: the path of the foreground's centroid, its area, and its spread where two things move apart; the camera's way by the
 background that fits best. Renders and their reconstructions by the VAE are ceilings.
 """
@@ -20,7 +21,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
-from . import classifier, scenes
+from . import classifier, scenes, wording
 from .latents import HELD_SEEDS, Latents
 
 OPEN_PROMPTS = ("a cat", "a red car", "a tree", "a balloon")
@@ -212,6 +213,7 @@ def main():
     p.add_argument("--held", type=int, default=64)
     p.add_argument("--clips", type=int, default=48)
     p.add_argument("--seeds", type=int, default=32, help="of each open prompt")
+    p.add_argument("--wordings", type=int, default=40, help="captions that are worded in six ways")
     p.add_argument("--json")
     p.add_argument("--sheets")
     a = p.parse_args()
@@ -224,15 +226,19 @@ def main():
     clips = [s for s in videos if s.mode == "one" and s.motion in wanted][:a.clips]
     filmed = [s for s in videos if s.motion in scenes.CAMERA_TEXT][:a.clips // 2]
     parting = [s for s in videos if s.motion == "apart"][:a.clips // 2]
+    plain = [s for s in (scenes.scene(HELD_SEEDS + 400_000 + i, objects=objects) for i in range(8 * a.wordings))
+             if s.mode == "one" and "background" in s.said][:a.wordings]
     result, rows, strips = {}, {}, {}
     caption = lambda batch: [s.caption for s in batch]
 
-    def record(name, pictures, held_pictures, open_pictures, moving, panned, parted):
+    def record(name, pictures, held_pictures, open_pictures, moving, panned, parted, worded=None):
         r = adherence(net, pictures, images)
         r["never trained combinations"] = {k: v for k, v in adherence(net, held_pictures, held).items() if k in ("object", "background", "tint")}
         if open_pictures is not None:
             r["diversity"] = mean_of([diversity(net, seeds) for seeds in open_pictures])
         r["motion"], r["camera"], r["apart"] = motion(net, moving, clips), camera(net, panned, filmed), apart(net, parted, parting)
+        if worded:
+            r["wording"] = {w: {k: v for k, v in adherence(net, p, plain).items() if k in ("object", "background")} for w, p in worded.items()}
         result[name] = r
         print(name, json.dumps(r), flush=True)
         if a.json:
@@ -253,7 +259,11 @@ def main():
         several = [phasor(kind, text.replace(" ", "-"), [text] * a.seeds, range(3000, 3000 + a.seeds))[:, :, 0] for text in OPEN_PROMPTS]
         moving, panned, parted = (phasor(kind, part, caption(batch), range(first, first + len(batch)), clip=True)
                                   for part, batch, first in (("clips", clips, 4000), ("camera", filmed, 5000), ("apart", parting, 6000)))
-        record(kind, pictures, combinations, several, moving, panned, parted)
+        worded = {}
+        for number, (name, write) in enumerate(wording.WORDINGS.items()):
+            written = [write(random.Random(f"{name}{s.seed}"), s.caption) for s in plain]
+            worded[name] = phasor(kind, f"wording-{number}", written, range(7000, 7000 + len(plain)))[:, :, 0]
+        record(kind, pictures, combinations, several, moving, panned, parted, worded)
         rows[kind], strips[kind] = pictures, torch.cat([moving[:4], panned[:3], parted[:2]])
     if a.sheets:
         os.makedirs(a.sheets, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Stage "report": what is kept with the model: numbers, losses, their curves, contact sheets; prints the model card's table.
+"""Stage "report": what is kept with the model: numbers, losses, their curves, contact sheets; prints the model card's tables.
 
     python -m recipe.report --work WORK --evaluation WORK/evaluation.json --sheets WORK/sheets --name v1
 """
@@ -42,6 +42,19 @@ def table(evaluation):
                   shown(r["camera"]["right"]), shown(r["apart"]["right"]),
                   f"{d['entropy']:.2f}, {d['coverage']:.1f}" if d else "-", f"{d['distance']:.3f}" if d else "-"]
         rows.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(rows)
+
+
+def wordings(evaluation):
+    """Markdown: object and background of the same prompts, a column for each way to write them"""
+    asked = {name: r["wording"] for name, r in evaluation.items() if "wording" in r}
+    if not asked:
+        return ""
+    first = next(iter(asked.values()))
+    count = next(iter(first.values()))["object"]["of"]
+    rows = [f"| object, background ({count}) | " + " | ".join(first) + " |", "|" + " --- |" * (len(first) + 1)]
+    rows += [f"| {name} | " + " | ".join(f"{w['object']['share']:.2f}, {w['background']['share']:.2f}" for w in r.values()) + " |"
+             for name, r in asked.items()]
     return "\n".join(rows)
 
 
@@ -121,7 +134,7 @@ def main():
     curves(teacher, distillation, os.path.join(RUNS, a.name + "-curves.png"))
     for kind in ("image", "clip"):
         stack(sorted(glob.glob(os.path.join(a.sheets, kind + "*.png"))), os.path.join(RUNS, f"{a.name}-{kind}s.jpg"))
-    print(table(evaluation))
+    print(table(evaluation), wordings(evaluation), sep="\n\n")
 
 
 if __name__ == "__main__":

@@ -164,10 +164,13 @@ def _pose(s, o, t):
 
 
 def path(s):
-    """[5, 7]: for each latent frame of a clip (1 + 4 * 4 frames) its time in -1..1; how far the first sprite moves and grows from
-    the first to the last of them (x, y, size, in quarters of a frame); where it is against its mean (in eighths)"""
-    poses = np.array([_pose(s, s.sprites[0], i / (CLIP_FRAMES - 1))[:3] for i in range(CLIP_FRAMES)])
-    latent = np.concatenate([poses[:1], poses[1:].reshape(-1, 4, 3).mean(1)])
+    """[5, 11]: for each latent frame of a clip (1 + 4 * 4 frames) its time in -1..1; how far the first sprite moves and grows and
+    the camera pans and zooms from the first to the last of them (x, y, size, shift, zoom, in quarters of a frame); where they are
+    against their mean (in eighths)"""
+    times = [i / (CLIP_FRAMES - 1) for i in range(CLIP_FRAMES)]
+    poses = np.array([(*_pose(s, s.sprites[0], t)[:3], *view(s, t)) for t in times])
+    latent = np.concatenate([poses[:1], poses[1:].reshape(-1, 4, 5).mean(1)])
+    latent[:, 4] *= .25                       # at the frame's edge, half a frame away, what is zoomed moves half as far
     whole = np.tile(4 * (latent[-1] - latent[0]), (len(latent), 1))
     return np.concatenate([np.linspace(-1, 1, len(latent))[:, None], whole, 8 * (latent - latent.mean(0))], 1).astype(np.float32)
 

@@ -26,7 +26,7 @@ from transformers import UMT5EncoderModel
 
 from . import scenes, shared, wan
 from .text import Text
-from .tokenizer import vary
+from .wording import vary
 
 
 #: clips are few, and their directions are what is learnt last: these are drawn more often; as are pairs, whose two objects each
@@ -86,11 +86,16 @@ def noise_levels(n, frames, rate):
     return torch.where(torch.rand(n) < .15, torch.rand(n), t)
 
 
-def cell_weights(cover, strength):
+def cell_weights(cover, z, strength):
     """Background dominates the plain error and small objects vanish: cells under sprites weigh more, the more the smaller they
-    are. A cell that a sprite crosses at any time weighs so in all frames: there motion is, and the background it uncovers."""
+    are. A cell that a sprite crosses at any time weighs so in all frames: there motion is, and the background it uncovers. So do
+    cells of a background that moves with the camera, by how much they change."""
     gain = (.3 / cover.mean((1, 2, 3), keepdim=True).clamp_min(.01)).clamp(1.5, 4)
-    weight = 1 + strength * gain * cover.amax(1, keepdim=True)
+    crossed = gain * cover.amax(1, keepdim=True)
+    if z.shape[2] > 1:
+        change = z.diff(dim=2).square().mean(1).amax(1, keepdim=True)
+        crossed = crossed.maximum(1.5 * (3 * change).clamp_max(1))
+    weight = 1 + strength * crossed
     return (weight / weight.mean())[:, None]
 
 
@@ -103,8 +108,8 @@ def channel_weights(std):
 
 #: Nothing is gained by a direction word before the network knows early frames from late ones, nor by that without the word (and
 #: rope tells it only differences of time), so that plain flow matching finds motion very late. Two linear heads (not kept) teach
-#: the parts: from every row of the text, which way the sprite goes; half-way through the blocks, from every token, the frame's
-#: time, which way the sprite goes, and how far it is by now.
+#: the parts: from every row of the text, which way sprite and camera go; half-way through the blocks, from every token, the frame's
+#: time, which way the sprite and the camera go, and how far they are by now.
 PATH_WEIGHT = 1.
 
 
@@ -118,7 +123,7 @@ def parts(folder, start=None):
 
 
 def path_heads():
-    return torch.nn.ModuleDict({"token": torch.nn.Linear(256, 7), "text": torch.nn.Linear(256, 3)})
+    return torch.nn.ModuleDict({"token": torch.nn.Linear(256, 11), "text": torch.nn.Linear(256, 5)})
 
 
 def with_names(heads):
@@ -209,14 +214,14 @@ def worker(rank, a, state, progress):
         rows = text.encode(ids, lengths)
         v = net((1 - tb) * z + tb * eps, t, net.context(rows, lengths), frames)
         error = (v - (eps - z)).square()
-        loss = (error * channels * cell_weights(cover, .25 + .75 * rate)).mean()
+        loss = (error * channels * cell_weights(cover, z, .25 + .75 * rate)).mean()
         if kind == "clips":
             paths = torch.from_numpy(np.stack([scenes.path(s) for s in drawn]))[:, frames or range(5)]
             told = heads["token"](F.layer_norm(net.middle, net.middle.shape[-1:])).unflatten(1, (paths.shape[1], -1))
             off = (told - paths[:, :, None]).square().mean((0, 1, 2))
-            state.losses[rank, 1], state.losses[rank, 2], state.losses[rank, 3] = off[0].item(), off[1:4].mean().item(), off[4:].mean().item()
+            state.losses[rank, 1], state.losses[rank, 2], state.losses[rank, 3] = off[0].item(), off[1:6].mean().item(), off[6:].mean().item()
             is_word = (torch.arange(rows.shape[1])[None] < lengths[:, None]) & (lengths[:, None] > 1)
-            read = (heads["text"](rows) - paths[:, :1, 1:4]).square().mean(2)[is_word].mean()
+            read = (heads["text"](rows) - paths[:, :1, 1:6]).square().mean(2)[is_word].mean()
             state.losses[rank, 4] = read.item()
             loss = loss + PATH_WEIGHT * (off.mean() + read)
             for column, name in ((1, "time"), (2, "way"), (3, "path"), (4, "read")):

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from tokenizers import Tokenizer
 from transformers import UMT5Config, UMT5EncoderModel
 
-#: rows a training batch is padded to (fixed shapes for the compiler); the longest caption of the data has fewer pieces
+#: rows a training batch is padded to (fixed shapes for the compiler); what has more pieces (long captions, misspelt) loses its end
 ROWS = 24
 
 

@@ -19,6 +19,7 @@ import xml.etree.ElementTree as ElementTree
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
 from . import scenes
+from .wording import capitalise
 
 CLDR = "/usr/share/unicode/cldr/common/annotations/en.xml"
 PIECES = 2000          # learned from the keywords
@@ -27,20 +28,12 @@ PIECES = 2000          # learned from the keywords
 def captions(count=40_000):
     for i in range(count):
         objects = scenes.OBJECTS_ALL if i % 2 else scenes.OBJECTS_COMMON
-        yield vary(random.Random(i), scenes.scene(i, video=i % 3 == 0, split="any", objects=objects).caption)
+        yield capitalise(random.Random(i), scenes.scene(i, video=i % 3 == 0, split="any", objects=objects).caption)
 
 
 def keywords():
     for annotation in ElementTree.parse(CLDR).getroot().iter("annotation"):
         yield annotation.text.replace("|", " ")
-
-
-def vary(r, caption):
-    """Spellings that people use: a capital first letter, a full stop, now and then capitals throughout."""
-    k = r.random()
-    if k < .15: caption = caption[:1].upper() + caption[1:]
-    elif k < .16: caption = caption.upper()
-    return caption + ("." if caption and r.random() < .1 else "")
 
 
 def _metaspace(model):

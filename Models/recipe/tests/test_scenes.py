@@ -65,10 +65,12 @@ def test_mask_covers_what_differs_from_the_background():
 def test_the_path_of_latent_frames_is_the_motion():
     for s in some(300, video=True):
         path = scenes.path(s)
-        assert path.shape == (5, 7) and abs(path[:, 4:].mean(0)).max() < 1e-5 and path[0, 0] == -1 and path[-1, 0] == 1
+        assert path.shape == (5, 11) and abs(path[:, 6:].mean(0)).max() < 1e-5 and path[0, 0] == -1 and path[-1, 0] == 1
+        shift, zoom = np.subtract(scenes.view(s, 1), scenes.view(s, 0))
+        assert np.allclose(path[0, 4:6], (4 * shift * 14.5 / 16, zoom * 14.5 / 16), atol=1e-5)
         if s.motion in ("left", "right"):              # latent frame 4 shows t = 13/16 to 1, frame 0 shows t = 0
             sign = 1 if s.motion == "right" else -1
-            travelled = (path[-1, 4] - path[0, 4]) / 8 * sign
+            travelled = (path[-1, 6] - path[0, 6]) / 8 * sign
             assert abs(path[2, 1] / 4 * sign - travelled) < 1e-5 and abs(travelled - scenes.SPEEDS[s.speed] * 14.5 / 16) < 1e-4
 
 
