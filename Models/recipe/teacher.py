@@ -16,15 +16,13 @@ import random
 import signal
 import time
 
-import numpy as np
 import torch
 import torch.multiprocessing as mp
-import torch.nn.functional as F
 
 from diffusers import WanTransformer3DModel
 from transformers import UMT5EncoderModel
 
-from . import scenes, shared, wan
+from . import heads, scenes, shared, wan
 from .text import Text
 from .wording import vary
 
@@ -33,12 +31,15 @@ from .wording import vary
 #: have the other's attributes to keep apart from
 MOTION_WEIGHT = {"left": 3, "right": 3, "up": 3, "down": 3, "bounce": 2, "grow": 2, "shrink": 2, "apart": 3} | dict.fromkeys(scenes.CAMERA_TEXT, 2)
 PAIR_WEIGHT = 3
+#: two colours, one of a thing and one behind it: whose is whose has to be learnt as well
+COLORS_WEIGHT = 2
 
 
 def weight(s, known):
     """How often a scene is drawn, against others: twice as often if it shows an object that the teacher does not know yet"""
     new = any(o.name not in known for o in s.sprites)
-    return MOTION_WEIGHT.get(s.motion, 1) * (PAIR_WEIGHT if s.mode == "pair" else 1) * (2 if new else 1)
+    colors = s.background in scenes.COLORS and any(o.tint for o in s.sprites)
+    return MOTION_WEIGHT.get(s.motion, 1) * (PAIR_WEIGHT if s.mode == "pair" else COLORS_WEIGHT if colors else 1) * (2 if new else 1)
 
 
 class Shards:
@@ -106,13 +107,6 @@ def channel_weights(std):
     return (std / std.mean()).view(1, -1, 1, 1, 1)
 
 
-#: Nothing is gained by a direction word before the network knows early frames from late ones, nor by that without the word (and
-#: rope tells it only differences of time), so that plain flow matching finds motion very late. Two linear heads (not kept) teach
-#: the parts: from every row of the text, which way sprite and camera go; half-way through the blocks, from every token, the frame's
-#: time, which way the sprite and the camera go, and how far they are by now.
-PATH_WEIGHT = 1.
-
-
 def parts(folder, start=None):
     """transformer, text side, and their parameters under one name space; start: an exported folder whose weights they take"""
     text = Text(folder, UMT5EncoderModel.from_pretrained(os.path.join(start, "text_encoder"), dtype=torch.float32) if start else None)
@@ -120,14 +114,6 @@ def parts(folder, start=None):
     named = [("transformer." + n, p) for n, p in model.named_parameters()]
     named += [("text_encoder." + n, p) for n, p in text.encoder.named_parameters() if n != "encoder.embed_tokens.weight"]
     return model, text, named
-
-
-def path_heads():
-    return torch.nn.ModuleDict({"token": torch.nn.Linear(256, 11), "text": torch.nn.Linear(256, 5)})
-
-
-def with_names(heads):
-    return [("path_heads." + n, p) for n, p in heads.named_parameters()]
 
 
 def is_matrix(name, p):
@@ -155,14 +141,14 @@ def main():
     p.add_argument("--processes", type=int, default=2)
     a = p.parse_args()
     _, _, named = parts(os.path.join(a.work, "tokenizer"))
-    layout = shared.Layout(named + with_names(path_heads()), is_matrix, a.processes)
+    layout = shared.Layout(named + heads.with_names(heads.build()), is_matrix, a.processes)
     state = shared.State(layout.size, a.processes)
     checkpoint = os.path.join(a.work, "teacher.pt")
     progress = {"step": 0, "images": 0, "clips": 0, "minutes": 0.}
     if os.path.exists(checkpoint):
         saved = torch.load(checkpoint)
         for key, vector in state.vectors.items():
-            vector[:len(saved["vectors"][key])].copy_(saved["vectors"][key])      # the head is new to an old checkpoint
+            vector[:len(saved["vectors"][key])].copy_(saved["vectors"][key])      # heads may be new to an old checkpoint
         progress = saved["progress"]
     mp.start_processes(worker, (a, state, progress), nprocs=a.processes, start_method="spawn")
 
@@ -171,8 +157,8 @@ def worker(rank, a, state, progress):
     torch.set_num_threads(1)
     torch.manual_seed(progress["step"] * 1000 + rank)
     model, text, named = parts(os.path.join(a.work, "tokenizer"), a.start if progress["step"] == 0 else None)
-    heads = path_heads()
-    named += with_names(heads)
+    named_parts = heads.build()
+    named += heads.with_names(named_parts)
     layout = shared.Layout(named, is_matrix, a.processes)
     if progress["step"] == 0 and not a.start:
         torch.manual_seed(0)
@@ -187,7 +173,7 @@ def worker(rank, a, state, progress):
     known = scenes.OBJECT_SETS[a.known or a.objects]
     data = {kind: Shards(a.work, kind, rank, scenes.OBJECT_SETS[a.objects], known) for kind in ("images", "clips")}
     end, start, saved_at, logged_at = shared.until(a.until), time.time(), time.time(), time.time()
-    minutes, recent = progress["minutes"], {"images": [], "clips": [], "time": [], "way": [], "path": [], "read": []}
+    minutes, recent = progress["minutes"], {}
     stop = []
     signal.signal(signal.SIGTERM, lambda *_: stop.append(True))
     while True:
@@ -215,29 +201,23 @@ def worker(rank, a, state, progress):
         v = net((1 - tb) * z + tb * eps, t, net.context(rows, lengths), frames)
         error = (v - (eps - z)).square()
         loss = (error * channels * cell_weights(cover, z, .25 + .75 * rate)).mean()
-        if kind == "clips":
-            paths = torch.from_numpy(np.stack([scenes.path(s) for s in drawn]))[:, frames or range(5)]
-            told = heads["token"](F.layer_norm(net.middle, net.middle.shape[-1:])).unflatten(1, (paths.shape[1], -1))
-            off = (told - paths[:, :, None]).square().mean((0, 1, 2))
-            state.losses[rank, 1], state.losses[rank, 2], state.losses[rank, 3] = off[0].item(), off[1:6].mean().item(), off[6:].mean().item()
-            is_word = (torch.arange(rows.shape[1])[None] < lengths[:, None]) & (lengths[:, None] > 1)
-            read = (heads["text"](rows) - paths[:, :1, 1:6]).square().mean(2)[is_word].mean()
-            state.losses[rank, 4] = read.item()
-            loss = loss + PATH_WEIGHT * (off.mean() + read)
-            for column, name in ((1, "time"), (2, "way"), (3, "path"), (4, "read")):
-                recent[name].append(state.losses[:, column].mean().item())
+        told, about = (heads.motion(named_parts, net.middle, rows, lengths, drawn, frames) if kind == "clips" else
+                       heads.things(named_parts, net.middle, rows, lengths, drawn, cover))
+        loss = loss + told
         loss.backward()
-        state.losses[rank, 0] = error.mean().item()
+        for column, value in enumerate([error.mean(), *about.values()]):
+            state.losses[rank, column] = value.item()
         w.step(a.muon_lr * rate, a.adam_lr * rate, min(.998, (step + 1) / (step + 10)))
-        recent[kind].append(state.losses[:, 0].mean().item())
+        for column, name in enumerate([kind, *about]):
+            recent.setdefault(name, []).append(state.losses[:, column].mean().item())
         progress["step"] += 1
         progress[kind] += len(z) * a.processes
         progress["minutes"] = minutes + (time.time() - start) / 60
         if rank == 0 and progress["step"] % 50 == 0:
             line = {**progress, "rate": round(rate, 3), "seconds_a_step": round((time.time() - logged_at) / 50, 3),
-                    **{k: round(sum(r) / len(r), 4) for k, r in (("loss_" + k, r) for k, r in recent.items()) if r}}
+                    **{k: round(sum(r) / len(r), 4) for k, r in (("loss_" + k, r) for k, r in recent.items())}}
             logged_at = time.time()
-            recent = {"images": [], "clips": [], "time": [], "way": [], "path": [], "read": []}
+            recent = {}
             with open(os.path.join(a.work, "teacher.jsonl"), "a") as log:
                 log.write(json.dumps(line) + "\n")
         if progress["step"] % 50 == 0:
