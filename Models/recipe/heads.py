@@ -5,10 +5,12 @@ word (and rope tells it only differences of time), so that plain flow matching f
 parts: from every row of the text, which way sprite and camera go; half-way through the blocks, from every token of a clip, the
 frame's time, which way sprite and camera go, and how far they are by now.
 
-Things: with two colours or two objects in a caption, each sample is mostly right, but whose colour it is comes late. From every
-row of the text of an image, the background and the tint that it names; half-way through the blocks, from every token, which
-object is there, its tint, and the background.
+Things: a caption with two colours or two objects is soon known by its words, and late by whose colour it is. From every row of the
+text of an image, all that it says: background, layout, the objects in the order they are named and the tint of each; half-way
+through the blocks, from every token, which object is there, its tint, and the background.
 """
+import re
+
 import numpy as np
 import torch
 import torch.nn as nn
@@ -17,15 +19,18 @@ import torch.nn.functional as F
 from . import scenes
 
 #: nothing there, or nothing named, comes first
-OBJECTS, TINTS, GROUNDS = ([None, *names] for names in (scenes.OBJECTS_ALL, scenes.TINTS, scenes.BACKGROUNDS))
+OBJECTS, TINTS, GROUNDS, LAYOUTS = ([None, *names] for names in (scenes.OBJECTS_ALL, scenes.TINTS, scenes.BACKGROUNDS, ("left", "above")))
+#: what is read of a scene's tokens, and of a caption's rows
+SHOWN = OBJECTS, TINTS, GROUNDS
+SAID = GROUNDS, LAYOUTS, OBJECTS, TINTS, OBJECTS, TINTS
 PLACES = 8                                     # tokens along a side
-THING_WEIGHT = .1
+THING_WEIGHT, SAID_WEIGHT = .1, .2
 
 
 def build():
     return nn.ModuleDict({
         "token": nn.Linear(256, 11), "text": nn.Linear(256, 5),
-        "shown": nn.Linear(256, len(OBJECTS) + len(TINTS) + len(GROUNDS)), "said": nn.Linear(256, len(TINTS) + len(GROUNDS))})
+        "shown": nn.Linear(256, sum(map(len, SHOWN))), "said": nn.Linear(256, sum(map(len, SAID)))})
 
 
 def with_names(heads):
@@ -48,23 +53,31 @@ def motion(heads, middle, rows, lengths, drawn, frames):
 
 def things(heads, middle, rows, lengths, drawn, cover):
     """A batch of images: middle [B, 64, 256], cover [B, 1, 16, 16] -> loss, and its parts"""
-    sizes = (len(OBJECTS), len(TINTS), len(GROUNDS))
-    objects, tints, grounds = heads["shown"](F.layer_norm(middle, middle.shape[-1:])).split(sizes, 2)
+    objects, tints, grounds = heads["shown"](F.layer_norm(middle, middle.shape[-1:])).split([len(names) for names in SHOWN], 2)
     true_objects, true_tints = shown(drawn, cover)
     ground = torch.tensor([GROUNDS.index(s.background) for s in drawn])[:, None]
     there = (F.cross_entropy(objects.mT, true_objects) + F.cross_entropy(tints.mT, true_tints)
              + F.cross_entropy(grounds.mT, ground.expand(-1, middle.shape[1])))
+    said = reading(heads, rows, lengths, drawn)
+    return THING_WEIGHT * there + SAID_WEIGHT * said, {"there": there, "said": said}
+
+
+def reading(heads, rows, lengths, drawn):
+    """Mean over all words of how far each is from knowing what the whole caption says, in nats"""
     words = is_word(rows, lengths)
-    said_tints, said_grounds = heads["said"](rows)[words].split(sizes[1:], 1)
-    tint = torch.tensor([_tint(s) for s in drawn])[:, None].expand_as(words)[words]
-    named = torch.tensor([GROUNDS.index(s.background if "background" in s.said else None) for s in drawn])[:, None].expand_as(words)[words]
-    said = F.cross_entropy(said_grounds, named) + F.cross_entropy(said_tints, tint, ignore_index=-100, reduction="sum") / len(tint)
-    return THING_WEIGHT * (there + said), {"there": there, "said": said}
+    parts = heads["said"](rows)[words].split([len(names) for names in SAID], 1)
+    truth = torch.tensor([said(s) for s in drawn])[:, None].expand(-1, rows.shape[1], -1)[words]
+    return sum(F.cross_entropy(part, truth[:, k]) for k, part in enumerate(parts))
 
 
-def _tint(s):
-    """The tint that the caption names, of one object; of a pair's two, `said` does not tell which"""
-    return -100 if s.mode == "pair" else TINTS.index(s.sprites[0].tint if "tint" in s.said else None)
+def said(s):
+    """What the caption of a scene says, as indices into SAID; objects in the order they are named"""
+    names = lambda o: [n for n in (o.name, scenes.SYNONYMS.get(o.name)) if n]
+    at = lambda o: min((m.start() for n in names(o) if (m := re.search(rf"\b{n}\b", s.caption))), default=0)
+    named = lambda o: o.tint if (any(re.search(rf"\b{o.tint} {n}\b", s.caption) for n in names(o)) if s.mode == "pair" else "tint" in s.said) else None
+    first, second = (*sorted(s.sprites, key=at), None)[:2] if s.mode == "pair" else (s.sprites[0], None)
+    things = [label for o in (first, second) for label in (OBJECTS.index(o and o.name), TINTS.index(o and named(o)))]
+    return [GROUNDS.index(s.background if "background" in s.said else None), LAYOUTS.index(s.layout if "layout" in s.said else None), *things]
 
 
 def shown(drawn, cover):

@@ -65,7 +65,7 @@ def scene(seed, video=False, split="train", objects=OBJECTS_COMMON):
         clash = any(o.tint == s.background for o in s.sprites)
         fits = {"train": not any(held), "held": held[0], "any": True}[split]
         if fits and not clash:
-            s.caption = caption(r, s)
+            caption(r, s)
             return s
         attempt += 1
 
@@ -194,7 +194,7 @@ def article(phrase):
 
 
 def caption(r, s):
-    """A caption of the scene; what it names is written to s.said."""
+    """A caption of the scene; it is written to s.caption, and what it names to s.said."""
     s.said = set()
 
     def say(attribute, probability):
@@ -233,6 +233,7 @@ def caption(r, s):
             text += " " + PLACES_TEXT[s.background]
     if s.motion in CAMERA_TEXT and say("motion", 1):
         text += f", {r.choice(CAMERA_TEXT[s.motion])}{pace}"
+    s.caption = text
     return text
 
 

@@ -17,20 +17,20 @@ ADAM = dict(betas=(.9, .98), eps=1e-8)
 
 class Layout:
     """Where each parameter lies in the vector: matrices for Muon first (by shape, then by owner; a convolution counts as
-    the matrix of its output channels), the rest behind."""
+    the matrix of its output channels), the rest behind. pace: how large a step a matrix takes, against the others."""
 
-    def __init__(self, named, is_matrix, owners):
+    def __init__(self, named, is_matrix, owners, pace=lambda name: 1.):
         named = dict(named)
         shapes = {}
         for name, p in named.items():
             if is_matrix(name, p):
                 shapes.setdefault((p.shape[0], p[0].numel()), []).append(name)
-        self.places, self.muon, at = {}, [], 0      # name -> (offset, shape); (owner, offset, count, rows, columns)
+        self.places, self.muon, at = {}, [], 0      # name -> (offset, shape); (owner, offset, paces [count], rows, columns)
         for (rows, columns), names in shapes.items():
             for owner in range(owners):
                 mine = names[owner::owners]
                 if mine:
-                    self.muon.append((owner, at, len(mine), rows, columns))
+                    self.muon.append((owner, at, torch.tensor([pace(name) for name in mine]), rows, columns))
                 for name in mine:
                     self.places[name] = (at, tuple(named[name].shape))
                     at += rows * columns
@@ -82,10 +82,10 @@ class Worker:
         self.state.gradients[self.rank].zero_()
 
     def _ranges(self):
-        """slices of the vector this process owns: its matrices, and its share of the rest"""
-        for owner, at, count, rows, columns in self.layout.muon:
+        """slices of the vector this process owns, with their paces: its matrices, and (None) its share of the rest"""
+        for owner, at, paces, rows, columns in self.layout.muon:
             if owner == self.rank:
-                yield at, at + count * rows * columns, (count, rows, columns)
+                yield at, at + len(paces) * rows * columns, paces.view(-1, 1, 1).expand(-1, rows, columns)
         rest = self.layout.size - self.layout.split
         yield (self.layout.split + rest * self.rank // self.processes,
                self.layout.split + rest * (self.rank + 1) // self.processes, None)
@@ -103,13 +103,13 @@ class Worker:
         norm = s.norms.sum().sqrt()
         scale = min(1., clip / (norm.item() + 1e-9))
         b1, b2 = betas or ADAM["betas"]
-        for (a, b, shape), g in zip(ranges, gradients):
+        for (a, b, paces), g in zip(ranges, gradients):
             p, m, e = v["parameters"][a:b], v["momentum"][a:b], v["ema"][a:b]
             g.mul_(scale)
-            if shape:
+            if paces is not None:
                 m.lerp_(g, .05)
-                update = _orthogonal(g.lerp(m, .95).view(shape))
-                p.mul_(1 - muon_lr * .01).add_(update.reshape(-1), alpha=-muon_lr * .2 * max(shape[1:]) ** .5)
+                update = _orthogonal(g.lerp(m, .95).view(paces.shape)) * paces
+                p.mul_(1 - muon_lr * .01).add_(update.reshape(-1), alpha=-muon_lr * .2 * max(paces.shape[1:]) ** .5)
             else:
                 q = v["square"][a:b]
                 m.lerp_(g, 1 - b1)

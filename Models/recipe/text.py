@@ -11,10 +11,22 @@ ROWS = 24
 
 
 def build(vocabulary, dim=256, layers=4, ff=512, heads=4):
-    return UMT5EncoderModel(UMT5Config(
+    encoder = UMT5EncoderModel(UMT5Config(
         vocab_size=vocabulary, d_model=dim, d_kv=dim // heads, d_ff=ff, num_layers=layers, num_heads=heads, dropout_rate=0.,
         feed_forward_proj="gated-gelu", tie_word_embeddings=False, is_encoder_decoder=False, use_cache=False,
         pad_token_id=0, eos_token_id=1, decoder_start_token_id=0))
+    look_around(encoder)
+    return encoder
+
+
+@torch.no_grad()
+def look_around(encoder):
+    """In all layers but the last, heads begin as the word before, the word behind, and the word itself: what belongs together
+    stands together. Bucket n is n words before, 16 + n is n words behind."""
+    for block in encoder.encoder.block[:-1]:
+        bias = block.layer[0].SelfAttention.relative_attention_bias.weight
+        for head, bucket in enumerate((1, 17, 0)):
+            bias[bucket, head] += 4
 
 
 class Text:

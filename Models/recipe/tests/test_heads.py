@@ -29,6 +29,27 @@ def test_every_token_is_told_the_object_that_covers_it():
                 assert (objects[only] == heads.OBJECTS.index(o.name)).all()
 
 
+def test_a_caption_is_read_in_the_order_it_names_things():
+    seen = set()
+    for seed in range(3000):
+        s = scenes.scene(seed)
+        ground, layout, *things = (names[i] for names, i in zip(heads.SAID, heads.said(s)))
+        assert (ground is not None) == ("background" in s.said) and (layout is not None) == ("layout" in s.said)
+        words, at = s.caption.replace(",", "").split(), []
+        for name, tint in (things[:2], things[2:]):
+            if name:
+                spoken = [n for n in (name, scenes.SYNONYMS.get(name)) if n and (n in s.caption or scenes.plural(n) in s.caption)]
+                assert spoken
+                at.append(min(s.caption.index(n if n in s.caption else scenes.plural(n)) for n in spoken) if s.mode != "pair" else
+                          s.caption.index(next(n for n in spoken if f" {n} " in f" {s.caption.replace(',', ' ')} ")))
+                assert tint is None or tint in words
+        assert at == sorted(at) and (len(at) == 2) == (s.mode == "pair")
+        if layout:
+            assert things[0] == s.sprites[0].name and things[2] == s.sprites[1].name
+        seen |= {s.mode, layout, bool(things[3])}
+    assert seen == {"one", "pair", "count", None, "left", "above", True, False}
+
+
 def test_heads_learn_what_they_are_told():
     """Features that differ between all tokens are told apart in a few steps: labels and layout of the losses agree"""
     torch.manual_seed(0)
