@@ -42,7 +42,7 @@ def capitalise(r, caption):
     """A capital first letter, a full stop, now and then capitals throughout"""
     k = r.random()
     if k < .15: caption = caption[:1].upper() + caption[1:]
-    elif k < .18: caption = caption.upper()
+    elif k < .16: caption = caption.upper()
     return caption + ("." if caption and r.random() < .1 else "")
 
 
