@@ -7,7 +7,8 @@ that minutes on a CPU are enough. Run the same command again to go on from WORK/
 Loss: L1 + 2 MSE + half the L1 of image gradients. Rates above 1e-4 / 4e-4 throw the linear start's clips away.
 
 `--start FOLDER` begins at an exported autoencoder instead and trains its decoder alone: latents stay what they are, so what was
-trained on them (teacher, students) stays valid.
+trained on them (teacher, students) stays valid. `--earlier-frames` lets the encoder learn too, but only what it does with
+the frames before one: latents of images, and of a clip's first frame, stay to the bit.
 """
 import argparse
 import json
@@ -63,10 +64,13 @@ def psnr(x, y):
     return -10 * math.log10((x - y).square().mean().item() / 4)
 
 
-def inner_convolutions(ae):
-    """The weights Muon takes: those of the residual branches and attentions. Ends and resamplers carry the linear start."""
+def inner_convolutions(ae, a):
+    """The weights Muon takes: those of the residual branches and attentions. Ends and resamplers carry the linear start; an
+    encoder that is kept for images shares its matrices with what may not change, which Muon's decay would."""
     inner = set()
     for name, module in ae.named_modules():
+        if a.start and name.startswith("encoder."):
+            continue
         if isinstance(module, WanResidualBlock):
             inner |= {f"{name}.conv1.weight", f"{name}.conv2.weight"}
         elif isinstance(module, WanAttentionBlock):
@@ -74,9 +78,26 @@ def inner_convolutions(ae):
     return inner
 
 
+def looks_back(name, p):
+    """Of the encoder: convolutions over a frame and the two before it, and what halves the frames, which passes by the first"""
+    return name.startswith("encoder.") and (".time_conv." in name or p.ndim == 5 and p.shape[2] == 3)
+
+
+def keep_encoder(ae, earlier_frames):
+    """Takes the gradients from the encoder; with earlier_frames only from all that a single frame goes through"""
+    ae.encoder.requires_grad_(False)
+    ae.quant_conv.requires_grad_(False)
+    for name, p in ae.named_parameters():
+        if earlier_frames and looks_back(name, p):
+            p.requires_grad_(True)
+            if ".time_conv." not in name:
+                p.register_hook(lambda g: torch.cat([g[:, :, :2], torch.zeros_like(g[:, :, 2:])], 2))
+
+
 def trained(ae, a):
-    """The parameters that are learnt: all, or those of the decoder"""
-    return [(name, p) for name, p in ae.named_parameters() if not a.start or name.startswith(("decoder.", "post_quant_conv."))]
+    """The parameters that are learnt: all; those of the decoder; or with them those of the encoder that look back"""
+    return [(name, p) for name, p in ae.named_parameters()
+            if not a.start or name.startswith(("decoder.", "post_quant_conv.")) or a.earlier_frames and looks_back(name, p)]
 
 
 def main():
@@ -85,6 +106,7 @@ def main():
     p.add_argument("--out", required=True)
     p.add_argument("--until", required=True, help="HH:MM, UTC")
     p.add_argument("--start", help="folder of an autoencoder whose decoder is trained on")
+    p.add_argument("--earlier-frames", action="store_true", help="train also what the encoder does with the frames before one")
     p.add_argument("--cooldown", type=float, default=60., help="minutes of falling learning rate at the end")
     p.add_argument("--clips", type=float, default=.7, help="share of the steps that see clips")
     p.add_argument("--images-batch", type=int, default=8, help="per process")
@@ -95,7 +117,7 @@ def main():
     p.add_argument("--processes", type=int, default=2)
     a = p.parse_args()
     ae = make()
-    inner = inner_convolutions(ae)
+    inner = inner_convolutions(ae, a)
     layout = shared.Layout(trained(ae, a), lambda name, q: name in inner, a.processes)
     state, progress = shared.State(layout.size, a.processes), {"step": 0, "images": 0, "clips": 0, "minutes": 0.}
     path = os.path.join(a.work, "vae.pt")
@@ -111,15 +133,14 @@ def worker(rank, a, state, progress):
     torch.set_num_threads(1)
     torch.manual_seed(0)
     ae = make()
-    fast, inner, fresh = Fast(ae), inner_convolutions(ae), progress["step"] == 0
+    fast, inner, fresh = Fast(ae), inner_convolutions(ae, a), progress["step"] == 0
     if fresh and rank == 0 and not a.start:
         linear_start(ae, tensor(images(TRAIN_SEEDS - 1000, 192))[:, :, 0], NOISE)
     if a.start:
         kept = AutoencoderKLWan.from_pretrained(a.start)
         ae.register_to_config(latents_mean=kept.config.latents_mean, latents_std=kept.config.latents_std)
         ae.load_state_dict(kept.float().state_dict())
-        ae.encoder.requires_grad_(False)
-        ae.quant_conv.requires_grad_(False)
+        keep_encoder(ae, a.earlier_frames)
     layout = shared.Layout(trained(ae, a), lambda name, q: name in inner, a.processes)
     w = shared.Worker(state, layout, trained(ae, a), rank, a.processes)
     w.step_count = progress["step"]

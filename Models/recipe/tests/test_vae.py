@@ -1,3 +1,5 @@
+import argparse
+
 import pytest
 import torch
 
@@ -24,3 +26,21 @@ def test_the_linear_start_reconstructs():
     fast, x = Fast(ae, compiled=False), vae.tensor(vae.images(1000, 16))
     with torch.no_grad():
         assert vae.psnr(fast.decode(fast.encode(x)).clamp(-1, 1), x) > 24      # random weights: about 5
+
+
+def test_what_looks_back_learns_and_images_keep_their_latents():
+    torch.manual_seed(0)
+    ae = make(base=16)
+    vae.keep_encoder(ae, earlier_frames=True)
+    fast, x = Fast(ae, compiled=False), torch.randn(1, 3, 5, 32, 32) * .5
+    before, image = fast.encode(x).detach(), fast.encode(x[:, :, :1]).detach()
+    fast.decode(fast.encode(x)).square().mean().backward()
+    learnt = dict(vae.trained(ae, argparse.Namespace(start="folder", earlier_frames=True)))
+    assert all(p.requires_grad and p.grad.abs().max() > 0 for p in learnt.values())
+    with torch.no_grad():
+        for p in learnt.values():
+            p -= p.grad.sign() * .01
+    after = fast.encode(x)
+    assert torch.equal(fast.encode(x[:, :, :1]), image) and torch.equal(after[:, :, :1], before[:, :, :1])
+    assert (after[:, :, 1:] - before[:, :, 1:]).abs().max() > .01
+    assert not any(p.requires_grad for n, p in ae.named_parameters() if n not in learnt)
