@@ -9,16 +9,16 @@ trap 'rm -rf "$folder"' EXIT
 pictures=(
     "a large ghost in the night sky" "a large house in a grassy field" "a huge mushroom on a blue background"
     "a large strawberry on a white background" "a large dog on the beach"
-    "a large blue car on the beach" "two ghosts on a purple background" "a large cat on a gray background"
+    "a large blue car on the beach" "two ghosts on a purple background" "a large hamburger on a checkered floor"
     "a large green heart in a snowy field" "a large frog by the ocean"
     "a huge panda on a cyan background" "three trees in a grassy field" "a large sailboat by the ocean"
-    "a yellow star in the night sky" "a large penguin in a snowy field"
-    "two red balloons on a white background" "a small snowman in the bottom left corner, black background"
-    "a large tulip on a checkered floor" "a robot on the right, yellow background" "a huge smiley on an orange background")
+    "a ghost and a pumpkin in the night sky" "a large penguin in a snowy field"
+    "a large crown on a purple background" "a small snowman in the bottom left corner, black background"
+    "a large sunflower in a grassy field" "a large blue book on a yellow background" "a huge smiley on an orange background")
 clips=(
     "a large ghost moves to the left in the night sky" "a dog moves to the right on the beach"
-    "a rocket moves up in the night sky" "a red car moves to the left on a cyan background"
-    "a large strawberry moves down on a white background" "a panda grows bigger on a pink background")
+    "two stars move apart in the night sky" "a red car moves to the left on a cyan background"
+    "a house in a grassy field, the camera zooms in" "a panda grows bigger on a pink background")
 
 for index in "${!pictures[@]}"; do
     "$phasor" generate "${pictures[$index]}" --seed 3 -o "$folder/$(printf %02d "$index").png"
