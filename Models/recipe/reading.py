@@ -14,7 +14,7 @@ import time
 
 import torch
 
-from . import heads, scenes, shared, teacher
+from . import export, heads, scenes, shared, teacher
 from .latents import HELD_SEEDS, IMAGE_SEEDS
 from .text import look_around
 from .wording import vary
@@ -77,19 +77,16 @@ def main():
     a = p.parse_args()
     torch.manual_seed(0)
     r, objects = random.Random(0), scenes.OBJECT_SETS[a.objects]
-    _, text, named = teacher.parts(os.path.join(a.work, "tokenizer"))
     nets, former = heads.build(), None
-    checkpoint = os.path.join(a.work, "teacher.pt")
     drawn = [scenes.scene(IMAGE_SEEDS + i, objects=objects) for i in range(30_000)]
     held = [scenes.scene(HELD_SEEDS + i, objects=objects) for i in range(1000)]
-    if os.path.exists(checkpoint):
-        layout, saved = shared.Layout(named, teacher.is_matrix, 2), torch.load(checkpoint)
-        with torch.no_grad():
-            for name, q in named:
-                q.copy_(layout.view(saved["vectors"]["parameters"], name))
+    if os.path.exists(os.path.join(a.work, "teacher.pt")):
+        _, text, _ = export.load_teacher(a.work)
         former = copy.copy(text)
         former.encoder = copy.deepcopy(text.encoder)
         soften(text, [s.caption for s in held[:64]])
+    else:
+        _, text, _ = teacher.parts(os.path.join(a.work, "tokenizer"))
     encoder = dict(text.encoder.named_parameters())
     queries = [q for name, q in encoder.items() if "SelfAttention.q." in name]
     biases = [q for name, q in encoder.items() if "relative_attention_bias" in name]
