@@ -67,7 +67,7 @@ def arguments(description):
     p = argparse.ArgumentParser(description=description)
     p.add_argument("--work", required=True)
     p.add_argument("--vae", required=True)
-    p.add_argument("--objects", choices=scenes.OBJECT_SETS, default="v0")
+    p.add_argument("--objects", choices=scenes.OBJECT_SETS, default="common")
     p.add_argument("--updates", type=int, required=True, help="of the generator, over all phases")
     p.add_argument("--clips", type=float, default=.3, help="share of the updates that see clips")
     p.add_argument("--images-batch", type=int, default=16, help="per process")

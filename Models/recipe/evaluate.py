@@ -207,7 +207,7 @@ def main():
     p.add_argument("--phasor", required=True, help="the binary")
     p.add_argument("--pictures", required=True, help="where they are written, and kept")
     p.add_argument("--classifier", required=True)
-    p.add_argument("--objects", choices=scenes.OBJECT_SETS, default="v0")
+    p.add_argument("--objects", choices=scenes.OBJECT_SETS, default="common")
     p.add_argument("--kinds", default="teacher;student", help="of " + "; ".join(GENERATORS))
     p.add_argument("--images", type=int, default=160)
     p.add_argument("--held", type=int, default=64)

@@ -145,7 +145,7 @@ def main():
     p = argparse.ArgumentParser()
     p.add_argument("--work", required=True)
     p.add_argument("--vae", required=True, help="folder of the VAE")
-    p.add_argument("--objects", choices=scenes.OBJECT_SETS, default="v0")
+    p.add_argument("--objects", choices=scenes.OBJECT_SETS, default="common")
     p.add_argument("--start", help="an exported folder: the weights to begin with")
     p.add_argument("--known", choices=scenes.OBJECT_SETS, help="the objects that the teacher knows at the start; others are drawn twice as often")
     p.add_argument("--until", required=True, help="HH:MM, UTC")
