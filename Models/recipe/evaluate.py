@@ -211,7 +211,9 @@ def main():
     p.add_argument("--kinds", default="teacher;student", help="of " + "; ".join(GENERATORS))
     p.add_argument("--images", type=int, default=160)
     p.add_argument("--held", type=int, default=64)
+    p.add_argument("--pairs", type=int, default=100, help="captions of two different objects")
     p.add_argument("--clips", type=int, default=48)
+    p.add_argument("--filmed", type=int, default=72, help="clips whose camera moves")
     p.add_argument("--seeds", type=int, default=32, help="of each open prompt")
     p.add_argument("--wordings", type=int, default=40, help="captions that are worded in six ways")
     p.add_argument("--json")
@@ -224,15 +226,18 @@ def main():
     wanted = ("left", "right", "up", "down", "grow", "shrink")
     videos = [scenes.scene(HELD_SEEDS + 200_000 + i, True, objects=objects) for i in range(4000)]
     clips = [s for s in videos if s.mode == "one" and s.motion in wanted][:a.clips]
-    filmed = [s for s in videos if s.motion in scenes.CAMERA_TEXT][:a.clips // 2]
+    filmed = [s for s in (scenes.scene(HELD_SEEDS + 600_000 + i, True, objects=objects) for i in range(50 * a.filmed))
+              if s.motion in scenes.CAMERA_TEXT][:a.filmed]
+    pairs = [s for s in (scenes.scene(HELD_SEEDS + 500_000 + i, objects=objects) for i in range(15 * a.pairs)) if s.mode == "pair"][:a.pairs]
     parting = [s for s in videos if s.motion == "apart"][:a.clips // 2]
     plain = [s for s in (scenes.scene(HELD_SEEDS + 400_000 + i, objects=objects) for i in range(8 * a.wordings))
              if s.mode == "one" and "background" in s.said][:a.wordings]
     result, rows, strips = {}, {}, {}
     caption = lambda batch: [s.caption for s in batch]
 
-    def record(name, pictures, held_pictures, open_pictures, moving, panned, parted, worded=None):
+    def record(name, pictures, held_pictures, pair_pictures, open_pictures, moving, panned, parted, worded=None):
         r = adherence(net, pictures, images)
+        r |= {k: v for k, v in adherence(net, pair_pictures, pairs).items() if k == "both objects of a pair"}
         r["never trained combinations"] = {k: v for k, v in adherence(net, held_pictures, held).items() if k in ("object", "background", "tint")}
         if open_pictures is not None:
             r["diversity"] = mean_of([diversity(net, seeds) for seeds in open_pictures])
@@ -246,24 +251,25 @@ def main():
                 json.dump(result, file, indent=1)
 
     real = classifier.to_tensor([scenes.frame(s) for s in images])
-    real_held = classifier.to_tensor([scenes.frame(s) for s in held])
+    real_held, real_pairs = (classifier.to_tensor([scenes.frame(s) for s in batch]) for batch in (held, pairs))
     real_clips = [[scenes.clip(s) for s in part] for part in (clips, filmed, parting)]
     vae = Latents(os.path.join(a.folder, "vae"))
-    record("renders", real, real_held, [renders(text, a.seeds, objects) for text in OPEN_PROMPTS], *map(as_video, real_clips))
-    through = lambda x: vae.decode(vae.encode(((x[:, :, None].permute(0, 2, 3, 4, 1) + 1) * 127.5)))[:, :, 0]
+    record("renders", real, real_held, real_pairs, [renders(text, a.seeds, objects) for text in OPEN_PROMPTS], *map(as_video, real_clips))
+    through = lambda stills: torch.cat([vae.decode(vae.encode((x[:, :, None].permute(0, 2, 3, 4, 1) + 1) * 127.5))[:, :, 0] for x in stills.split(16)])
     back = [vae.decode(torch.cat([vae.encode(c[None]) for c in part]), 2) for part in real_clips]
-    record("renders through the VAE", torch.cat([through(x) for x in real.split(16)]), torch.cat([through(x) for x in real_held.split(16)]), None, *back)
+    record("renders through the VAE", *map(through, (real, real_held, real_pairs)), None, *back)
     for kind in a.kinds.split(";"):
         pictures = phasor(kind, "images", caption(images), range(1000, 1000 + len(images)))[:, :, 0]
         combinations = phasor(kind, "held", caption(held), range(2000, 2000 + len(held)))[:, :, 0]
+        paired = phasor(kind, "pairs", caption(pairs), range(8000, 8000 + len(pairs)))[:, :, 0]
         several = [phasor(kind, text.replace(" ", "-"), [text] * a.seeds, range(3000, 3000 + a.seeds))[:, :, 0] for text in OPEN_PROMPTS]
         moving, panned, parted = (phasor(kind, part, caption(batch), range(first, first + len(batch)), clip=True)
-                                  for part, batch, first in (("clips", clips, 4000), ("camera", filmed, 5000), ("apart", parting, 6000)))
+                                  for part, batch, first in (("clips", clips, 4000), ("film", filmed, 9000), ("apart", parting, 6000)))
         worded = {}
         for number, (name, write) in enumerate(wording.WORDINGS.items()):
             written = [write(random.Random(f"{name}{s.seed}"), s.caption) for s in plain]
             worded[name] = phasor(kind, f"wording-{number}", written, range(7000, 7000 + len(plain)))[:, :, 0]
-        record(kind, pictures, combinations, several, moving, panned, parted, worded)
+        record(kind, pictures, combinations, paired, several, moving, panned, parted, worded)
         rows[kind], strips[kind] = pictures, torch.cat([moving[:4], panned[:3], parted[:2]])
     if a.sheets:
         os.makedirs(a.sheets, exist_ok=True)
