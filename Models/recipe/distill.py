@@ -1,6 +1,6 @@
 """Stage "distill": distribution matching distillation of the teacher into few steps, all systems by one piece of code.
 
-    python -m recipe.distill --system phased-2 --updates 160 --work WORK --vae VAE
+    python -m recipe.distill --system phased-2 --updates 200 --clips .4 --work WORK --vae VAE
 
 A system (sample.SYSTEMS) is a grid of sigmas whose steps are shared out among phases. One-step DMD is one phase of one step;
 DMD2 is one phase of four steps with stochastic gradient truncation; Phased DMD (arXiv 2510.27684) has two or four phases.

@@ -1,6 +1,6 @@
 """Stage "start": a common start for all students, before distribution matching. No part of the paper.
 
-    python -m recipe.start --updates 220 --work WORK --vae VAE
+    python -m recipe.start --updates 450 --clips .4 --work WORK --vae VAE
 
 One network is regressed onto the teacher's guided ODE over each step of the four-step grid, from noised data (piecewise
 rectified flow, Yan et al. 2024). That takes guidance and most of the step error out at a tenth of the cost of distribution
