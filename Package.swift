@@ -1,11 +1,11 @@
 // swift-tools-version: 6.1
 import PackageDescription
 
-// Imports point down only. SwiftPM enforces it: a target sees what it lists and no more.
+// Imports point down only. SwiftPM enforces it: a target sees what it lists and no more. docs/architecture.md draws this.
 //
-//     phasor -> API -> Serving -> Pipelines -> Networks, Text, Diffusion -> Weights -> Tensor -> CKernels
-//                |        '-> Media
-//                '-> HTTP -> FlyingSocks
+//     phasor -> API, Tools -> Serving -> Jobs -> Pipelines -> Models -> PromptText, Diffusion, Weights -> Tensor -> CKernels
+//                 |             '-> Media                                        '-> Support
+//                 '-> HTTP -> FlyingSocks
 let package = Package(
     name: "phasor",
     products: [
@@ -26,29 +26,27 @@ let package = Package(
             name: "CFFmpeg", pkgConfig: "libavformat",
             providers: [.apt(["libavcodec-dev", "libavformat-dev"])]),
 
-        // What two readers of JSON share.
-        .target(name: "JSONText"),
+        // What several rooms need, each written once.
+        .target(name: "Support"),
 
         // Numerics.
         .target(name: "Tensor", dependencies: ["CKernels", "COpenBLAS"]),
-        .target(name: "Weights", dependencies: ["Tensor"]),
-        .target(name: "Text", dependencies: ["Weights", "Tensor", "JSONText"]),
-        .target(name: "Networks", dependencies: ["Weights", "Tensor"]),
+        .target(name: "Weights", dependencies: ["Tensor", "Support"]),
+        .target(name: "PromptText", dependencies: ["Support"]),
         .target(name: "Diffusion", dependencies: ["Tensor"]),
-        .target(name: "Pipelines", dependencies: ["Networks", "Text", "Diffusion", "Weights", "Tensor"]),
+        .target(name: "Models", dependencies: ["PromptText", "Diffusion", "Weights", "Tensor", "Support"]),
         .target(
-            name: "Verification", dependencies: ["Pipelines", "Networks", "Text", "Diffusion", "Weights", "Tensor"]),
+            name: "Pipelines", dependencies: ["Models", "PromptText", "Diffusion", "Weights", "Tensor", "Support"]),
 
         // Media and serving.
         .target(name: "Media", dependencies: ["CPNG", "CFFmpeg"]),
         .target(
             name: "Serving",
             dependencies: [
-                "Pipelines", "Diffusion", "Weights", "Tensor", "Media",
+                "Pipelines", "Diffusion", "Weights", "Tensor", "Media", "Support",
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
-        .target(name: "Benchmarks", dependencies: ["Serving", "Pipelines", "Diffusion", "Media", "Tensor"]),
         .target(
             name: "HTTP",
             dependencies: [
@@ -58,30 +56,42 @@ let package = Package(
         .target(
             name: "API",
             dependencies: [
-                "Serving", "HTTP", "Pipelines", "Diffusion", "Weights", "JSONText",
+                "Serving", "HTTP", "Pipelines", "Diffusion", "Weights", "Support",
                 .product(name: "Logging", package: "swift-log"),
             ]),
+
+        // What is done with a model besides serving it.
+        .target(
+            name: "Verification",
+            dependencies: ["Pipelines", "Models", "PromptText", "Diffusion", "Weights", "Tensor"],
+            path: "Sources/Tools/Verification"),
+        .target(
+            name: "Benchmarks", dependencies: ["Serving", "Pipelines", "Diffusion", "Media", "Tensor"],
+            path: "Sources/Tools/Benchmarks"),
         .target(
             name: "Batch",
             dependencies: [
-                "API", "Benchmarks", "Serving", "Pipelines", "Media", "Weights",
+                "API", "Benchmarks", "Serving", "Pipelines", "Media", "Weights", "Support",
                 .product(name: "Logging", package: "swift-log"),
-            ]),
+            ],
+            path: "Sources/Tools/Batch"),
         .executableTarget(
             name: "phasor",
             dependencies: [
-                "API", "Batch", "Serving", "HTTP", "Media", "Pipelines", "Verification", "Networks", "Diffusion",
-                "Weights", "Tensor", "Benchmarks",
+                "API", "Batch", "Serving", "HTTP", "Media", "Pipelines", "Verification", "Models", "Diffusion",
+                "Weights", "Tensor", "Benchmarks", "Support",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
 
         // Tests mirror Sources.
         .target(name: "TestSupport", dependencies: ["Weights", "Tensor"], path: "Tests/TestSupport"),
+        .testTarget(name: "SupportTests", dependencies: ["Support"]),
         .testTarget(name: "TensorTests", dependencies: ["Tensor", "CKernels", "TestSupport"]),
         .testTarget(name: "WeightsTests", dependencies: ["Weights", "Tensor", "TestSupport"]),
-        .testTarget(name: "TextTests", dependencies: ["Text", "Weights", "Tensor"]),
-        .testTarget(name: "PipelinesTests", dependencies: ["Pipelines", "Networks", "Diffusion", "Weights", "Tensor"]),
+        .testTarget(name: "PromptTextTests", dependencies: ["PromptText", "TestSupport"]),
+        .testTarget(name: "ModelsTests", dependencies: ["Models", "PromptText", "Weights", "Tensor", "TestSupport"]),
+        .testTarget(name: "PipelinesTests", dependencies: ["Pipelines", "Models", "Diffusion", "Weights", "Tensor"]),
         .testTarget(name: "DiffusionTests", dependencies: ["Diffusion", "Tensor"]),
         .testTarget(name: "MediaTests", dependencies: ["Media"]),
         .testTarget(
@@ -94,7 +104,7 @@ let package = Package(
         .testTarget(
             name: "BatchTests",
             dependencies: [
-                "Batch", "Serving", "Pipelines", "Media", "Weights", "Tensor", "TestSupport",
+                "Batch", "Serving", "Pipelines", "Media", "Weights", "Tensor", "TestSupport", "Support",
                 .product(name: "Logging", package: "swift-log"),
             ]),
         .testTarget(

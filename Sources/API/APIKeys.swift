@@ -1,4 +1,5 @@
 import HTTP
+import Support
 import Weights
 
 /// The keys that open the API, as SHA-256 digests: a key itself is neither kept in memory nor needed on disk.

@@ -1,4 +1,4 @@
-import JSONText
+import Support
 
 /// Why bytes are not JSON, and where.
 package struct JSONFault: Error, Equatable, CustomStringConvertible {

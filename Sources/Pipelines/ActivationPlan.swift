@@ -1,5 +1,5 @@
 import Diffusion
-import Networks
+import Models
 import Tensor
 
 /// Bytes that computing a picture or a clip takes beside the weights where they lie, stage by stage.

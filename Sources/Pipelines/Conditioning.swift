@@ -1,5 +1,5 @@
 import Diffusion
-import Networks
+import Models
 import Synchronization
 
 /// A prompt, encoded: what every expert makes its keys and values from. They are computed once for each expert and kept

@@ -1,6 +1,6 @@
-import Networks
+import Models
+import PromptText
 import Tensor
-import Text
 import Weights
 
 /// What a weight file holds, told by its keys and shapes: names of files say little, and often something else.

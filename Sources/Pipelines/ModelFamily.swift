@@ -1,8 +1,8 @@
 import Diffusion
 import Foundation
-import Networks
+import Models
+import PromptText
 import Tensor
-import Text
 import Weights
 
 /// What a family of models has of its own: how its parts are opened, and by what rules they play together.

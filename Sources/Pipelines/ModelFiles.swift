@@ -1,7 +1,7 @@
 import Diffusion
 import Foundation
-import Networks
-import Text
+import Models
+import PromptText
 import Weights
 
 /// What a model is made of on disk: a diffusers folder, such a folder with some parts replaced, or single files alone.

@@ -1,5 +1,5 @@
 import Foundation
-import Networks
+import Models
 
 /// `model_index.json` of a diffusers pipeline folder: which class it is and what components it has.
 package struct ModelIndex: Sendable {

@@ -1,8 +1,8 @@
 import Diffusion
 import Foundation
-import Networks
+import Models
+import PromptText
 import Tensor
-import Text
 import Weights
 
 /// An open model: text encoder, experts and VAE over mapped weights, and the generators that use them.

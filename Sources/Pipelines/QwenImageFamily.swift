@@ -1,8 +1,8 @@
 import Diffusion
 import Foundation
-import Networks
+import Models
+import PromptText
 import Tensor
-import Text
 import Weights
 
 /// Qwen-Image, text to image.

@@ -1,8 +1,8 @@
 import Diffusion
 import Foundation
-import Networks
+import Models
+import PromptText
 import Tensor
-import Text
 import Weights
 
 /// Wan2.1 and Wan2.2, text to video.

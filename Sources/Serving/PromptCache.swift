@@ -2,6 +2,7 @@ import Diffusion
 import Foundation
 import Logging
 import Pipelines
+import Support
 
 /// The embeddings of a model's prompts: in memory, and on disk beyond the process, so that a prompt that was encoded
 /// once does not need the text encoder again. Used on the compute thread only.

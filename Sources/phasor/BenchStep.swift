@@ -1,7 +1,7 @@
 import ArgumentParser
 import Benchmarks
 import Foundation
-import Networks
+import Models
 import Tensor
 import Weights
 

@@ -1,6 +1,6 @@
 import Diffusion
 import Foundation
-import Networks
+import Models
 import Pipelines
 import Tensor
 import Testing

@@ -1,0 +1,147 @@
+import Foundation
+import PromptText
+import Weights
+
+/// The text fields in `config.json` of a transformers `Qwen2_5_VLForConditionalGeneration`: under `text_config`, at the
+/// top level, or at both.
+package struct Qwen25Config: Sendable {
+    package let vocabulary: Int
+    package let dim: Int
+    package let layers: Int
+    package let heads: Int
+    /// Heads of keys and values; several query heads share one.
+    package let kvHeads: Int
+    package let headDim: Int
+    package let ffnDim: Int
+    package let eps: Float
+    package let ropeTheta: Double
+
+    /// - Throws: `TextError` that names the file and the field.
+    package static func read(_ file: String) throws(TextError) -> Qwen25Config {
+        try checked(JSONFile.decode(File.self, at: URL(fileURLWithPath: file)).config, file: file)
+    }
+
+    /// What came with the weights, else what their shapes tell; keys are transformers' (`Qwen25Keys.encoder`).
+    /// - Throws: `TextError` that names the file and the field or key.
+    package static func of(_ checkpoint: Checkpoint) throws(TextError) -> Qwen25Config {
+        guard let configuration = checkpoint.configuration else {
+            return try checked(Qwen25Config(shapesOf: checkpoint), file: checkpoint.path)
+        }
+        return try checked(
+            JSONFile.decode(File.self, from: configuration.json, named: configuration.source).config,
+            file: configuration.source)
+    }
+
+    /// The numbers that no shape tells are those of the published 7B model.
+    private init(shapesOf checkpoint: Checkpoint) throws(TextError) {
+        let prefix = Qwen25Encoder.prefix { checkpoint.tensors[$0] != nil }
+        func shape(_ key: String) throws(TextError) -> [Int] {
+            guard let shape = checkpoint.tensors[prefix + key]?.shape, shape.count == 2 else {
+                throw .invalid(
+                    file: checkpoint.path, field: prefix + key,
+                    reason: "is not there, nor a config.json to tell dimensions")
+            }
+            return shape
+        }
+        let embedding = try shape("embed_tokens.weight")
+        (vocabulary, dim) = (embedding[0], embedding[1])
+        headDim = 128
+        heads = try shape("layers.0.self_attn.q_proj.weight")[0] / headDim
+        kvHeads = try shape("layers.0.self_attn.k_proj.weight")[0] / headDim
+        ffnDim = try shape("layers.0.mlp.gate_proj.weight")[0]
+        layers = (0...).first { checkpoint.tensors["\(prefix)layers.\($0).self_attn.q_proj.weight"] == nil } ?? 0
+        eps = 1e-6
+        ropeTheta = 1e6
+    }
+
+    private static func checked(_ config: Qwen25Config, file: String) throws(TextError) -> Qwen25Config {
+        let sizes: [(CodingKeys, Int, ClosedRange<Int>)] = [
+            (.vocabulary, config.vocabulary, 1...1 << 24), (.dim, config.dim, 1...1 << 16),
+            (.layers, config.layers, 1...1024), (.heads, config.heads, 1...1024), (.kvHeads, config.kvHeads, 1...1024),
+            (.headDim, config.headDim, 2...1024), (.ffnDim, config.ffnDim, 1...1 << 20),
+        ]
+        try requireSizes(sizes, in: file)
+        guard config.heads % config.kvHeads == 0 else {
+            throw .invalid(
+                file: file, field: CodingKeys.kvHeads.rawValue,
+                reason: "\(config.kvHeads) do not divide the \(config.heads) query heads")
+        }
+        guard config.headDim % 2 == 0 else {
+            throw .invalid(file: file, field: CodingKeys.headDim.rawValue, reason: "\(config.headDim) must be even")
+        }
+        guard config.eps > 0, config.ropeTheta > 1 else {
+            throw .invalid(file: file, field: "rms_norm_eps, rope_theta", reason: "must be above 0 and above 1")
+        }
+        return config
+    }
+
+    private struct File: Decodable {
+        let config: Qwen25Config
+
+        private enum Keys: String, CodingKey { case nested = "text_config" }
+
+        init(from decoder: any Decoder) throws {
+            let values = try decoder.container(keyedBy: Keys.self)
+            config =
+                values.contains(.nested)
+                ? try values.decode(Qwen25Config.self, forKey: .nested) : try Qwen25Config(from: decoder)
+        }
+    }
+}
+
+extension Qwen25Config: Decodable {
+    private enum CodingKeys: String, CodingKey {
+        case vocabulary = "vocab_size"
+        case dim = "hidden_size"
+        case layers = "num_hidden_layers"
+        case heads = "num_attention_heads"
+        case kvHeads = "num_key_value_heads"
+        case headDim = "head_dim"
+        case ffnDim = "intermediate_size"
+        case eps = "rms_norm_eps"
+        case activation = "hidden_act"
+        case slidingWindow = "use_sliding_window"
+        case ropeTheta = "rope_theta"
+        case ropeScaling = "rope_scaling"
+        case ropeParameters = "rope_parameters"
+    }
+
+    /// `rope_parameters`, or `rope_scaling` of older files beside `rope_theta`.
+    private struct Rope: Decodable {
+        let theta: Double?
+        let type: String?
+
+        enum CodingKeys: String, CodingKey {
+            case theta = "rope_theta"
+            case type = "rope_type"
+        }
+    }
+
+    package init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        vocabulary = try values.decode(Int.self, forKey: .vocabulary)
+        dim = try values.decode(Int.self, forKey: .dim)
+        layers = try values.decode(Int.self, forKey: .layers)
+        heads = try values.decode(Int.self, forKey: .heads)
+        kvHeads = try values.decodeIfPresent(Int.self, forKey: .kvHeads) ?? heads
+        headDim = try values.decodeIfPresent(Int.self, forKey: .headDim) ?? dim / max(heads, 1)
+        ffnDim = try values.decode(Int.self, forKey: .ffnDim)
+        eps = try values.decode(Float.self, forKey: .eps)
+        let rope =
+            try values.decodeIfPresent(Rope.self, forKey: .ropeParameters)
+            ?? values.decodeIfPresent(Rope.self, forKey: .ropeScaling)
+        guard let theta = try rope?.theta ?? values.decodeIfPresent(Double.self, forKey: .ropeTheta) else {
+            throw DecodingError.keyNotFound(
+                CodingKeys.ropeTheta, .init(codingPath: values.codingPath, debugDescription: "no rope_theta"))
+        }
+        ropeTheta = theta
+        func refuse(_ key: CodingKeys, _ what: String) -> DecodingError {
+            .dataCorruptedError(forKey: key, in: values, debugDescription: "\(what) is not supported")
+        }
+        // Multimodal rope is ordinary rope where there is text only.
+        if let type = rope?.type, !["default", "mrope"].contains(type) { throw refuse(.ropeScaling, "\"\(type)\"") }
+        let activation = try values.decode(String.self, forKey: .activation)
+        guard activation == "silu" else { throw refuse(.activation, "\"\(activation)\"") }
+        if try values.decodeIfPresent(Bool.self, forKey: .slidingWindow) == true { throw refuse(.slidingWindow, "it") }
+    }
+}

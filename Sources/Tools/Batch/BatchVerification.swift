@@ -1,0 +1,102 @@
+import Foundation
+import Logging
+import Serving
+import Support
+import Weights
+
+/// Makes the files of a batch again from their sidecars alone, and compares bytes.
+package struct BatchVerification: Sendable {
+    let model: any ImageModel
+    let made: Sidecar.Maker
+    let identity: ModelIdentity
+    let folder: BatchFolder
+
+    package struct Result: Sendable, Equatable {
+        package let file: String
+        /// Nil if every byte is the same.
+        package let fault: String?
+    }
+
+    package init(model: any ImageModel, made: Sidecar.Maker, identity: ModelIdentity, folder: String) {
+        self.model = model
+        self.made = made
+        self.identity = identity
+        self.folder = BatchFolder(path: folder)
+    }
+
+    /// - Parameter onResult: called once for each file, as soon as it is known.
+    /// - Throws: `BatchError.nothingToVerify`, or what the engine throws.
+    package func run(
+        logger: Logger, onResult: @escaping @Sendable (Result, _ of: Int) -> Void
+    ) async throws -> [Result] {
+        let sidecars = folder.filesWithSidecars.compactMap { Sidecar(of: $0, in: folder.path) }
+        guard !sidecars.isEmpty else { throw BatchError.nothingToVerify(folder: folder.path) }
+        let scratch = "\(NSTemporaryDirectory())phasor-verify-\(getpid())"
+        defer { try? FileManager.default.removeItem(atPath: scratch) }
+        var options = EngineOptions(stateFolder: scratch)
+        let window = 32
+        options.queueCapacity = window + 1
+        let engine = try Engine(models: [model], options: options, logger: logger)
+        var results: [Result] = []
+        try await withThrowingTaskGroup(of: Result.self) { group in
+            func take() async throws {
+                guard let result = try await group.next() else { return }
+                results.append(result)
+                onResult(result, sidecars.count)
+            }
+            for (count, sidecar) in sidecars.enumerated() {
+                if count >= window { try await take() }
+                group.addTask { try await check(sidecar, engine) }
+            }
+            while results.count < sidecars.count { try await take() }
+        }
+        await engine.drain(within: 60)
+        return results.sorted { $0.file < $1.file }
+    }
+
+    private func check(_ sidecar: Sidecar, _ engine: Engine) async throws -> Result {
+        func result(_ fault: String?) -> Result { Result(file: sidecar.file, fault: fault) }
+        guard let bytes = FileManager.default.contents(atPath: "\(folder.path)/\(sidecar.file)") else {
+            return result("the file is missing")
+        }
+        guard SHA256.hexadecimal(of: bytes) == sidecar.sha256 else {
+            return result("the file was changed after it was made: its SHA-256 is not the sidecar's")
+        }
+        guard let generator = try? model.generators.generator(sidecar.request.generator) else {
+            return result("the model has no generator '\(sidecar.request.generator ?? "")'")
+        }
+        if let part = sidecar.identity.difference(from: identity, experts: generator.plan.experts) {
+            return result("it was made by another model: \(part) differ")
+        }
+        guard sidecar.made.precision == made.precision else {
+            return result("it was made with --precision \(sidecar.made.precision)")
+        }
+        var request = sidecar.request
+        request.model = model.id
+        let job: Job
+        do {
+            let accepted = try await engine.submit(request, priority: .batch)
+            for await _ in try await engine.events(of: accepted.id) {}
+            job = try await engine.job(accepted.id)
+        } catch ServingError.invalid(let field, let reason) {
+            return result("the sidecar's \(field): \(reason)")
+        }
+        guard let artifact = job.artifacts.first, let again = FileManager.default.contents(atPath: artifact.path) else {
+            return result("it could not be made again: \(job.failure?.message ?? job.state.rawValue)")
+        }
+        try await engine.delete(job.id)
+        return result(difference(bytes, again, sidecar.made))
+    }
+
+    private func difference(_ bytes: Data, _ again: Data, _ maker: Sidecar.Maker) -> String? {
+        guard bytes != again else { return nil }
+        let place = zip(bytes, again).prefix { $0 == $1 }.reduce(0) { count, _ in count + 1 }
+        var reason = "\(bytes.count) bytes, made again \(again.count); the first that differs is byte \(place)"
+        if maker.instructions != made.instructions {
+            reason += " (it was made with \(maker.instructions), this is \(made.instructions))"
+        } else if maker.libraries != made.libraries {
+            reason += " (it was made with other versions of the media libraries)"
+        }
+        return reason
+    }
+}

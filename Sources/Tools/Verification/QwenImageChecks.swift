@@ -1,0 +1,129 @@
+import Diffusion
+import Foundation
+import Models
+import Pipelines
+import PromptText
+import Tensor
+import Weights
+
+/// The checks of the `qwen-image` family, by name: which part of the code each one runs.
+struct QwenImageChecks: FamilyChecks {
+    let folder: String
+    let compute: Compute
+
+    func run(_ check: GoldenCheck, extra: inout [Comparison]) throws -> [String: Computed] {
+        switch check.component {
+        case "tokenizer", "text_encoder": return try QwenImageTextChecks(folder: folder, compute: compute).run(check)
+        case "rope": return try rope(check)
+        case "transformer": return try transformer(check)
+        case "pack": return try pack(check)
+        case "vae", "vae_norm": return try VAEChecks(folder: folder, compute: compute).run(check)
+        case "scheduler": return try SchedulerChecks(folder: folder).run(check)
+        case "lora":
+            let lora = LoRACheck(component: "transformer", rename: { $0 }) { reader in
+                try forward(network(reader), check)
+            }
+            return try lora.run(check, folder: folder, compute: compute, extra: &extra)
+        case "e2e": return try QwenImageEndToEndChecks(folder: folder, compute: compute).run(check, extra: &extra)
+        default: throw VerificationError.unknownCheck(check.name)
+        }
+    }
+
+    // MARK: Rope and packing
+
+    private func rope(_ check: GoldenCheck) throws -> [String: Computed] {
+        guard check.name != "text_encoder_rope" else {
+            return try QwenImageTextChecks(folder: folder, compute: compute).run(check)
+        }
+        let grid = try grid(check)
+        let count: Int = try check.parameter("text_tokens")
+        let config = try QwenImageTransformerConfig.read("\(folder)/transformer/config.json")
+        let table = QwenImageTransformer.rope(text: count, rows: grid.rows, columns: grid.columns, axes: config.axes)
+        let all = count + grid.rows * grid.columns
+        return [
+            "txt_cos": .tensor(table.cosine.slice(0..<count)), "txt_sin": .tensor(table.sine.slice(0..<count)),
+            "img_cos": .tensor(table.cosine.slice(count..<all)), "img_sin": .tensor(table.sine.slice(count..<all)),
+        ]
+    }
+
+    /// `params.grid`, in tokens.
+    private func grid(_ check: GoldenCheck) throws -> (rows: Int, columns: Int) {
+        let grid: [Int] = try check.parameter("grid")
+        guard grid.count == 3, grid[0] == 1 else { throw VerificationError.unknownCheck(check.name) }
+        return (grid[1], grid[2])
+    }
+
+    private func pack(_ check: GoldenCheck) throws -> [String: Computed] {
+        // [1, F, C, h, w] with one frame -> [1, C, 1, h, w].
+        let given = try check.input("latents")
+        let latents = given.reshaped([1, given.shape[2], 1, given.shape[3], given.shape[4]])
+        let packed = TokenGrid(latents: latents.shape, patch: [1, 2, 2]).tokens(of: latents)
+        let cells = packedLatent(packed, rows: given.shape[3] / 2, columns: given.shape[4] / 2)
+        return ["packed": .tensor(packed), "unpacked": .tensor(unpacked(cells, by: 2))]
+    }
+
+    // MARK: Transformer
+
+    private func network(_ reader: WeightReader) throws -> QwenImageTransformer {
+        let config = try QwenImageTransformerConfig.read("\(folder)/transformer/config.json")
+        return try QwenImageTransformer(reader, config: config, compute: compute)
+    }
+
+    private func transformer(_ check: GoldenCheck) throws -> [String: Computed] {
+        let network = try network(WeightReader(try Checkpoint(folder: "\(folder)/transformer")))
+        let part = check.name.dropFirst("transformer_".count)
+        if part == "time_embed" {
+            let timesteps = try check.input("timestep").array.map { $0 * 1000 }
+            return [
+                "sinusoid": .tensor(timestepSinusoid(timesteps, width: network.config.freqDim)),
+                "temb": .tensor(network.timeEmbedding(timesteps)),
+            ]
+        }
+        if part.hasPrefix("block"), let index = Int(part.dropFirst(5).prefix { $0.isNumber }) {
+            guard network.blocks.indices.contains(index) else { throw VerificationError.unknownCheck(check.name) }
+            return try block(network.blocks[index], check)
+        }
+        if part.hasPrefix("forward") { return ["sample": .tensor(try forward(network, check))] }
+        throw VerificationError.unknownCheck(check.name)
+    }
+
+    private func block(_ block: QwenImageBlock, _ check: GoldenCheck) throws -> [String: Computed] {
+        let image = try check.input("hidden_states")[0]
+        let text = try check.input("encoder_hidden_states")[0]
+        let rope = RotaryTable(
+            cosine: Tensor.concatenate([try check.input("txt_cos"), try check.input("img_cos")]),
+            sine: Tensor.concatenate([try check.input("txt_sin"), try check.input("img_sin")]))
+        let result = block.forward(
+            QwenImageStreams(image: image, text: text, textCounts: [text.shape[0]]),
+            time: compute.activate(try check.input("temb"), .silu), ropes: [rope])
+        return ["hidden_states": .tensor(result.image), "encoder_hidden_states": .tensor(result.text)]
+    }
+
+    /// Padded rows of text, which the reference masks, are left out.
+    private func forward(_ network: QwenImageTransformer, _ check: GoldenCheck) throws -> Tensor {
+        let (rows, columns) = try grid(check)
+        let tokens = try check.input("hidden_states")
+        let text = try check.input("encoder_hidden_states")
+        let mask = check.inputs["encoder_hidden_states_mask"]?.widened().array
+        let batch = tokens.shape[0]
+        let texts = (0..<batch).map { entry in
+            let length = text.shape[1]
+            let count = mask.map { Int($0[entry * length..<(entry + 1) * length].reduce(0, +)) } ?? length
+            return text[entry].slice(0..<count)
+        }
+        let latents = (0..<batch).map { packedLatent(tokens[$0], rows: rows, columns: columns) }
+        let velocity = try network.forward(
+            latents: stacked(latents), timesteps: try check.input("timestep").array.map { $0 * 1000 }, texts: texts)
+        return stacked((0..<batch).map { packedTokens(velocity[$0]) })
+    }
+}
+
+/// Packed tokens `[rows * columns, C]` -> the latent `[C, 1, rows, columns]`.
+func packedLatent(_ tokens: Tensor, rows: Int, columns: Int) -> Tensor {
+    channelsFirst(tokens.reshaped([1, rows, columns, tokens.shape[1]]))
+}
+
+/// The inverse of `packedLatent`.
+func packedTokens(_ latent: Tensor) -> Tensor {
+    channelsLast(latent).reshaped([latent.count / latent.shape[0], latent.shape[0]])
+}
