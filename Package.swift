@@ -43,7 +43,7 @@ let package = Package(
         .target(
             name: "Serving",
             dependencies: [
-                "Pipelines", "Diffusion", "Weights", "Tensor", "Media", "Support",
+                "Pipelines", "Models", "Diffusion", "Weights", "Tensor", "Media", "Support",
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
@@ -56,7 +56,7 @@ let package = Package(
         .target(
             name: "API",
             dependencies: [
-                "Serving", "HTTP", "Pipelines", "Diffusion", "Weights", "Support",
+                "Serving", "HTTP", "Pipelines", "Models", "Diffusion", "Weights", "Support",
                 .product(name: "Logging", package: "swift-log"),
             ]),
 
@@ -66,12 +66,12 @@ let package = Package(
             dependencies: ["Pipelines", "Models", "PromptText", "Diffusion", "Weights", "Tensor"],
             path: "Sources/Tools/Verification"),
         .target(
-            name: "Benchmarks", dependencies: ["Serving", "Pipelines", "Diffusion", "Media", "Tensor"],
+            name: "Benchmarks", dependencies: ["Serving", "Pipelines", "Models", "Diffusion", "Media", "Tensor"],
             path: "Sources/Tools/Benchmarks"),
         .target(
             name: "Batch",
             dependencies: [
-                "API", "Benchmarks", "Serving", "Pipelines", "Media", "Weights", "Support",
+                "API", "Benchmarks", "Serving", "Pipelines", "Models", "Media", "Weights", "Support",
                 .product(name: "Logging", package: "swift-log"),
             ],
             path: "Sources/Tools/Batch"),

@@ -49,7 +49,7 @@ struct Automatic1111: Sendable {
         return .json([
             "images": .array(images),
             "parameters": .object(fields.names.map { JSON.Member(name: $0, value: fields[$0] ?? .null) }),
-            "info": .string(try info(job).text),
+            "info": .string(info(job).text),
         ])
     }
 
@@ -87,7 +87,7 @@ struct Automatic1111: Sendable {
     }
 
     /// A sampler is known by its generator's name, or as the rule of that generator that comes first: "Euler".
-    private func generator(_ fields: Fields, of model: any ImageModel) throws -> String? {
+    private func generator(_ fields: Fields, of model: Pipeline) throws -> String? {
         let names = try (fields.string("sampler_name"), fields.string("sampler_index"))
         let field = names.0 == nil ? "sampler_index" : "sampler_name"
         guard let name = names.0 ?? names.1, !name.isEmpty else { return nil }
@@ -102,18 +102,13 @@ struct Automatic1111: Sendable {
         throw fields.wrong(field, .string(name), known.map { "'\($0)'" }.joined(separator: ", "))
     }
 
-    private func info(_ job: Job) throws -> JSON {
+    private func info(_ job: Job) -> JSON {
         let request = job.request
         let seeds = job.artifacts.indices.map { JSON(request.seed(ofImage: $0)) }
         let prompt = LoRATags.text(request.prompt, request.loras ?? [])
         let negative = request.negativePrompt ?? ""
-        let generator = try engine.model(request.model).generators.generator(request.generator)
-        let guidance = try Guidance(
-            rule: .classifierFree, plan: generator.plan, guidanceScale: request.guidanceScale,
-            guidanceScale2: request.guidanceScale2)
-        let texts = job.artifacts.indices.map { image in
-            FileMetadata.text(
-                request, image: image, steps: job.steps, scales: guidance.scales, generator: generator)
+        let texts = job.artifacts.indices.compactMap { image in
+            job.ran.map { FileMetadata.text(request, image: image, ran: $0) }
         }
         return [
             "prompt": .string(prompt),
@@ -124,8 +119,8 @@ struct Automatic1111: Sendable {
             "all_seeds": .array(seeds),
             "width": JSON(request.width),
             "height": JSON(request.height),
-            "sampler_name": .string(generator.name),
-            "cfg_scale": JSON(guidance.scales.first),
+            "sampler_name": .string(job.ran?.generator ?? ""),
+            "cfg_scale": JSON(job.ran?.guidanceScales.first),
             "steps": JSON(job.steps),
             "batch_size": JSON(request.count),
             "sd_model_name": .string(request.model),

@@ -1,3 +1,4 @@
+import Models
 import Pipelines
 import Serving
 
@@ -42,7 +43,7 @@ struct GenerationFields: Sendable {
     }
 
     private func start(
-        _ kind: GenerationRequest.Kind, _ fields: Fields, _ model: any ImageModel, _ width: Int, _ height: Int
+        _ kind: GenerationRequest.Kind, _ fields: Fields, _ model: Pipeline, _ width: Int, _ height: Int
     ) throws -> GenerationRequest {
         guard let prompt = try Self.text("prompt", fields) else { throw APIError.missing("prompt") }
         guard prompt.contains(where: { !$0.isWhitespace }) else {

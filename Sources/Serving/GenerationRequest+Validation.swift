@@ -1,5 +1,6 @@
 import Diffusion
 import Media
+import Pipelines
 
 /// Whether a model can do what is asked, before anything is computed. Nothing is rounded or left out silently.
 extension GenerationRequest {
@@ -8,7 +9,7 @@ extension GenerationRequest {
 
     /// - Returns: the number of steps it will take.
     /// - Throws: `ServingError.invalid`, which names the field, what was given and what is allowed.
-    package func validate(for model: any ImageModel) throws -> Int {
+    package func validate(for model: Pipeline) throws -> Int {
         try validateText(for: model)
         try validateSize(for: model)
         guard Self.counts.contains(count), kind == .image || count == 1 else {
@@ -23,7 +24,8 @@ extension GenerationRequest {
             guard scale.isFinite, (0...100).contains(scale) else {
                 throw ServingError.invalid(field: field, reason: "\(scale) given; allowed is 0 to 100")
             }
-            guard scale <= 1 || !isUnguided(by: model) else {
+            let isGuided = negativePrompt != nil || model.traits.guidesWithoutNegativePrompt
+            guard scale <= model.traits.guidance.neutralScale || isGuided else {
                 throw ServingError.invalid(
                     field: field,
                     reason: "\(scale) given, but this model is guided away from a negative_prompt only (\" \" will do)")
@@ -42,18 +44,12 @@ extension GenerationRequest {
         return try stepCount(for: model)
     }
 
-    /// Whether no phase is guided, whatever its scale: for want of a negative prompt.
-    private func isUnguided(by model: any ImageModel) -> Bool {
-        negativePrompt == nil && !model.guidesWithoutNegativePrompt
-    }
-
-    /// The generation of image `index` at its first step.
-    /// - Throws: what the model's `makeGeneration` throws.
-    package func makeGeneration<Model: ImageModel>(ofImage index: Int, by model: Model) throws -> Generation {
-        let unguided = isUnguided(by: model)
-        return try model.makeGeneration(
-            seed: seed(ofImage: index), width: width, height: height, frames: frames, generator: generator,
-            steps: steps, guidanceScale: unguided ? 1 : guidanceScale, guidanceScale2: unguided ? 1 : guidanceScale2)
+    /// What image `index` of the request is to be.
+    package func parameters(ofImage index: Int = 0) -> GenerationParameters {
+        GenerationParameters(
+            prompt: prompt, negativePrompt: negativePrompt, width: width, height: height, frames: frames,
+            seed: seed(ofImage: index), generator: generator, steps: steps, guidanceScale: guidanceScale,
+            guidanceScale2: guidanceScale2)
     }
 
     package func videoOptions(comment: String?) throws(MediaError) -> VideoOptions {
@@ -62,7 +58,7 @@ extension GenerationRequest {
             frameRate: try FrameRate(fps), comment: comment)
     }
 
-    private func validateText(for model: any ImageModel) throws {
+    private func validateText(for model: Pipeline) throws {
         for (field, text) in [("prompt", prompt), ("negative_prompt", negativePrompt ?? "")] {
             guard text.utf8.count <= Self.longestPrompt else {
                 throw ServingError.invalid(
@@ -79,7 +75,7 @@ extension GenerationRequest {
         }
     }
 
-    private func validateSize(for model: any ImageModel) throws {
+    private func validateSize(for model: Pipeline) throws {
         if let reason = model.sizes.refusal(width: width, height: height) {
             throw ServingError.invalid(field: "size", reason: reason)
         }
@@ -94,7 +90,7 @@ extension GenerationRequest {
         }
     }
 
-    private func stepCount(for model: any ImageModel) throws -> Int {
+    private func stepCount(for model: Pipeline) throws -> Int {
         do {
             // The number of tokens shifts the sigmas of some schedules; it never changes how many they are.
             return try model.generators.generator(generator).schedule(steps: steps, tokens: 1).count
