@@ -97,7 +97,7 @@ let package = Package(
         .testTarget(
             name: "ServingTests",
             dependencies: [
-                "Serving", "Pipelines", "Diffusion", "Media", "Weights", "Tensor", "TestSupport",
+                "Serving", "Pipelines", "Models", "Diffusion", "Media", "Weights", "Tensor", "TestSupport",
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
@@ -108,11 +108,14 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ]),
         .testTarget(
-            name: "BenchmarksTests", dependencies: ["Benchmarks", "HTTP", "Serving", "Pipelines", "Media", "Tensor"]),
+            name: "BenchmarksTests",
+            dependencies: ["Benchmarks", "HTTP", "Serving", "Pipelines", "Models", "Media", "Tensor"]),
         .testTarget(name: "HTTPTests", dependencies: ["HTTP", "TestSupport"]),
         .testTarget(
             name: "APITests",
-            dependencies: ["API", "Serving", "HTTP", "Pipelines", "Diffusion", "Weights", "Tensor", "TestSupport"]),
+            dependencies: [
+                "API", "Serving", "HTTP", "Pipelines", "Models", "Diffusion", "Weights", "Tensor", "TestSupport",
+            ]),
         .testTarget(name: "VerificationTests", dependencies: ["Verification", "Pipelines"]),
     ],
     swiftLanguageModes: [.v6]

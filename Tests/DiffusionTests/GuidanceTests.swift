@@ -52,8 +52,8 @@ import Testing
         #expect(try scales(5, 2) == [5, 2])
         #expect(try scales(nil, 2) == [4, 2])
         let guidance = try Guidance(rule: .classifierFree, plan: plan(), guidanceScale: 1, guidanceScale2: 2)
-        #expect(!guidance.isOn(inPhase: 0))
-        #expect(guidance.isOn(inPhase: 1))
+        #expect(!guidance.isOn(inPhase: 0, sigma: 1))
+        #expect(guidance.isOn(inPhase: 1, sigma: 0.5))
         #expect(throws: DiffusionError.self) { try scales(-1, nil) }
         #expect(throws: DiffusionError.self) { try scales(.nan, nil) }
         #expect(throws: DiffusionError.self) { try scales(nil, .infinity) }

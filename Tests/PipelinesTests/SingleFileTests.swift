@@ -1,5 +1,6 @@
 import Diffusion
 import Foundation
+import Models
 import Pipelines
 import Tensor
 import Testing
@@ -85,11 +86,9 @@ import Weights
     private func frames(_ files: ModelFiles) throws -> [Float] {
         let pipeline = try Pipeline(files, compute: compute)
         #expect(pipeline.components.flatMap(\.unusedKeys) == [])
-        var generation = try pipeline.makeGeneration(seed: 5, width: 32, height: 32, frames: 5)
-        let prompted = Prompted(positive: try pipeline.encode("a red fox on a hill"), negative: nil)
-        while let phase = generation.nextPhase { try generation.step(using: pipeline.expert(phase.expert), prompted) }
+        var run = try pipeline.encodedRun("a red fox on a hill", seed: 5, width: 32, height: 32, frames: 5)
         var frames: [Float] = []
-        try pipeline.decode(generation.latent) { frames += $0.array }
+        _ = try run.finish { frames += $0.array }
         return frames
     }
 
@@ -229,22 +228,24 @@ import Weights
         files.vae = "\(qwenFixture)/vae"
         let named = try Pipeline(files, compute: compute)
         #expect(named.generators.generators.map(\.name) == ["student", "teacher"])
-        #expect(!named.sizes.makesClips && !named.guidesWithoutNegativePrompt)
+        #expect(!named.sizes.makesClips && !named.traits.guidesWithoutNegativePrompt)
         let identity = try FileIdentity.all(in: Checkpoint(path: expert))
         #expect(identity.map(\.architecture) == ["qwen_image"])
 
         let whole = try Pipeline(folder: qwenFixture, compute: compute)
         var results: [[Float]] = []
         for pipeline in [named, whole] {
-            var one = try pipeline.makeGeneration(
-                seed: 4, width: 64, height: 32, frames: 1, steps: 3, guidanceScale: 1)
+            let one = try pipeline.encodedRun(
+                "a cat on a table", seed: 4, width: 64, height: 32, steps: 3, guidanceScale: 1)
             // The same sigmas: those of the folder's own generator depend on the size.
-            one = try Generation(
-                seed: 4, latent: one.latent, generator: named.generators.generator(nil),
-                schedule: named.generators.generator(nil).schedule(steps: 3, tokens: 8), guidance: one.guidance)
-            let prompt = Prompted(positive: try pipeline.encode("a cat on a table"))
-            while !one.isFinished { try one.step(using: pipeline.expert("transformer"), prompt) }
-            results.append(one.latent.array)
+            let student = try named.generators.generator(nil)
+            var run = Run(
+                try Generation(
+                    seed: 4, latent: one.generation.latent, generator: student,
+                    schedule: student.schedule(steps: 3, tokens: 8), guidance: one.generation.guidance),
+                of: pipeline, generator: student.name, texts: one.texts, prompted: one.prompted)
+            try run.finishSteps()
+            results.append(run.generation.latent.array)
         }
         let areSame = results[0] == results[1]
         #expect(areSame)
