@@ -261,5 +261,8 @@ private final class AlteredModel {
 
     deinit { try? FileManager.default.removeItem(atPath: path) }
 
-    func open() throws -> Pipeline { try Pipeline(folder: path, compute: Compute(threads: 2)) }
+    /// Under the same name, which stands in every picture.
+    func open() throws -> Pipeline {
+        try Pipeline(ModelFiles(folder: path), compute: Compute(threads: 2), id: "emoji-scenes")
+    }
 }
