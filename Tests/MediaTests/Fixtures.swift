@@ -51,12 +51,15 @@ let snakeCase: JSONDecoder = {
 
 /// Samples that no two neighbours share, from a small congruential generator.
 func noise(width: Int, height: Int, seed: UInt32 = 1) throws -> RGBImage {
+    try RGBImage(width: width, height: height, bytes: noiseSamples(width * height * 3, seed: seed))
+}
+
+func noiseSamples(_ count: Int, seed: UInt32 = 1) -> [UInt8] {
     var state = seed
-    let bytes = (0..<width * height * 3).map { _ in
+    return (0..<count).map { _ in
         state = state &* 1_664_525 &+ 1_013_904_223
         return UInt8(truncatingIfNeeded: state >> 24)
     }
-    return try RGBImage(width: width, height: height, bytes: bytes)
 }
 
 /// A picture whose colour at (x, y) is `colour(x, y)`.
