@@ -72,7 +72,8 @@ import Testing
 
     /// UTF-16 where it fits, else ASCII or UTF-8; read by exiftool, which knows all three.
     @Test(arguments: [
-        String(repeating: "a", count: 32_000), String(repeating: "a", count: 60_000), "é" + String(repeating: "a", count: 60_000),
+        String(repeating: "a", count: 32_000), String(repeating: "a", count: 60_000),
+        "é" + String(repeating: "a", count: 60_000),
         String(repeating: "雪", count: 20_000),
     ])
     func longCommentsAreStoredWhole(comment: String) throws {
@@ -80,7 +81,8 @@ import Testing
         try Data(try JPEG.encode(try noise(width: 8, height: 8), comment: comment))
             .write(to: scratch.url.appending(path: "a.jpg"))
         let found = try run(
-            "exiftool", "-b", "-UserComment", "-api", "charsetEXIF=utf8", "-charset", "exif=utf8", scratch.path("a.jpg"))
+            "exiftool", "-b", "-UserComment", "-api", "charsetEXIF=utf8", "-charset", "exif=utf8", scratch.path("a.jpg")
+        )
         #expect(String(decoding: found, as: UTF8.self) == comment)
     }
 

@@ -60,7 +60,8 @@ import Testing
 
     /// Cut anywhere, a file is refused. All cuts of PNG, JPEG and WebP in all their ways of coding.
     @Test(arguments: [
-        "rgb8.png", "palette4-trns.png", "gray16-interlaced.png", "444.jpg", "progressive.jpg", "cmyk-adobe.jpg", "restarts.jpg",
+        "rgb8.png", "palette4-trns.png", "gray16-interlaced.png", "444.jpg", "progressive.jpg", "cmyk-adobe.jpg",
+        "restarts.jpg",
         "lossy.webp", "lossless.webp", "lossy-alpha.webp", "orientation8.webp",
     ])
     func aFileThatIsCutIsRefused(name: String) throws {
@@ -98,7 +99,8 @@ import Testing
         #expect(throws: PictureError.tooManyPixels(width: 13, height: 9, limit: 100)) {
             try Picture.decode(try PictureFixtures.file("rgb8.png"), limits: limits)
         }
-        #expect(try Picture.decode(try PictureFixtures.file("rgb8.png"), limits: PictureLimits(pixels: 117)).width == 13)
+        #expect(
+            try Picture.decode(try PictureFixtures.file("rgb8.png"), limits: PictureLimits(pixels: 117)).width == 13)
     }
 
     /// A few times as much memory as the file's own, whatever size it claims: the header alone decides.
@@ -110,12 +112,5 @@ import Testing
             try Picture.decode(file)
         }
         #expect(try peakMemory() - before < 8 << 20)
-    }
-
-    /// VmHWM, in bytes.
-    private func peakMemory() throws -> Int {
-        let status = try String(contentsOfFile: "/proc/self/status", encoding: .utf8)
-        let line = try #require(status.split(separator: "\n").first { $0.hasPrefix("VmHWM:") })
-        return 1024 * (try #require(line.split(whereSeparator: { !$0.isNumber }).first.flatMap { Int($0) }))
     }
 }

@@ -4,6 +4,10 @@ import CWebP
 enum WebPReader {
     /// - Throws: `animated`, `truncated`, `unreadable`.
     static func header(of file: [UInt8]) throws(PictureError) -> PictureHeader {
+        let chunks = try RIFF.chunks(of: file)
+        guard chunks.contains(where: { ["VP8 ", "VP8L", "ANMF"].contains($0.type) }) else {
+            throw .unreadable(.webp, reason: "it holds no picture")
+        }
         var features = WebPBitstreamFeatures()
         let status = file.withUnsafeBufferPointer { WebPGetFeatures($0.baseAddress, $0.count, &features) }
         try check(status)
@@ -12,7 +16,7 @@ enum WebPReader {
             throw .unreadable(.webp, reason: "its header names a side of 0 pixels")
         }
         var orientation = Orientation.upright
-        for chunk in try RIFF.chunks(of: file) where chunk.type == "EXIF" {
+        for chunk in chunks where chunk.type == "EXIF" {
             // Some programs put JPEG's mark in front, which does not belong there.
             let data = chunk.data.starts(with: Array("Exif\0\0".utf8)) ? chunk.data.dropFirst(6) : chunk.data
             orientation = EXIF.orientation(data) ?? orientation
