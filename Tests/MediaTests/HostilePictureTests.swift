@@ -92,7 +92,13 @@ struct Mutations {
         return Int(truncatingIfNeeded: (mixed ^ (mixed >> 31)) >> 1) % max(bound, 1)
     }
 
+    /// Of every other PNG the checksums are made right again, so that what lies behind them is met too.
     mutating func next(of seed: [UInt8]) -> [UInt8] {
+        let damaged = damaged(seed)
+        return random(below: 2) == 0 ? damaged : Self.checked(damaged)
+    }
+
+    private mutating func damaged(_ seed: [UInt8]) -> [UInt8] {
         var file = seed
         for _ in 0..<1 + random(below: 4) where !file.isEmpty {
             let at = random(below: file.count)
@@ -105,6 +111,26 @@ struct Mutations {
             case 5: file.removeLast(random(below: file.count))
             default: file.swapAt(at, random(below: file.count))
             }
+        }
+        return file
+    }
+
+    /// The file with right checksums in its PNG chunks; another file as it is.
+    private static func checked(_ file: [UInt8]) -> [UInt8] {
+        guard file.starts(with: [0x89, 0x50, 0x4E, 0x47]) else { return file }
+        var file = file
+        var offset = 8
+        while file.count - offset >= 12 {
+            let length = file[offset..<offset + 4].reduce(0) { $0 << 8 | Int($1) }
+            guard length <= file.count - offset - 12 else { break }
+            let end = offset + 8 + length
+            var crc = UInt32.max
+            for byte in file[offset + 4..<end] {
+                crc ^= UInt32(byte)
+                for _ in 0..<8 { crc = crc & 1 == 1 ? (crc >> 1) ^ 0xEDB8_8320 : crc >> 1 }
+            }
+            file.replaceSubrange(end..<end + 4, with: withUnsafeBytes(of: (~crc).bigEndian) { Array($0) })
+            offset = end + 4
         }
         return file
     }
