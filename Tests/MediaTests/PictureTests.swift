@@ -89,6 +89,24 @@ import Testing
         }
     }
 
+    /// Written by exiftool, in both byte orders, for all formats.
+    @Test(arguments: ["444.jpg", "rgb8.png", "lossless.webp"], ["MM", "II"])
+    func orientationIsReadInBothByteOrders(name: String, order: String) throws {
+        let scratch = try Scratch()
+        let image = try Picture.decode(try PictureFixtures.file(name))
+        try Data(try PictureFixtures.file(name)).write(to: scratch.url.appending(path: name))
+        _ = try run(
+            "exiftool", "-q", "-ExifByteOrder=\(order)", "-IFD0:Orientation#=6", "-IFD0:Artist=somebody",
+            scratch.path(name))
+        let turned = try Picture.decode([UInt8](try Data(contentsOf: scratch.url.appending(path: name))))
+        #expect((turned.width, turned.height) == (image.height, image.width))
+        // The first row of the store is the right column of what is seen.
+        for x in 0..<image.width {
+            let seen = (x * turned.width + turned.width - 1) * 3
+            #expect(turned.bytes[seen..<seen + 3] == image.bytes[x * 3..<x * 3 + 3])
+        }
+    }
+
     @Test func limitsHoldBeforeAnythingIsDecoded() throws {
         let limits = PictureLimits(pixels: 100, side: 28)
         for (name, width, height) in [("444.jpg", 29, 21), ("lossy.webp", 29, 21), ("orientation6.jpg", 21, 29)] {
