@@ -1,7 +1,8 @@
 # Two commands do everything: `make serve` sets up and serves, `make test` sets up and tests.
 
-BUILD_PACKAGES := libopenblas-dev libpng-dev libavcodec-dev libavformat-dev libavutil-dev libsqlite3-dev pkg-config
-TEST_PACKAGES := ffmpeg
+BUILD_PACKAGES := libopenblas-dev libpng-dev libjpeg62-turbo-dev libwebp-dev libavcodec-dev libavformat-dev libavutil-dev \
+	libsqlite3-dev pkg-config
+TEST_PACKAGES := ffmpeg libimage-exiftool-perl python3
 PAGE_PACKAGES := chromium chromium-driver
 MODEL ?= Models/emoji-scenes
 HOST ?= 127.0.0.1
