@@ -152,8 +152,9 @@ struct Automatic1111: Sendable {
             "progress": JSON(progress),
             "eta_relative": JSON(progress > 0 ? elapsed * (1 - progress) / progress : 0),
             "state": [
-                "skipped": false, "interrupted": false, "job": JSON(job?.id ?? ""), "job_count": JSON(board.count(of: owner)),
-                "job_no": 0, "sampling_step": JSON(job?.step ?? 0), "sampling_steps": JSON(job?.steps ?? 0),
+                "skipped": false, "interrupted": false, "job": JSON(job?.id ?? ""),
+                "job_count": JSON(board.count(of: owner)), "job_no": 0, "sampling_step": JSON(job?.step ?? 0),
+                "sampling_steps": JSON(job?.steps ?? 0),
             ],
             "current_image": JSON(skipsImage ? nil : entry?.preview.map { Data($0).base64EncodedString() }),
             "textinfo": JSON(job.map { $0.state == .queued ? "waiting" : $0.phase ?? "" }),
