@@ -22,7 +22,8 @@ package enum Families {
         all.first { family in
             guard
                 let adapter = try? Adapter(
-                    file, strength: 1, expert: Adapter.hasKeys(of: "transformer", in: file) ? "transformer" : "transformer_2",
+                    file, strength: 1,
+                    expert: Adapter.hasKeys(of: "transformer", in: file) ? "transformer" : "transformer_2",
                     rename: family.networkKeys.rename)
             else { return false }
             return family.ownsAdapter(modules: adapter.updates.keys)

@@ -28,7 +28,8 @@ package struct FileIdentity: Sendable {
     ///   - keys: names that other tools give the keys.
     ///   - open: builds the network over the file's weights, renamed by `keys`, which reads next to nothing.
     package init(
-        _ part: Part, _ name: String, architecture: String, family: (any ModelFamily)? = nil, isOneOfSeveral: Bool = false,
+        _ part: Part, _ name: String, architecture: String, family: (any ModelFamily)? = nil,
+        isOneOfSeveral: Bool = false,
         refusal: String? = nil, keys: KeyTable, open: @escaping @Sendable (WeightReader, Compute) throws -> Void
     ) {
         self.part = part

@@ -90,7 +90,8 @@ struct Generate: ParsableCommand {
             last = run.generation.latent
         }
         let metadata = FileMetadata.text(request, image: 0, ran: RunRecord(of: run))
-        let ran = try isClip
+        let ran =
+            try isClip
             ? writeClip(&run, observer, request, metadata) : writePicture(&run, observer, metadata)
         times.end("decoding")
         if let latents {

@@ -43,7 +43,7 @@ import Testing
     }
 
     @Test func aURLLeadsToTheSameBytes() async throws {
-        try await TestServer.run { server in
+        try await TestServer.run(configure: { $0.allowedHosts = ["pictures.test"] }) { server in
             let request = #"{"prompt": "a", "seed": 5, "model": "dall-e-3", "size": "auto""#
             let inline = try await server.client.post(Self.path, request + "}")
             let linked = try await server.client.post(

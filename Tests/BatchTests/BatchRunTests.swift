@@ -144,7 +144,8 @@ import Weights
         let altered = try AlteredModel("transformer")
         let model = try altered.open()
         let manifest = try Manifest(Array(lines.utf8), format: .jsonLines, model: model)
-        let summary = try await BatchRun(manifest, model: model, made: maker, folder: folder).run(logger: logger) { _ in }
+        let summary = try await BatchRun(manifest, model: model, made: maker, folder: folder).run(logger: logger) { _ in
+        }
         #expect((summary.made, summary.kept) == (1, 0))
         #expect(bytes("dog.png", in: folder) != before)
     }

@@ -7,7 +7,8 @@ import Testing
 @Suite struct DeterminismTests {
     private func run(_ pipeline: Pipeline, _ prompt: String = "a cat on a table", seed: UInt64 = 5) throws -> Run {
         try pipeline.encodedRun(
-            prompt, negative: "", seed: seed, width: 48, height: 32, frames: pipeline.sizes.makesClips ? 5 : 1, steps: 3,
+            prompt, negative: "", seed: seed, width: 48, height: 32, frames: pipeline.sizes.makesClips ? 5 : 1,
+            steps: 3,
             guidanceScale: 4, guidanceScale2: 3)
     }
 

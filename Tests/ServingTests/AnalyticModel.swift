@@ -56,7 +56,8 @@ final class AnalyticModel: Sendable {
                 autoencoder: parts),
             residency: parts,
             identities: PartIdentities(
-                Dictionary(uniqueKeysWithValues: identified.map { part in (part, { @Sendable in "\(version) \(part)" }) })))
+                Dictionary(
+                    uniqueKeysWithValues: identified.map { part in (part, { @Sendable in "\(version) \(part)" }) })))
     }
 
     var gate: Gate { parts.gate }

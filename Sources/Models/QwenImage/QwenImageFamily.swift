@@ -19,7 +19,8 @@ struct QwenImageFamily: ModelFamily {
 
     func refusal(ofPipelineClass name: String) -> String? {
         name.hasPrefix("QwenImage")
-            ? "of the Qwen-Image family text to image (QwenImagePipeline) runs, nothing that starts from a picture" : nil
+            ? "of the Qwen-Image family text to image (QwenImagePipeline) runs, nothing that starts from a picture"
+            : nil
     }
 
     func recognise(_ checkpoint: Checkpoint) throws -> [FileIdentity] {

@@ -17,11 +17,13 @@ struct WanFamily: ModelFamily {
     let pipelineClasses = ["WanPipeline"]
 
     func refusal(ofPipelineClass name: String) -> String? {
-        name.hasPrefix("Wan") ? "of the Wan family text to video (WanPipeline) runs, nothing that starts from a picture" : nil
+        name.hasPrefix("Wan")
+            ? "of the Wan family text to video (WanPipeline) runs, nothing that starts from a picture" : nil
     }
 
     func recognise(_ checkpoint: Checkpoint) throws -> [FileIdentity] {
-        try [transformer(checkpoint), UMT5Encoder.recognise(checkpoint), WanVAE.recognise(checkpoint)].compactMap(\.self)
+        try [transformer(checkpoint), UMT5Encoder.recognise(checkpoint), WanVAE.recognise(checkpoint)].compactMap(
+            \.self)
     }
 
     func ownsAdapter(modules: some Collection<String>) -> Bool {
