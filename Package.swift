@@ -9,7 +9,9 @@ import PackageDescription
 let package = Package(
     name: "phasor",
     products: [
-        .executable(name: "phasor", targets: ["phasor"])
+        .executable(name: "phasor", targets: ["phasor"]),
+        // For Swift programs that generate without a server.
+        .library(name: "PhasorKit", targets: ["PhasorKit"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -41,7 +43,7 @@ let package = Package(
             name: "Pipelines", dependencies: ["Models", "PromptText", "Diffusion", "Weights", "Tensor", "Support"]),
 
         // Media and serving.
-        .target(name: "Media", dependencies: ["CPNG", "CJPEG", "CWebP", "CFFmpeg"]),
+        .target(name: "Media", dependencies: ["Tensor", "CPNG", "CJPEG", "CWebP", "CFFmpeg"]),
         .target(
             name: "Serving",
             dependencies: [
@@ -61,6 +63,8 @@ let package = Package(
                 "Serving", "HTTP", "Pipelines", "Models", "Diffusion", "Weights", "Support",
                 .product(name: "Logging", package: "swift-log"),
             ]),
+
+        .target(name: "PhasorKit", dependencies: ["Pipelines", "Media", "Weights", "Tensor"]),
 
         // What is done with a model besides serving it.
         .target(
@@ -118,6 +122,7 @@ let package = Package(
             dependencies: [
                 "API", "Serving", "HTTP", "Pipelines", "Models", "Diffusion", "Weights", "Tensor", "TestSupport",
             ]),
+        .testTarget(name: "PhasorKitTests", dependencies: ["PhasorKit"]),
         .testTarget(name: "VerificationTests", dependencies: ["Verification", "Pipelines"]),
     ],
     swiftLanguageModes: [.v6]
