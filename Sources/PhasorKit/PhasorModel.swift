@@ -25,8 +25,10 @@ public final class PhasorModel: Sendable {
     /// - Throws: an error whose description names the file and the field or key that is wrong.
     public init(folder: String, threads: Int? = nil, memory: Int? = nil) throws {
         let compute = Compute(threads: max(threads ?? ProcessInfo.processInfo.activeProcessorCount, 1))
+        // As the command line's defaults: only the VAE, whose output is rounded to 8 bits a sample, rounds its operands.
         pipeline = try Pipeline(
-            folder: folder, compute: compute, residency: memory.map { Residency(budget: $0, loading: .mmap) })
+            ModelFiles(folder: folder), compute: compute, vaeCompute: compute.with(.bf16),
+            residency: memory.map { Residency(budget: $0, loading: .mmap) })
     }
 
     /// The ways to generate, such as `student` and `teacher`; the default comes first.
