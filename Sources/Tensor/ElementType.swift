@@ -7,7 +7,9 @@ package enum ElementType: String, Sendable, CaseIterable {
     case f64, f32, f16, bf16
     case e4m3 = "f8_e4m3"
     case e5m2 = "f8_e5m2"
-    case i64, i32, i16, i8, u8, bool
+    /// A power of two and nothing else: the scale of a block in microscaling formats.
+    case e8m0 = "f8_e8m0"
+    case i64, i32, i16, i8, u64, u32, u16, u8, bool
     case q8x0 = "q8_0"
     case q4x0 = "q4_0"
     case q4x1 = "q4_1"
@@ -36,9 +38,9 @@ package enum ElementType: String, Sendable, CaseIterable {
     package var size: Int {
         if let format { return phasor_format_bytes(format) }
         return switch self {
-        case .f64, .i64: 8
-        case .i32: 4
-        case .i16: 2
+        case .f64, .i64, .u64: 8
+        case .i32, .u32: 4
+        case .i16, .u16: 2
         default: 1
         }
     }
@@ -79,7 +81,7 @@ package enum ElementType: String, Sendable, CaseIterable {
         case .iq4nl: PHASOR_IQ4_NL
         case .iq4xs: PHASOR_IQ4_XS
         case .mxfp4: PHASOR_MXFP4
-        case .f64, .i64, .i32, .i16, .u8, .bool: nil
+        case .f64, .e8m0, .i64, .i32, .i16, .u64, .u32, .u16, .u8, .bool: nil
         }
     }
 }
