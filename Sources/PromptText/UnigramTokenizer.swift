@@ -56,7 +56,9 @@ package struct UnigramTokenizer: Tokenizer {
     package init(_ vocabulary: CarriedVocabulary, sentinels: Int, named name: String) throws(TextError) {
         var tokens = vocabulary.addedTokens
         let pieces = vocabulary.kinds.lastIndex { $0 != .unused }.map { $0 + 1 } ?? 0
-        tokens += (0..<max(sentinels, 0)).map { AddedToken(id: pieces + sentinels - 1 - $0, content: "<extra_id_\($0)>") }
+        tokens += (0..<max(sentinels, 0)).map {
+            AddedToken(id: pieces + sentinels - 1 - $0, content: "<extra_id_\($0)>")
+        }
         guard let end = vocabulary.endID, end < pieces else {
             throw .invalid(file: name, field: "the token at the end", reason: "is none of the \(pieces) pieces")
         }

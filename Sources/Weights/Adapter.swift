@@ -109,7 +109,9 @@ package struct Adapter: Sendable {
             let table = AdapterFile.Module(
                 name: module.name + (module.isFlat ? "_modulation" : ".modulation"), isFlat: module.isFlat,
                 expert: module.expert)
-            for target in targets.targets(of: table, rows: delta.shape.first ?? 0) { found.append((target.module, delta)) }
+            for target in targets.targets(of: table, rows: delta.shape.first ?? 0) {
+                found.append((target.module, delta))
+            }
         }
         return found
     }
@@ -132,7 +134,8 @@ private struct Factors {
             weight.type.isFloatingPoint || weight.scales != nil
         else {
             throw .malformed(
-                file: file, reason: "\"\(module.key(part))\" of shape \(weight.shape) and type "
+                file: file,
+                reason: "\"\(module.key(part))\" of shape \(weight.shape) and type "
                     + "\(weight.type.rawValue) is no matrix of numbers")
         }
         return weight.shape.count == 2 ? weight : weight.reshaped([weight.shape[0], weight.shape[1]])
@@ -159,7 +162,8 @@ private struct Factors {
             guard upper.shape[1] == lower.shape[0] else {
                 throw .malformed(
                     file: file,
-                    reason: "\"\(module.name)\": \(down.rawValue) \(lower.shape) and \(up.rawValue) \(upper.shape) do not "
+                    reason:
+                        "\"\(module.name)\": \(down.rawValue) \(lower.shape) and \(up.rawValue) \(upper.shape) do not "
                         + "multiply")
             }
             return (upper, lower)
@@ -249,13 +253,13 @@ private struct Factors {
 extension Adapter {
     /// The same for a network that is known by its renames alone.
     package init(
-        file: String, strength: Float, expert: String = "transformer", rename: @escaping @Sendable (String) -> String
+        file: String, strength: Float, expert: String = "transformer", rename: @escaping (String) -> String
     ) throws(WeightError) {
         try self.init(file: file, strength: strength, expert: expert, targets: AdapterTargets(rename: rename))
     }
 
     package init(
-        _ opened: Checkpoint, strength: Float, expert: String, rename: @escaping @Sendable (String) -> String
+        _ opened: Checkpoint, strength: Float, expert: String, rename: @escaping (String) -> String
     ) throws(WeightError) {
         try self.init(opened, strength: strength, expert: expert, targets: AdapterTargets(rename: rename))
     }

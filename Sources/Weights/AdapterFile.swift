@@ -25,7 +25,8 @@ package struct AdapterFile: Sendable {
         case down = "lora_down", up = "lora_up", alpha
         case kroneckerLeft = "lokr_w1", kroneckerLeftUp = "lokr_w1_a", kroneckerLeftDown = "lokr_w1_b"
         case kroneckerRight = "lokr_w2", kroneckerRightUp = "lokr_w2_a", kroneckerRightDown = "lokr_w2_b"
-        case hadamardUp1 = "hada_w1_a", hadamardDown1 = "hada_w1_b", hadamardUp2 = "hada_w2_a", hadamardDown2 = "hada_w2_b"
+        case hadamardUp1 = "hada_w1_a", hadamardDown1 = "hada_w1_b", hadamardUp2 = "hada_w2_a", hadamardDown2 =
+            "hada_w2_b"
         /// Whole changes of a weight, a bias and a table of modulation.
         case weightDelta = "diff", biasDelta = "diff_b", tableDelta = "diff_m"
     }
@@ -130,7 +131,8 @@ package struct AdapterFile: Sendable {
         if let kind = foreignKind(key) {
             throw .unusableAdapter(
                 file: file,
-                reason: "it is \(kind), which is not computed here (LoRA, LoKr and LoHa are): merge it into its model, or use "
+                reason:
+                    "it is \(kind), which is not computed here (LoRA, LoKr and LoHa are): merge it into its model, or use "
                     + "a LoRA of the same (\"\(key)\")")
         }
         return part(key)

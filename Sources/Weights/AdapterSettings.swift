@@ -51,7 +51,8 @@ struct AdapterSettings: Sendable {
 
     private static func component(_ settings: [String: Any], file: String) throws(WeightError) -> Component {
         if let type = settings["peft_type"] as? String, !["LORA", "LOHA", "LOKR"].contains(type.uppercased()) {
-            throw .unusableAdapter(file: file, reason: "it is an adapter of PEFT's type \(type), which is not computed here")
+            throw .unusableAdapter(
+                file: file, reason: "it is an adapter of PEFT's type \(type), which is not computed here")
         }
         if settings["use_dora"] as? Bool == true {
             throw .unusableAdapter(
@@ -92,7 +93,8 @@ struct AdapterSettings: Sendable {
         let component =
             components[expert] ?? components[""] ?? (components.count == 1 ? components.first?.value : nil)
         let settled =
-            alpha ?? component?.alphas.filter { Self.ends(module, with: $0.key) }
+            alpha
+            ?? component?.alphas.filter { Self.ends(module, with: $0.key) }
             .max { ($0.key.count, $0.key) < ($1.key.count, $1.key) }?.value
         guard let value = settled ?? component?.alpha else { return 1 }
         let divisor = alpha == nil && component?.isStabilized == true ? Double(rank).squareRoot() : Double(rank)

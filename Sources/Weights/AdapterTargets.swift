@@ -1,7 +1,7 @@
 import Tensor
 
 /// Where the modules that a LoRA file names are in a network.
-package struct AdapterTargets: Sendable {
+package struct AdapterTargets {
     /// A module that an update, or some rows of it, belong to.
     struct Target: Equatable {
         let module: String
@@ -9,7 +9,7 @@ package struct AdapterTargets: Sendable {
         let rows: Range<Int>?
     }
 
-    private let rename: @Sendable (String) -> String
+    private let rename: (String) -> String
     /// The modules of the network and how many outputs each has. Empty where the network is not known.
     private let modules: [String: Int]
     /// Modules that other tools hold as one, by its name.
@@ -54,7 +54,7 @@ package struct AdapterTargets: Sendable {
     }
 
     /// A network that is known by its renames alone: names with underscores in place of dots stay what they are.
-    package init(rename: @escaping @Sendable (String) -> String) {
+    package init(rename: @escaping (String) -> String) {
         self.rename = rename
         modules = [:]
         fused = [:]

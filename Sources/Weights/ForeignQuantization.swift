@@ -46,7 +46,9 @@ struct ForeignQuantization {
                 guard last == "weight" else { continue }
                 if [.u8, .i8, .i32, .u32].contains(weight.type), weight.count > 1 { hasPackedWeights = true }
                 let stem = key.dropLast("weight".count)
-                if let scale = tensors["\(stem)weight_scale"] ?? tensors["\(stem)scale_weight"] { scaled.insert([weight.type, scale.type]) }
+                if let scale = tensors["\(stem)weight_scale"] ?? tensors["\(stem)scale_weight"] {
+                    scaled.insert([weight.type, scale.type])
+                }
             }
             if let text = metadata["_quantization_metadata"], let notes = Self.object(Data(text.utf8)) {
                 for layer in (notes["layers"] as? [String: Any] ?? [:]).values {
@@ -63,7 +65,9 @@ struct ForeignQuantization {
 
         /// ComfyUI's note beside a weight: JSON in bytes.
         private mutating func readMark(_ mark: Weight) {
-            guard mark.type == .u8, 1...4096 ~= mark.bytes.count, let note = Self.object(Data(mark.bytes)) else { return }
+            guard mark.type == .u8, 1...4096 ~= mark.bytes.count, let note = Self.object(Data(mark.bytes)) else {
+                return
+            }
             if let format = note["format"] as? String { comfyFormats.insert(format) }
             if note["convrot"] as? Bool == true { isRotated = true }
         }
@@ -87,7 +91,8 @@ struct ForeignQuantization {
         if it.comfyFormats.contains("mxfp8") || it.scaled.contains([.e4m3, .u8]) || it.scaled.contains([.e4m3, .e8m0]) {
             return "MXFP8"
         }
-        if it.comfyFormats.contains("mxfp4") || it.endings.isSuperset(of: ["blocks", "scales"]) && it.method == "mxfp4" {
+        if it.comfyFormats.contains("mxfp4") || it.endings.isSuperset(of: ["blocks", "scales"]) && it.method == "mxfp4"
+        {
             return "MXFP4"
         }
         if it.isRotated { return "int8 after a rotation of the weights (ConvRot)" }

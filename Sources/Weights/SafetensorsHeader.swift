@@ -46,7 +46,8 @@ struct SafetensorsHeader {
             } else {
                 guard entries.count < Self.mostTensors else {
                     throw WeightError.malformed(
-                        file: file, reason: "the header has more than \(Self.mostTensors) tensors, which no model needs")
+                        file: file, reason: "the header has more than \(Self.mostTensors) tensors, which no model needs"
+                    )
                 }
                 entries.append(try entry(name, &reader))
             }

@@ -27,7 +27,8 @@ enum ScaledWeights {
                 } else if narrow.contains(weight.type) || unclear.contains(name) {
                     throw .unsupported(
                         file: source,
-                        reason: "\"\(stem)\(name)\" is a factor of \(weight.type.rawValue) weights that is not understood "
+                        reason:
+                            "\"\(stem)\(name)\" is a factor of \(weight.type.rawValue) weights that is not understood "
                             + "here (\(factors.joined(separator: " and ")) are); \(ForeignQuantization.advice)")
                 }
             }

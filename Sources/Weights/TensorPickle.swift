@@ -120,7 +120,9 @@ package struct TensorPickle {
     }
 
     private func foreign(_ what: String) -> Fault {
-        Fault(reason: "its pickle has \(what); only tensors are read from such files, and nothing of it was run", isForeign: true)
+        Fault(
+            reason: "its pickle has \(what); only tensors are read from such files, and nothing of it was run",
+            isForeign: true)
     }
 
     // MARK: Bytes
@@ -222,7 +224,8 @@ package struct TensorPickle {
 
     private static let ordered = "collections OrderedDict"
     private static let functions: Set<String> = [
-        ordered, "torch._utils _rebuild_tensor_v2", "torch._utils _rebuild_tensor_v3", "torch._utils _rebuild_parameter",
+        ordered, "torch._utils _rebuild_tensor_v2", "torch._utils _rebuild_tensor_v3",
+        "torch._utils _rebuild_parameter",
         "torch Size",
     ]
 
@@ -241,7 +244,8 @@ package struct TensorPickle {
     /// A persistent id: `("storage", class, key, device, elements)`.
     private func storage(_ id: PickledValue) throws(Fault) -> PickledStorage {
         guard case .tuple(let items) = id, items.values.count >= 5, items.values[0].text == "storage",
-            case .global(let type) = items.values[1], let key = items.values[2].text, let count = items.values[4].integer,
+            case .global(let type) = items.values[1], let key = items.values[2].text,
+            let count = items.values[4].integer,
             count >= 0, type.hasSuffix("Storage")
         else { throw damaged("a storage is not described as PyTorch does") }
         return PickledStorage(type: type, key: key, count: count)
@@ -254,7 +258,9 @@ package struct TensorPickle {
         switch name {
         case Self.ordered where values.isEmpty: return .dictionary(try make([]))
         case Self.ordered:
-            guard values.count == 1, case .list(let pairs) = values[0] else { throw damaged("an OrderedDict of something else") }
+            guard values.count == 1, case .list(let pairs) = values[0] else {
+                throw damaged("an OrderedDict of something else")
+            }
             var flat: [PickledValue] = []
             for pair in pairs.values {
                 let both: PickledItems? =
@@ -275,13 +281,17 @@ package struct TensorPickle {
         case "torch._utils _rebuild_tensor_v2", "torch._utils _rebuild_tensor_v3":
             var dtype: String?
             if name.hasSuffix("v3") {
-                guard values.count >= 7, case .global(let name) = values[6] else { throw damaged("a tensor has no type") }
+                guard values.count >= 7, case .global(let name) = values[6] else {
+                    throw damaged("a tensor has no type")
+                }
                 dtype = name
             }
-            guard values.count >= 4, case .storage(let storage) = values[0], let offset = values[1].integer, offset >= 0,
+            guard values.count >= 4, case .storage(let storage) = values[0], let offset = values[1].integer,
+                offset >= 0,
                 let shape = values[2].sizes, let strides = values[3].sizes, shape.count == strides.count
             else { throw damaged("a tensor is not described as PyTorch does") }
-            return .tensor(PickledTensor(storage: storage, dtype: dtype, offset: offset, shape: shape, strides: strides))
+            return .tensor(
+                PickledTensor(storage: storage, dtype: dtype, offset: offset, shape: shape, strides: strides))
         default: throw foreign("a call of \(name.replacing(" ", with: "."))")
         }
     }

@@ -81,9 +81,11 @@ package struct TorchArchive {
     ) throws(WeightError) -> (name: String, range: Range<Int>, isStored: Bool, next: Int) {
         guard number(UInt32.self, bytes, offset) == 0x0201_4b50, let flags = number(UInt16.self, bytes, offset + 8),
             let method = number(UInt16.self, bytes, offset + 10), var packed = number(UInt32.self, bytes, offset + 20),
-            var size = number(UInt32.self, bytes, offset + 24), let nameLength = number(UInt16.self, bytes, offset + 28),
+            var size = number(UInt32.self, bytes, offset + 24),
+            let nameLength = number(UInt16.self, bytes, offset + 28),
             let extraLength = number(UInt16.self, bytes, offset + 30),
-            let commentLength = number(UInt16.self, bytes, offset + 32), var local = number(UInt32.self, bytes, offset + 42),
+            let commentLength = number(UInt16.self, bytes, offset + 32),
+            var local = number(UInt32.self, bytes, offset + 42),
             offset + 46 + nameLength + extraLength + commentLength <= bytes.count, nameLength <= longestName,
             let name = String(validating: bytes[offset + 46..<offset + 46 + nameLength], as: UTF8.self)
         else { throw fault(path, "an entry of its directory, at byte \(offset), is not whole") }

@@ -68,7 +68,9 @@ package struct TorchFile {
         for _ in 0..<deepest {
             var next: [(name: String, value: PickledValue)] = []
             for value in level {
-                guard case .dictionary(let items) = value, seen.insert(ObjectIdentifier(items)).inserted else { continue }
+                guard case .dictionary(let items) = value, seen.insert(ObjectIdentifier(items)).inserted else {
+                    continue
+                }
                 let pairs = stride(from: 0, to: items.values.count - 1, by: 2).compactMap { index in
                     items.values[index].text.map { (name: $0, value: items.values[index + 1]) }
                 }

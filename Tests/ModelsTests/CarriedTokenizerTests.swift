@@ -68,7 +68,9 @@ import Weights
         #expect(tokenizer.paddingID == published.paddingID)
         // Sentinels and marks as text, and code points of many kinds.
         let more = try Fixtures.json([ManyTexts].self, "text/bpe_cases.json").map(\.text)
-        let sentinels = ["<extra_id_0> and <extra_id_9><extra_id_10>", "</s>", "a<pad>b", "[PAD1300]", "\u{2581} \u{2581}"]
+        let sentinels = [
+            "<extra_id_0> and <extra_id_9><extra_id_10>", "</s>", "a<pad>b", "[PAD1300]", "\u{2581} \u{2581}",
+        ]
         for text in more + sentinels { #expect(tokenizer.encode(text) == published.encode(text), "\(text)") }
     }
 

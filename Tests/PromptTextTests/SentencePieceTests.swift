@@ -9,7 +9,9 @@ import Testing
     }()
 
     /// A field of bytes in a protocol buffer.
-    private func field(_ number: UInt8, _ content: [UInt8]) -> [UInt8] { [number << 3 | 2, UInt8(content.count)] + content }
+    private func field(_ number: UInt8, _ content: [UInt8]) -> [UInt8] {
+        [number << 3 | 2, UInt8(content.count)] + content
+    }
 
     @Test func modelsThatAreNoneAreRefused() {
         // Pieces that are too long for the file, a number without end, a type that does not exist, a type of piece.

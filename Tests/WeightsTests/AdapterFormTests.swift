@@ -35,7 +35,8 @@ private let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent
     private static func path(_ name: String) -> String { name == "peft" ? name : "\(name).safetensors" }
 
     @Test(arguments: [
-        "kohya", "two_underscores", "kohya_diffusers", "peft_keys", "diffsynth", "nested", "peft", "lokr", "loha", "fused",
+        "kohya", "two_underscores", "kohya_diffusers", "peft_keys", "diffsynth", "nested", "peft", "lokr", "loha",
+        "fused",
         "fused_kohya", "fused_lokr", "fused_loha", "deltas", "experts",
     ]) func unmergedIsMerged(name: String) throws {
         let adapter = try adapter("\(fixtures)/\(Self.path(name))")
@@ -117,7 +118,8 @@ private let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent
     @Test(arguments: [
         ("blocks.0.a.dora_scale", "DoRA"), ("blocks.0.a.lora_magnitude_vector.weight", "DoRA"),
         ("blocks.0.a.lora_magnitude_vector.default.weight", "DoRA"), ("lora_unet_blocks_0_a.oft_blocks", "OFT"),
-        ("base_model.model.a.oft_r.weight", "OFT"), ("a.lokr_t2", "LoKr with Tucker"), ("a.hada_t1", "LoHa with Tucker"),
+        ("base_model.model.a.oft_r.weight", "OFT"), ("a.lokr_t2", "LoKr with Tucker"),
+        ("a.hada_t1", "LoHa with Tucker"),
         ("a.lora_mid.weight", "Tucker"),
     ]) func otherKindsAreRefusedByName(key: String, kind: String) throws {
         let folder = try TemporaryFolder()
@@ -131,7 +133,8 @@ private let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent
     /// Keys, PEFT settings and the word that refuses them.
     static let refusals: [(settings: String, word: String)] = [
         (#"{"peft_type":"LORA","lora_alpha":8,"use_dora":true}"#, "DoRA"), (#"{"peft_type":"OFT"}"#, "OFT"),
-        (#"{"lora_alpha":"8"}"#, "lora_alpha"), (#"{"alpha_pattern":{".*q":3},"lora_alpha":1}"#, ".*q"), ("[]", "object"),
+        (#"{"lora_alpha":"8"}"#, "lora_alpha"), (#"{"alpha_pattern":{".*q":3},"lora_alpha":1}"#, ".*q"),
+        ("[]", "object"),
         ("version https://git-lfs.github.com/spec/v1\n", "Git LFS"),
     ]
 

@@ -104,7 +104,9 @@ private struct Form: Sendable, CustomTestStringConvertible {
             messages.insert("\(try #require(error))")
         }
         #expect(messages.count == 1, "\(messages)")
-        for word in form.words + ["GGUF", folder.path] { #expect(messages.first?.contains(word) == true, "\(messages)") }
+        for word in form.words + ["GGUF", folder.path] {
+            #expect(messages.first?.contains(word) == true, "\(messages)")
+        }
     }
 
     /// ComfyUI's int8 with a factor for each row: 2 and 3 times 0.5, -4 times 0.25.
@@ -128,7 +130,8 @@ private struct Form: Sendable, CustomTestStringConvertible {
         #expect(Compute(threads: 1).linear(Tensor([1, 10], shape: [1, 2]), layer).array == [16, -1])
     }
 
-    @Test(arguments: ["F8_E4M3", "F8_E5M2"], ["weight_scale_inv", "weight.scale", "weight_zero_point", "pre_quant_scale"])
+    @Test(
+        arguments: ["F8_E4M3", "F8_E5M2"], ["weight_scale_inv", "weight.scale", "weight_zero_point", "pre_quant_scale"])
     func factorsThatAreNotUnderstoodAreNamed(type: String, factor: String) throws {
         let folder = try TemporaryFolder()
         let path = try folder.write(zeros([("a.b.weight", type, [2, 2]), ("a.b.\(factor)", "F32", [])]))

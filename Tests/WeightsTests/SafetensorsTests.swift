@@ -123,12 +123,15 @@ private let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent
             (
                 "more tensors than any model has",
                 safetensors(
-                    "{" + (0...1 << 17).map { "\"\($0)\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]}" }
+                    "{"
+                        + (0...1 << 17).map { "\"\($0)\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]}" }
                         .joined(separator: ",") + "}"), ["131072 tensors"]
             ),
             (
                 "shape of too many axes",
-                one("{\"dtype\":\"U8\",\"shape\":[\(Array(repeating: "1", count: 33).joined(separator: ","))],\"data_offsets\":[0,1]}", data: 1),
+                one(
+                    "{\"dtype\":\"U8\",\"shape\":[\(Array(repeating: "1", count: 33).joined(separator: ","))],\"data_offsets\":[0,1]}",
+                    data: 1),
                 ["shape"]
             ),
             ("text after the object", safetensors("{} {}"), ["JSON", "more after"]),

@@ -136,7 +136,8 @@ private final class Memory {
         }
         var random = SplitMix64(seed: 12)
         var (refused, read) = (0, 0)
-        let instructions: [UInt8] = Array("(.0NJKMGX}])taesuqrhj2cQRb".utf8) + [0x80, 0x85, 0x86, 0x87, 0x88, 0x8A, 0x8C, 0x93, 0x94, 0x95]
+        let instructions: [UInt8] =
+            Array("(.0NJKMGX}])taesuqrhj2cQRb".utf8) + [0x80, 0x85, 0x86, 0x87, 0x88, 0x8A, 0x8C, 0x93, 0x94, 0x95]
         for _ in 0..<80_000 {
             var bytes = pickles[Int.random(in: 0..<pickles.count, using: &random)]
             for _ in 0..<Int.random(in: 1...4, using: &random) {
@@ -148,7 +149,8 @@ private final class Memory {
                 case 3: bytes[place] = instructions[Int.random(in: 0..<instructions.count, using: &random)]
                 default:
                     let end = min(place + Int.random(in: 1...20, using: &random), bytes.count)
-                    bytes.insert(contentsOf: Array(bytes[place..<end]), at: Int.random(in: 0..<bytes.count, using: &random))
+                    bytes.insert(
+                        contentsOf: Array(bytes[place..<end]), at: Int.random(in: 0..<bytes.count, using: &random))
                 }
             }
             let memory = Memory(bytes)
@@ -167,7 +169,10 @@ private final class Memory {
         let million = 1 << 20
         let grow: [(String, [UInt8])] = [
             ("nested tuples", Array(")".utf8) + [UInt8](repeating: 0x85, count: 2 * million)),
-            ("nested lists", Array(repeating: UInt8(ascii: "]"), count: 1000) + Array(repeating: UInt8(ascii: "a"), count: 999)),
+            (
+                "nested lists",
+                Array(repeating: UInt8(ascii: "]"), count: 1000) + Array(repeating: UInt8(ascii: "a"), count: 999)
+            ),
             ("a list in itself", Array("]q\u{0}h\u{0}a.".utf8)),
             ("values without end", [UInt8](repeating: UInt8(ascii: "N"), count: 2 * million)),
             ("marks without end", [UInt8](repeating: UInt8(ascii: "("), count: 2 * million)),

@@ -61,7 +61,9 @@ package enum CarriedTokenizer {
             if kind == nil || !score.isFinite || String(validating: token, as: UTF8.self) == nil { isStrange = true }
             vocabulary.append(token, score: score.isFinite ? score : 0, kind: kind ?? .unused)
         }
-        guard !isStrange else { throw fault("tokens", "has a token that is not UTF-8, or a score or type that is none") }
+        guard !isStrange else {
+            throw fault("tokens", "has a token that is not UTF-8, or a score or type that is none")
+        }
         func number(_ field: String) -> Int? { checkpoint.metadata["tokenizer.ggml.\(field)"].flatMap { Int($0) } }
         func flag(_ field: String) -> Bool { checkpoint.metadata["tokenizer.ggml.\(field)"] != "false" }
         vocabulary.unknownID = number("unknown_token_id")
