@@ -110,6 +110,22 @@ package struct AdapterFile: Sendable {
         modules.contains { $0.expert != Self.secondExpert } || expert == Self.secondExpert
     }
 
+    /// The names of its modules as a network of these keys has them, to tell a family by. Where underscores stand for dots this is
+    /// a guess, on which nothing is put.
+    package func names(by keys: KeyTable) -> [String] {
+        modules.map { module in
+            module.isFlat ? keys.guess(flat: module.name) ?? Self.dotted(module.name) : keys.rename(module.name)
+        }
+    }
+
+    /// With dots around the first number.
+    private static func dotted(_ flat: String) -> String {
+        let parts = flat.split(separator: "_", omittingEmptySubsequences: false)
+        guard let place = parts.firstIndex(where: { Int($0) != nil }) else { return flat }
+        let sides = [parts[..<place], parts[place...place], parts[(place + 1)...]]
+        return sides.map { $0.joined(separator: "_") }.joined(separator: ".")
+    }
+
     /// Whether it has modules of these names, in whichever form it writes them; `#` stands for a number.
     package func hasModules(like patterns: [String]) -> Bool {
         let wanted = Set(patterns.map { Self.flat($0) })

@@ -113,8 +113,12 @@ package struct Checkpoint: Sendable {
         if let json = metadata[Configuration.metadataKey] {
             configuration = Configuration(json: Data(json.utf8), source: "\(path) (\(Configuration.metadataKey))")
         } else {
-            for name in ["config.json", "adapter_config.json"] where configuration == nil {
-                configuration = try Configuration(file: "\(path)/\(name)")
+            // PEFT's settings decide how strong an update is, also where only its weights are named.
+            let isAdapter = (path as NSString).lastPathComponent == "adapter_model.safetensors"
+            let folder = isAdapter ? (path as NSString).deletingLastPathComponent : path
+            for name in isAdapter ? ["adapter_config.json"] : ["config.json", "adapter_config.json"]
+            where configuration == nil {
+                configuration = try Configuration(file: "\(folder.isEmpty ? "." : folder)/\(name)")
             }
         }
         if let reason = ForeignQuantization(tensors, metadata, configuration).refusal {

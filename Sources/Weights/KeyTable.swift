@@ -7,6 +7,8 @@ package struct KeyTable: Sendable {
     package let prefixes: [String]
     private let names: [String: String]
     private let otherNames: [String: [String]]
+    /// Ours by theirs and by themselves, underscores in place of dots.
+    private let flatNames: [String: String]
     private let wholes: [String: [String]]
 
     /// - Parameters:
@@ -19,6 +21,9 @@ package struct KeyTable: Sendable {
         self.prefixes = prefixes
         names = Dictionary(pairs.map { ($0.theirs, $0.ours) }, uniquingKeysWith: { first, _ in first })
         otherNames = Dictionary(grouping: pairs, by: \.ours).mapValues { $0.map(\.theirs).sorted() }
+        flatNames = Dictionary(
+            (pairs + pairs.map { ($0.ours, $0.ours) }).map { (AdapterFile.flat($0.0), $0.1) },
+            uniquingKeysWith: { first, _ in first })
         self.wholes = Dictionary(wholes.map { ($0.theirs, $0.ours) }, uniquingKeysWith: { first, _ in first })
     }
 
@@ -29,6 +34,15 @@ package struct KeyTable: Sendable {
             return name
         }
         return ours + name[dot...]
+    }
+
+    /// Our name of a module whose dots are underscores, as far as the table tells; nil where it does not.
+    func guess(flat: String) -> String? {
+        let parts = flat.split(separator: "_", omittingEmptySubsequences: false)
+        let place = parts.firstIndex { Int($0) != nil }
+        let pattern = place.map { (parts[..<$0] + ["#"] + parts[($0 + 1)...]).joined(separator: "_") } ?? flat
+        guard let ours = flatNames[pattern] else { return nil }
+        return place.map { ours.replacing("#", with: parts[$0]) } ?? ours
     }
 
     /// The names that other tools give a module of ours.

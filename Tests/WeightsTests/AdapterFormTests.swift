@@ -43,6 +43,11 @@ private let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent
         try check(adapter, merged: name)
     }
 
+    /// PEFT's settings count also where only its weights are named.
+    @Test func settingsBesideTheWeightsCount() throws {
+        try check(adapter("\(fixtures)/peft/adapter_model.safetensors"), merged: "peft")
+    }
+
     @Test func theSecondExpertHasItsOwnAlpha() throws {
         try check(adapter("\(fixtures)/experts.safetensors", expert: "transformer_2"), merged: "experts_2")
     }

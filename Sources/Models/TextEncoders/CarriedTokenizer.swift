@@ -1,3 +1,4 @@
+import Foundation
 import PromptText
 import Weights
 
@@ -8,6 +9,30 @@ package enum CarriedTokenizer {
     private static let mostSentinels = 300
     /// The names of Qwen2's way to cut text into words in `tokenizer.ggml.pre`.
     private static let qwenCuts = ["qwen2", "deepseek-r1-qwen"]
+
+    /// The tokenizer of a folder, else the one that the encoder carries.
+    /// - Parameter folder: throws `ModelError.noTokenizer` where there is none.
+    package static func unigram(
+        folder: () throws -> URL, encoder: Checkpoint, rows: Int
+    ) throws -> UnigramTokenizer {
+        do {
+            return try UnigramTokenizer(directory: folder())
+        } catch ModelError.noTokenizer(let source) {
+            guard let carried = try unigram(in: encoder, rows: rows) else {
+                throw ModelError.noTokenizer(source: source)
+            }
+            return carried
+        }
+    }
+
+    package static func bytePair(folder: () throws -> URL, encoder: Checkpoint) throws -> BytePairTokenizer {
+        do {
+            return try BytePairTokenizer(directory: folder())
+        } catch ModelError.noTokenizer(let source) {
+            guard let carried = try bytePair(in: encoder) else { throw ModelError.noTokenizer(source: source) }
+            return carried
+        }
+    }
 
     /// UMT5's or T5's; nil where the file carries none.
     /// - Parameter rows: of the encoder's table of embeddings, from which the number of sentinels follows.

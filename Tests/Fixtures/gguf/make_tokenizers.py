@@ -2,17 +2,42 @@
 
     pip install gguf sentencepiece protobuf && python make_tokenizers.py
 
-umt5.gguf: the pieces of ../wan22-tiny/tokenizer/spiece.model, then unused rows up to the size of the vocabulary.
+umt5.gguf: the text encoder of ../wan22-tiny with the pieces of its tokenizer/spiece.model, then unused rows up to the size
+of the vocabulary.
 qwen2.gguf: the vocabulary, added tokens and merges of ../qwen-image-tiny/tokenizer.
 """
 
 import json
+import struct
 from pathlib import Path
 
 import gguf
+import numpy as np
 from sentencepiece import sentencepiece_model_pb2
 
 here = Path(__file__).resolve().parent
+
+
+# transformers' names and llama.cpp's.
+NAMES = [("shared.", "token_embd."), ("encoder.final_layer_norm.", "enc.output_norm."), ("encoder.block.", "enc.blk."),
+         (".layer.0.layer_norm.", ".attn_norm."), (".layer.1.layer_norm.", ".ffn_norm."),
+         (".layer.0.SelfAttention.relative_attention_bias.", ".attn_rel_b."), (".layer.0.SelfAttention.", ".attn_"),
+         (".layer.1.DenseReluDense.wi_0.", ".ffn_gate."), (".layer.1.DenseReluDense.wi_1.", ".ffn_up."),
+         (".layer.1.DenseReluDense.wo.", ".ffn_down.")]
+
+
+def tensors(folder):
+    """Names, shapes and bytes of bf16 tensors."""
+    for path in sorted(folder.glob("*.safetensors")):
+        data = path.read_bytes()
+        size = struct.unpack("<Q", data[:8])[0]
+        for key, entry in json.loads(data[8:8 + size]).items():
+            if key != "__metadata__":
+                assert entry["dtype"] == "BF16"
+                start, end = entry["data_offsets"]
+                for theirs, ours in NAMES:
+                    key = key.replace(theirs, ours)
+                yield key, entry["shape"], data[8 + size + start:8 + size + end]
 
 
 def finish(writer):
@@ -25,7 +50,7 @@ def finish(writer):
 model = sentencepiece_model_pb2.ModelProto()
 model.ParseFromString((here / "../wan22-tiny/tokenizer/spiece.model").read_bytes())
 tokens, scores, types = [p.piece.encode() for p in model.pieces], [p.score for p in model.pieces], [p.type for p in model.pieces]
-while len(tokens) < 1310:
+while len(tokens) < 1344:
     tokens.append(f"[PAD{len(tokens)}]".encode())
     scores.append(-10000.0)
     types.append(int(gguf.TokenType.UNUSED))
@@ -41,6 +66,9 @@ writer.add_precompiled_charsmap(model.normalizer_spec.precompiled_charsmap)
 writer.add_eos_token_id(model.trainer_spec.eos_id)
 writer.add_unk_token_id(model.trainer_spec.unk_id)
 writer.add_pad_token_id(model.trainer_spec.pad_id)
+for name, shape, raw in tensors(here / "../wan22-tiny/text_encoder"):
+    bytes_ = np.frombuffer(raw, np.uint8).reshape(*shape[:-1], 2 * shape[-1])
+    writer.add_tensor(name, bytes_, raw_dtype=gguf.GGMLQuantizationType.BF16)
 finish(writer)
 
 folder = here / "../qwen-image-tiny/tokenizer"
