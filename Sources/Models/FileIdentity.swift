@@ -83,12 +83,16 @@ package struct FileIdentity: Sendable {
         guard Adapter.isAdapter(checkpoint) else { return nil }
         let family = Families.family(ofAdapter: checkpoint)
         let keys = family?.networkKeys ?? KeyTable(prefixes: [], [])
-        let adapter = try Adapter(file: checkpoint.path, strength: 1, rename: keys.rename)
-        let ranks = Set(adapter.updates.values.map { $0.down.shape[0] }).sorted().map(String.init)
+        let expert =
+            Adapter.hasKeys(of: "transformer", in: checkpoint) ? "transformer" : AdapterFile.secondExpert
+        let adapter = try Adapter(
+            checkpoint, strength: 1, expert: expert, targets: AdapterTargets(rename: keys.rename))
+        let ranks = Set(adapter.updates.values.flatMap { $0.compactMap(\.rank) }).sorted().map(String.init)
         return FileIdentity(
             .adapter,
             "LoRA of \(adapter.updates.count) layers and \(adapter.deltas.count) biases or norms, rank "
-                + "\(ranks.joined(separator: ", ")), for \(family?.name ?? "unknown") transformers",
+                + "\(ranks.joined(separator: ", ")), for \(family?.name ?? "unknown") transformers"
+                + adapter.notes.map { "; \($0)" }.joined(),
             architecture: "lora", family: family, keys: keys
         ) { _, _ in }
     }

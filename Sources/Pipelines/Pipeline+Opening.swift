@@ -128,9 +128,11 @@ private struct Opening {
                         base, .expert, file: files.experts[base], keys: family.networkKeys,
                         neededBy: "generator \"\(generator.name)\"")
                 let loras = files.adapters(of: name, adapted)
-                let updates = try loras.map {
-                    try Adapter(
-                        file: $0.path, strength: $0.strength, expert: base, rename: family.networkKeys.rename)
+                let opened = try loras.map { (try Checkpoint(path: $0.path), strength: $0.strength) }
+                let targets = AdapterTargets(checkpoint, keys: family.networkKeys)
+                let updates = try opened.map { lora, strength in
+                    try Families.requireAdapter(lora, of: family)
+                    return try Adapter(lora, strength: strength, expert: base, targets: targets)
                 }
                 let reader = WeightReader(checkpoint, adapters: updates)
                 networks[name] = try family.network(reader, compute: compute)
@@ -139,7 +141,6 @@ private struct Opening {
                 if bases.updateValue(checkpoint, forKey: base) == nil {
                     components.append(Pipeline.Component(base, checkpoint, unusedKeys: reader.unusedKeys))
                 }
-                let opened = try loras.map { (try Checkpoint(file: $0.path), strength: $0.strength) }
                 for (lora, _) in opened {
                     components.append(Pipeline.Component("\(name) LoRA", lora, unusedKeys: []))
                 }

@@ -54,7 +54,7 @@ package struct WeightReader: Sendable {
         guard weight.shape == shape else {
             throw .wrongShape(key: key, source: checkpoint.path, expected: shape, found: weight.shape)
         }
-        guard weight.type.isFloatingPoint else {
+        guard weight.type.isFloatingPoint || weight.scales != nil else {
             throw .wrongType(key: key, source: checkpoint.path, found: weight.type.rawValue)
         }
         usage.keys.withLock { _ = $0.insert(key) }
@@ -89,21 +89,38 @@ package struct WeightReader: Sendable {
     ) throws(WeightError) -> Linear {
         let weight = try weight("\(name).weight", storedShape ?? [outputs, inputs]).reshaped([outputs, inputs])
         let offset = bias ? try vector("\(name).bias", [outputs]) : nil
-        var low: [LowRank] = []
-        for adapter in adapters {
-            let module = prefix + name
-            guard let update = adapter.updates[module] else { continue }
-            guard update.down.shape.last == inputs, update.up.shape.first == outputs else {
-                throw .wrongShape(
-                    key: module, source: adapter.file, expected: [outputs, inputs],
-                    found: [update.up.shape.first ?? 0, update.down.shape.last ?? 0])
-            }
-            usage.adapterModules.withLock { _ = $0.insert(module) }
-            low.append(LowRank(down: update.down, up: update.up, scale: adapter.strength * update.scale))
-        }
-        let streamed = [weight] + low.flatMap { [$0.down, $0.up] }
+        let low = try updates(of: name, inputs: inputs, outputs: outputs)
+        let streamed = [weight] + low.flatMap(\.weights)
         usage.streamed.withLock { $0 += streamed }
         return Linear(weight: weight, bias: offset, adapters: low)
+    }
+
+    /// What adapters add to a layer, each with its strength.
+    private func updates(of name: String, inputs: Int, outputs: Int) throws(WeightError) -> [LayerUpdate] {
+        let module = prefix + name
+        var found: [LayerUpdate] = []
+        for adapter in adapters {
+            var updates = adapter.updates[module] ?? []
+            if !updates.isEmpty { usage.adapterModules.withLock { _ = $0.insert(module) } }
+            if let delta = adapter.deltas["\(module).weight"] {
+                guard delta.count == inputs * outputs else {
+                    throw .wrongShape(
+                        key: "\(module).weight", source: adapter.file, expected: [outputs, inputs],
+                        found: delta.shape)
+                }
+                usage.adapterModules.withLock { _ = $0.insert("\(module).weight") }
+                updates.append(LayerUpdate(.whole(delta.reshaped([outputs, inputs])), scale: 1))
+            }
+            for update in updates {
+                guard update.inputs == inputs, update.outputs == outputs else {
+                    throw .wrongShape(
+                        key: module, source: adapter.file, expected: [outputs, inputs],
+                        found: [update.outputs, update.inputs])
+                }
+                found.append(update.scaled(by: adapter.strength))
+            }
+        }
+        return found
     }
 
     /// `name.weight` and `name.bias` of a convolution; `kernel` is `[kt, kh, kw]` or, stored in 2-D, `[kh, kw]`.

@@ -133,6 +133,61 @@ import Weights
         #expect(try Pipeline(model, compute: compute).id == "high")
     }
 
+    /// Experts, text encoder and VAE as files and nothing else: the text encoder carries its tokenizer.
+    @Test(arguments: ["gguf", "safetensors"]) func noFolderAtAll(format: String) throws {
+        let files = try Files()
+        let expected = try frames(files.model(folder: fixture))
+        var model = files.model()
+        let transformer = Dictionary(
+            uniqueKeysWithValues: try Self.map("transformer_key_map.json").map { ($1, $0) })
+        for (expert, name) in [("transformer", "high"), ("transformer_2", "low")] {
+            let path = "\(files.path)/\(name).\(format)"
+            try Self.write(expert, to: path, withConfiguration: true) { try #require(transformer[$0]) }
+            model.experts[expert] = path
+        }
+        let vae = Dictionary(uniqueKeysWithValues: try Self.map("vae_key_map.json").map { ($1, $0) })
+        model.vae = "\(files.path)/vae.safetensors"
+        try Self.write("vae", to: "\(files.path)/vae.safetensors", prefix: "model.") { try #require(vae[$0]) }
+        if format == "gguf" {
+            // Written by the gguf package.
+            model.textEncoder =
+                URL(fileURLWithPath: fixture).deletingLastPathComponent()
+                .appending(path: "gguf/umt5.gguf").path
+        } else {
+            model.textEncoder = "\(files.path)/umt5.safetensors"
+            let spiece = try Data(contentsOf: URL(fileURLWithPath: "\(fixture)/tokenizer/spiece.model"))
+            let weights = try Checkpoint(folder: "\(fixture)/text_encoder").tensors
+            let writer = try WeightFileWriter(
+                path: "\(files.path)/umt5.safetensors", format: .safetensors,
+                entries: weights.map { .init(name: $0, type: $1.type, shape: $1.shape) }
+                    + [.init(name: "spiece_model", type: .u8, shape: [spiece.count])])
+            for entry in writer.entries {
+                if let weight = weights[entry.name] {
+                    try writer.append(weight.bytes)
+                } else {
+                    try writer.append([UInt8](spiece))
+                }
+            }
+            try writer.finish()
+        }
+        #expect(try frames(model) == expected)
+    }
+
+    /// An encoder without a tokenizer, in itself or beside it: the message says where to get one.
+    @Test func aMissingTokenizerIsNamed() throws {
+        let files = try Files()
+        var model = files.model()
+        model.experts = ["transformer": "\(fixture)/transformer", "transformer_2": "\(fixture)/transformer_2"]
+        model.vae = "\(fixture)/vae"
+        model.textEncoder = "\(files.path)/umt5.safetensors"
+        try Self.write("text_encoder", to: "\(files.path)/umt5.safetensors") { $0 }
+        let message = "\(try #require(#expect(throws: (any Error).self) { try Pipeline(model, compute: compute) }))"
+        for word in ["umt5.safetensors", "--tokenizer", "google/umt5-xxl"] {
+            #expect(message.contains(word), "\(message)")
+        }
+        #expect(!message.contains("\(fixture)/transformer"))
+    }
+
     /// One file with everything in it, as ComfyUI saves checkpoints; the tokenizer beside it.
     @Test func oneFileForAll() throws {
         let files = try Files()

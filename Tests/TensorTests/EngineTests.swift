@@ -84,7 +84,7 @@ import Testing
             }
         }
         compare("together")
-        let adapter = LowRank(
+        let adapter = LayerUpdate(
             down: Weight(name: "down", dice.tensor([4, k])), up: Weight(name: "up", dice.tensor([70, 4])), scale: 0.5)
         layers[1] = Linear(weight: layers[1].weight, bias: nil, adapters: [adapter])
         compare("with an adapter")

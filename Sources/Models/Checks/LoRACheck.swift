@@ -6,7 +6,8 @@ import Weights
 struct LoRACheck {
     /// The component that the files are for.
     let component: String
-    let rename: (String) -> String
+    /// The names that other tools give its modules.
+    let keys: KeyTable
     /// The output of the network read through a reader.
     let forward: (WeightReader) throws -> Tensor
 
@@ -18,7 +19,8 @@ struct LoRACheck {
         let checkpoint = try Checkpoint(folder: "\(folder)/\(component)")
         var last: [String: Computed] = [:]
         for (index, file) in files.enumerated() {
-            let adapter = try Adapter(file: "\(folder)/\(file)", strength: Float(strength), rename: rename)
+            let adapter = try Adapter(
+                file: "\(folder)/\(file)", strength: Float(strength), targets: AdapterTargets(checkpoint, keys: keys))
             let reader = WeightReader(checkpoint, adapters: [adapter])
             var results = ["sample": try forward(reader)]
             try reader.requireAdaptersUsed()

@@ -57,7 +57,8 @@ struct QwenImageFamily: ModelFamily {
     ) throws -> any PromptEncoder {
         let reader = try readers.reader("text_encoder")
         return QwenImagePromptEncoder(
-            tokenizer: try BytePairTokenizer(directory: tokenizer("tokenizer")),
+            tokenizer: try CarriedTokenizer.bytePair(
+                folder: { try tokenizer("tokenizer") }, encoder: reader.checkpoint),
             encoder: try Qwen25Encoder(reader, config: try Qwen25Config.of(reader.checkpoint), compute: compute))
     }
 

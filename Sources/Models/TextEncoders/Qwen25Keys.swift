@@ -4,7 +4,7 @@ import Weights
 /// Keys of Qwen2.5 text models in GGUF files as transformers names them; repackaged safetensors carry transformers' own.
 package enum Qwen25Keys {
     package static let encoder = KeyTable(
-        prefixes: [],
+        prefixes: ["text_encoders.qwen25_7b.transformer."],
         [
             ("token_embd", "model.embed_tokens"),
             ("blk.#.attn_norm", "model.layers.#.input_layernorm"),

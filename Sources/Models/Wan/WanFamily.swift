@@ -75,9 +75,12 @@ struct WanFamily: ModelFamily {
         _ readers: [String: WeightReader], tokenizer: (String) throws -> URL, compute: Compute
     ) throws -> any PromptEncoder {
         let reader = try readers.reader("text_encoder")
+        let encoder = try UMT5Encoder(reader, config: try UMT5Config.of(reader.checkpoint), compute: compute)
         return UMT5PromptEncoder(
-            tokenizer: try UnigramTokenizer(directory: tokenizer("tokenizer")),
-            encoder: try UMT5Encoder(reader, config: try UMT5Config.of(reader.checkpoint), compute: compute))
+            tokenizer: try CarriedTokenizer.unigram(
+                folder: { try tokenizer("tokenizer") }, encoder: reader.checkpoint,
+                rows: encoder.config.vocabulary),
+            encoder: encoder)
     }
 
     func network(_ reader: WeightReader, compute: Compute) throws -> any DenoisingNetwork {
