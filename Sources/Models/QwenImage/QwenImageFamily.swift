@@ -57,7 +57,7 @@ struct QwenImageFamily: ModelFamily {
         let reader = try readers.reader("text_encoder")
         return QwenImagePromptEncoder(
             tokenizer: try BytePairTokenizer(directory: tokenizer("tokenizer")),
-            encoder: try Qwen25Encoder(reader, config: try Qwen25Config.of(reader.checkpoint), compute: compute))
+            encoder: try Qwen25Encoder(reader, config: try QwenConfig.of(reader.checkpoint), compute: compute))
     }
 
     func network(_ reader: WeightReader, compute: Compute) throws -> any DenoisingNetwork {
