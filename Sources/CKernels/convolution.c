@@ -12,7 +12,8 @@ enum {
     PIXEL_BLOCK = 1020,  // pixels that a part of a panel is used for while it is in the cache
     FEW_PIXELS = 96,     // the least of them
     ITEMS = 16,          // that a small picture is cut into, for threads to share
-    K_BYTES = 2048       // of K in a part of a panel's column, unless one tap has more
+    K_BYTES = 2048,      // of K in a part of a panel's column, unless one tap has more
+    PACK_VALUES = 4096   // that are packed at a time, unless one pixel has more
 };
 
 typedef struct {
@@ -22,6 +23,7 @@ typedef struct {
     size_t pixel_bytes;    // of a packed pixel
     size_t taps, block_taps, tap_steps;
     size_t pixels, panels, blocks, block_pixels;
+    size_t pack_pixels;  // packed at a time
     size_t offset_bytes, worker_bytes;
     char *packed, *workers;
     size_t *offsets;  // [taps] from a pixel's first tap
@@ -76,7 +78,9 @@ static job plan(const phasor_engine *e, const phasor_convolution *w) {
     size_t pixels = (j.pixels + j.blocks - 1) / j.blocks;
     j.block_pixels = at_least((pixels + ENGINE_ROWS - 1) / ENGINE_ROWS * ENGINE_ROWS, ENGINE_ROWS);
     j.blocks = (j.pixels + j.block_pixels - 1) / j.block_pixels;
-    j.worker_bytes = j.block_pixels * ENGINE_COLUMNS * sizeof(float);
+    j.pack_pixels = at_least(PACK_VALUES / at_least(w->channels, 1), 1);
+    j.worker_bytes = at_least(j.block_pixels * ENGINE_COLUMNS, j.pack_pixels * w->channels) * sizeof(float);
+    j.worker_bytes = (j.worker_bytes + 63) / 64 * 64;
     j.offset_bytes = (j.taps * sizeof(size_t) + 63) / 64 * 64;
     return j;
 }
@@ -94,7 +98,6 @@ size_t phasor_convolution_scratch(const phasor_engine *engine, const phasor_conv
 static void pack(void *context, size_t item, int worker) {
     const job *j = context;
     const phasor_convolution *w = j->work;
-    (void)worker;
     size_t frame = item / j->height, y = item % j->height - w->pad;  // wraps above the frame: then it is not inside
     char *row = j->packed + item * j->width * j->pixel_bytes;
     size_t up = w->upsample, inside = w->width_in * up;
@@ -109,15 +112,26 @@ static void pack(void *context, size_t item, int worker) {
     memset(row, 0, w->pad * j->pixel_bytes);
     char *target = row + w->pad * j->pixel_bytes;
     memset(target + inside * j->pixel_bytes, 0, (j->width - w->pad - inside) * j->pixel_bytes);
-    if (up == 1 && w->channels % j->engine->step == 0) {
-        j->engine->pack(in, w->width_in * w->channels, 1, target);
-        return;
-    }
-    for (size_t x = 0; x < w->width_in; x++, in += w->channels) {
-        char *first = target;
-        j->engine->pack(in, w->channels, 1, first);
-        target += j->pixel_bytes;
-        for (size_t copy = 1; copy < up; copy++, target += j->pixel_bytes) memcpy(target, first, j->pixel_bytes);
+    float *normed = (float *)(j->workers + (size_t)worker * j->worker_bytes);
+    bool whole = up == 1 && w->channels % j->engine->step == 0;
+    for (size_t x = 0, pixels; x < w->width_in; x += pixels) {
+        pixels = w->width_in - x < j->pack_pixels ? w->width_in - x : j->pack_pixels;
+        const float *values = in + x * w->channels;
+        if (w->scale) {
+            phasor_scale_shift(values, normed, pixels, w->channels, w->scale, w->shift, w->activation);
+            values = normed;
+        }
+        if (whole) {
+            j->engine->pack(values, pixels * w->channels, 1, target);
+            target += pixels * j->pixel_bytes;
+            continue;
+        }
+        for (size_t i = 0; i < pixels; i++, values += w->channels) {
+            char *first = target;
+            j->engine->pack(values, w->channels, 1, first);
+            target += j->pixel_bytes;
+            for (size_t copy = 1; copy < up; copy++, target += j->pixel_bytes) memcpy(target, first, j->pixel_bytes);
+        }
     }
 }
 
