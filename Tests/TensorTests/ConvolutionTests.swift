@@ -31,6 +31,13 @@ import Testing
         Case(height: 6, width: 5, inputs: 8, outputs: 4, kernel: [1, 3, 3], plan: .init(padding: 1, upsample: 2)),
         Case(frames: 2, height: 4, width: 4, inputs: 70, outputs: 130, kernel: [1, 1, 1]),
         Case(frames: 2, height: 13, width: 12, inputs: 40, outputs: 96, kernel: [2, 3, 3], plan: .init(padding: 1)),
+        // Too much input to be packed at a time.
+        Case(height: 111, width: 90, inputs: 300, outputs: 3, kernel: [1, 3, 3], plan: .init(padding: 1)),
+        Case(frames: 3, height: 75, width: 40, inputs: 270, outputs: 2, kernel: [2, 3, 3], plan: .init(padding: 1)),
+        Case(height: 61, width: 50, inputs: 210, outputs: 3, kernel: [1, 3, 3], plan: .init(padding: 1, upsample: 2)),
+        Case(
+            height: 201, width: 111, inputs: 120, outputs: 3, kernel: [1, 3, 3],
+            plan: .init(stride: 2, padding: 0, paddingAfter: 1)),
     ]
 
     static func layer(_ c: Case, _ dice: inout Dice) -> (Convolution, [Float], Tensor) {
