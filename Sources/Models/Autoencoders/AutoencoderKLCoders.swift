@@ -40,8 +40,8 @@ package struct AutoencoderKLDecoder: Sendable {
     package func picture(of z: Tensor, interrupt: () throws -> Void = {}) throws -> Tensor {
         let plan = ConvolutionPlan(padding: 1)
         var x = compute.convolve(postQuant.map { compute.linear(z, $0) } ?? z, convIn, plan)
-        x = try middle(x, interrupt: interrupt)
-        for level in levels { x = try level(x, interrupt: interrupt) }
+        x = try middle(consume x, interrupt: interrupt)
+        for level in levels { x = try level(consume x, interrupt: interrupt) }
         try interrupt()
         return compute.convolve(x, convOut, plan, scaling: normOut.scaling(x, .silu, compute: compute))
     }
@@ -86,8 +86,8 @@ package struct AutoencoderKLEncoder: Sendable {
     package func moments(of x: Tensor, interrupt: () throws -> Void = {}) throws -> Tensor {
         let plan = ConvolutionPlan(padding: 1)
         var x = compute.convolve(x, convIn, plan)
-        for level in levels { x = try level(x, interrupt: interrupt) }
-        x = try middle(x, interrupt: interrupt)
+        for level in levels { x = try level(consume x, interrupt: interrupt) }
+        x = try middle(consume x, interrupt: interrupt)
         x = compute.convolve(x, convOut, plan, scaling: normOut.scaling(x, .silu, compute: compute))
         return quant.map { compute.linear(x, $0) } ?? x
     }

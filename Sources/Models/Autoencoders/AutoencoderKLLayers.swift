@@ -41,12 +41,13 @@ package struct AutoencoderKLResidualBlock: Sendable {
         self.compute = compute
     }
 
-    /// x `[1, H, W, inputs]` -> `[1, H, W, outputs]`.
-    package func callAsFunction(_ x: Tensor) -> Tensor {
+    /// x `[1, H, W, inputs]` -> `[1, H, W, outputs]`. What is consumed makes room as soon as it is not read any more: in a large
+    /// picture each of these tensors is hundreds of megabytes.
+    package func callAsFunction(_ x: consuming Tensor) -> Tensor {
         let plan = ConvolutionPlan(padding: 1)
         let h = compute.convolve(x, conv1, plan, scaling: norm1.scaling(x, .silu, compute: compute))
-        let base = shortcut.map { compute.convolve(x, $0) } ?? x
-        return compute.convolve(h, conv2, plan, scaling: norm2.scaling(h, .silu, compute: compute), addingTo: base)
+        if let shortcut { x = compute.convolve(x, shortcut) }
+        return compute.convolve(h, conv2, plan, scaling: norm2.scaling(h, .silu, compute: compute), addingTo: x)
     }
 }
 
@@ -97,13 +98,13 @@ struct AutoencoderKLMiddle: Sendable {
             reader.scope("resnets", 1), inputs: channels, outputs: channels, config: config, compute: compute)
     }
 
-    func callAsFunction(_ x: Tensor, interrupt: () throws -> Void) throws -> Tensor {
+    func callAsFunction(_ x: consuming Tensor, interrupt: () throws -> Void) throws -> Tensor {
         try interrupt()
-        var x = first(x)
+        x = first(consume x)
         try interrupt()
         if let attention { x = attention(x) }
         try interrupt()
-        return second(x)
+        return second(consume x)
     }
 }
 
@@ -149,11 +150,10 @@ package struct AutoencoderKLLevel: Sendable {
         self.compute = compute
     }
 
-    func callAsFunction(_ x: Tensor, interrupt: () throws -> Void) throws -> Tensor {
-        var x = x
+    func callAsFunction(_ x: consuming Tensor, interrupt: () throws -> Void) throws -> Tensor {
         for resnet in resnets {
             try interrupt()
-            x = resnet(x)
+            x = resnet(consume x)
         }
         guard sampler != nil else { return x }
         try interrupt()

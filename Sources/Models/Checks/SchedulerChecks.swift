@@ -156,7 +156,7 @@ struct SchedulerChecks {
 
 /// A velocity that is a plain function of latent and timestep.
 struct GivenVelocity: VelocityModel {
-    let function: (Tensor, Float) throws -> Tensor
+    let function: (Tensor, Float) -> Tensor
 
     func velocity(_ evaluation: Evaluation<Void>) throws -> Tensor {
         function(evaluation.latents, evaluation.timesteps[0]).reshaped(evaluation.latents.shape)
