@@ -62,3 +62,24 @@ package struct AutoencoderKL: Sendable {
         }
     }
 }
+
+extension AutoencoderKL: Autoencoder {
+    package var channels: Int { config.latentChannels }
+    package var spatialFactor: Int { config.spatialFactor }
+    package var temporalFactor: Int { config.temporalFactor }
+
+    /// What a file is if it holds this autoencoder, of whatever family.
+    static func recognise(_ checkpoint: Checkpoint) throws -> FileIdentity? {
+        let tensors = try checkpoint.renamed(by: AutoencoderKLKeys.vae).tensors
+        guard let input = tensors["decoder.conv_in.weight"], input.shape.count == 4,
+            tensors["decoder.up_blocks.0.resnets.0.norm1.weight"] != nil,
+            tensors["encoder.down_blocks.0.resnets.0.norm1.weight"] != nil
+        else { return nil }
+        return FileIdentity(
+            .vae, "picture autoencoder (AutoencoderKL), \(input.shape[1]) latent channels",
+            architecture: "autoencoder_kl", keys: AutoencoderKLKeys.vae
+        ) { reader, compute in
+            _ = try AutoencoderKL(reader, config: try AutoencoderKLConfig.of(reader.checkpoint), compute: compute)
+        }
+    }
+}
