@@ -101,7 +101,7 @@ struct Qwen3EncoderTests {
         #expect(prompts.tokenCount(of: long) > 512)
         #expect(prompts.ids(of: long).count == 512)
         #expect(try prompts.rows(of: long).shape == [512, config.dim])
-        #expect(try prompts.rows(ofTokens: 9).shape == [9, config.dim])
+        #expect(try prompts.encode(tokens: 9).rows.shape == [9, config.dim])
         #expect(prompts.tokenCount(of: "") == prompts.ids(of: "").count)
     }
 }
