@@ -1,3 +1,4 @@
+import Diffusion
 import Foundation
 import Models
 import Tensor
@@ -122,6 +123,20 @@ struct ZImageTests {
         }
         #expect(dimensions(told) == dimensions(config))
         #expect(throws: NetworkError.self) { try told.check(file: "") }
+    }
+
+    /// Turbo and the base model have one pipeline and differ in their scheduler's shift.
+    @Test(arguments: [(3.0, ["student", "teacher"]), (6.0, ["teacher"])])
+    func theShiftTellsTheStudent(shift: Double, names: [String]) throws {
+        let family = try #require(Families.family(named: "z-image"))
+        let described = try GeneratorSpec(
+            name: "default", sampler: .euler, grid: .flowMatchDefault(steps: 50, shift: shift),
+            plan: PhasePlan(expert: "transformer", guidanceScale: 5))
+        let generators = try family.generators(publishedAs: described)
+        #expect(generators.map(\.name) == names)
+        #expect(generators[0].grid == .shifted(steps: shift == 3 ? 8 : 50, shift: shift))
+        let guidance = try Guidance(rule: family.traits.guidance, plan: generators[0].plan)
+        #expect(guidance.isOn(inPhase: 0, sigma: 0.5) == (shift == 6))
     }
 
     private struct Stopped: Error {}

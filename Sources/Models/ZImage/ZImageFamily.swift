@@ -74,17 +74,26 @@ struct ZImageFamily: ModelFamily {
         try AutoencoderKL(reader, config: try AutoencoderKLConfig.of(reader.checkpoint), compute: compute)
     }
 
-    /// Turbo's eight evaluations of shift 3, which its model card counts as nine; the base model's of shift 6. The scale of
-    /// guidance is one less than elsewhere.
-    func generators(experts: Int) throws -> [GeneratorSpec] {
-        [
-            try GeneratorSpec(
-                name: "student", sampler: .euler, grid: .shifted(steps: 8, shift: 3),
-                plan: PhasePlan(expert: "transformer", guidanceScale: 0)),
-            try GeneratorSpec(
-                name: "teacher", sampler: .euler, grid: .shifted(steps: 50, shift: 6),
-                plan: PhasePlan(expert: "transformer", guidanceScale: 4)),
-        ]
+    func generators(experts: Int) throws -> [GeneratorSpec] { [try student(shift: 3), try teacher(shift: 6)] }
+
+    /// Turbo and the base model differ in nothing but weights and the shift, 3 and 6.
+    func generators(publishedAs spec: GeneratorSpec) throws -> [GeneratorSpec] {
+        guard case .flowMatchDefault(_, let shift) = spec.grid else { return [spec] }
+        return shift < 5 ? [try student(shift: shift), try teacher(shift: 6)] : [try teacher(shift: shift)]
+    }
+
+    /// Turbo's eight evaluations, which its model card counts as nine; without guidance.
+    private func student(shift: Double) throws -> GeneratorSpec {
+        try GeneratorSpec(
+            name: "student", sampler: .euler, grid: .shifted(steps: 8, shift: shift),
+            plan: PhasePlan(expert: "transformer", guidanceScale: 0))
+    }
+
+    /// The scale of guidance is one less than elsewhere.
+    private func teacher(shift: Double) throws -> GeneratorSpec {
+        try GeneratorSpec(
+            name: "teacher", sampler: .euler, grid: .shifted(steps: 50, shift: shift),
+            plan: PhasePlan(expert: "transformer", guidanceScale: 4))
     }
 
     func checks(folder: String, compute: Compute) -> any FamilyChecks { ZImageChecks(folder: folder, compute: compute) }
