@@ -96,7 +96,9 @@ let package = Package(
         .testTarget(name: "TensorTests", dependencies: ["Tensor", "CKernels", "TestSupport"]),
         .testTarget(name: "WeightsTests", dependencies: ["Weights", "Tensor", "TestSupport"]),
         .testTarget(name: "PromptTextTests", dependencies: ["PromptText", "TestSupport"]),
-        .testTarget(name: "ModelsTests", dependencies: ["Models", "PromptText", "Weights", "Tensor", "TestSupport"]),
+        .testTarget(
+            name: "ModelsTests",
+            dependencies: ["Models", "Diffusion", "PromptText", "Weights", "Tensor", "TestSupport"]),
         .testTarget(name: "PipelinesTests", dependencies: ["Pipelines", "Models", "Diffusion", "Weights", "Tensor"]),
         .testTarget(name: "DiffusionTests", dependencies: ["Diffusion", "Tensor"]),
         .testTarget(name: "MediaTests", dependencies: ["Media"], exclude: ["hostile_pictures.py"]),

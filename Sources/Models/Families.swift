@@ -2,7 +2,7 @@ import Weights
 
 /// The families of models that there are. This list is the one place outside a family's folder that names the family.
 package enum Families {
-    package static let all: [any ModelFamily] = [WanFamily(), QwenImageFamily()]
+    package static let all: [any ModelFamily] = [WanFamily(), QwenImageFamily(), ZImageFamily()]
 
     /// The family that runs a diffusers folder.
     /// - Throws: `ModelError.unsupported`, which names the class and, for relatives, what to use instead.

@@ -58,12 +58,14 @@ extension Pipeline {
             let own = try family.generators(experts: files.experts.count)
             return try GeneratorSet(own, default: own[0].name)
         }
-        let published = try GeneratorSet(folder: URL(fileURLWithPath: folder))
-        guard !files.adapters.isEmpty || !files.experts.isEmpty, let spec = published.generators.first else {
-            return published
+        let described = try GeneratorSet(folder: URL(fileURLWithPath: folder))
+        guard let spec = described.generators.first else { return described }
+        var generators = try family.generators(publishedAs: spec)
+        if !files.adapters.isEmpty || !files.experts.isEmpty {
+            let student = try family.generators(experts: spec.plan.experts.count)[0]
+            if !generators.contains(where: { $0.name == student.name }) { generators.insert(student, at: 0) }
         }
-        let student = try family.generators(experts: spec.plan.experts.count)[0]
-        return try GeneratorSet([student] + published.generators, default: student.name)
+        return try GeneratorSet(generators, default: generators[0].name)
     }
 }
 

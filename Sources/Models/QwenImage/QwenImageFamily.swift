@@ -59,7 +59,7 @@ struct QwenImageFamily: ModelFamily {
         return QwenImagePromptEncoder(
             tokenizer: try CarriedTokenizer.bytePair(
                 folder: { try tokenizer("tokenizer") }, encoder: reader.checkpoint),
-            encoder: try Qwen25Encoder(reader, config: try Qwen25Config.of(reader.checkpoint), compute: compute))
+            encoder: try Qwen25Encoder(reader, config: try QwenConfig.of(reader.checkpoint), compute: compute))
     }
 
     func network(_ reader: WeightReader, compute: Compute) throws -> any DenoisingNetwork {
