@@ -37,7 +37,7 @@ let package = Package(
         .target(name: "Tensor", dependencies: ["CKernels", "COpenBLAS"]),
         .target(name: "Weights", dependencies: ["Tensor", "Support"]),
         .target(name: "PromptText", dependencies: ["Support"]),
-        .target(name: "Diffusion", dependencies: ["Tensor"]),
+        .target(name: "Diffusion", dependencies: ["Tensor", "Support"]),
         .target(name: "Models", dependencies: ["PromptText", "Diffusion", "Weights", "Tensor", "Support"]),
         .target(
             name: "Pipelines", dependencies: ["Models", "PromptText", "Diffusion", "Weights", "Tensor", "Support"]),

@@ -1,4 +1,5 @@
 import Foundation
+import PromptText
 
 /// What sizes a model makes, and what it makes when it is not told.
 package struct SizeLimits: Sendable, Equatable {
@@ -50,12 +51,12 @@ package struct SizeLimits: Sendable, Equatable {
     private struct File: Decodable { let defaults: Defaults? }
 
     /// Those of a `phases.json`, else of the family.
-    /// - Throws: `ModelError.notAModel` for values the model itself could not make.
+    /// - Throws: `TextError` that names the file and the key for what cannot be read, `ModelError.notAModel` for values the
+    ///   model itself could not make.
     package static func read(
         phases: String?, sideMultiple: Int, frameMultiple: Int, family: Defaults
     ) throws -> SizeLimits {
-        guard let phases, let data = FileManager.default.contents(atPath: phases),
-            let defaults = try? JSONDecoder().decode(File.self, from: data).defaults
+        guard let phases, let defaults = try JSONFile.decode(File.self, at: URL(fileURLWithPath: phases)).defaults
         else {
             return SizeLimits(sideMultiple: sideMultiple, frameMultiple: frameMultiple, defaults: family)
         }
