@@ -124,6 +124,8 @@ let package = Package(
             ]),
         .testTarget(name: "PhasorKitTests", dependencies: ["PhasorKit"]),
         .testTarget(name: "VerificationTests", dependencies: ["Verification", "Pipelines"]),
+        // They run the built command, as a person does.
+        .testTarget(name: "CommandTests", dependencies: ["phasor"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -20,7 +20,7 @@ struct CommandFailure {
 
     private var usage: String {
         let names = Phasor.path(to: command).joined(separator: " ")
-        return "Usage: \(Phasor.usageString(for: command))\n  See '\(names) --help' for more."
+        return "Usage: \(Phasor.usageString(for: command))\n  See '\(names) --help' for more information."
     }
 
     /// An error in a sentence. Ours are; what Foundation throws says neither the file nor the reason by itself.

@@ -92,7 +92,7 @@ struct Console: Sendable {
     }
 
     private func writeJSON(_ text: String, level: String, _ more: [(String, Field)]) {
-        let time = Date().ISO8601Format(.iso8601.year().month().day().time(includingFractionalSeconds: true))
+        let time = Date().ISO8601Format(.iso8601.year().month().day().time(includingFractionalSeconds: true)) + "Z"
         var fields: [String: Field] = ["time": .text(time), "level": .text(level), "message": .text(text)]
         for (name, value) in more { fields[name] = value }
         let encoder = JSONEncoder()

@@ -135,7 +135,7 @@ struct Generate: ParsableCommand, SpeakingCommand {
         bar.finish()
         let console = Console.current
         console.result(
-            "\(output.file.path): \(request.width)x\(request.height), \(request.frames) frame\(request.frames == 1 ? "" : "s"), "
+            "\(output.file.name): \(request.width)x\(request.height), \(request.frames) frame\(request.frames == 1 ? "" : "s"), "
                 + "seed \(seed), NFE \(ran.nfe), \(String(format: "%.2f", times.total)) s")
         console.result("  \(times.description)")
         if let tally = pipeline.residency.report?.tally {

@@ -48,9 +48,12 @@ struct ManPage {
             ".SH SYNOPSIS",
         ]
         let commands = (tool.subcommands ?? []).filter { $0.commandName != "help" }
-        for command in commands { lines += Self.synopsis(command, under: "phasor") }
+        lines += commands.flatMap { Self.synopsis($0, under: "phasor") }.joined(separator: "\n.br\n").split(
+            separator: "\n"
+        )
+        .map(String.init)
         lines.append(".SH DESCRIPTION")
-        lines += Self.paragraphs(tool.discussion)
+        lines += Self.paragraphs(tool.discussion).dropFirst()
         lines.append(".SH COMMANDS")
         for command in commands { lines += Self.section(command, under: "phasor") }
         lines += Self.closing
@@ -71,7 +74,7 @@ struct ManPage {
             let value = "\\fI\(escaped(argument.valueName ?? "value"))\\fR" + (argument.isRepeating ? " ..." : "")
             return argument.isOptional ? "[\(value)]" : value
         }
-        return ["\\fB\(escaped(name))\\fR " + (positional + ["[\\fIoptions\\fR]"]).joined(separator: " "), ".br"]
+        return ["\\fB\(escaped(name))\\fR " + (positional + ["[\\fIoptions\\fR]"]).joined(separator: " ")]
     }
 
     private static func section(_ command: Command, under parent: String) -> [String] {
@@ -153,7 +156,7 @@ struct ManPage {
                 lines += begins ? [".PP", ".RS 4", ".nf"] : [".fi", ".RE", ".PP"]
                 isExample = begins
             }
-            lines.append(escaped(begins ? String(line.drop { $0 == " " }) : String(line)))
+            lines.append(escaped(begins ? String(line.dropFirst(2)) : String(line)))
         }
         if isExample { lines += [".fi", ".RE"] }
         while lines.last == ".PP" { lines.removeLast() }

@@ -48,6 +48,9 @@ struct OutputFile {
         return false
     }
 
+    /// What messages call it.
+    var name: String { isStandardOutput ? "standard output" : path }
+
     // MARK: Writing
 
     func write(_ bytes: some Collection<UInt8>) throws {

@@ -39,10 +39,6 @@ struct Phasor: AsyncParsableCommand {
         do {
             command = try parseAsRoot(arguments)
         } catch {
-            if Bench.isAskedForHelp(arguments) {
-                print(Bench.wholeHelp)
-                exit()
-            }
             exit(withError: error)
         }
         if let command = command as? any SpeakingCommand { Console.current = command.console }
@@ -51,9 +47,11 @@ struct Phasor: AsyncParsableCommand {
             guard fflush(nil) == 0 else {
                 throw OutputError.unwritable(path: "-", reason: String(cString: strerror(errno)))
             }
-        } catch let error as CleanExit {
-            exit(withError: error)
         } catch {
+            // Help and version are errors too, to the argument parser.
+            if exitCode(for: error) == .success {
+                exit(withError: Bench.isAskedForHelp(arguments) ? CleanExit.message(Bench.wholeHelp) : error)
+            }
             fflush(nil)
             let failure = CommandFailure(command: type(of: command), error: error)
             if let message = failure.message { Console.current.fail(message) }
