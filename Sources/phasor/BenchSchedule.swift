@@ -133,7 +133,13 @@ struct BenchSchedule: AsyncParsableCommand, SpeakingCommand {
 
     /// The trace that was asked for, its pace by how long one picture takes alone.
     private func arrivals(_ replay: (ArrivalTrace) -> ScheduleReplay) async throws -> ArrivalTrace {
-        if let trace { return try ArrivalTrace(file: trace) }
+        if let trace {
+            do {
+                return try ArrivalTrace(file: trace)
+            } catch {
+                throw ValidationError("--trace \(trace): \(CommandFailure.words(of: error))")
+            }
+        }
         let clips = pattern == .mixed
         func made(every seconds: Double, count: Int) -> ArrivalTrace {
             ArrivalTrace(pattern, count: count, every: seconds, prompts: Self.prompts, seed: seed, clips: clips)

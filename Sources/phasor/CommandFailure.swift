@@ -4,8 +4,13 @@ import Serving
 
 /// How an error of a command is told: a sentence, and for wrong arguments the usage of that very command.
 struct CommandFailure {
-    let command: any ParsableCommand.Type
-    let error: any Error
+    private let command: any ParsableCommand.Type
+    private let error: any Error
+
+    init(_ error: any Error, of command: any ParsableCommand.Type) {
+        self.command = command
+        self.error = (error as? ServingError)?.asArgument ?? error
+    }
 
     /// What goes to standard error; nil where everything has been said.
     var message: String? {
@@ -67,7 +72,7 @@ struct CommandFailure {
 }
 
 extension ServingError {
-    /// The flags of `phasor generate`, by the fields of the API that say the same.
+    /// The flags of the command line, by the fields of the API that say the same.
     private static let flags = [
         "size": "--size", "num_frames": "--frames", "num_inference_steps": "--steps", "fps": "--fps",
         "guidance_scale": "--guidance-scale", "guidance_scale_2": "--guidance-scale-2", "generator": "--generator",
@@ -77,7 +82,11 @@ extension ServingError {
 
     /// What is wrong with the arguments, by the names that the user gave them.
     var asArgument: any Error {
-        guard case .invalid(let field, let reason) = self else { return self }
-        return ValidationError("\(Self.flags[field] ?? field): \(reason)")
+        guard case .invalid(let field, var reason) = self else { return self }
+        // Some reasons speak of a field by its name; "size" or "model" in one is a word.
+        let names = Self.flags.filter { $0.key.contains("_") }.sorted { $0.key.count > $1.key.count }
+        for (name, flag) in names { reason = reason.replacing(name, with: flag) }
+        let flag = Self.flags[field] ?? field
+        return ValidationError(reason.hasPrefix(flag + " ") ? reason : "\(flag): \(reason)")
     }
 }

@@ -97,6 +97,7 @@ struct Generate: ParsableCommand, SpeakingCommand {
     func run() throws {
         let output = try GenerateOutput(output, prompt: prompt, seed: seed, frames: frames)
         let isClip = output.isClip
+        try requireNoClipOptions(unless: isClip)
         let latents = try latents.map { try OutputFile($0) }
         let pipeline = try options.openPipeline(model, compute: options.makeCompute())
         let request = try request(for: pipeline, isClip: isClip)
@@ -148,6 +149,14 @@ struct Generate: ParsableCommand, SpeakingCommand {
 
     // MARK: Arguments
 
+    /// An option that would do nothing is a mistake of whoever gave it.
+    private func requireNoClipOptions(unless isClip: Bool) throws {
+        let given = [("--fps", fps.map { "\($0)" }), ("--crf", crf.map { "\($0)" }), ("--preset", preset)]
+        for case (let flag, let value?) in given where !isClip {
+            throw ValidationError("\(flag) \(value): it is for clips, and this makes a picture; name a file in .mp4")
+        }
+    }
+
     /// The same request, and so the same checks and the same file, as over HTTP.
     private func request(for pipeline: Pipeline, isClip: Bool) throws -> GenerationRequest {
         let sizes = pipeline.sizes
@@ -159,11 +168,7 @@ struct Generate: ParsableCommand, SpeakingCommand {
             width: width, height: height, frames: frames ?? (isClip ? pipeline.sizes.defaultFrames : 1),
             fps: fps ?? pipeline.sizes.defaultFPS, seed: seed, steps: steps, guidanceScale: guidanceScale,
             guidanceScale2: guidanceScale2, loras: tags.loras, crf: crf, preset: preset)
-        do {
-            _ = try request.validate(for: pipeline)
-        } catch let error as ServingError {
-            throw error.asArgument
-        }
+        _ = try request.validate(for: pipeline)
         return request
     }
 

@@ -75,7 +75,14 @@ struct OutputFile {
         if case .file(let target) = destination { folder = Self.folder(of: target) }
         let aside = try Self.makeAside(in: folder, path)
         defer { unlink(aside) }
-        let result = try body(aside)
+        let result: Result
+        do {
+            result = try body(aside)
+        } catch {
+            // Messages of whoever writes name the file aside, which nobody knows.
+            guard "\(error)".contains(aside) else { throw error }
+            throw OutputError.failed("\(error)".replacing(aside, with: name))
+        }
         switch destination {
         case .standardOutput: try copy(aside, to: STDOUT_FILENO)
         case .stream(let handle): try copy(aside, to: handle.fileDescriptor)
@@ -153,12 +160,15 @@ struct OutputFile {
 /// Why an output cannot be written.
 enum OutputError: Error, CustomStringConvertible {
     case unwritable(path: String, reason: String)
+    /// What whoever wrote it said.
+    case failed(String)
     /// Bytes of a picture say nothing on a screen.
     case terminal
 
     var description: String {
         switch self {
         case .unwritable(let path, let reason): "\(path == "-" ? "standard output" : path) cannot be written: \(reason)"
+        case .failed(let reason): reason
         case .terminal: "standard output is a terminal: send it to a file or a program, or name a file with --output"
         }
     }

@@ -53,7 +53,7 @@ struct Phasor: AsyncParsableCommand {
                 exit(withError: Bench.isAskedForHelp(arguments) ? CleanExit.message(Bench.wholeHelp) : error)
             }
             fflush(nil)
-            let failure = CommandFailure(command: type(of: command), error: error)
+            let failure = CommandFailure(error, of: type(of: command))
             if let message = failure.message { Console.current.fail(message) }
             Foundation.exit(failure.exitCode)
         }
