@@ -17,7 +17,7 @@ package struct ModelIndex: Sendable {
                 folder: folder, reason: exists ? "it has no model_index.json" : "no such folder")
         }
         if let foreign = ForeignFile.description(of: data.prefix(ForeignFile.looked)) {
-            throw PipelineError.notAModel(folder: folder, reason: "model_index.json is \(foreign)")
+            throw ModelError.notAModel(folder: folder, reason: "model_index.json is \(foreign)")
         }
         guard let fields = (try? JSONSerialization.jsonObject(with: data)) as? [String: Any] else {
             throw ModelError.notAModel(folder: folder, reason: "model_index.json is not a JSON object")

@@ -1,5 +1,6 @@
 import Foundation
 import Logging
+import Models
 import Pipelines
 import Serving
 import Support
@@ -90,7 +91,7 @@ package struct BatchVerification: Sendable {
             job = try await engine.job(accepted.id)
         } catch ServingError.invalid(let field, let reason) {
             return result("the sidecar's \(field): \(reason)")
-        } catch let error as PipelineError {
+        } catch let error as ModelError {
             return result("it could not be made again: \(error)")
         }
         guard let artifact = job.artifacts.first, let again = FileManager.default.contents(atPath: artifact.path) else {
