@@ -37,7 +37,7 @@ let package = Package(
         .target(name: "Tensor", dependencies: ["CKernels", "COpenBLAS"]),
         .target(name: "Weights", dependencies: ["Tensor", "Support"]),
         .target(name: "PromptText", dependencies: ["Support"]),
-        .target(name: "Diffusion", dependencies: ["Tensor"]),
+        .target(name: "Diffusion", dependencies: ["Tensor", "Support"]),
         .target(name: "Models", dependencies: ["PromptText", "Diffusion", "Weights", "Tensor", "Support"]),
         .target(
             name: "Pipelines", dependencies: ["Models", "PromptText", "Diffusion", "Weights", "Tensor", "Support"]),
@@ -126,6 +126,8 @@ let package = Package(
             ]),
         .testTarget(name: "PhasorKitTests", dependencies: ["PhasorKit"]),
         .testTarget(name: "VerificationTests", dependencies: ["Verification", "Pipelines"]),
+        // They run the built command, as a person does.
+        .testTarget(name: "CommandTests", dependencies: ["phasor"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -1,4 +1,5 @@
 import Foundation
+import Support
 
 /// A JSON value that knows where in which file it stands, so that every complaint can say so.
 struct ConfigurationValue {
@@ -36,6 +37,9 @@ struct ConfigurationValue {
     init(_ data: Data, file: String) throws {
         self.file = file
         path = ""
+        if let foreign = ForeignFile.description(of: data.prefix(ForeignFile.looked)) {
+            throw DiffusionError.configuration(file: file, key: "", reason: "it is \(foreign)")
+        }
         do {
             content = try JSONDecoder().decode(JSON.self, from: data)
         } catch {

@@ -36,7 +36,7 @@ import Weights
             try Manifest(Array(lines.utf8), format: .jsonLines, model: pipeline), model: pipeline, made: maker,
             folder: folder, options: options)
         let summary = try await run.run(logger: logger) { _ in }
-        try run.writeOverview(title: "test", summary: summary)
+        #expect(run.writeOverview(title: "test", summary: summary).isEmpty)
         return summary
     }
 
@@ -58,8 +58,10 @@ import Weights
 
         // Whatever of a file is gone, or is of another request, is made again; nothing else is.
         try FileManager.default.removeItem(atPath: "\(folder)/dogs/1.png")
-        try FileManager.default.removeItem(atPath: "\(folder)/dogs/2.png.json")
-        try Data("cut".utf8).write(to: URL(filePath: "\(folder)/ghost.mp4"))
+        for file in ["dogs/2.png", "dogs/2.png.json"] {
+            try FileManager.default.removeItem(atPath: "\(folder)/\(file)")
+        }
+        try Data().write(to: URL(filePath: "\(folder)/ghost.mp4"))
         let mended = try await run(in: folder)
         #expect((mended.made, mended.kept) == (3, 3))
         #expect(Self.files.map { bytes($0, in: folder) } == made)
@@ -98,6 +100,95 @@ import Weights
         let sidecar = String(decoding: bytes("ghost.mp4.json", in: folder) ?? Data(), as: UTF8.self)
         #expect(
             !sidecar.contains(FileManager.default.currentDirectoryPath) && !sidecar.contains(NSTemporaryDirectory()))
+    }
+
+    // MARK: What others put there
+
+    private func write(_ text: String, to file: String) throws {
+        let path = URL(filePath: "\(folder)/\(file)")
+        try FileManager.default.createDirectory(at: path.deletingLastPathComponent(), withIntermediateDirectories: true)
+        try Data(text.utf8).write(to: path)
+    }
+
+    @Test func `What no batch made is not replaced, and stops no other file`() async throws {
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        try write("mine", to: "dogs/0.png")
+        try write("{\"caption\": \"mine\"}", to: "dogs/1.png.json")
+        try write("mine", to: "ghost.mp4/notes.txt")
+        try write("mine", to: "dogs/3.png.partial")
+        let first = try await run(in: folder)
+        #expect((first.made, first.failed.map(\.file)) == (3, ["dogs/0.png", "dogs/1.png", "ghost.mp4"]))
+        #expect(first.failed.allSatisfy { $0.reason.contains("in the way") }, "\(first.failed)")
+        for file in ["dogs/0.png", "ghost.mp4/notes.txt", "dogs/3.png.partial"] {
+            #expect(bytes(file, in: folder) == Data("mine".utf8), "\(file)")
+        }
+        #expect(bytes("dogs/1.png", in: folder) == nil)
+
+        // What was made and then changed by hand is no more the batch's.
+        try write("retouched", to: "dogs/2.png")
+        let changed = try await run(Self.lines.replacing("a dog", with: "a cat"), in: folder)
+        #expect(changed.failed.map(\.file) == ["dogs/0.png", "dogs/1.png", "dogs/2.png", "ghost.mp4"])
+        #expect(bytes("dogs/2.png", in: folder) == Data("retouched".utf8))
+
+        // Out of the way, all are made.
+        for file in ["dogs/0.png", "dogs/1.png.json", "dogs/2.png", "ghost.mp4"] {
+            try FileManager.default.removeItem(atPath: "\(folder)/\(file)")
+        }
+        let rest = try await run(in: folder)
+        #expect(rest.failed.isEmpty && rest.made + rest.kept == 6)
+    }
+
+    @Test func `The overview is written over itself, and over nothing else`() async throws {
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        try write("mine", to: "index.html")
+        let manifest = try Manifest(Array(Self.lines.utf8), format: .jsonLines, model: pipeline)
+        let run = BatchRun(manifest, model: pipeline, made: maker, identity: identity, folder: folder)
+        let summary = try await run.run(logger: logger) { _ in }
+        #expect(summary.made == 6)
+        let faults = run.writeOverview(title: "a", summary: summary)
+        #expect(faults.count == 1 && faults.first?.contains("index.html is in the way") == true)
+        #expect(bytes("index.html", in: folder) == Data("mine".utf8))
+        #expect(bytes("contact-sheet.png", in: folder) != nil && bytes("summary.json", in: folder) != nil)
+        try FileManager.default.removeItem(atPath: "\(folder)/index.html")
+        for title in ["a", "b", "b", "c"] { #expect(run.writeOverview(title: title, summary: summary).isEmpty) }
+        #expect(String(decoding: bytes("index.html", in: folder) ?? Data(), as: UTF8.self).contains("<h1>c</h1>"))
+    }
+
+    /// The states in which a kill leaves a folder, made by hand: the digest of the file's name is that of another tool.
+    @Test func `A delivery that was interrupted is ended by the next run`() async throws {
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        _ = try await run(in: folder)
+        let aside = "\(folder)/.phasor/deliveries/d6b1e2"
+        func kill(_ body: () throws -> Void) async throws -> BatchSummary {
+            try body()
+            return try await run(in: folder)
+        }
+        func move(_ file: String, to path: String) throws {
+            try FileManager.default.moveItem(atPath: file, toPath: path)
+        }
+        // The file has its name, the sidecar is aside.
+        let named = try await kill { try move("\(folder)/dogs/0.png.json", to: aside + ".json") }
+        #expect((named.made, named.kept) == (0, 6))
+        // Neither has its name.
+        let unnamed = try await kill {
+            try move("\(folder)/dogs/0.png.json", to: aside + ".json")
+            try move("\(folder)/dogs/0.png", to: aside)
+        }
+        #expect((unnamed.made, unnamed.kept) == (1, 5))
+        // Cut off while it was written.
+        let cut = try await kill { try Data("{\"version\"".utf8).write(to: URL(filePath: aside + ".json")) }
+        #expect((cut.made, cut.kept) == (0, 6))
+        #expect(try FileManager.default.contentsOfDirectory(atPath: "\(folder)/.phasor/deliveries").isEmpty)
+    }
+
+    @Test func `Files are for whoever new files are for`() async throws {
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        _ = try await run(in: folder)
+        try write("", to: "new")
+        func mode(_ file: String) throws -> Int? {
+            try FileManager.default.attributesOfItem(atPath: "\(folder)/\(file)")[.posixPermissions] as? Int
+        }
+        for file in Self.files + ["dogs/0.png.json", "index.html"] { #expect(try mode(file) == mode("new"), "\(file)") }
     }
 
     @Test func `Verification makes the files again, and says which differ and why`() async throws {
