@@ -52,7 +52,7 @@ class Window:
     def settle(self):
         """Until pictures are loaded and what moves once has arrived."""
         self.wait("document.getAnimations().every(a => a.effect.getTiming().iterations === Infinity)")
-        self.wait("[...document.images].every(image => image.complete)")
+        self.wait("[...document.images].every(image => image.loading === 'lazy' || image.complete)")
 
 
 class Browser(Window):
