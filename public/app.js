@@ -100,8 +100,12 @@ async function take(model) {
     drawPlan();
     ready();
     byID("generate").disabled = false;
+    byID("surprise").disabled = true;
+    const card = await Card.of(model);
+    if (form.model !== model) return;
+    ideas = new Ideas(card, form, say);
+    ideas.setAside(session.isBusy || onStage.length > 0);
     byID("surprise").disabled = false;
-    ideas = new Ideas(await Card.of(model), form, say);
 }
 
 /** Before the capabilities are known there is no form: the key comes first. */

@@ -49,19 +49,24 @@ export class EventParser {
  * @param signal ends the waiting.
  */
 export async function* jobEvents(path, { lost, signal }) {
-    let seen = null;
+    // From the first event on: a fast job has shown a prediction before anybody listened.
+    let seen = "0";
     for (let failures = 0; ; failures += 1) {
         try {
             const headers = { Accept: "text/event-stream" };
             if (seen !== null) headers["Last-Event-ID"] = seen;
             const response = await send(path, { headers, cache: "no-store", signal });
             if (failures > 0) lost(false);
+            let isSilent = true;
             for await (const { event, data, id } of eventsOf(response.body)) {
                 failures = 0;
+                isSilent = false;
                 seen = id ?? seen;
                 yield { event, data: parseExact(data) };
                 if (ENDS.has(event)) return;
             }
+            // Nothing came after what was seen: then how it stands now.
+            if (isSilent) seen = null;
         } catch (error) {
             if (signal.aborted) throw new APIError(0, { message: "Not followed any more." });
             const refused = error instanceof APIError && error.status >= 400 && error.status < 500;

@@ -178,10 +178,14 @@ export class RunPanel {
         return this.#clock.seconds + pace * (steps - step);
     }
 
+    /** A job that is taken up again shows its steps again: each has one place. */
     #frame(step, image) {
         const sigma = this.#plan.sigmas[Math.min(step, this.#plan.sigmas.length) - 1];
         const hue = phaseAt(this.#plan, sigma).hue;
-        this.#film.append(h("li", { class: `hue-${hue}` }, image, h("span", {}, `σ ${sigmaText(sigma)}`)));
+        const frame = h("li", { class: `hue-${hue}`, "data-step": step }, image, h("span", {}, `σ ${sigmaText(sigma)}`));
+        const before = this.#film.querySelector(`[data-step="${step}"]`);
+        if (before) before.replaceWith(frame);
+        else this.#film.append(frame);
     }
 }
 

@@ -13,6 +13,7 @@ export class Viewer {
     #entries;
     #entry = null;
     #swipe = null;
+    #opener = null;
 
     /**
      * @param entries called for what there is to go through, in order.
@@ -44,7 +45,10 @@ export class Viewer {
     open(entry) {
         this.#entry = entry;
         this.#draw();
-        if (!this.#dialog.open) this.#dialog.showModal();
+        if (!this.#dialog.open) {
+            this.#opener = document.activeElement;
+            this.#dialog.showModal();
+        }
         history.replaceState(null, "", entry.link);
     }
 
@@ -55,6 +59,7 @@ export class Viewer {
     #closed() {
         this.#entry = null;
         this.#dialog.replaceChildren();
+        if (document.activeElement === document.body) this.#opener?.focus();
         history.replaceState(null, "", location.pathname + location.search);
     }
 

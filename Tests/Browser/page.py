@@ -24,6 +24,7 @@ PROMPT = "a small pink car in a grassy field"
 
 def samples_are_of_this_model(page):
     """What the page shows as made by the model is what it makes of the same prompt and seed."""
+    page.wait("document.querySelectorAll('.sample').length > 0")
     page.wait("[...document.querySelectorAll('.sample img')].every(image => image.complete && image.naturalWidth)")
     check(page.count(".sample") == 8 and page.count(".sample video") >= 2, f"{page.count('.sample')} samples, of them "
           f"{page.count('.sample video')} clips")
