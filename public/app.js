@@ -11,7 +11,7 @@ import { Entry, entryInLink, nextSteps } from "./entry.js";
 import { Form } from "./form.js";
 import { Gallery } from "./gallery.js";
 import { Ideas } from "./ideas.js";
-import { roughly } from "./media.js";
+import { playUnderThePointer, roughly } from "./media.js";
 import { Pulse } from "./pulse.js";
 import { Session } from "./session.js";
 import { Throughput, workOf } from "./throughput.js";
@@ -25,7 +25,7 @@ const axis = new AxisPanel();
 const pulse = new Pulse(serverChanged);
 const throughput = new Throughput();
 const comparison = new Comparison(announce);
-const blind = new BlindTest({ announce, next: () => generate({ surprise: true }) });
+const blind = new BlindTest({ announce, next });
 const actions = {
     open: (entry) => viewer.open(entry),
     copy, use, again, canRemove: ({ job }) => canDelete(job), remove,
@@ -210,11 +210,21 @@ async function generate({ surprise = false } = {}) {
     await start(runs);
 }
 
-/** Puts the runs on the stage and sees them through. */
+/** Another pair for the blind test. */
+function next() {
+    form.setSeed(null);
+    generate({ surprise: true });
+}
+
+/** Puts the runs on the stage and sees them through. What stood there comes back where the server takes none. */
 async function start(runs) {
-    gallery.add(onStage);
+    const before = { entries: onStage, panels: Array.from(byID("runs").children), names: byID("runs").className, plans: axis.plans };
     onStage = [];
-    comparison.clear();
+    byID("comparison").hidden = true;
+    const accepted = () => {
+        gallery.add(before.entries);
+        comparison.clear();
+    };
     const focused = document.activeElement;
     form.setBusy(true);
     if (focused === byID("generate") || focused === byID("surprise")) byID("cancel").focus({ preventScroll: true });
@@ -226,7 +236,7 @@ async function start(runs) {
     ideas?.setAside(true);
     bringIntoView();
     try {
-        const making = session.run(runs);
+        const making = session.run(runs, accepted);
         ready();
         await making;
     } catch (error) {
@@ -242,13 +252,19 @@ async function start(runs) {
         if (cancelFocused) byID("generate").focus({ preventScroll: true });
         if (pulse.alive) ready();
     }
-    if (byID("runs").childElementCount === 0) {
-        byID("runs").hidden = true;
-        ideas?.setAside(false);
+    if (runs.some((run) => run.accepted)) {
+        if (runs.length > 1) comparison.show(runs);
+        if (runs[0].blind) blind.ask(runs);
+        else if (runs.length === 1 && onStage.length === 1) runs[0].panel.offer(nextSteps(onStage[0], actions));
+    } else {
+        onStage = before.entries;
+        byID("runs").replaceChildren(...before.panels);
+        byID("runs").className = before.names;
+        byID("runs").hidden = before.panels.length === 0;
+        byID("comparison").hidden = byID("comparison").childElementCount === 0;
+        axis.restart(before.plans);
+        ideas?.setAside(before.panels.length > 0);
     }
-    if (runs.length > 1) comparison.show(runs);
-    if (runs[0].blind) blind.ask(runs);
-    else if (runs.length === 1 && onStage.length === 1) runs[0].panel.offer(nextSteps(onStage[0], actions));
     drawEstimate();
 }
 
@@ -359,5 +375,6 @@ document.addEventListener("keydown", (event) => {
     }
 });
 acceptFiles(takeFile);
+playUnderThePointer();
 if (matchMedia("(min-width: 56rem)").matches) byID("settings").open = true;
 open();

@@ -6,12 +6,16 @@ import { SNRAxis } from "./snr-axis.js";
 export class AxisPanel {
     #axes = [new SNRAxis(byID("axis-small"), null), new SNRAxis(byID("axis"), byID("legend"))];
 
+    /** What is shown. */
+    plans = [];
+
     /** Fixes the decades that are drawn, so that all generators of a model stand on the same axis. */
     cover(plans) {
         for (const axis of this.#axes) axis.cover(plans);
     }
 
     show(plans) {
+        this.plans = plans;
         byID("plan").hidden = false;
         for (const axis of this.#axes) {
             if (!axis.shows(plans)) axis.show(plans);
@@ -20,6 +24,7 @@ export class AxisPanel {
 
     /** As `show`, and every needle leaves the plot. */
     restart(plans) {
+        this.plans = plans;
         byID("plan").hidden = false;
         for (const axis of this.#axes) axis.show(plans);
     }

@@ -43,11 +43,16 @@ export function clipElement(url, description, controls = false) {
     });
     // The attribute alone does not mute an element made by script, and sound bars autoplay.
     video.muted = true;
-    if (still && !controls) {
-        video.addEventListener("pointerenter", () => video.play());
-        video.addEventListener("pointerleave", () => video.pause());
-    }
     return video;
+}
+
+/** For those who want stillness a clip in a button plays while the pointer or the focus is on it. */
+export function playUnderThePointer() {
+    const clipIn = ({ target }) => prefersStillness() && target.closest?.("button")?.querySelector("video");
+    for (const name of ["pointerover", "focusin"]) {
+        document.addEventListener(name, (event) => (clipIn(event) || null)?.play().catch(() => {}));
+    }
+    for (const name of ["pointerout", "focusout"]) document.addEventListener(name, (event) => (clipIn(event) || null)?.pause());
 }
 
 /** The seed of the picture at `index` of a job, as digits: each picture has its own. */

@@ -49,10 +49,11 @@ export class Session {
 
     /**
      * Makes the runs, or follows those that have a job already.
+     * @param accepted called once, when the server has taken the first.
      * @throws APIError that says why one was not made; those that were not begun are taken off the page.
      */
-    async run(runs) {
-        this.#current = { cancelled: false, job: null, stop: new AbortController() };
+    async run(runs, accepted) {
+        this.#current = { cancelled: false, job: null, stop: new AbortController(), accepted };
         try {
             // One after the other, so that neither takes time from the other and the latencies compare. A blind test's
             // order is chance, for the first one would be known by coming first.
@@ -60,6 +61,10 @@ export class Session {
             for (const run of order) {
                 if (this.#current.cancelled) run.panel.end("Not started");
                 else await this.#follow(run);
+            }
+            // Which of two unnamed ones took longer would tell who made it.
+            for (const { panel, finished, entries, blind } of runs) {
+                if (blind && finished) panel.finish(finished, entries, this.#actions);
             }
         } catch (error) {
             for (const { panel, finished, accepted } of runs) {
@@ -100,10 +105,12 @@ export class Session {
         const current = this.#current;
         const job = run.job ?? (await createJob(run.body));
         run.accepted = true;
+        current.accepted?.();
+        current.accepted = null;
         current.job = job.id;
         sessionStorage.setItem(RUNNING, job.id);
         if (current.cancelled) await cancelJob(job.id);
-        this.#announce(run.blind ? "The next one starts" : `${run.name} starts`);
+        this.#announce(run.blind ? "Two are being made" : `${run.name} starts`);
         const lost = (isLost) => {
             run.panel.lose(isLost);
             this.#pulse.look();
@@ -115,24 +122,25 @@ export class Session {
     }
 
     async #show(run, event, job) {
-        const { plan, panel } = run;
+        const { plan, panel, blind } = run;
         switch (event) {
             case "queued":
                 return panel.queued(job);
             case "step":
-                return this.#showStep(run, job);
+                return blind ? panel.say("Two are being made") : this.#showStep(run, job);
             case "preview":
                 return panel.preview(job.preview);
             case "decoding":
-                return panel.say(run.blind ? "In the making" : "Decoding");
+                return blind ? undefined : panel.say("Decoding");
             case "encoding":
-                return panel.say(run.blind ? "In the making" : job.kind === "video" ? "Writing the clip" : "Writing the picture");
+                return blind ? undefined : panel.say(job.kind === "video" ? "Writing the clip" : "Writing the picture");
             case "done":
-                if (!run.blind) this.#axis.move(plan.name, plan.steps, false);
                 run.finished = job;
                 run.entries = Entry.of(job, await Promise.all(job.artifacts.map(artifactURL)));
-                panel.finish(job, run.entries, this.#actions);
                 this.#noted(job, plan);
+                if (blind) return;
+                this.#axis.move(plan.name, plan.steps, false);
+                panel.finish(job, run.entries, this.#actions);
                 this.#announce(`${run.name} is done`);
                 return;
             case "cancelled":
@@ -146,7 +154,6 @@ export class Session {
     #showStep(run, job) {
         const { plan, panel, name } = run;
         panel.step(job);
-        if (run.blind) return;
         const own = job.steps === plan.steps;
         const done = own ? job.step : plan.sigmas.findIndex((sigma) => sigma <= (job.sigma ?? 1));
         this.#axis.move(plan.name, Math.max(0, done), job.step < job.steps);

@@ -72,7 +72,6 @@ export class RunPanel {
         this.#bar.value = job.step;
         if (typeof job.eta_seconds === "number") this.#expected = this.#clock.seconds + job.eta_seconds;
         else if (job.step > 2 && job.steps > 8) this.#expected = this.#byPace(job);
-        if (this.#isBlind) return this.say("In the making");
         if (job.step >= job.steps) return this.say("Last step done");
         // Another number of steps than the plan's has other sigmas: then the job tells the one it was at.
         const sigma = job.steps === this.#plan.steps ? this.#plan.sigmas[job.step] : (job.sigma ?? 1);
@@ -165,7 +164,6 @@ export class RunPanel {
     }
 
     #tick(seconds) {
-        if (this.#isBlind) return;
         const left = this.#expected === null ? 0 : this.#expected - seconds;
         this.#time.textContent = `${seconds.toFixed(1)} s${left > 2 ? `, about ${roughly(left)} left` : ""}`;
     }

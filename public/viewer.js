@@ -57,6 +57,8 @@ export class Viewer {
     }
 
     #closed() {
+        // The event comes a moment later; by then another may have been opened.
+        if (this.#dialog.open) return;
         this.#entry = null;
         this.#dialog.replaceChildren();
         if (document.activeElement === document.body) this.#opener?.focus();
