@@ -2,7 +2,9 @@
 
 BUILD_PACKAGES := libopenblas-dev libpng-dev libavcodec-dev libavformat-dev libavutil-dev libsqlite3-dev pkg-config
 TEST_PACKAGES := ffmpeg
-PAGE_PACKAGES := chromium chromium-driver
+PAGE_PACKAGES := chromium chromium-driver firefox-esr python3-pip
+# axe-core, the rules of accessibility: one script in a wheel of PyPI, for these tests alone.
+AXE := axe-playwright-python==0.1.8
 MODEL ?= Models/emoji-scenes
 HOST ?= 127.0.0.1
 PORT ?= 8080
@@ -21,9 +23,10 @@ test: setup-test
 	@swift build -c release --build-tests
 	@swift test -c release --skip-build --no-parallel
 
-# The web page in a real Chromium, against the server that was built.
+# The web page in Chromium and Firefox, against the server that was built.
 test-page: build
 	@$(call install,$(PAGE_PACKAGES))
+	@test -e .build/axe/axe_playwright_python/axe.min.js || python3 -m pip install --quiet --no-deps --target .build/axe $(AXE)
 	@python3 -B Tests/Browser/page.py --phasor .build/release/phasor --model $(MODEL)
 
 lint:
