@@ -1,9 +1,11 @@
 import ArgumentParser
+import Batch
 import Benchmarks
 import Foundation
 import Pipelines
 import Serving
 import Tensor
+import Weights
 
 struct BenchGenerate: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -81,7 +83,8 @@ struct BenchGenerate: AsyncParsableCommand {
             return
         }
         let compute = options.makeCompute()
-        let pipeline = try options.openPipeline(model, compute: compute)
+        let files = try options.files(model)
+        let pipeline = try options.open(files, compute: compute)
         let sizes = pipeline.sizes
         let (width, height) = try PixelSize.parse(size, default: (sizes.defaultWidth, sizes.defaultHeight))
         let benchmark = GenerationBenchmark(
@@ -98,6 +101,9 @@ struct BenchGenerate: AsyncParsableCommand {
                     ? "\(options.precision)" : "\(options.precision), VAE \(options.vaePrecision)"),
             workloads: [])
         report.machine.clock = clock.rawValue
+        report.origin = .init(
+            version: Phasor.configuration.version, command: CommandLine.arguments,
+            modelDigest: try Self.digest(ModelIdentity(pipeline, files: files)))
         let clip = frames ?? sizes.defaultFrames
         for frames in [kind == .video ? nil : 1, kind == .image || clip == 1 ? nil : clip].compactMap(\.self) {
             report.workloads.append(
@@ -112,6 +118,13 @@ struct BenchGenerate: AsyncParsableCommand {
         if let html {
             try Data(GenerationPage.html(report, date: Date()).utf8).write(to: URL(filePath: html), options: .atomic)
         }
+    }
+
+    /// One digest for all parts of a model, LoRA files included, by the parts' names.
+    private static func digest(_ identity: ModelIdentity) -> String {
+        let parts = identity.components.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
+        let adapters = identity.adapters.map { "\($0.expert) \($0.digest) \($0.strength)" }
+        return SHA256.hexadecimal(of: Array((parts + adapters).joined(separator: "\n").utf8))
     }
 }
 
