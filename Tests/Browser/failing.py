@@ -16,6 +16,8 @@ WATCH = """
 def a_job_outlives_its_server(page, server):
     """Killed while it computes: the lamp goes out, the same job is finished after the restart, and the clock never
     went back. Then once more with the page closed in between."""
+    page.open(server.url)
+    page.wait(READY)
     open_settings(page)
     page.click("label[for=kind-video]")
     page.click("label[for=generator-teacher]")
