@@ -9,8 +9,7 @@ extension BatchRun {
         if let sheet = try ContactSheet.make(of: there.map { "\(folder.path)/\($0.file)" }) {
             try folder.replace("contact-sheet.png", with: Data(PNG.encode(sheet)))
         }
-        let page = BatchPage.html(
-            manifest, title: title, summary: summary, hasSheet: !there.isEmpty) { folder.size(of: $0.file) }
+        let page = BatchPage.html(manifest, title: title, hasSheet: !there.isEmpty) { folder.size(of: $0.file) }
         try folder.replace("index.html", with: Data(page.utf8))
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]

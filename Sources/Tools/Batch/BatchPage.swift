@@ -2,13 +2,14 @@ import Benchmarks
 import Foundation
 import Serving
 
-/// index.html of a batch: its files with their prompts, to look through in a browser without a server.
+/// index.html of a batch: its files with their prompts, to look through in a browser without a server. The same files
+/// give the same page, however long they took.
 package enum BatchPage {
     /// - Parameters:
     ///   - hasSheet: whether contact-sheet.png lies beside it.
     ///   - size: bytes of an item's file; nil for one that is not there.
     package static func html(
-        _ manifest: Manifest, title: String, summary: BatchSummary, hasSheet: Bool, size: (Manifest.Item) -> Int?
+        _ manifest: Manifest, title: String, hasSheet: Bool, size: (Manifest.Item) -> Int?
     ) -> String {
         let items = manifest.items.compactMap { item in size(item).map { (item: item, bytes: $0) } }
         let cards = items.map { card($0.item) }.joined(separator: "\n")
@@ -27,7 +28,6 @@ package enum BatchPage {
             <header>
             <h1>\(name)</h1>
             <p>\(totals(items.map(\.item), bytes: items.reduce(0) { $0 + $1.bytes }, of: manifest.items.count))</p>
-            <p>\(HTMLText.escaped(work(summary)))</p>
             <nav>\(sheet) <a href="summary.json">Summary</a></nav>
             <input type="search" placeholder="Filter by prompt, file or seed" aria-label="Filter">
             <p class="found" role="status"></p>
@@ -55,14 +55,6 @@ package enum BatchPage {
         var parts = [kinds.isEmpty ? "no files" : kinds.joined(separator: " and ")]
         if bytes > 0 { parts.append(String(format: "%.1f MB", Double(bytes) / 1e6)) }
         if items.count < count { parts.append("\(count - items.count) missing") }
-        return parts.joined(separator: ", ")
-    }
-
-    /// What the last run did.
-    private static func work(_ summary: BatchSummary) -> String {
-        var parts = ["\(summary.made) made in \(String(format: "%.1f", summary.seconds)) s"]
-        if summary.kept > 0 { parts.append("\(summary.kept) there before") }
-        if !summary.failed.isEmpty { parts.append("\(summary.failed.count) failed") }
         return parts.joined(separator: ", ")
     }
 

@@ -47,7 +47,8 @@ package struct GenerationReport: Sendable {
                     || "-_./:=,+@%".utf8.contains(byte)
             }
             if plain, !argument.isEmpty { return argument }
-            return "'" + argument.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'"
+            return "'" + argument.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''")
+                + "'"
         }
     }
 

@@ -47,7 +47,8 @@ package enum GenerationTable {
         for (phase, step) in shortSteps(results) {
             lines.append(
                 row("  step \(step), \(phase)") { result in
-                    shortSteps([result]).contains { $0 == (phase, step) } ? range(result.stages.steps[step - 1].seconds) : ""
+                    let isOwn = shortSteps([result]).contains { $0 == (phase, step) }
+                    return isOwn ? range(result.stages.steps[step - 1].seconds) : ""
                 })
         }
         lines += [
