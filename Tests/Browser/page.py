@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import accessible
+import batch
 import between
 import compared
 import failing
@@ -238,5 +239,7 @@ if __name__ == "__main__":
     for browser in [arguments.browser] if arguments.browser else BROWSERS:
         with Server(arguments.phasor, arguments.model, arguments.page) as server:
             try_browser(BROWSERS[browser], server, source, Path(arguments.screenshot))
+    with batch.rendered(arguments.phasor, arguments.model) as index, Browser(390, 844) as page:
+        attempt(page, batch.the_index_shows_all, Path(arguments.screenshot), index, source)
     with Server(arguments.phasor, "Tests/Fixtures/wan22-tiny", arguments.page) as server, Browser(1280, 900) as page:
         attempt(page, settings.another_model_has_nothing_of_this_one, Path(arguments.screenshot), server.url)
