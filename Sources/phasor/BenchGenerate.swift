@@ -4,8 +4,8 @@ import Benchmarks
 import Foundation
 import Pipelines
 import Serving
+import Support
 import Tensor
-import Weights
 
 struct BenchGenerate: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -83,13 +83,12 @@ struct BenchGenerate: AsyncParsableCommand {
             return
         }
         let compute = options.makeCompute()
-        let files = try options.files(model)
-        let pipeline = try options.open(files, compute: compute)
+        let pipeline = try options.openPipeline(model, compute: compute)
         let sizes = pipeline.sizes
         let (width, height) = try PixelSize.parse(size, default: (sizes.defaultWidth, sizes.defaultHeight))
+        let contenders = generators.isEmpty ? try Contender.natural(of: pipeline) : generators
         let benchmark = GenerationBenchmark(
-            model: pipeline, contenders: generators.isEmpty ? try Contender.natural(of: pipeline) : generators,
-            prompts: prompts, seeds: (0..<seeds).map { UInt64($0) },
+            model: pipeline, contenders: contenders, prompts: prompts, seeds: (0..<seeds).map { UInt64($0) },
             rounds: measuring.rounds ?? 1, preset: preset,
             now: { [clock] in clock.seconds(threads: compute.threads) })
         let bar = ProgressLine()
@@ -103,7 +102,7 @@ struct BenchGenerate: AsyncParsableCommand {
         report.machine.clock = clock.rawValue
         report.origin = .init(
             version: Phasor.configuration.version, command: CommandLine.arguments,
-            modelDigest: try Self.digest(ModelIdentity(pipeline, files: files)))
+            modelDigest: try Self.digest(of: pipeline, contenders))
         let clip = frames ?? sizes.defaultFrames
         for frames in [kind == .video ? nil : 1, kind == .image || clip == 1 ? nil : clip].compactMap(\.self) {
             report.workloads.append(
@@ -120,11 +119,13 @@ struct BenchGenerate: AsyncParsableCommand {
         }
     }
 
-    /// One digest for all parts of a model, LoRA files included, by the parts' names.
-    private static func digest(_ identity: ModelIdentity) -> String {
-        let parts = identity.components.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
-        let adapters = identity.adapters.map { "\($0.expert) \($0.digest) \($0.strength)" }
-        return SHA256.hexadecimal(of: Array((parts + adapters).joined(separator: "\n").utf8))
+    /// One digest for all parts and settings that the contenders compute with.
+    private static func digest(of pipeline: Pipeline, _ contenders: [Contender]) throws -> String {
+        let lines = try contenders.flatMap { contender in
+            try ModelIdentity(pipeline, generator: contender.generator).parts.sorted { $0.key < $1.key }
+                .map { "\(contender.generator) \($0.key) \($0.value)" }
+        }
+        return SHA256.hexadecimal(of: Array(lines.joined(separator: "\n").utf8))
     }
 }
 
