@@ -5,7 +5,9 @@ BUILD_PACKAGES := libopenblas-dev libpng-dev libjpeg62-turbo-dev libwebp-dev lib
 # What Foundation of the static Swift runtime is linked with.
 INSTALL_PACKAGES := libcurl4-openssl-dev
 TEST_PACKAGES := ffmpeg libimage-exiftool-perl python3
-PAGE_PACKAGES := chromium chromium-driver
+PAGE_PACKAGES := chromium chromium-driver firefox-esr python3-pip
+# axe-core, the rules of accessibility: one script in a wheel of PyPI, for these tests alone.
+AXE := axe-playwright-python==0.1.8
 MODEL ?= Models/emoji-scenes
 HOST ?= 127.0.0.1
 PORT ?= 8080
@@ -34,8 +36,9 @@ test: setup-test ## Build and run every test
 	@swift build -c release --build-tests
 	@swift test -c release --skip-build --no-parallel
 
-test-page: build ## Try the web page in Chromium
+test-page: build ## Try the web page in Chromium and Firefox
 	@$(call install_packages,$(PAGE_PACKAGES))
+	@test -e .build/axe/axe_playwright_python/axe.min.js || python3 -m pip install --quiet --no-deps --target .build/axe $(AXE)
 	@python3 -B Tests/Browser/page.py --phasor .build/release/phasor --model $(call quote,$(MODEL))
 
 test-threats: build ## Try what docs/threat-model.md says on running servers

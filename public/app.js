@@ -1,35 +1,69 @@
 // Ties the page together: asks what the server can, turns the form into jobs, and shows what happens to them.
 
-import { APIError, artifactURL, cancelJob, capabilities, createJob, eventsPath, key, recentJobs } from "./api.js";
-import { byID, prefersStillness } from "./dom.js";
-import { jobEvents } from "./events.js";
+import { APIError, artifactURL, canDelete, capabilities, deleteJob, job as jobOf, key, recentJobs } from "./api.js";
+import { AxisPanel } from "./axis-panel.js";
+import { BlindTest } from "./blind.js";
+import { Card } from "./card.js";
+import { Comparison } from "./compare.js";
+import { byID, h, prefersStillness } from "./dom.js";
+import { acceptFiles } from "./drop.js";
+import { Entry, entryInLink, nextSteps } from "./entry.js";
 import { Form } from "./form.js";
 import { Gallery } from "./gallery.js";
-import { latency, secondsText } from "./media.js";
-import { phaseAt } from "./plan.js";
-import { SNRAxis } from "./snr-axis.js";
-import { RunPanel } from "./stage.js";
+import { Ideas } from "./ideas.js";
+import { playUnderThePointer, roughly } from "./media.js";
+import { Pulse } from "./pulse.js";
+import { Session } from "./session.js";
+import { Throughput, workOf } from "./throughput.js";
+import { Viewer } from "./viewer.js";
+import { inWords } from "./words.js";
 
-const REMEMBERED = 24;
-/** A screen reader hears of every step of a short run, and of a long one not more often than this. */
-const ANNOUNCE_EVERY_MS = 4000;
+const PAGE = 24;
+const MODEL = "phasor.model";
 
-const axis = new SNRAxis(byID("axis"), byID("legend"));
-const gallery = new Gallery(byID("gallery"), byID("pictures"), { reuse, announce });
+const axis = new AxisPanel();
+const pulse = new Pulse(serverChanged);
+const throughput = new Throughput();
+const comparison = new Comparison(announce);
+const blind = new BlindTest({ announce, next });
+const actions = {
+    open: (entry) => viewer.open(entry),
+    copy, use, again, canRemove: ({ job }) => canDelete(job), remove,
+};
+const session = new Session({ axis, pulse, announce, actions, noted: note });
+const gallery = new Gallery(byID("gallery"), byID("pictures"), actions);
+const viewer = new Viewer({ entries: () => [...onStage, ...gallery.entries], actions });
+let served = null;
 let form = null;
-/** What is under way: `{cancelled, job}`; null when nothing is. */
-let current = null;
-let lastAnnounced = 0;
+let ideas = null;
+/** What was finished last stands on the stage; the gallery takes it when the next one begins. */
+let onStage = [];
+let older = null;
 
 function announce(words) {
-    lastAnnounced = performance.now();
     byID("progress-text").textContent = words;
+}
+
+/** Words for everybody, for a while. */
+function say(words) {
+    announce(words);
+    byID("toast").textContent = words;
+    byID("toast").hidden = false;
+    clearTimeout(say.timer);
+    say.timer = setTimeout(() => {
+        byID("toast").hidden = true;
+    }, 5000);
 }
 
 function lamp(state, words) {
     byID("lamp").className = `lamp ${state}`;
     byID("where").textContent = words;
+    byID("where").hidden = state !== "down" && !byID("model").hidden;
 }
+
+const ready = () => lamp(session.isBusy ? "busy" : "ready", form.model.id);
+
+// MARK: The server
 
 async function open() {
     let answer;
@@ -37,193 +71,310 @@ async function open() {
         answer = await capabilities();
     } catch (error) {
         if (error instanceof APIError && error.status === 401) return askForKey(error);
-        lamp("down", "The server does not answer; trying again");
-        setTimeout(open, 3000);
+        lamp("down", inWords(error, null).text);
+        pulse.look();
+        setTimeout(open, 2000);
         return;
     }
-    const model = answer.models[0];
-    form = new Form(model, answer.limits, drawPlan);
+    served = answer;
+    const { models } = answer;
+    const wanted = sessionStorage.getItem(MODEL);
+    byID("model").replaceChildren(...models.map(({ id }) => h("option", { value: id }, id)));
+    byID("model").hidden = models.length < 2;
+    await take(models.find(({ id }) => id === wanted) ?? models[0]);
+    await remember();
+    await pickUp();
+    await follow();
+}
+
+/** The form, the axis and the samples become those of that model. */
+async function take(model) {
+    form?.close();
+    byID("model").value = model.id;
+    form = new Form(model, served.limits, drawPlan);
+    const several = form.allPlans.length > 1;
+    actions.move = model.kinds.includes("video") ? move : null;
+    actions.compare = several ? compare : null;
+    actions.compareWords = `Beside ${form.reference.title.toLowerCase()}`;
     axis.cover(form.allPlans);
     drawPlan();
-    lamp("ready", model.id);
+    ready();
     byID("generate").disabled = false;
-    await remember();
+    byID("surprise").disabled = true;
+    const card = await Card.of(model);
+    if (form.model !== model) return;
+    ideas = new Ideas(card, form, say);
+    ideas.setAside(session.isBusy || onStage.length > 0);
+    byID("surprise").disabled = false;
 }
 
 /** Before the capabilities are known there is no form: the key comes first. */
 function askForKey(error) {
-    lamp("down", "An API key is needed");
+    lamp("down", "A key is needed");
     byID("key-field").hidden = false;
-    byID("key-error").textContent = error.message;
+    byID("key-error").textContent = inWords(error, null).text;
     byID("key-error").hidden = false;
 }
 
+async function serverChanged(isAlive) {
+    byID("banner").hidden = isAlive;
+    byID("banner").textContent = isAlive ? "" : "The server does not answer. This page tries again by itself; nothing is lost here.";
+    if (!isAlive) return lamp("down", "The server does not answer");
+    if (form === null) return;
+    announce("The server is back");
+    const answer = await capabilities().catch(() => null);
+    if (answer !== null && JSON.stringify(answer) !== JSON.stringify(served)) {
+        // Another model, or another version of it: the form would promise what is no longer there.
+        if (!session.isBusy) return location.reload();
+    }
+    ready();
+}
+
 async function remember() {
-    const jobs = await recentJobs(REMEMBERED).catch(() => []);
-    const made = jobs.filter((job) => job.state === "succeeded" && !job.artifacts.some(({ expired }) => expired));
-    for (const job of made.sort((a, b) => a.created_at - b.created_at)) {
-        gallery.add(job, await Promise.all(job.artifacts.map(artifactURL)));
+    const page = await recentJobs(PAGE).catch(() => ({ data: [] }));
+    gallery.clear();
+    await showJobs(page);
+}
+
+async function showJobs({ data, has_more: hasMore, last_id: lastID }) {
+    const made = data.filter((job) => job.state === "succeeded" && !job.artifacts.some(({ expired }) => expired));
+    for (const job of made) {
+        gallery.add(Entry.of(job, await Promise.all(job.artifacts.map(artifactURL))), true);
+        if (job.parameters.model === form.model.id) note(job, form.plan(job.parameters.generator));
+    }
+    older = hasMore ? lastID : null;
+    byID("older").hidden = older === null;
+    drawEstimate();
+}
+
+/** The job that this tab was following when it was closed. */
+async function pickUp() {
+    const job = await Session.leftOver();
+    if (job !== null) await watch(job);
+}
+
+async function watch(job) {
+    const { parameters } = job;
+    const body = { ...parameters, size: `${parameters.width}x${parameters.height}` };
+    await start(Session.runs([{ plan: form.plan(parameters.generator), body }], false).map((run) => ({ ...run, job })));
+}
+
+/** What the address names: a finished picture in the large view, or one in the making on the stage. */
+async function follow() {
+    const named = entryInLink(location.hash);
+    if (named === null || form === null) return;
+    const known = [...onStage, ...gallery.entries].find(({ job, index }) => job.id === named.id && index === named.index);
+    if (known) return viewer.open(known);
+    try {
+        const job = await jobOf(named.id);
+        if (job.state === "queued" || job.state === "running") return session.isBusy ? undefined : await watch(job);
+        if (job.state !== "succeeded" || job.artifacts.some(({ expired }) => expired)) throw new APIError(410);
+        const entries = Entry.of(job, await Promise.all(job.artifacts.map(artifactURL)));
+        gallery.add(entries, true);
+        viewer.open(entries[Math.min(named.index, entries.length - 1)]);
+    } catch (error) {
+        say(inWords(error, form.model).text);
     }
 }
 
+// MARK: Making
+
 function drawPlan() {
-    if (current === null && !axis.shows(form.plans)) axis.show(form.plans);
-}
-
-function reuse(parameters, seed) {
     if (form === null) return;
-    form.reuse(parameters, seed);
-    drawPlan();
-    announce(`Prompt and seed ${seed} are in the form`);
-    byID("prompt").focus();
+    if (!session.isBusy && onStage.length === 0) axis.show(form.plans);
+    drawEstimate();
 }
 
-async function generate() {
-    if (form === null || current !== null) return;
+function note(job, plan) {
+    throughput.note(workOf(job.parameters, plan), job.timings);
+}
+
+function drawEstimate() {
+    if (form === null) return;
+    const seconds = form.plans.map((plan) => throughput.estimate(workOf(form.parameters(), plan)));
+    const total = seconds.every((one) => one !== null) ? seconds.reduce((sum, one) => sum + one, 0) : null;
+    byID("estimate").hidden = total === null;
+    byID("estimate").textContent = total === null ? "" : `Takes about ${roughly(total)} here.`;
+}
+
+async function generate({ surprise = false } = {}) {
+    if (form === null || session.isBusy) return;
     form.clearErrors();
-    const runs = form.requests().map((request) => {
-        return { ...request, panel: new RunPanel(request), accepted: false, finished: null };
-    });
-    current = { cancelled: false, job: null };
-    const focused = document.activeElement === byID("generate");
+    if (surprise) form.setPrompt(ideas.surprise());
+    if (form.prompt === "") return form.show({ field: "prompt", text: "Say what is to be seen." });
+    const isBlind = form.comparison === "blind";
+    let requests = form.requests();
+    if (isBlind && Math.random() < 0.5) requests = requests.reverse();
+    const runs = Session.runs(requests, isBlind);
+    for (const { panel, plan } of runs) panel.expect(throughput.estimate(workOf(form.parameters(), plan)));
+    await start(runs);
+}
+
+/** Another pair for the blind test. */
+function next() {
+    form.setSeed(null);
+    generate({ surprise: true });
+}
+
+/** Puts the runs on the stage and sees them through. What stood there comes back where the server takes none. */
+async function start(runs) {
+    const before = { entries: onStage, panels: Array.from(byID("runs").children), names: byID("runs").className, plans: axis.plans };
+    onStage = [];
+    byID("comparison").hidden = true;
+    const accepted = () => {
+        gallery.add(before.entries);
+        comparison.clear();
+    };
+    const focused = document.activeElement;
     form.setBusy(true);
-    if (focused) byID("cancel").focus({ preventScroll: true });
-    lamp("busy", byID("where").textContent);
-    byID("verdict").hidden = true;
-    axis.show(runs.map(({ plan }) => plan));
+    if (focused === byID("generate") || focused === byID("surprise")) byID("cancel").focus({ preventScroll: true });
+    if (runs[0].blind) axis.hide();
+    else axis.restart(runs.map(({ plan }) => plan));
     byID("runs").replaceChildren(...runs.map(({ panel }) => panel.element));
     byID("runs").className = `runs runs-${runs.length}`;
+    byID("runs").hidden = false;
+    ideas?.setAside(true);
     bringIntoView();
     try {
-        // One after the other, so that neither takes time from the other and the latencies compare.
-        for (const run of runs) {
-            if (current.cancelled) run.panel.end("Not started");
-            else await follow(run);
-        }
-        if (runs.length > 1) compare(runs);
+        const making = session.run(runs, accepted);
+        ready();
+        await making;
     } catch (error) {
-        form.show(error);
-        if (error instanceof APIError && error.param) announce(error.message);
-        for (const { panel, finished, accepted } of runs) {
-            if (!accepted) panel.element.remove();
-            else if (finished === null) panel.end("Not made");
-        }
+        const said = inWords(error, form.model);
+        form.show(error.status === 401 ? { ...said, field: "key" } : said);
+        announce(said.text);
+        if (error.status === 0) pulse.look();
     } finally {
-        current = null;
+        onStage = runs.flatMap(({ entries }) => entries);
         document.title = "Phasor";
-        lamp("ready", byID("where").textContent);
         const cancelFocused = document.activeElement === byID("cancel");
         form.setBusy(false);
         if (cancelFocused) byID("generate").focus({ preventScroll: true });
+        if (pulse.alive) ready();
     }
+    if (runs.some((run) => run.accepted)) {
+        if (runs.length > 1) comparison.show(runs);
+        if (runs[0].blind) blind.ask(runs);
+        else if (runs.length === 1 && onStage.length === 1) runs[0].panel.offer(nextSteps(onStage[0], actions));
+    } else {
+        onStage = before.entries;
+        byID("runs").replaceChildren(...before.panels);
+        byID("runs").className = before.names;
+        byID("runs").hidden = before.panels.length === 0;
+        byID("comparison").hidden = byID("comparison").childElementCount === 0;
+        axis.restart(before.plans);
+        ideas?.setAside(before.panels.length > 0);
+    }
+    drawEstimate();
 }
 
-/** On a narrow page the axis and the pictures are below the form. */
+/** On a narrow page the pictures are below the form. */
 function bringIntoView() {
-    const plan = byID("axis").parentElement;
-    if (plan.getBoundingClientRect().top < innerHeight * 0.6) return;
-    plan.scrollIntoView({ block: "start", behavior: prefersStillness() ? "auto" : "smooth" });
+    const stage = byID("stage").getBoundingClientRect();
+    if (stage.top >= 0 && stage.top < innerHeight * 0.35) return;
+    byID("stage").scrollIntoView({ block: "start", behavior: prefersStillness() ? "auto" : "smooth" });
 }
 
-/** Sends one job and shows its events until it ends. */
-async function follow(run) {
-    const { plan, panel, body } = run;
-    const job = await createJob(body);
-    run.accepted = true;
-    current.job = job.id;
-    if (current.cancelled) await cancelJob(job.id);
-    announce(`${plan.title} starts`);
-    for await (const { event, data } of jobEvents(eventsPath(job.id))) {
-        switch (event) {
-            case "queued":
-                panel.queued(data.queue_position ?? 0);
-                break;
-            case "step":
-                showStep(run, data);
-                break;
-            case "preview":
-                panel.preview({ ...data.preview, source: `data:image/png;base64,${data.preview.b64_json}` });
-                break;
-            case "decoding":
-                panel.say("Decoding the latent");
-                break;
-            case "encoding":
-                panel.say(data.kind === "video" ? "Encoding the clip" : "Writing the picture");
-                break;
-            case "done":
-                axis.move(plan.name, plan.steps, false);
-                await showResult(run, data);
-                break;
-            case "cancelled":
-                panel.end("Cancelled");
-                announce(`${plan.title} cancelled`);
-                break;
-            case "failed":
-                throw new APIError(500, data.error ?? {});
+// MARK: What can be done with a finished one
+
+function use({ job, seed }) {
+    if (form === null) return;
+    form.reuse(job.parameters, seed);
+    say(`Prompt and seed ${seed} are in the form`);
+    byID("prompt").focus();
+}
+
+function again({ job }) {
+    form.reuse(job.parameters, null);
+    generate();
+}
+
+function move({ job, seed }) {
+    form.reuse({ ...job.parameters, kind: "video", num_frames: form.model.frames.default }, seed);
+    generate();
+}
+
+function compare({ job, seed }) {
+    form.reuse(job.parameters, seed);
+    form.choose("compare", "beside");
+    generate();
+}
+
+async function copy(button, text, name) {
+    try {
+        await navigator.clipboard.writeText(text);
+    } catch {
+        // Browsers refuse the clipboard to pages without TLS, localhost apart.
+        return say(`This browser did not let the page copy. ${name}: ${text}`);
+    }
+    button.classList.add("copied");
+    setTimeout(() => button.classList.remove("copied"), 1200);
+    say(`${name} copied`);
+}
+
+/** @returns whether it is gone. */
+async function remove({ job }) {
+    try {
+        await deleteJob(job);
+    } catch (error) {
+        if (!(error instanceof APIError && error.status === 404)) {
+            say(inWords(error, form.model).text);
+            return false;
         }
     }
-    current.job = null;
+    gallery.removeJob(job.id);
+    if (onStage.some((entry) => entry.job.id === job.id)) {
+        onStage = [];
+        comparison.clear();
+        byID("runs").replaceChildren();
+        byID("runs").hidden = true;
+        ideas?.setAside(false);
+    }
+    say("Deleted");
+    return true;
 }
 
-function showStep({ plan, panel }, job) {
-    panel.step(job);
-    axis.move(plan.name, job.step, job.step < job.steps);
-    document.title = `${job.step}/${job.steps} · Phasor`;
-    const quiet = job.steps > 8 && performance.now() - lastAnnounced < ANNOUNCE_EVERY_MS;
-    if (job.step >= job.steps || quiet) return;
-    const phase = phaseAt(plan, plan.sigmas[job.step]);
-    announce(`${plan.title}: step ${job.step + 1} of ${job.steps}, ${phase.name}`);
+function takeFile({ name, parameters }) {
+    if (form === null) return;
+    if (parameters === null) return say(`${name || "This file"} does not say how it was made, and ${form.model.id} does not start from pictures.`);
+    form.reuse(parameters, parameters.seed);
+    const other = parameters.model !== null && parameters.model !== form.model.id ? ` It was made with ${parameters.model}.` : "";
+    say(`Its settings are in the form.${other}`);
+    byID("prompt").focus();
 }
 
-async function showResult(run, job) {
-    const urls = await Promise.all(job.artifacts.map(artifactURL));
-    run.finished = job;
-    run.panel.finish(job, urls);
-    gallery.add(job, urls);
-    announce(`${run.plan.title} is done in ${secondsText(latency(job))}`);
-}
-
-/** What the same prompt and seed cost each generator, as the server measured it. */
-function compare(runs) {
-    const times = runs
-        .filter(({ finished }) => finished !== null)
-        .map(({ plan, finished }) => ({ title: plan.title, seconds: latency(finished) }))
-        .sort((a, b) => a.seconds - b.seconds);
-    if (times.length < 2) return;
-    const [fastest, slowest] = [times[0], times.at(-1)];
-    const factor = slowest.seconds / fastest.seconds;
-    const words =
-        `Same prompt, same seed: ${fastest.title} ${secondsText(fastest.seconds)}, ` +
-        `${slowest.title} ${secondsText(slowest.seconds)}, ${factor.toFixed(1)} times as long.`;
-    byID("verdict").textContent = words;
-    byID("verdict").hidden = false;
-    announce(words);
-}
-
-async function cancel() {
-    if (current === null || current.cancelled) return;
-    current.cancelled = true;
-    announce("Cancelling");
-    // A job that ended in the meantime cannot be cancelled, and its last event is on the way: nothing to do.
-    if (current.job !== null) await cancelJob(current.job).catch(() => {});
-}
+// MARK: Events
 
 byID("form").addEventListener("submit", (event) => {
     event.preventDefault();
     generate();
 });
-byID("cancel").addEventListener("click", cancel);
+byID("surprise").addEventListener("click", () => generate({ surprise: true }));
+byID("cancel").addEventListener("click", () => session.cancel());
+byID("older").addEventListener("click", async () => {
+    const page = await recentJobs(PAGE, older).catch((error) => say(inWords(error, form.model).text));
+    if (page) await showJobs(page);
+});
+byID("model").addEventListener("change", async ({ target }) => {
+    sessionStorage.setItem(MODEL, target.value);
+    await take(served.models.find(({ id }) => id === target.value));
+});
 byID("key").addEventListener("change", () => {
     key.value = byID("key").value.trim();
     byID("key-error").hidden = true;
     if (form === null) open();
 });
+addEventListener("hashchange", follow);
 document.addEventListener("keydown", (event) => {
+    if (viewer.isOpen) return;
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
         event.preventDefault();
         generate();
     } else if (event.key === "Escape") {
-        cancel();
+        session.cancel();
     }
 });
+acceptFiles(takeFile);
+playUnderThePointer();
+if (matchMedia("(min-width: 56rem)").matches) byID("settings").open = true;
 open();

@@ -1,17 +1,25 @@
-// What the visitor asks for: the fields, what the model allows in them, and the server's objections beside them.
+// What the visitor asks for: the fields, what the model allows in them, and objections beside them.
 
+import { Choices } from "./choices.js";
 import { byID, h } from "./dom.js";
+import { whole } from "./exact-json.js";
+import { Extras } from "./extras.js";
 import { planOf } from "./plan.js";
+import { lengthsOf, shapesOf } from "./shapes.js";
+import { secondsOf } from "./words.js";
 
-/** The form's choice of all generators, one after the other on the same seed. */
-const BESIDE = "beside";
-
-/** Which field an error's `param` belongs to. */
-const FIELD_OF = {
-    prompt: "prompt", kind: "kind", generator: "generator", size: "size", width: "size", height: "size",
-    n: "count", num_frames: "frames", frames: "frames", seconds: "frames", seed: "seed",
-};
+const OWN = "own";
+const COUNTS = [1, 2, 4, 8];
+const FIELDS = [
+    "prompt", "kind", "generator", "size", "length", "count", "seed", "negative", "steps", "guidance", "loras",
+    "quality", "format", "decoder", "key",
+];
 const CONTROLS_OF = { size: ["width", "height"] };
+const COMPARISONS = {
+    beside: "Both make the same prompt and seed, one after the other.",
+    all: "Each makes the same prompt and seed, one after the other.",
+    blind: "Two unnamed results of the same prompt and seed: you say which is better, then they are named.",
+};
 
 const randomSeed = () => String(crypto.getRandomValues(new Uint32Array(1))[0]);
 
@@ -19,53 +27,91 @@ export class Form {
     #model;
     #limits;
     #plans;
+    #shapes;
+    #choices = Object.fromEntries(
+        ["kind", "generator", "compare", "shape", "length", "count"].map((name) => [name, new Choices(name)]));
+    #extras;
+    #changed;
     #locked = false;
     /** The seed in the field has made nothing yet. */
     #fresh = true;
+    #listening = new AbortController();
 
     /** @param changed called after every change, with no arguments. */
     constructor(model, limits, changed) {
         this.#model = model;
         this.#limits = limits;
+        this.#changed = changed;
         this.#plans = model.generators.map(planOf);
-        this.#fillChoices();
-        this.#fillNumbers();
+        this.#shapes = shapesOf(model);
+        this.#extras = new Extras(model, limits);
+        this.#fill();
         this.#roll();
-        byID("dice").addEventListener("click", () => {
+        const listen = (id, event, action) =>
+            byID(id).addEventListener(event, action, { signal: this.#listening.signal });
+        listen("dice", "click", () => {
             this.#roll();
-            this.#complain("seed", null);
+            this.#lock(false);
+            this.complain("seed", null);
         });
-        byID("lock").addEventListener("click", () => this.#lock(!this.#locked));
-        byID("seed").addEventListener("input", () => this.#lock(byID("seed").value.trim() !== ""));
-        byID("examples").addEventListener("click", ({ target }) => {
-            const chip = target.closest("button");
-            if (!chip) return;
-            byID("prompt").value = chip.textContent;
-            if (model.kinds.includes(chip.dataset.kind)) this.#choose("kind", chip.dataset.kind);
-            this.#adapt();
-            changed();
-            byID("prompt").focus();
+        listen("lock", "click", () => this.#lock(!this.#locked));
+        listen("seed", "input", () => this.#lock(byID("seed").value.trim() !== ""));
+        listen("form", "input", ({ target }) => {
+            this.complain({ width: "size", height: "size", shape: "size" }[target.name] ?? target.name, null);
+            this.#update();
         });
-        byID("form").addEventListener("input", ({ target }) => {
-            this.#complain(target.id === "width" || target.id === "height" ? "size" : target.name, null);
-            this.#adapt();
-            changed();
-        });
-        this.#adapt();
+        this.#update();
+    }
+
+    /** Another model takes its place. */
+    close() {
+        this.#listening.abort();
+    }
+
+    get model() {
+        return this.#model;
     }
 
     get kind() {
-        return this.#chosen("kind");
+        return this.#choices.kind.value;
+    }
+
+    get comparison() {
+        return this.#choices.compare.value ?? "off";
+    }
+
+    get prompt() {
+        return byID("prompt").value.trim();
     }
 
     /** The plans of the generators that are asked for, in the order they will run. */
     get plans() {
-        const name = this.#chosen("generator");
-        return name === BESIDE ? this.#plans : this.#plans.filter((plan) => plan.name === name);
+        const chosen = this.plan(this.#choices.generator.value);
+        if (this.comparison === "off") return [chosen];
+        if (this.comparison === "all") return this.#plans;
+        return [chosen === this.reference ? this.plan(this.#model.default_generator) : chosen, this.reference];
+    }
+
+    /** What the others are compared with: the one that takes the most evaluations. */
+    get reference() {
+        const most = Math.max(...this.#plans.map(({ nfe }) => nfe));
+        const candidates = this.#plans.filter(({ nfe, name }) => nfe === most && name !== this.#model.default_generator);
+        return candidates[0] ?? this.#plans.find(({ name }) => name !== this.#model.default_generator) ?? this.#plans[0];
     }
 
     get allPlans() {
         return this.#plans;
+    }
+
+    /** The plan of that name, or of the model's default. */
+    plan(name) {
+        return this.#plans.find((plan) => plan.name === name)
+            ?? this.#plans.find((plan) => plan.name === this.#model.default_generator) ?? this.#plans[0];
+    }
+
+    get size() {
+        const shape = this.#shapes[Number(this.#choices.shape.value)];
+        return shape ?? { width: Number(byID("width").value), height: Number(byID("height").value) };
     }
 
     /** The bodies of `POST /v1/jobs`, one per generator; a seed is used once unless it is locked. */
@@ -73,112 +119,188 @@ export class Form {
         const seedField = byID("seed");
         if ((!this.#locked && !this.#fresh) || seedField.value.trim() === "") this.#roll();
         this.#fresh = false;
-        const request = {
-            kind: this.kind,
-            model: this.#model.id,
-            prompt: byID("prompt").value.trim(),
-            size: `${byID("width").value}x${byID("height").value}`,
-            seed: wholeNumber(seedField.value),
-            partial_images: this.#limits.partial_images,
+        this.#update();
+        const own = this.#choices.generator.value;
+        const { width, height } = this.size;
+        return this.plans.map((plan) => ({
+            plan,
+            body: {
+                kind: this.kind, model: this.#model.id, generator: plan.name, prompt: this.prompt,
+                size: `${width}x${height}`, seed: whole(seedField.value.trim()),
+                partial_images: this.comparison === "blind" ? 0 : this.#limits.partial_images,
+                ...(this.kind === "video"
+                    ? { num_frames: Number(this.#choices.length.value) } : { n: Number(this.#choices.count.value) }),
+                // Steps and guidance are the chosen one's; what it is compared with stays as it is.
+                ...this.#extras.fields(this.kind, plan.name === own),
+            },
+        }));
+    }
+
+    /** What the request amounts to, for an estimate of its time. */
+    parameters() {
+        return {
+            model: this.#model.id, kind: this.kind, ...this.size, num_frames: Number(this.#choices.length.value) || 1,
+            n: this.kind === "image" ? Number(this.#choices.count.value) : 1,
+            num_inference_steps: this.#extras.steps,
         };
-        if (this.kind === "video") request.num_frames = wholeNumber(byID("frames").value);
-        else request.n = wholeNumber(byID("count").value);
-        return this.plans.map((plan) => ({ plan, body: { ...request, generator: plan.name } }));
     }
 
-    /** Fills the form with what made a picture, its seed locked. */
-    reuse({ kind, prompt, width, height, num_frames: frames, generator }, seed) {
+    /** Fills the form with what made a picture; what is null or missing stays or takes the model's default. */
+    reuse(parameters, seed = null) {
+        const { kind, prompt, width, height, num_frames: frames, generator } = parameters;
         byID("prompt").value = prompt;
-        byID("width").value = width;
-        byID("height").value = height;
-        byID("count").value = 1;
-        if (kind === "video") byID("frames").value = frames;
-        byID("seed").value = seed;
-        this.#lock(true);
-        this.#choose("kind", kind);
-        this.#choose("generator", generator ?? this.#model.default_generator);
+        if (width && height) this.#setSize(width, height);
+        this.#choices.kind.choose(kind);
+        this.#choices.compare.choose("off");
+        if (kind === "video" && frames) this.#setLength(frames);
+        this.#choices.count.choose(1);
+        this.#choices.generator.choose(this.plan(generator).name);
+        this.#extras.reuse(parameters, this.plan(generator));
+        this.setSeed(seed);
         this.clearErrors();
-        this.#adapt();
+        this.#update();
     }
 
-    /** Shows an error at the field it names, or under the buttons. */
-    show(error) {
-        if (error.status === 401) {
-            byID("key-field").hidden = false;
-            this.#complain("key", error.message);
-            byID("key").focus();
-            return;
-        }
-        const field = FIELD_OF[error.param];
-        if (!field) {
-            byID("form-error").textContent = error.message;
+    /** @param seed digits, which are kept for the next ones too; null for a new one. */
+    setSeed(seed) {
+        if (seed === null) this.#roll();
+        else byID("seed").value = seed;
+        this.#fresh = seed === null;
+        this.#lock(seed !== null);
+    }
+
+    setPrompt(prompt) {
+        byID("prompt").value = prompt;
+        this.complain("prompt", null);
+        this.#update();
+    }
+
+    choose(group, value) {
+        this.#choices[group].choose(value);
+        this.#update();
+    }
+
+    /** A word that the model knows, at the end of the prompt. */
+    addWord(word) {
+        const field = byID("prompt");
+        field.value = `${field.value.trimEnd()} ${word}`.trim();
+        this.complain("prompt", null);
+    }
+
+    /** Shows a sentence at a field, or under the buttons; opens the drawers that hide the field. */
+    show({ field, text }) {
+        if (field === null || !byID(`${field}-error`)) {
+            byID("form-error").textContent = text;
             byID("form-error").hidden = false;
             return;
         }
-        this.#complain(field, error.message);
-        const control = byID((CONTROLS_OF[field] ?? [field])[0]) ?? document.querySelector(`[name=${field}]:checked`);
-        control?.focus();
+        if (field === "key") byID("key-field").hidden = false;
+        this.complain(field, text);
+        if (field === "size" && this.#choices.shape.value !== OWN) this.#choices.shape.choose(OWN);
+        this.#update();
+        for (let at = byID(`${field}-error`); at !== null; at = at.parentElement) {
+            if (at instanceof HTMLDetailsElement) at.open = true;
+        }
+        const control = byID((CONTROLS_OF[field] ?? [field])[0]);
+        (control.matches("input, textarea, select") ? control : control.querySelector(":checked") ?? control).focus();
     }
 
     clearErrors() {
-        for (const name of new Set([...Object.values(FIELD_OF), "key"])) this.#complain(name, null);
+        for (const name of FIELDS) this.complain(name, null);
         byID("form-error").hidden = true;
     }
 
     setBusy(busy) {
         byID("generate").disabled = busy;
+        byID("surprise").hidden = busy;
         byID("cancel").hidden = !busy;
     }
 
-    #fillChoices() {
-        const choice = (group, value, text, checked) => {
-            const id = `${group}-${value}`;
-            return [
-                h("input", { type: "radio", name: group, id, value, checked }),
-                h("label", { for: id }, text),
-            ];
-        };
-        const kinds = { image: "Image", video: "Clip" };
-        byID("kinds").append(...this.#model.kinds.flatMap((kind, index) =>
-            choice("kind", kind, kinds[kind] ?? kind, index === 0)));
-        byID("generators").append(...this.#plans.flatMap((plan) =>
-            choice("generator", plan.name, plan.title, plan.name === this.#model.default_generator)));
-        if (this.#plans.length > 1) byID("generators").append(...choice("generator", BESIDE, "Side by side", false));
+    complain(field, message) {
+        const note = byID(`${field}-error`);
+        if (!note) return;
+        note.textContent = message ?? "";
+        note.hidden = !message;
+        for (const id of CONTROLS_OF[field] ?? [field]) {
+            const control = byID(id);
+            if (!control?.matches("input, textarea")) continue;
+            if (message) control.setAttribute("aria-invalid", "true");
+            else control.removeAttribute("aria-invalid");
+        }
     }
 
-    #fillNumbers() {
-        const { sizes, frames } = this.#model;
-        const [width, height] = sizes.default.split("x");
-        for (const [id, value] of [["width", width], ["height", height]]) {
-            const field = byID(id);
-            field.min = sizes.multiple;
-            field.step = sizes.multiple;
-            field.value = value;
+    #fill() {
+        const { kinds, sizes, frames, fps } = this.#model;
+        const names = { image: "Picture", video: "Clip" };
+        this.#choices.kind.fill(kinds.map((kind) => ({ value: kind, text: names[kind] ?? kind })), kinds[0]);
+        byID("kind-field").hidden = kinds.length < 2;
+        this.#choices.generator.fill(
+            this.#plans.map(({ name, title }) => ({ value: name, text: title })), this.#model.default_generator);
+        const several = this.#plans.length > 1;
+        byID("generator-field").hidden = !several;
+        byID("compare-field").hidden = !several;
+        this.#choices.compare.fill([
+            { value: "off", text: "No" }, { value: "beside", text: `Beside ${this.reference.title.toLowerCase()}` },
+            ...(this.#plans.length > 2 ? [{ value: "all", text: "All" }] : []), { value: "blind", text: "Blind test" },
+        ], "off");
+        this.#choices.shape.fill([
+            ...this.#shapes.map(({ name, width, height }, index) => ({
+                value: index, text: name, title: `${width} × ${height}`, mark: outline(width, height),
+            })),
+            { value: OWN, text: "Other" },
+        ], 0);
+        this.#setSize(...sizes.default.split("x").map(Number));
+        for (const id of ["width", "height"]) {
+            byID(id).min = sizes.multiple;
+            byID(id).step = sizes.multiple;
         }
-        byID("count").max = this.#limits.n;
+        if (frames) this.#fillLengths(lengthsOf({ frames, fps }), frames.default);
+        const counts = COUNTS.filter((count) => count <= (this.#limits.n ?? 1));
+        this.#choices.count.fill(counts.map((count) => ({ value: count, text: String(count) })), 1);
         if (this.#limits.prompt_characters) byID("prompt").maxLength = this.#limits.prompt_characters;
-        if (!frames) return;
-        const field = byID("frames");
-        field.min = 1;
-        field.max = frames.maximum;
-        field.step = frames.multiple;
-        field.value = frames.default;
     }
 
-    /** What depends on other fields: a clip has frames and comes alone, and its length follows from them. */
-    #adapt() {
+    #fillLengths(lengths, chosen) {
+        this.#choices.length.fill(lengths.map(({ frames, seconds }) => ({
+            value: frames, text: `${Number(seconds.toFixed(1))} s`, title: `${frames} frames`,
+        })), chosen);
+    }
+
+    #setSize(width, height) {
+        byID("width").value = width;
+        byID("height").value = height;
+        const index = this.#shapes.findIndex((shape) => shape.width === width && shape.height === height);
+        this.#choices.shape.choose(index < 0 ? OWN : index);
+    }
+
+    /** A length that is none of the offered ones joins them. */
+    #setLength(frames) {
+        if (this.#choices.length.choose(frames)) return;
+        const lengths = lengthsOf(this.#model);
+        lengths.push({ frames, seconds: secondsOf(frames, this.#model.fps) });
+        this.#fillLengths(lengths.sort((a, b) => a.frames - b.frames), frames);
+    }
+
+    /** What depends on other fields. */
+    #update() {
         const video = this.kind === "video";
-        const { sizes, frames, fps } = this.#model;
-        byID("frames-field").hidden = !video;
-        byID("count").closest(".field").hidden = video;
-        const pixels = sizes.maximum_pixels.toLocaleString("en");
-        const parts = [`Sides in steps of ${sizes.multiple}, up to ${pixels} pixels.`];
-        if (video) {
-            const count = wholeNumber(byID("frames").value);
-            const seconds = Number.isInteger(count) ? `${(count / fps).toFixed(1)} s at ${fps} frames a second. ` : "";
-            parts.unshift(`${seconds}${frames.rule} frames, up to ${frames.maximum}.`);
-        }
-        byID("size-hint").textContent = parts.join(" ");
+        const { width, height } = this.size;
+        byID("length-field").hidden = !video;
+        byID("count-field").hidden = video || this.comparison !== "off" || (this.#limits.n ?? 1) < 2;
+        if (this.comparison !== "off") this.#choices.count.choose(1);
+        byID("own-size").hidden = this.#choices.shape.value !== OWN;
+        byID("compare-hint").textContent = COMPARISONS[this.comparison] ?? "";
+        byID("compare-hint").hidden = this.comparison === "off";
+        byID("settings-facts").textContent = this.#facts(width, height);
+        byID("seed-hint").textContent = this.#locked ? "Kept: the same settings give the same picture again." : "A new one each time.";
+        this.#extras.update(this.kind, this.plan(this.#choices.generator.value));
+        this.#changed();
+    }
+
+    #facts(width, height) {
+        const titles = this.comparison === "blind" ? "blind test" : this.plans.map(({ title }) => title).join(" / ");
+        const length = this.kind === "video" ? `, ${secondsOf(Number(this.#choices.length.value), this.#model.fps)} s` : "";
+        return `${titles}, ${width} × ${height}${length}${this.#locked ? ", same seed" : ""}`;
     }
 
     #roll() {
@@ -189,31 +311,15 @@ export class Form {
     #lock(locked) {
         this.#locked = locked;
         byID("lock").setAttribute("aria-pressed", String(locked));
-    }
-
-    #chosen(group) {
-        return document.querySelector(`[name=${group}]:checked`)?.value;
-    }
-
-    #choose(group, value) {
-        const input = byID(`${group}-${value}`);
-        if (input) input.checked = true;
-    }
-
-    #complain(field, message) {
-        const note = byID(`${field}-error`);
-        if (!note) return;
-        note.textContent = message ?? "";
-        note.hidden = !message;
-        for (const id of CONTROLS_OF[field] ?? [field]) {
-            const control = byID(id);
-            if (message) control?.setAttribute("aria-invalid", "true");
-            else control?.removeAttribute("aria-invalid");
-        }
+        byID("seed-hint").textContent = locked ? "Kept: the same settings give the same picture again." : "A new one each time.";
     }
 }
 
-/** A number when the text is one, else the text itself: the server says what is wrong with it. */
-function wholeNumber(text) {
-    return /^\d{1,15}$/.test(text.trim()) ? Number(text) : text;
+/** A small frame of that shape. */
+function outline(width, height) {
+    const longest = Math.max(width, height);
+    const mark = h("span", { class: "outline", "aria-hidden": "true" });
+    mark.style.width = `${(0.95 * width) / longest}rem`;
+    mark.style.height = `${(0.95 * height) / longest}rem`;
+    return mark;
 }

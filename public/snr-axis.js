@@ -4,9 +4,9 @@
 import { h, s } from "./dom.js";
 import { costText, logSNR, phaseAt, phaseTitle, sigmaText } from "./plan.js";
 
-const LANE = { label: 24, arcs: 40, bar: 24, gap: 18 };
-const LANE_HEIGHT = LANE.label + LANE.arcs + LANE.bar + LANE.gap;
-const SCALE_HEIGHT = 44;
+const LARGE = { label: 24, arcs: 40, bar: 24, gap: 18, scale: 44, arcWidth: 0.36 };
+/** A strip under the picture: leaps and intervals without words. */
+const SMALL = { label: 2, arcs: 15, bar: 5, gap: 5, scale: 0, arcWidth: 0.1 };
 /** Pixels at either end for what lies beyond the drawn decades, up to infinity. */
 const BEYOND = 30;
 const TICK_SPACING = 36;
@@ -16,6 +16,7 @@ const COMMON_SIGMAS = [0.99, 0.95, 0.9, 0.75, 0.5, 0.25, 0.1];
 export class SNRAxis {
     #host;
     #legend;
+    #lane;
     #plans = [];
     #decades = [-3, 2];
     /** Of each generator under way: steps done, and whether it still computes. */
@@ -23,9 +24,11 @@ export class SNRAxis {
     #needles = new Map();
     #width = 0;
 
+    /** @param legend where phases and experts are listed; null for the small strip, which has no words. */
     constructor(host, legend) {
         this.#host = host;
         this.#legend = legend;
+        this.#lane = legend === null ? SMALL : LARGE;
         new ResizeObserver(() => {
             if (host.clientWidth !== this.#width) this.#draw();
         }).observe(host);
@@ -49,7 +52,7 @@ export class SNRAxis {
         this.#plans = plans;
         this.#progress.clear();
         this.#draw();
-        this.#drawLegend();
+        if (this.#legend !== null) this.#drawLegend();
     }
 
     /** @param done steps done; the needle stands at the sigma they reached. */
@@ -72,33 +75,33 @@ export class SNRAxis {
     #draw() {
         this.#width = this.#host.clientWidth;
         if (this.#width === 0 || this.#plans.length === 0) return;
-        const height = this.#plans.length * LANE_HEIGHT + SCALE_HEIGHT;
+        const isSmall = this.#lane === SMALL;
+        const step = this.#lane.label + this.#lane.arcs + this.#lane.bar + this.#lane.gap;
+        const height = this.#plans.length * step + this.#lane.scale;
         const picture = s("svg", {
-            viewBox: `0 0 ${this.#width} ${height}`,
-            width: this.#width,
-            height,
-            role: "img",
-            "aria-label": this.#description(),
+            viewBox: `0 0 ${this.#width} ${height}`, width: this.#width, height,
+            // The large one, which opens, says in words what both show.
+            ...(isSmall ? { "aria-hidden": "true" } : { role: "img", "aria-label": this.#description() }),
         });
         this.#needles.clear();
-        picture.append(this.#scale(this.#plans.length * LANE_HEIGHT));
-        this.#plans.forEach((plan, index) => picture.append(this.#lane(plan, index * LANE_HEIGHT)));
+        if (!isSmall) picture.append(this.#scale(this.#plans.length * step));
+        this.#plans.forEach((plan, index) => picture.append(this.#drawLane(plan, index * step)));
         this.#host.replaceChildren(picture);
         for (const name of this.#progress.keys()) this.#update(name);
     }
 
-    #lane(plan, top) {
+    #drawLane(plan, top) {
+        const { label: labelHeight, arcs: arcsHeight, bar, arcWidth } = this.#lane;
+        const isSmall = this.#lane === SMALL;
         const lane = s("g", { class: "lane", transform: `translate(0 ${top})` });
-        const base = LANE.label + LANE.arcs;
-        lane.append(
-            s("text", { class: "lane-title", x: 1, y: 14 }, plan.title),
-            s("line", { class: "baseline", x1: 0, x2: this.#width, y1: base, y2: base }),
-        );
+        const base = labelHeight + arcsHeight;
+        if (!isSmall) lane.append(s("text", { class: "lane-title", x: 1, y: 14 }, plan.title));
+        lane.append(s("line", { class: "baseline", x1: 0, x2: this.#width, y1: base, y2: base }));
         for (const phase of plan.phases) lane.append(this.#interval(phase, base));
         const arcs = [];
         for (let step = 0; step < plan.steps; step += 1) {
             const [from, to] = [this.#x(plan.sigmas[step]), this.#x(plan.sigmas[step + 1])];
-            const rise = Math.min(LANE.arcs - 6, 5 + 0.36 * (to - from));
+            const rise = Math.min(arcsHeight - (isSmall ? 3 : 6), (isSmall ? 3 : 5) + arcWidth * (to - from));
             const arc = s("path", {
                 class: `leap hue-${phaseAt(plan, plan.sigmas[step]).hue}`,
                 // A quadratic curve peaks at half the height of its control point.
@@ -109,19 +112,19 @@ export class SNRAxis {
         }
         const dots = plan.sigmas.map((sigma, step) => {
             const hue = phaseAt(plan, sigma || plan.sigmas[step - 1]).hue;
-            const radius = plan.steps > 12 ? 1.8 : 3.4;
+            const radius = (plan.steps > 12 ? 1.8 : 3.4) * (isSmall ? 0.8 : 1);
             const x = Math.min(this.#width - radius - 1, Math.max(radius + 1, this.#x(sigma)));
             return s("circle", { class: `stop hue-${hue}`, cx: x, cy: base, r: radius });
         });
         lane.append(...dots);
-        const label = s("text", { class: "needle-label", "text-anchor": "middle", y: -LANE.arcs - 10 });
+        const label = s("text", { class: "needle-label", "text-anchor": "middle", y: -arcsHeight - 10 });
         const pill = s("rect", {
-            class: "needle-pill", x: -NEEDLE_WIDTH / 2, y: -LANE.arcs - 23, width: NEEDLE_WIDTH, height: 19, rx: 9.5,
+            class: "needle-pill", x: -NEEDLE_WIDTH / 2, y: -arcsHeight - 23, width: NEEDLE_WIDTH, height: 19, rx: 9.5,
         });
-        const tag = s("g", { class: "needle-tag" }, pill, label);
+        const tag = s("g", { class: "needle-tag" }, ...(isSmall ? [] : [pill, label]));
         const hand = s("g", { class: "needle-hand" },
-            s("line", { y1: -LANE.arcs - 4, y2: LANE.bar }),
-            s("circle", { class: "needle-tip", r: 5.5 }));
+            s("line", { y1: -arcsHeight - (isSmall ? 0 : 4), y2: bar }),
+            s("circle", { class: "needle-tip", r: isSmall ? 4.5 : 5.5 }));
         const needle = s("g", { class: "needle", transform: `translate(0 ${base})`, visibility: "hidden" }, hand, tag);
         lane.append(needle);
         this.#needles.set(plan.name, { plan, needle, hand, tag, label, arcs, dots });
@@ -131,9 +134,13 @@ export class SNRAxis {
     #interval(phase, base) {
         const [from, to] = [this.#x(phase.upper), this.#x(phase.lower)];
         const wide = to - from - 2;
+        if (this.#lane === SMALL) {
+            return s("g", { class: `interval hue-${phase.hue}` },
+                s("rect", { x: from + 1, y: base + 3, width: Math.max(2, wide), height: this.#lane.bar, rx: 2 }));
+        }
         const text = [phaseTitle(phase), phase.name, ""].find((words) => words.length * 6.4 < wide - 16);
         return s("g", { class: `interval hue-${phase.hue}` },
-            s("rect", { x: from + 1, y: base + 5, width: Math.max(2, wide), height: LANE.bar, rx: 6 }),
+            s("rect", { x: from + 1, y: base + 5, width: Math.max(2, wide), height: this.#lane.bar, rx: 6 }),
             s("text", { x: from + wide / 2 + 1, y: base + 21, "text-anchor": "middle" }, text));
     }
 
@@ -151,7 +158,7 @@ export class SNRAxis {
             if (taken.some((other) => Math.abs(other - x) < TICK_SPACING)) continue;
             taken.push(x);
             put(x, 12, sigmaText(sigma));
-            scale.prepend(s("line", { class: "guide", x1: x, x2: x, y1: -top + LANE.label, y2: 0 }));
+            scale.prepend(s("line", { class: "guide", x1: x, x2: x, y1: -top + this.#lane.label, y2: 0 }));
         }
         put(0, 32, "noise", "start", "tick end");
         put(this.#width, 32, "picture", "end", "tick end");

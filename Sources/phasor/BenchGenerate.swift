@@ -1,8 +1,10 @@
 import ArgumentParser
+import Batch
 import Benchmarks
 import Foundation
 import Pipelines
 import Serving
+import Support
 import Tensor
 
 struct BenchGenerate: AsyncParsableCommand, SpeakingCommand {
@@ -95,9 +97,9 @@ struct BenchGenerate: AsyncParsableCommand, SpeakingCommand {
         let pipeline = try options.openPipeline(model, compute: compute)
         let sizes = pipeline.sizes
         let (width, height) = try PixelSize.parse(size, default: (sizes.defaultWidth, sizes.defaultHeight))
+        let contenders = generators.isEmpty ? try Contender.natural(of: pipeline) : generators
         let benchmark = GenerationBenchmark(
-            model: pipeline, contenders: generators.isEmpty ? try Contender.natural(of: pipeline) : generators,
-            prompts: prompts, seeds: (0..<seeds).map { UInt64($0) },
+            model: pipeline, contenders: contenders, prompts: prompts, seeds: (0..<seeds).map { UInt64($0) },
             rounds: measuring.rounds ?? 1, preset: preset,
             now: { [clock] in clock.seconds(threads: compute.threads) })
         let bar = ProgressLine()
@@ -109,6 +111,9 @@ struct BenchGenerate: AsyncParsableCommand, SpeakingCommand {
                     ? "\(options.precision)" : "\(options.precision), VAE \(options.vaePrecision)"),
             workloads: [])
         report.machine.clock = clock.rawValue
+        report.origin = .init(
+            version: Phasor.configuration.version, command: CommandLine.arguments,
+            modelDigest: try Self.digest(of: pipeline, contenders))
         let clip = frames ?? sizes.defaultFrames
         for frames in [kind == .video ? nil : 1, kind == .image || clip == 1 ? nil : clip].compactMap(\.self) {
             report.workloads.append(
@@ -123,6 +128,15 @@ struct BenchGenerate: AsyncParsableCommand, SpeakingCommand {
         if let html {
             try OutputFile(html).write(Data(GenerationPage.html(report, date: Date()).utf8))
         }
+    }
+
+    /// One digest for all parts and settings that the contenders compute with.
+    private static func digest(of pipeline: Pipeline, _ contenders: [Contender]) throws -> String {
+        let lines = try contenders.flatMap { contender in
+            try ModelIdentity(pipeline, generator: contender.generator).parts.sorted { $0.key < $1.key }
+                .map { "\(contender.generator) \($0.key) \($0.value)" }
+        }
+        return SHA256.hexadecimal(of: Array(lines.joined(separator: "\n").utf8))
     }
 }
 

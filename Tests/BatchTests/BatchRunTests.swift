@@ -48,6 +48,9 @@ import Weights
         defer { try? FileManager.default.removeItem(atPath: folder) }
         let first = try await run(in: folder)
         #expect((first.made, first.kept, first.failed.count) == (6, 0, 0))
+        let index = String(decoding: bytes("index.html", in: folder) ?? Data(), as: UTF8.self)
+        #expect(index.contains("4 pictures and 2 clips, ") && !index.contains("missing"))
+        #expect(index.contains("href=\"contact-sheet.png\"") && index.components(separatedBy: "<figure>").count == 7)
         #expect(first.stages.map(\.name).sorted() == ["decode and encode", "high noise", "low noise"])
         #expect(first.stages.first { $0.name == "high noise" }?.count == 12)
         let made = Self.files.map { bytes($0, in: folder) }

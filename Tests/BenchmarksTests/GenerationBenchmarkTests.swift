@@ -1,5 +1,6 @@
 import Benchmarks
 import Foundation
+import Media
 import Pipelines
 import Serving
 import Tensor
@@ -67,13 +68,51 @@ import Testing
                     == ["text", "steps", "switch_stall", "decode", "encode"])
         }
         let page = GenerationPage.html(report, date: Date(timeIntervalSince1970: 0))
-        #expect(page.components(separatedBy: "src=\"data:image/png;base64,").count - 1 == 2 * 2 * (1 + 3))
+        // Of each prompt by each contender a picture, or a clip with its first frame in its place until it plays.
+        #expect(page.components(separatedBy: " src=\"data:image/png;base64,").count - 1 == 2 * 2)
+        #expect(page.components(separatedBy: "poster=\"data:image/png;base64,").count - 1 == 2 * 2)
+        #expect(page.components(separatedBy: "src=\"data:video/mp4;base64,").count - 1 == 2 * 2)
+        for clip in report.workloads[1].clips.joined() {
+            let path = NSTemporaryDirectory() + "report-\(UUID().uuidString).mp4"
+            defer { try? FileManager.default.removeItem(atPath: path) }
+            try Data(clip).write(to: URL(filePath: path))
+            #expect(try VideoReader.middleFrame(path: path).width == 64)
+        }
+        // Each colour of the bars is in the legend, with the seconds of both.
+        let median = report.workloads[0].contenders.map { String(format: "%.4f", $0.stages.decode.median) }
+        #expect(page.contains("VAE decode <b>\(median[0]) / \(median[1]) s</b>"))
+        #expect(page.contains("3 steps, teacher <b>") && page.contains("2 steps, high noise <b>"))
         #expect(!page.contains("http") && !page.contains("<large>") && page.contains("a &lt;large&gt; dog"))
         // Well-formed apart from what HTML leaves open.
         let xml = page.replacing("<!doctype html>", with: "").replacing(/<(meta|img)([^>]*)>/) { "<\($0.1)\($0.2)/>" }
             .replacing(/&(times|middot|hellip|ndash);/, with: "")
         #expect(XMLNode.isWellFormed(xml))
         #expect(GenerationTable.text(report).contains("times as fast as teacher:3"))
+    }
+
+    @Test func `The report tells what it was made with`() throws {
+        var report = try report()
+        #expect(!GenerationPage.html(report, date: Date()).contains("<code>"))
+        report.origin = .init(
+            version: "9.8.7", command: ["/opt/bin/phasor", "bench", "--prompt", "it's <large>", "--seeds", "2"],
+            modelDigest: String(repeating: "c0ffee00", count: 8))
+        let page = GenerationPage.html(report, date: Date(timeIntervalSince1970: 86_400))
+        #expect(page.contains("Phasor 9.8.7, model sha256 c0ffee00c0ffee00<") && page.contains("1970-01-02"))
+        #expect(page.contains("<code>phasor bench --prompt 'it'\\''s &lt;large&gt;' --seeds 2</code>"))
+        let object = try #require(JSONSerialization.jsonObject(with: JSONEncoder().encode(report)) as? [String: Any])
+        #expect((object["origin"] as? [String: Any])?["version"] as? String == "9.8.7")
+    }
+
+    @Test func `A step stands in a row of its own phase`() throws {
+        let lines = try GenerationTable.text(report()).split(separator: "\n")
+        let numbers = { (name: String) in
+            lines.first { $0.contains(name) }.map { $0.dropFirst(26).matches(of: /\d\.\d{4}/).count }
+        }
+        // Least, median and 95th percentile of the one contender that has the phase.
+        for name in ["step 1, high noise", "step 3, low noise", "step 1, teacher", "step 3, teacher"] {
+            #expect(numbers(name) == 3, "\(name)")
+        }
+        #expect(numbers("step 4, teacher") == nil && numbers("text encode") == 6)
     }
 
     @Test(arguments: [

@@ -1,13 +1,14 @@
 """Makes the README's pictures of the page: real generations of the given model, in a real Chromium.
 
-    python3 Tests/Browser/screenshots.py [--phasor .build/release/phasor] [--model FOLDER] [--to docs]
+    python3 Tests/Browser/screenshots.py [--phasor .build/release/phasor] [--model FOLDER] [--page public] [--to docs]
 """
 
 import argparse
 from pathlib import Path
 
-from page import FINISHED, LOADED, READY, served
-from webdriver import CONTROL, ENTER, Browser
+from server import Server
+from trials import READY, make, open_settings
+from webdriver import Browser
 
 # With their seeds: the same again on every run.
 MADE_BEFORE = [
@@ -16,46 +17,59 @@ MADE_BEFORE = [
     ("video", "a large ghost moves to the left in the night sky", 3),
     ("image", "a huge mushroom on a blue background", 3),
 ]
-BESIDE = ("a large strawberry on a white background", 3)
+SHOWN = ("image", "a large sailboat by the ocean", 2)
+BESIDE = ("image", "a large strawberry on a white background", 3)
 
 
-def make(page, kind, prompt, seed, generator):
+def ask(page, kind, prompt, seed, comparison="off", runs=1):
     page.click(f"label[for=kind-{kind}]")
-    page.click(f"label[for=generator-{generator}]")
+    page.click(f"label[for=compare-{comparison}]")
     page.fill("#seed", str(seed))
     page.fill("#prompt", prompt)
-    page.type("#prompt", CONTROL + ENTER)
-    page.wait(FINISHED, 120)
-    page.wait(READY, 120)
-    page.wait(LOADED)
+    make(page, runs=runs)
+
+
+def still(page):
+    page.execute("document.activeElement.blur(); document.querySelector('#toast').hidden = true; scrollTo(0, 0)")
+    page.settle()
 
 
 def main(url, folder):
-    with Browser(1120, 860) as page:
+    with Browser(1440, 900) as page:
         page.open(url)
         page.wait(READY)
-        for kind, prompt, seed in MADE_BEFORE:
-            make(page, kind, prompt, seed, "student")
-        make(page, "image", *BESIDE, "beside")
-        page.run("document.activeElement.blur()")
-        page.settle()
-        end = page.run("document.querySelector('#verdict').getBoundingClientRect().bottom + scrollY")
-        page.picture(folder / "page-desktop.png", height=end + 24)
-    with Browser(360, 760, dark=True, scale=2) as page:
+        open_settings(page)
+        for picture in MADE_BEFORE:
+            ask(page, *picture)
+        ask(page, *SHOWN)
+        still(page)
+        page.view(folder / "page-desktop.png")
+    with Browser(1440, 900, dark=True) as page:
         page.open(url)
         page.wait(READY)
-        make(page, "image", *BESIDE, "student")
-        page.run("document.activeElement.blur()")
+        open_settings(page)
+        ask(page, *BESIDE, comparison="beside", runs=2)
+        still(page)
+        page.view(folder / "page-beside.png")
+    with Browser(390, 844, scale=2, still=True) as page:
+        page.open(url)
+        page.wait(READY)
+        page.fill("#prompt", SHOWN[1])
+        open_settings(page)
+        page.fill("#seed", str(SHOWN[2]))
+        page.execute("document.querySelector('#settings').open = false")
+        make(page)
+        page.execute("document.activeElement.blur()")
         page.settle()
-        start = page.run("document.querySelector('.plan').offsetTop - 16")
-        page.picture(folder / "page-phone.png", top=start, height=790)
+        page.view(folder / "page-phone.png")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Makes the README's pictures of the page.")
     parser.add_argument("--phasor", default=".build/release/phasor", help="the executable")
     parser.add_argument("--model", help="a model folder (default: the embedded model)")
-    parser.add_argument("--to", default="docs", help="the folder for page-desktop.png and page-phone.png")
+    parser.add_argument("--page", help="the page's folder (default: the one the executable finds)")
+    parser.add_argument("--to", default="docs", help="the folder for the pictures")
     arguments = parser.parse_args()
-    with served(arguments.phasor, arguments.model) as address:
-        main(address, Path(arguments.to))
+    with Server(arguments.phasor, arguments.model, arguments.page) as server:
+        main(server.url, Path(arguments.to))

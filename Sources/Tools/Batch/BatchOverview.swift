@@ -20,7 +20,7 @@ extension BatchRun {
             try ContactSheet.make(of: there.map { "\(folder.path)/\($0.file)" }).map { Data(try PNG.encode($0)) }
         }
         write("index.html") {
-            Data(BatchPage.html(manifest, title: title) { folder.size(of: $0.file) != nil }.utf8)
+            Data(BatchPage.html(manifest, title: title, hasSheet: !there.isEmpty) { folder.size(of: $0.file) }.utf8)
         }
         write("summary.json") {
             let encoder = JSONEncoder()

@@ -44,6 +44,7 @@ package struct GenerationBenchmark {
         var motions: [Motion] = []
         var similarities: [Similarity] = []
         var pictures: [[[UInt8]]] = []
+        var clips: [[UInt8]] = []
 
         /// A trial without its frames.
         struct Trial {
@@ -101,7 +102,7 @@ package struct GenerationBenchmark {
                         done += 1
                     }
                     // A later round makes the same pictures.
-                    if round == 0 { try look(at: made, isFirst: seed == seeds.first, &tallies) }
+                    if round == 0 { try look(at: made, isFirst: seed == seeds.first, fps: fps, &tallies) }
                 }
             }
         }
@@ -109,7 +110,7 @@ package struct GenerationBenchmark {
     }
 
     /// Measures what each contender made of a prompt and seed; takes no time of any trial.
-    private func look(at made: [[RGBImage]], isFirst: Bool, _ tallies: inout [Tally]) throws {
+    private func look(at made: [[RGBImage]], isFirst: Bool, fps: Int, _ tallies: inout [Tally]) throws {
         for (index, frames) in made.enumerated() {
             let some = Self.some(of: frames)
             tallies[index].features[tallies[index].features.count - 1].append(some.map(PictureFeatures.init))
@@ -118,8 +119,22 @@ package struct GenerationBenchmark {
                 let pairs = zip(frames, reference).map { Similarity($0, $1) }
                 tallies[index].similarities.append(contentsOf: [Similarity.mean(pairs)].compactMap(\.self))
             }
-            if isFirst { tallies[index].pictures.append(try some.map { try PNG.encode($0) }) }
+            guard isFirst else { continue }
+            tallies[index].pictures.append(try some.map { try PNG.encode($0) })
+            if frames.count > 1 { tallies[index].clips.append(try clip(of: frames, fps: fps)) }
         }
+    }
+
+    /// The frames as the MP4 that a server would give.
+    private func clip(of frames: [RGBImage], fps: Int) throws -> [UInt8] {
+        let path = NSTemporaryDirectory() + "phasor-bench-shown-\(getpid()).mp4"
+        defer { unlink(path) }
+        let encoder = try MP4Encoder(
+            path: path, width: frames[0].width, height: frames[0].height,
+            options: VideoOptions(preset: preset, frameRate: FrameRate(fps)))
+        for frame in frames { try encoder.append(frame) }
+        try encoder.finish()
+        return Array(try Data(contentsOf: URL(filePath: path)))
     }
 
     /// The first frame, the last one, and those between at equal distances.
@@ -150,7 +165,7 @@ package struct GenerationBenchmark {
         return GenerationReport.Workload(
             kind: frames > 1 ? .video : .image, width: width, height: height, frames: frames, fps: fps,
             prompts: prompts, seeds: seeds, rounds: rounds, contenders: results, comparisons: comparisons,
-            pictures: tallies.map(\.pictures))
+            pictures: tallies.map(\.pictures), clips: frames > 1 ? tallies.map(\.clips) : [])
     }
 
     private static func share(_ value: Double?, _ whole: Double?) -> Double? {

@@ -34,16 +34,37 @@ enum GenerationCharts {
         guard let longest = results.map(\.total.median).max(), longest > 0 else { return "" }
         let shares = results.map { bars($0, colours, scale: longest) }
         let enlarged = results.dropLast().filter { $0.total.median * 2 < longest }
-        var html = shares.joined()
+        var html = shares.joined() + legend(results, colours)
         if !enlarged.isEmpty {
             html += "<p class=\"soft enlarged\">Enlarged: where the time of the fast ones goes</p>"
-            html += enlarged.map { bars($0, colours, scale: $0.total.median, labelled: true) }.joined()
+            html += enlarged.map { bars($0, colours, scale: $0.total.median) }.joined()
         }
         return "<div class=\"bars\">\(html)</div>"
     }
 
+    /// Every colour of the bars, with the seconds of each contender that has it.
+    private static func legend(_ results: [GenerationReport.ContenderResult], _ colours: StageColours) -> String {
+        var order: [String] = []
+        var entries: [String: (style: String, seconds: [String])] = [:]
+        for result in results {
+            for part in colours.parts(of: result) {
+                if entries[part.name] == nil { order.append(part.name) }
+                entries[part.name, default: (part.style, [])].seconds.append(GenerationPage.number(part.seconds, 4))
+            }
+        }
+        // Steps before decoding and encoding, whoever takes them.
+        let last = ["VAE decode", "media encode"]
+        let items = (order.filter { !last.contains($0) } + last).compactMap { name in
+            entries[name].map { entry in
+                "<li><i class=\"\(entry.style)\"></i>\(HTMLText.escaped(name)) "
+                    + "<b>\(entry.seconds.joined(separator: " / ")) s</b></li>"
+            }
+        }
+        return "<ul class=\"legend\">\(items.joined())</ul>"
+    }
+
     private static func bars(
-        _ result: GenerationReport.ContenderResult, _ colours: StageColours, scale: Double, labelled: Bool = false
+        _ result: GenerationReport.ContenderResult, _ colours: StageColours, scale: Double
     ) -> String {
         let parts = colours.parts(of: result)
         let whole = max(parts.reduce(0) { $0 + $1.seconds }, scale)
@@ -57,17 +78,12 @@ enum GenerationCharts {
                 part.style, x, max(width, 0.5), HTMLText.escaped(part.name), part.seconds)
             x += width
         }
-        let legend = parts.map { part in
-            "<li><i class=\"\(part.style)\"></i>\(HTMLText.escaped(part.name)) "
-                + "<b>\(GenerationPage.number(part.seconds, 4)) s</b></li>"
-        }
         return """
             <div class="bar"><span class="name">\(HTMLText.escaped(result.name))</span>
             <svg viewBox="0 0 1000 26" preserveAspectRatio="none" role="img" \
             aria-label="\(HTMLText.escaped(result.name)): \(GenerationPage.number(result.total.median, 3)) seconds">\
             <rect class="track" width="1000" height="26"/>\(rectangles)</svg>
             <span class="value">\(GenerationPage.number(result.total.median, 3)) s</span></div>
-            \(labelled ? "<ul class=\"legend\">\(legend.joined())</ul>" : "")
             """
     }
 
@@ -79,7 +95,9 @@ enum GenerationCharts {
         guard let fastest = points.map(\.seconds).min(), let slowest = points.map(\.seconds).max(), fastest > 0,
             let most = points.map(\.distance).max(), most > 0
         else { return "<p class=\"soft\">One seed has no diversity.</p>" }
-        let (width, height, left, bottom, top) = (520.0, 300.0, 56.0, 44.0, 16.0)
+        // Beside the table of two, as high as that is; above a wider one, across the page.
+        let (width, height) = workload.contenders.count > 2 ? (960.0, 320.0) : (520.0, 440.0)
+        let (left, bottom, top) = (56.0, 44.0, 16.0)
         // Room on both sides for the names.
         let (low, high) = (log10(fastest) - 0.35, log10(slowest) + 0.35)
         let ceiling = most * 1.3

@@ -21,16 +21,47 @@ package enum GenerationPage {
             <h1>\(title)</h1>
             <p class="soft">\(HTMLText.escaped(machine.processor)), \(machine.threads) threads, \
             \(HTMLText.escaped(machine.instructions)), \(HTMLText.escaped(machine.precision)) &middot; \(when)</p>
+            \(origin(report))
             </header>
             <main>
             \(report.workloads.map(section).joined(separator: "\n"))
             \(notes(report))
             </main>
+            \(report.workloads.contains { !$0.clips.isEmpty } ? "<script>\(script)</script>" : "")
             </body>
             </html>
 
             """
     }
+
+    /// What has to be known to make it again.
+    private static func origin(_ report: GenerationReport) -> String {
+        guard let origin = report.origin else { return "" }
+        let digest = origin.modelDigest.map { ", model sha256 \(HTMLText.escaped(String($0.prefix(16))))" } ?? ""
+        return """
+            <p class="soft">Phasor \(HTMLText.escaped(origin.version))\(digest)</p>
+            <p><code>\(HTMLText.escaped(origin.commandLine))</code></p>
+            """
+    }
+
+    /// Clips of a prompt play in step, and stand where the reader wants stillness.
+    private static let script = """
+
+        const still = matchMedia("(prefers-reduced-motion: reduce)").matches
+        for (const box of document.querySelectorAll(".pick")) {
+          const [first, ...others] = box.querySelectorAll("video")
+          if (!first) continue
+          if (!still) for (const clip of [first, ...others]) clip.play()
+          first.addEventListener("timeupdate", () => {
+            for (const clip of others) if (Math.abs(clip.currentTime - first.currentTime) > 0.1) {
+              clip.currentTime = first.currentTime
+            }
+          })
+          first.addEventListener("pause", () => others.forEach(clip => clip.pause()))
+          first.addEventListener("play", () => others.forEach(clip => clip.play()))
+        }
+
+        """
 
     private static func section(_ workload: GenerationReport.Workload) -> String {
         let colours = StageColours(workload.contenders)
@@ -43,7 +74,7 @@ package enum GenerationPage {
             <figcaption>Median seconds from prompt to \(workload.kind == .image ? "PNG" : "MP4"), by stage</figcaption>
             \(GenerationCharts.latency(workload, colours))
             </figure>
-            <div class="pair">
+            <div class="\(workload.contenders.count > 2 ? "stack" : "pair")">
             <figure>
             <figcaption>Diversity over seeds against latency</figcaption>
             \(GenerationCharts.diversity(workload))
@@ -89,7 +120,7 @@ package enum GenerationPage {
                 + results.map { "<td>\(value($0) ?? "&ndash;")</td>" }.joined() + "</tr>"
         }
         func seconds(_ summary: Summary) -> String {
-            "\(number(summary.median, 4)) <small>\(number(summary.minimum, 4)) &ndash; \(number(summary.p95, 4))</small>"
+            "<b>\(number(summary.median, 4))</b> <small>\(number(summary.minimum, 4)) &ndash; \(number(summary.p95, 4))</small>"
         }
         let rows = [
             row("network evaluations (NFE)") { "\($0.nfe)" },
@@ -99,7 +130,7 @@ package enum GenerationPage {
             row("of it expert switches, s") { seconds($0.stages.switchStall) },
             row("VAE decode, s") { seconds($0.stages.decode) },
             row("media encode, s") { seconds($0.stages.encode) },
-            row("<b>total, s</b>") { "<b>\(seconds($0.total))</b>" },
+            row("<b>total, s</b>") { seconds($0.total) },
             row("steps a second") { number($0.stepsPerSecond, 1) },
             row("peak resident memory, MB") { $0.peakResidentBytes.map { number(Double($0) / 1e6, 0) } },
             row("energy, J") { $0.joules.map { number($0, 2) } },
@@ -119,29 +150,41 @@ package enum GenerationPage {
             """
     }
 
-    /// The same prompts and seed, side by side.
+    /// The same prompts and seed, side by side: pictures, or clips that play.
     private static func pictures(_ workload: GenerationReport.Workload) -> String {
-        let heads = workload.contenders.map { "<th scope=\"col\">\(HTMLText.escaped($0.name))</th>" }.joined()
-        let rows = workload.prompts.indices.map { prompt in
-            let cells = workload.pictures.map { made in
-                let images = (made.indices.contains(prompt) ? made[prompt] : []).map { png in
-                    "<img alt=\"\" width=\"\(workload.width)\" height=\"\(workload.height)\" "
-                        + "src=\"data:image/png;base64,\(Data(png).base64EncodedString())\">"
+        let size = "width=\"\(workload.width)\" height=\"\(workload.height)\""
+        let picks = workload.prompts.indices.map { prompt in
+            let prompted = HTMLText.escaped(workload.prompts[prompt])
+            let made = workload.contenders.indices.map { index -> String in
+                let name = HTMLText.escaped(workload.contenders[index].name)
+                let still = data(workload.pictures, index, prompt)?.first.map { "data:image/png;base64,\(base64($0))" }
+                var media = ""
+                if let clip = data(workload.clips, index, prompt) {
+                    media = """
+                        <video \(size) muted loop playsinline controls preload="metadata" aria-label="\(prompted), \(name)" \
+                        poster="\(still ?? "")" src="data:video/mp4;base64,\(base64(clip))"></video>
+                        """
+                } else if let still {
+                    media = "<img \(size) alt=\"\(prompted), \(name)\" src=\"\(still)\">"
                 }
-                return "<td><div class=\"frames\">\(images.joined())</div></td>"
+                return "<div class=\"made\">\(media)<small>\(name)</small></div>"
             }
-            let name = HTMLText.escaped(workload.prompts[prompt])
-            return "<tr><th scope=\"row\">\(name)</th>\(cells.joined())</tr>"
+            return """
+                <figure class="pick"><div class="frames">\(made.joined())</div><figcaption>\(prompted)</figcaption></figure>
+                """
         }
-        let what = workload.kind == .image ? "" : ": first, middle and last frame"
         return """
-            <div class="scroll"><table class="pictures">
-            <caption>The same prompt and seed (\(workload.seeds.first ?? 0))\(what)</caption>
-            <thead><tr><td></td>\(heads)</tr></thead>
-            <tbody>\(rows.joined(separator: "\n"))</tbody>
-            </table></div>
+            <h3>The same prompt and seed (\(workload.seeds.first ?? 0))</h3>
+            <div class="picks">\(picks.joined(separator: "\n"))</div>
             """
     }
+
+    private static func data<Made>(_ made: [[Made]], _ contender: Int, _ prompt: Int) -> Made? {
+        guard made.indices.contains(contender), made[contender].indices.contains(prompt) else { return nil }
+        return made[contender][prompt]
+    }
+
+    private static func base64(_ bytes: [UInt8]) -> String { Data(bytes).base64EncodedString() }
 
     private static func notes(_ report: GenerationReport) -> String {
         let entries = ["speedup", "diversity", "motion", "similarity"].compactMap { name in

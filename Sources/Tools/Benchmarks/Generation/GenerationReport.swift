@@ -6,11 +6,50 @@ package struct GenerationReport: Sendable {
     package var model: String
     package var machine: Machine
     package var workloads: [Workload]
+    /// What it was made with and how; nil leaves the report without.
+    package var origin: Origin?
 
     package init(model: String, machine: Machine, workloads: [Workload]) {
         self.model = model
         self.machine = machine
         self.workloads = workloads
+    }
+
+    /// What has to be known to make the same report again.
+    package struct Origin: Codable, Sendable {
+        /// Of Phasor.
+        package var version: String
+        /// The command with its arguments.
+        package var command: [String]
+        /// Of the weights and settings, in hexadecimal.
+        package var modelDigest: String?
+
+        enum CodingKeys: String, CodingKey {
+            case version, command
+            case modelDigest = "model_digest"
+        }
+
+        package init(version: String, command: [String], modelDigest: String?) {
+            self.version = version
+            self.command = command
+            self.modelDigest = modelDigest
+        }
+
+        /// To be pasted into a shell, the program without its folder.
+        package var commandLine: String {
+            let program = command.first.map { ($0 as NSString).lastPathComponent }
+            return ([program].compactMap(\.self) + command.dropFirst().map(Self.quoted)).joined(separator: " ")
+        }
+
+        private static func quoted(_ argument: String) -> String {
+            let plain = argument.utf8.allSatisfy { byte in
+                (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
+                    || "-_./:=,+@%".utf8.contains(byte)
+            }
+            if plain, !argument.isEmpty { return argument }
+            return "'" + argument.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''")
+                + "'"
+        }
     }
 
     package struct Machine: Codable, Sendable {
@@ -54,6 +93,8 @@ package struct GenerationReport: Sendable {
         package var comparisons: [Comparison]
         /// For each contender some frames as PNG of the first seed of each prompt.
         package var pictures: [[[[UInt8]]]]
+        /// For each contender the clip of the first seed of each prompt as MP4; empty for pictures.
+        package var clips: [[[UInt8]]] = []
 
         enum CodingKeys: String, CodingKey {
             case kind, width, height, fps, prompts, seeds, rounds, contenders, comparisons
@@ -158,7 +199,7 @@ package struct GenerationReport: Sendable {
 
 extension GenerationReport: Encodable {
     private enum CodingKeys: String, CodingKey {
-        case model, machine, workloads, speedup, student, teacher, measures
+        case model, machine, workloads, speedup, student, teacher, measures, origin
         case speedupInterval = "speedup_interval"
     }
 
@@ -187,6 +228,7 @@ extension GenerationReport: Encodable {
         var object = encoder.container(keyedBy: CodingKeys.self)
         try object.encode(model, forKey: .model)
         try object.encode(machine, forKey: .machine)
+        try object.encodeIfPresent(origin, forKey: .origin)
         let speedup = workloads.first?.comparisons.first?.speedup
         try object.encode(speedup?.ratio, forKey: .speedup)
         try object.encode(speedup.map { [$0.low, $0.high] }, forKey: .speedupInterval)

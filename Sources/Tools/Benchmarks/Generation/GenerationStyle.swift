@@ -32,7 +32,7 @@ enum GenerationStyle {
         figcaption, caption { margin-bottom: 0.75rem; font-weight: 600; text-align: left; color: var(--ink); }
         .bar { display: grid; grid-template-columns: 7.5rem 1fr 4.5rem; gap: 0.75rem; align-items: center;
           margin-top: 0.5rem; }
-        .bar .name { overflow-wrap: anywhere; }
+        .bars { min-width: 0; } .bar .name { overflow-wrap: anywhere; }
         .bar .value { text-align: right; font-weight: 600; }
         .bar svg { width: 100%; height: 26px; border-radius: 4px; display: block; }
         .enlarged { margin-top: 1.25rem; }
@@ -48,9 +48,10 @@ enum GenerationStyle {
         .phase-4 { fill: var(--four); background: var(--four); }
         .decode-stage { fill: var(--grey); background: var(--grey); }
         .encode-stage { fill: var(--pale); background: var(--pale); }
-        .pair { display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 1.15fr); gap: 2rem; align-items: start; }
+        .pair { display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 1.35fr); gap: 2rem;
+          align-items: start; }
         .pair .scroll { margin-top: 2rem; }
-        .pair svg { width: 100%; height: auto; display: block; }
+        .pair svg, .stack svg { width: 100%; height: auto; display: block; }
         line.grid { stroke: var(--line); stroke-width: 1; }
         text { fill: var(--ink); font-size: 14px; font-family: inherit; }
         text.tick { fill: var(--soft); font-size: 12px; }
@@ -60,22 +61,25 @@ enum GenerationStyle {
         .scroll { overflow-x: auto; margin-top: 2rem; }
         table { border-collapse: collapse; width: 100%; font-size: 0.875rem; }
         caption { caption-side: top; }
-        th, td { padding: 0.4rem 0.75rem 0.4rem 0; text-align: right; vertical-align: top; font-weight: 400;
+        th, td { padding: 0.32rem 0.75rem 0.32rem 0; text-align: right; vertical-align: top; font-weight: 400;
           border-top: 1px solid var(--line); white-space: nowrap; }
         thead th, thead td { border-top: 0; font-weight: 600; }
         th[scope="row"] { text-align: left; color: var(--soft); white-space: normal; }
         td:last-child, thead th:last-child { padding-right: 0; }
-        td small { display: block; font-size: 0.75rem; }
-        .pictures th, .pictures td { text-align: left; vertical-align: middle; }
-        .pictures th[scope="row"] { width: 12rem; min-width: 8rem; color: var(--ink); }
-        .pictures { width: auto; } .pictures td + td, .pictures th + th { padding-left: 1rem; }
-        .frames { display: flex; gap: 4px; }
-        .frames img { width: auto; height: auto; max-width: 128px; max-height: 128px; border-radius: 4px; display: block; }
+        td small { font-size: 0.75rem; } td b { font-weight: 600; }
+        h3 { margin: 2rem 0 0.75rem; font-size: 0.9375rem; font-weight: 600; }
+        .picks { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(17rem, 100%), 1fr)); gap: 1.5rem; }
+        .pick { margin: 0; } .pick figcaption { margin: 0.5rem 0 0; font-weight: 400; }
+        .frames { display: flex; flex-wrap: wrap; gap: 6px; }
+        .made { flex: 1 1 7rem; min-width: 0; max-width: 20rem; }
+        .made img, .made video { width: 100%; height: auto; border-radius: 6px; display: block; }
+        code { font: 0.8125rem/1.5 ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace;
+          overflow-wrap: anywhere; }
         dl { display: grid; grid-template-columns: 8rem 1fr; gap: 0.5rem 1rem; margin: 1rem 0 0; font-size: 0.875rem; }
         dt { font-weight: 600; } dd { margin: 0; color: var(--soft); }
         @media (max-width: 46rem) { .pair { grid-template-columns: 1fr; gap: 0; } .legend { margin-left: 0; }
           .bar { grid-template-columns: 5rem 1fr 4rem; } dl { grid-template-columns: 1fr; gap: 0.125rem; }
-          dd { margin-bottom: 0.75rem; } .frames img { max-width: 84px; } }
+          dd { margin-bottom: 0.75rem; } }
         @media print { :root { color-scheme: light; --page: #fff; --sheet: #fff; --well: #f0efec; --ink: #000;
           --soft: #444; --line: #ccc; --accent: #4a3fc4; --one: #6257d6; --two: #2577c4; --three: #0b7d6b;
           --four: #96610f; --grey: #8d8898; --pale: #c4bfb4; }

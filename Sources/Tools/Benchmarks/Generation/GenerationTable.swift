@@ -44,14 +44,12 @@ package enum GenerationTable {
             row("seconds") { _ in "    min  median     p95" },
             seconds("  text encode") { $0.stages.text },
         ]
-        // Each step of a short schedule; of a long one, all of a phase together.
-        if let steps = results.first?.stages.steps, steps.count <= 8 {
-            for index in steps.indices {
-                lines.append(
-                    row("  step \(index + 1), \(steps[index].phase)") { result in
-                        result.stages.steps.indices.contains(index) ? range(result.stages.steps[index].seconds) : ""
-                    })
-            }
+        for (phase, step) in shortSteps(results) {
+            lines.append(
+                row("  step \(step), \(phase)") { result in
+                    let isOwn = shortSteps([result]).contains { $0 == (phase, step) }
+                    return isOwn ? range(result.stages.steps[step - 1].seconds) : ""
+                })
         }
         lines += [
             row("  all steps") { number($0.stageMedians["steps"] ?? 0, "%15.4f") },
@@ -70,6 +68,16 @@ package enum GenerationTable {
                 row("dynamic clips") { $0.motion.map { number($0.dynamicDegree * 100, "%13.0f %%") } ?? "-" })
         }
         return lines
+    }
+
+    /// The steps of schedules of up to eight, once where several have one of the same phase and number. A long
+    /// schedule's stand in one line, together.
+    private static func shortSteps(_ results: [GenerationReport.ContenderResult]) -> [(phase: String, step: Int)] {
+        results.filter { $0.stages.steps.count <= 8 }.flatMap { result in
+            result.stages.steps.indices.map { (phase: result.stages.steps[$0].phase, step: $0 + 1) }
+        }.reduce(into: []) { steps, next in
+            if !steps.contains(where: { $0 == next }) { steps.append(next) }
+        }
     }
 
     private static func verdict(_ comparison: GenerationReport.Comparison) -> [String] {

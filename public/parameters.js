@@ -1,0 +1,105 @@
+// What made a picture, read from the picture: the `parameters` text of a PNG and the comment of an MP4, in the words of
+// the A1111 web UI. Files are read as bytes; nothing in them is trusted to be whole.
+
+const PNG = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
+
+/** The text of how a file was made, or null where it says nothing. */
+export function textOf(buffer) {
+    const bytes = new Uint8Array(buffer);
+    if (PNG.every((byte, index) => bytes[index] === byte)) return pngText(bytes, "parameters");
+    if (fourCC(bytes, 4) === "ftyp") return mp4Comment(bytes);
+    return null;
+}
+
+/** A text chunk of that keyword: tEXt is Latin-1, iTXt UTF-8 (PNG, third edition, 11.3.3); compressed ones are left. */
+function pngText(bytes, keyword) {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    for (let at = PNG.length; at + 12 <= bytes.length; ) {
+        const length = view.getUint32(at);
+        const end = at + 8 + length;
+        if (end + 4 > bytes.length) return null;
+        const type = fourCC(bytes, at + 4);
+        const data = bytes.subarray(at + 8, end);
+        const zero = data.indexOf(0);
+        if ((type === "tEXt" || type === "iTXt") && zero > 0 && latin1(data.subarray(0, zero)) === keyword) {
+            if (type === "tEXt") return latin1(data.subarray(zero + 1));
+            if (data[zero + 1] === 0) return iTXt(data.subarray(zero + 3));
+        }
+        if (type === "IEND") return null;
+        at = end + 4;
+    }
+    return null;
+}
+
+/** Behind the compression's two bytes: language tag, translated keyword, each with a zero behind it, and the text. */
+function iTXt(data) {
+    const language = data.indexOf(0);
+    const translated = language < 0 ? -1 : data.indexOf(0, language + 1);
+    return translated < 0 ? null : utf8(data.subarray(translated + 1));
+}
+
+/** moov/udta/meta/ilst/©cmt/data of an MP4. */
+function mp4Comment(bytes) {
+    let within = bytes;
+    for (const name of ["moov", "udta", "meta", "ilst", "\u00a9cmt", "data"]) {
+        within = box(within, name);
+        if (within === null) return null;
+        // `meta` begins with version and flags; `data` with its type and its locale.
+        if (name === "meta") within = within.subarray(4);
+        if (name === "data") within = within.subarray(8);
+    }
+    return utf8(within);
+}
+
+function box(bytes, name) {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    for (let at = 0; at + 8 <= bytes.length; ) {
+        let [size, head] = [view.getUint32(at), 8];
+        if (size === 1 && at + 16 <= bytes.length) [size, head] = [Number(view.getBigUint64(at + 8)), 16];
+        if (size === 0) size = bytes.length - at;
+        if (size < head || at + size > bytes.length) return null;
+        if (fourCC(bytes, at + 4) === name) return bytes.subarray(at + head, at + size);
+        at += size;
+    }
+    return null;
+}
+
+const latin1 = (bytes) => Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
+const utf8 = (bytes) => new TextDecoder().decode(bytes);
+const fourCC = (bytes, at) => latin1(bytes.subarray(at, at + 4));
+
+/**
+ * The fields of a job's `parameters` that a text tells, the seed as digits; null where it is no such text.
+ * `prompt`, then `Negative prompt: ...` where there is one, then a line of `Name: value` pairs.
+ */
+export function parametersOf(text) {
+    const lines = text.split("\n");
+    const last = lines.findLastIndex((line) => /^Steps: \d+/.test(line));
+    if (last < 1) return null;
+    const pairs = new Map(
+        Array.from(lines[last].matchAll(/([A-Za-z][A-Za-z0-9 ]*): ("(?:[^"\\]|\\.)*"|[^,]*)/g), ([, name, value]) =>
+            [name.toLowerCase(), value.trim()]));
+    const negative = lines.slice(1, last).findIndex((line) => line.startsWith("Negative prompt: ")) + 1;
+    const tagged = lines.slice(0, negative || last).join("\n").trim();
+    const [, width, height] = /^(\d+)x(\d+)$/.exec(pairs.get("size") ?? "") ?? [];
+    const number = (name) => (pairs.has(name) && Number.isFinite(Number(pairs.get(name))) ? Number(pairs.get(name)) : null);
+    return {
+        prompt: tagged.replace(LORA, "").replace(/ {2,}/g, " ").trim(),
+        loras: Array.from(tagged.matchAll(LORA), ([, name, strength, expert]) =>
+            ({ name, strength: Number(strength ?? 1), ...(expert && { expert }) })),
+        negative_prompt: negative ? lines.slice(negative, last).join("\n").slice("Negative prompt: ".length) : null,
+        kind: pairs.has("frames") ? "video" : "image",
+        num_inference_steps: number("steps"),
+        guidance_scale: number("cfg scale"),
+        guidance_scale_2: number("cfg scale 2"),
+        seed: /^\d+$/.test(pairs.get("seed") ?? "") ? pairs.get("seed") : null,
+        width: width ? Number(width) : null,
+        height: height ? Number(height) : null,
+        num_frames: number("frames"),
+        fps: number("fps"),
+        model: pairs.get("model") ?? null,
+        generator: pairs.get("generator") ?? null,
+    };
+}
+
+const LORA = /<lora:([^:<>]+)(?::(-?[\d.]+))?(?::expert=([^:<>]+))?[^<>]*>/g;
