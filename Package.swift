@@ -33,7 +33,7 @@ let package = Package(
         .target(name: "Tensor", dependencies: ["CKernels", "COpenBLAS"]),
         .target(name: "Weights", dependencies: ["Tensor", "Support"]),
         .target(name: "PromptText", dependencies: ["Support"]),
-        .target(name: "Diffusion", dependencies: ["Tensor"]),
+        .target(name: "Diffusion", dependencies: ["Tensor", "Support"]),
         .target(name: "Models", dependencies: ["PromptText", "Diffusion", "Weights", "Tensor", "Support"]),
         .target(
             name: "Pipelines", dependencies: ["Models", "PromptText", "Diffusion", "Weights", "Tensor", "Support"]),
@@ -56,7 +56,7 @@ let package = Package(
         .target(
             name: "API",
             dependencies: [
-                "Serving", "HTTP", "Pipelines", "Diffusion", "Weights", "Support",
+                "Serving", "HTTP", "Media", "Pipelines", "Diffusion", "Weights", "Support",
                 .product(name: "Logging", package: "swift-log"),
             ]),
 
@@ -66,12 +66,12 @@ let package = Package(
             dependencies: ["Pipelines", "Models", "PromptText", "Diffusion", "Weights", "Tensor"],
             path: "Sources/Tools/Verification"),
         .target(
-            name: "Benchmarks", dependencies: ["Serving", "Pipelines", "Diffusion", "Media", "Tensor"],
+            name: "Benchmarks", dependencies: ["Serving", "Pipelines", "Diffusion", "Media", "Tensor", "Support"],
             path: "Sources/Tools/Benchmarks"),
         .target(
             name: "Batch",
             dependencies: [
-                "API", "Benchmarks", "Serving", "Pipelines", "Media", "Weights", "Support",
+                "Serving", "Pipelines", "Media", "Weights", "Support",
                 .product(name: "Logging", package: "swift-log"),
             ],
             path: "Sources/Tools/Batch"),
@@ -86,7 +86,7 @@ let package = Package(
 
         // Tests mirror Sources.
         .target(name: "TestSupport", dependencies: ["Weights", "Tensor"], path: "Tests/TestSupport"),
-        .testTarget(name: "SupportTests", dependencies: ["Support"]),
+        .testTarget(name: "SupportTests", dependencies: ["Support", "TestSupport"]),
         .testTarget(name: "TensorTests", dependencies: ["Tensor", "CKernels", "TestSupport"]),
         .testTarget(name: "WeightsTests", dependencies: ["Weights", "Tensor", "TestSupport"]),
         .testTarget(name: "PromptTextTests", dependencies: ["PromptText", "TestSupport"]),
@@ -112,7 +112,10 @@ let package = Package(
         .testTarget(name: "HTTPTests", dependencies: ["HTTP", "TestSupport"]),
         .testTarget(
             name: "APITests",
-            dependencies: ["API", "Serving", "HTTP", "Pipelines", "Diffusion", "Weights", "Tensor", "TestSupport"]),
+            dependencies: [
+                "API", "Batch", "Serving", "HTTP", "Media", "Pipelines", "Diffusion", "Weights", "Tensor", "Support",
+                "TestSupport",
+            ]),
         .testTarget(name: "VerificationTests", dependencies: ["Verification", "Pipelines"]),
     ],
     swiftLanguageModes: [.v6]

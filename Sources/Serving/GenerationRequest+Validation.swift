@@ -1,5 +1,6 @@
 import Diffusion
 import Media
+import Support
 
 /// Whether a model can do what is asked, before anything is computed. Nothing is rounded or left out silently.
 extension GenerationRequest {
@@ -18,10 +19,20 @@ extension GenerationRequest {
         guard (0...Self.previewEveryStep).contains(previews) else {
             throw ServingError.invalid(field: "partial_images", reason: "\(previews) given; it must not be negative")
         }
+        // The last image has the last seed; there is none after the last.
+        guard seed <= UInt64(RequestFields.seeds.upperBound) - UInt64(count - 1) else {
+            throw ServingError.invalid(
+                field: "seed",
+                reason: "\(seed) given, with n \(count); the last image's seed must be at most "
+                    + "\(RequestFields.seeds.upperBound)")
+        }
+        let scales = RequestFields.scales
         for (field, scale) in [("guidance_scale", guidanceScale), ("guidance_scale_2", guidanceScale2)] {
             guard let scale else { continue }
-            guard scale.isFinite, (0...100).contains(scale) else {
-                throw ServingError.invalid(field: field, reason: "\(scale) given; allowed is 0 to 100")
+            guard scale.isFinite, scales.contains(Double(scale)) else {
+                throw ServingError.invalid(
+                    field: field,
+                    reason: "\(scale) given; allowed is \(JSON(scales.lowerBound).text) to \(JSON(scales.upperBound).text)")
             }
             guard scale <= 1 || !isUnguided(by: model) else {
                 throw ServingError.invalid(
@@ -43,17 +54,32 @@ extension GenerationRequest {
     }
 
     /// Whether no phase is guided, whatever its scale: for want of a negative prompt.
-    private func isUnguided(by model: any ImageModel) -> Bool {
+    package func isUnguided(by model: any ImageModel) -> Bool {
         negativePrompt == nil && !model.guidesWithoutNegativePrompt
+    }
+
+    /// The scales that the run is given: 1 where nothing is guided, else the request's own.
+    private func runScales(by model: any ImageModel) -> (first: Float?, later: Float?) {
+        isUnguided(by: model) ? (1, 1) : (guidanceScale, guidanceScale2)
+    }
+
+    /// The guidance scales that the run uses, one for each phase.
+    /// - Throws: `DiffusionError` for a generator that the model does not have.
+    package func guidanceScales(by model: any ImageModel) throws -> [Float] {
+        let scales = runScales(by: model)
+        return try Guidance(
+            rule: .classifierFree, plan: model.generators.generator(generator).plan, guidanceScale: scales.first,
+            guidanceScale2: scales.later
+        ).scales
     }
 
     /// The generation of image `index` at its first step.
     /// - Throws: what the model's `makeGeneration` throws.
     package func makeGeneration<Model: ImageModel>(ofImage index: Int, by model: Model) throws -> Generation {
-        let unguided = isUnguided(by: model)
+        let scales = runScales(by: model)
         return try model.makeGeneration(
             seed: seed(ofImage: index), width: width, height: height, frames: frames, generator: generator,
-            steps: steps, guidanceScale: unguided ? 1 : guidanceScale, guidanceScale2: unguided ? 1 : guidanceScale2)
+            steps: steps, guidanceScale: scales.first, guidanceScale2: scales.later)
     }
 
     package func videoOptions(comment: String?) throws(MediaError) -> VideoOptions {
@@ -80,7 +106,7 @@ extension GenerationRequest {
     }
 
     private func validateSize(for model: any ImageModel) throws {
-        if let reason = model.sizes.refusal(width: width, height: height) {
+        if let reason = model.sizes.advice(on: PixelSize(width: width, height: height)) {
             throw ServingError.invalid(field: "size", reason: reason)
         }
         if let reason = model.sizes.refusal(frames: frames) {

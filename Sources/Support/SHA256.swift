@@ -30,8 +30,7 @@ package enum SHA256 {
 
     /// The digest as 64 hexadecimal digits.
     package static func hexadecimal(of message: some Collection<UInt8>) -> String {
-        let digits = Array("0123456789abcdef")
-        return String(digest(message).flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] })
+        Hexadecimal.text(digest(message))
     }
 
     private static func compress(_ block: ArraySlice<UInt8>, into state: inout [UInt32]) {
