@@ -45,7 +45,7 @@ struct APIError: Error, Equatable, CustomStringConvertible {
     }
 
     static let wrongKey = APIError(
-        status: 401, message: "send one of the server's API keys as 'Authorization: Bearer KEY'",
+        status: 401, message: "send one of the server's API keys as 'Authorization: Bearer KEY' or 'x-api-key: KEY'",
         code: "invalid_api_key", headers: ["WWW-Authenticate": "Bearer"])
 
     /// Doing the same again would end the same way, so clients that try again by themselves are told not to.
@@ -89,7 +89,7 @@ extension APIError {
         case .unknownJob: self.init(status: 404, message: message, code: "job_not_found")
         case .unknownArtifact: self.init(status: 404, message: message, code: "artifact_not_found")
         case .expiredArtifact: self.init(status: 410, message: message, code: "artifact_expired")
-        case .queueFull(_, let seconds):
+        case .queueFull(_, let seconds), .shareFull(_, let seconds):
             self.init(
                 status: 429, message: message, type: "rate_limit_error", code: "queue_full",
                 headers: ["Retry-After": String(seconds)])

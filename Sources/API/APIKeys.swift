@@ -1,69 +1,67 @@
 import HTTP
 import Support
-import Weights
 
 /// The keys that open the API, as SHA-256 digests: a key itself is neither kept in memory nor needed on disk.
 package struct APIKeys: Sendable {
-    private let digests: [[UInt8]]
+    private struct Key: Sendable {
+        let digest: [UInt8]
+        /// It sees and changes the jobs of all keys.
+        let isOperators: Bool
+    }
+
+    private let keys: [Key]
 
     /// No keys: everybody may.
-    package static let none = APIKeys(digests: [])
+    package static let none = APIKeys(keys: [])
 
-    package var isEmpty: Bool { digests.isEmpty }
+    package var isEmpty: Bool { keys.isEmpty }
 
-    private init(digests: [[UInt8]]) {
-        self.digests = digests
+    /// Whether several clients are told apart by their keys.
+    package var areSeveral: Bool { keys.count > 1 }
+
+    private init(keys: [Key]) {
+        self.keys = keys
     }
 
-    /// - Parameter file: a key a line, or `sha256:` and the 64 hexadecimal digits of a key's digest; empty lines and
-    ///   lines that begin with # are skipped.
-    /// - Throws: `APIKeyFault` for a line that is no key, and for a file without any.
-    package init(file: String) throws(APIKeyFault) {
-        var digests: [[UInt8]] = []
-        for (index, line) in file.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
-            let line = line.filter { $0 != "\r" && $0 != " " && $0 != "\t" }
-            guard !line.isEmpty, !line.hasPrefix("#") else { continue }
-            let prefix = "sha256:"
-            guard line.hasPrefix(prefix) else {
-                digests.append(SHA256.digest(Array(line.utf8)))
-                continue
+    /// - Parameter file: a key a line, or `sha256:` and the 64 hexadecimal digits of a key's digest, either after
+    ///   `operator:` for a key that sees the jobs of all. Empty lines, and what follows a # at the start of a line or
+    ///   after a blank, are skipped.
+    /// - Throws: `APIKeyFault` for a line that is no key, for a file without any, and for one that is no text.
+    package init(file: some Collection<UInt8>) throws(APIKeyFault) {
+        var keys: [Key] = []
+        for (index, line) in try KeyFileText(file).lines.enumerated() {
+            guard !line.isEmpty else { continue }
+            do throws(APIKeyFault) {
+                keys.append(try Self.key(of: line))
+            } catch {
+                throw APIKeyFault(description: "line \(index + 1): \(error)")
             }
-            guard let digest = Self.digest(hex: line.dropFirst(prefix.count)) else {
-                throw APIKeyFault(description: "line \(index + 1): after 'sha256:' 64 hexadecimal digits must follow")
-            }
-            digests.append(digest)
         }
-        guard !digests.isEmpty else { throw APIKeyFault(description: "there is no key in it") }
-        self.digests = digests
+        guard !keys.isEmpty else { throw APIKeyFault(description: "there is no key in it") }
+        self.keys = keys
     }
 
-    /// - Throws: `APIError` 401 unless the request carries one of the keys as its bearer token.
-    func admit(_ request: HTTPRequest) throws(APIError) {
-        guard !isEmpty else { return }
-        let parts = (request.headers["Authorization"] ?? "").split(separator: " ", maxSplits: 1)
-        guard parts.count == 2, parts[0].lowercased() == "bearer" else { throw .wrongKey }
-        let given = SHA256.digest(Array(parts[1].utf8))
-        // Every digest is compared whole: the time does not tell how much of which one fits.
-        var fits: UInt8 = 0
-        for digest in digests {
-            let difference = zip(digest, given).reduce(0 as UInt8) { $0 | ($1.0 ^ $1.1) }
-            fits |= difference == 0 ? 1 : 0
-        }
-        guard fits == 1 else { throw .wrongKey }
-    }
+    package init(file: String) throws(APIKeyFault) { try self.init(file: Array(file.utf8)) }
 
-    /// What stands for the key of an admitted request, also after a restart; nil if no keys are asked for. It does not
-    /// tell the key.
-    func owner(of request: HTTPRequest) -> String? {
-        let parts = (request.headers["Authorization"] ?? "").split(separator: " ", maxSplits: 1)
-        guard !isEmpty, parts.count == 2 else { return nil }
-        return SHA256.digest(Array(parts[1].utf8)).prefix(8).map { byte in
-            (byte < 16 ? "0" : "") + String(byte, radix: 16)
-        }.joined()
+    private static func key(of line: String) throws(APIKeyFault) -> Key {
+        let (operators, digests) = ("operator:", "sha256:")
+        let isOperators = line.hasPrefix(operators)
+        let key = isOperators ? line.dropFirst(operators.count).drop { $0 == " " } : line[...]
+        guard !key.isEmpty else { throw APIKeyFault(description: "after '\(operators)' a key must follow") }
+        guard !key.unicodeScalars.contains(where: \.properties.isWhitespace) else {
+            throw APIKeyFault(description: "a key has no blanks in it; a comment begins with #")
+        }
+        guard key.hasPrefix(digests) else {
+            return Key(digest: SHA256.digest(Array(key.utf8)), isOperators: isOperators)
+        }
+        guard let digest = digest(hex: key.dropFirst(digests.count)) else {
+            throw APIKeyFault(description: "after '\(digests)' 64 hexadecimal digits must follow")
+        }
+        return Key(digest: digest, isOperators: isOperators)
     }
 
     private static func digest(hex: Substring) -> [UInt8]? {
-        let digits = Array(hex).map(\.hexDigitValue)
+        let digits = Array(hex.utf8).map { Character(UnicodeScalar($0)).hexDigitValue }
         guard digits.count == 64 else { return nil }
         var bytes: [UInt8] = []
         for index in stride(from: 0, to: 64, by: 2) {
@@ -71,6 +69,37 @@ package struct APIKeys: Sendable {
             bytes.append(UInt8(high << 4 | low))
         }
         return bytes
+    }
+
+    // MARK: Who asks
+
+    /// - Throws: `APIError` 401 unless the request carries one of the keys.
+    func admit(_ request: HTTPRequest) throws(APIError) {
+        guard isEmpty || key(of: request) != nil else { throw .wrongKey }
+    }
+
+    /// Who sends the request; of an admitted one, whose key it is.
+    func caller(of request: HTTPRequest) -> Caller {
+        guard let key = key(of: request) else { return Caller(address: request.remote) }
+        let name = key.digest.prefix(8).map { byte in (byte < 16 ? "0" : "") + String(byte, radix: 16) }.joined()
+        return Caller(key: name, isOperator: key.isOperators)
+    }
+
+    /// What stands for the sender of an admitted request in the jobs it makes, also after a restart: it names the key
+    /// without telling it, or the address where no keys are asked for.
+    func owner(of request: HTTPRequest) -> String { caller(of: request).owner }
+
+    private func key(of request: HTTPRequest) -> Key? {
+        var found: Key?
+        for credential in Credentials.all(of: request.headers) {
+            let given = SHA256.digest(Array(credential.utf8))
+            // Every digest is compared whole: the time does not tell how much of which one fits.
+            for key in keys {
+                let difference = zip(key.digest, given).reduce(0 as UInt8) { $0 | ($1.0 ^ $1.1) }
+                if difference == 0 { found = key }
+            }
+        }
+        return found
     }
 }
 

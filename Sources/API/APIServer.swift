@@ -12,6 +12,8 @@ package struct APIServer: Sendable {
         package var keys = APIKeys.none
         /// Origins whose pages may use the API; none by default.
         package var corsOrigins: [String] = []
+        /// Names by which the server may be reached besides those of this machine.
+        package var allowedHosts: [String] = []
         /// Between two comments on an event stream on which nothing happens.
         package var heartbeat: Duration = .seconds(15)
         /// Called once for each finished exchange; must return soon.
@@ -33,16 +35,25 @@ package struct APIServer: Sendable {
     /// Binds and begins to serve.
     /// - Throws: `HTTPError.cannotListen`.
     package func start(host: String, port: UInt16) async throws(HTTPError) -> HTTPServer {
-        try await HTTPServer.start(host: host, port: port, configuration: configuration)
+        if options.keys.isEmpty, !SiteGuard.isLoopback(host) {
+            logger.warning(
+                "there are no API keys: everybody who reaches \(host) may use this server; --api-keys FILE names them")
+        }
+        return try await HTTPServer.start(host: host, port: port, configuration: configuration(host: host))
     }
 
-    private var configuration: HTTPServer.Configuration {
+    private func configuration(host: String) -> HTTPServer.Configuration {
         let operations = Operations(engine: engine)
         let onExchange = options.onExchange
         var configuration = HTTPServer.Configuration(router: router, logger: logger)
         configuration.limits = options.limits
         configuration.cors = options.corsOrigins.isEmpty ? nil : Self.cors(options.corsOrigins)
-        configuration.admit = { [gate] request in try gate.admit(request) }
+        let gate = Gate(
+            keys: options.keys,
+            sites: SiteGuard(
+                host: host, allowed: options.allowedHosts, origins: options.corsOrigins,
+                hasKeys: !options.keys.isEmpty))
+        configuration.admit = { request in try gate.admit(request) }
         configuration.errorResponse = { [logger] error, request in
             let answer = APIError(error)
             if answer.status == 500 {
@@ -62,7 +73,7 @@ package struct APIServer: Sendable {
     package var router: Router {
         let catalogue = ModelCatalogue(engine: engine, since: Int(Date().timeIntervalSince1970))
         let reader = GenerationFields(catalogue: catalogue)
-        let artifacts = Artifacts(engine: engine)
+        let artifacts = Artifacts(engine: engine, keys: options.keys)
         let uploads = options.limits.uploadBytes
         var router = Router()
         let keys = options.keys
@@ -81,8 +92,6 @@ package struct APIServer: Sendable {
         return router
     }
 
-    private var gate: Gate { Gate(keys: options.keys, origins: options.corsOrigins) }
-
     private static func cors(_ origins: [String]) -> CORS {
         var cors = CORS(origins: origins)
         cors.headers += ["Idempotency-Key", "Last-Event-ID"]
@@ -93,23 +102,16 @@ package struct APIServer: Sendable {
 /// Who may come in, decided before any of a request's body is read.
 struct Gate: Sendable {
     let keys: APIKeys
-    let origins: [String]
+    let sites: SiteGuard
 
     /// What is open to all: life signs, and what a browser needs to show the page on which a key is entered.
     private static let open: Set<String> = ["/healthz", "/readyz", "/openapi.json", Page.template]
 
-    /// - Throws: `APIError` 401, 403.
+    /// - Throws: `APIError` 401, 403, 415.
     func admit(_ request: HTTPRequest) throws(APIError) {
         // Only OPTIONS is answered without a route. A preflight never carries a key.
-        guard let route = request.route else { return }
-        // A form on any page of the web can post to 127.0.0.1; browsers say so in this field.
-        if request.method != "GET", request.method != "HEAD", request.headers["Sec-Fetch-Site"] == "cross-site",
-            !origins.contains("*"), !origins.contains(request.headers["Origin"] ?? "")
-        {
-            throw APIError(
-                status: 403, message: "pages of other origins may not use this server; it can be started to allow them",
-                param: "Origin", code: "origin_not_allowed")
-        }
-        if !Self.open.contains(route) { try keys.admit(request) }
+        guard let route = request.route, !Self.open.contains(route) else { return }
+        try sites.admit(request)
+        try keys.admit(request)
     }
 }

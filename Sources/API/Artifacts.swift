@@ -4,10 +4,17 @@ import Serving
 /// Finished files by their ids. An id stands for the same bytes for ever, so clients may keep them.
 struct Artifacts: Sendable {
     let engine: Engine
+    let keys: APIKeys
 
     func register(in router: inout Router) {
         router.add("GET", "/v1/artifacts/{id}") { request in
-            try await response(request.parameters["id"] ?? "", to: request)
+            let id = request.parameters["id"] ?? ""
+            if let owner = keys.caller(of: request).listedOwner {
+                // Another key's is as unknown as one that never was.
+                let job = try await engine.job(engine.artifact(id).job)
+                guard job.owner == owner else { throw ServingError.unknownArtifact(id) }
+            }
+            return try await response(id, to: request)
         }
     }
 

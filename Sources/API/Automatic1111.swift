@@ -143,7 +143,8 @@ struct Automatic1111: Sendable {
                 "skip_current_image", "skip_current_image is '\(skip.prefix(40))'; it must be true or false")
         }
         let skipsImage = skip.lowercased() == "true"
-        let entry = board.current
+        let owner = keys.owner(of: request)
+        let entry = board.current(of: owner)
         let job = entry?.job
         let elapsed = job?.startedAt.map { -$0.timeIntervalSinceNow } ?? 0
         let progress = job?.progress ?? 0
@@ -151,7 +152,7 @@ struct Automatic1111: Sendable {
             "progress": JSON(progress),
             "eta_relative": JSON(progress > 0 ? elapsed * (1 - progress) / progress : 0),
             "state": [
-                "skipped": false, "interrupted": false, "job": JSON(job?.id ?? ""), "job_count": JSON(board.count),
+                "skipped": false, "interrupted": false, "job": JSON(job?.id ?? ""), "job_count": JSON(board.count(of: owner)),
                 "job_no": 0, "sampling_step": JSON(job?.step ?? 0), "sampling_steps": JSON(job?.steps ?? 0),
             ],
             "current_image": JSON(skipsImage ? nil : entry?.preview.map { Data($0).base64EncodedString() }),
@@ -161,7 +162,7 @@ struct Automatic1111: Sendable {
 
     /// Cancels the job that `progress` tells of.
     @Sendable private func interrupt(_ request: HTTPRequest) async throws -> HTTPResponse {
-        if let job = board.current?.job { try await engine.cancel(job.id) }
+        if let job = board.current(of: keys.owner(of: request))?.job { try await engine.cancel(job.id) }
         return .json([:])
     }
 
@@ -228,11 +229,14 @@ private final class Board: Sendable {
 
     private let entries = Mutex<[Entry]>([])
 
-    var count: Int { entries.withLock(\.count) }
+    func count(of owner: String) -> Int { entries.withLock { $0.count { $0.job.owner == owner } } }
 
-    /// The one that runs; while none does, the one that waits longest.
-    var current: Entry? {
-        entries.withLock { entries in entries.first { $0.job.state == .running } ?? entries.first }
+    /// Of the owner's the one that runs; while none does, the one that waits longest.
+    func current(of owner: String) -> Entry? {
+        entries.withLock { entries in
+            let own = entries.filter { $0.job.owner == owner }
+            return own.first { $0.job.state == .running } ?? own.first
+        }
     }
 
     func show(_ event: JobEvent) {

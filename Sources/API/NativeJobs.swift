@@ -12,12 +12,21 @@ struct NativeJobs: Sendable {
     func register(in router: inout Router) {
         router.add("POST", "/v1/jobs", create)
         router.add("GET", "/v1/jobs", list)
-        router.add("GET", "/v1/jobs/{id}") { request in try .json(encoding: await engine.job(Self.id(request))) }
+        router.add("GET", "/v1/jobs/{id}") { request in
+            try .json(encoding: await jobs.visible(Self.id(request), to: request))
+        }
+        router.add("DELETE", "/v1/jobs/{id}") { request in
+            let job = try await jobs.changeable(Self.id(request), by: request)
+            try await engine.delete(job.id)
+            return .json(["id": .string(job.id), "object": "job.deleted", "deleted": true])
+        }
         router.add("GET", "/v1/jobs/{id}/events", events)
         router.add("POST", "/v1/jobs/{id}/cancel") { request in
-            try .json(encoding: await engine.cancel(Self.id(request)))
+            try .json(encoding: await engine.cancel(jobs.changeable(Self.id(request), by: request).id))
         }
     }
+
+    private var jobs: OwnedJobs { OwnedJobs(engine: engine, keys: keys) }
 
     private static func id(_ request: HTTPRequest) -> String { request.parameters["id"] ?? "" }
 
@@ -54,7 +63,7 @@ struct NativeJobs: Sendable {
                 throw APIError.invalid("kind", "kind is '\(text.prefix(40))'; it must be 'image' or 'video'")
             }
         }
-        let page = try await Paging(request).page(of: kind, from: engine)
+        let page = try await Paging(request).page(of: kind, for: keys.caller(of: request), from: engine)
         return try .json(encoding: JobList(page: page))
     }
 
@@ -67,7 +76,7 @@ struct NativeJobs: Sendable {
                 throw APIError.invalid("Last-Event-ID", "Last-Event-ID is '\(text.prefix(40))', not the id of an event")
             }
         }
-        let events = try await engine.events(of: Self.id(request), after: seen)
+        let events = try await engine.events(of: jobs.visible(Self.id(request), to: request).id, after: seen)
         return .events { writer in
             try await writer.withHeartbeats(every: heartbeat) {
                 for await event in events {

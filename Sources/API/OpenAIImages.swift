@@ -11,7 +11,7 @@ struct OpenAIImages: Sendable {
 
     func register(in router: inout Router, uploadLimit: Int) {
         router.add("POST", "/v1/images/generations", generate)
-        router.add("POST", "/v1/images/edits", bodyLimit: uploadLimit) { _ in
+        router.add("POST", "/v1/images/edits", readsBody: false) { _ in
             throw APIError.invalid(
                 "image", "this server's models make images from text only; use /v1/images/generations",
                 code: "unsupported")

@@ -10,7 +10,7 @@ struct OpenAIVideos: Sendable {
     let keys: APIKeys
 
     func register(in router: inout Router, uploadLimit: Int) {
-        router.add("POST", "/v1/videos", bodyLimit: uploadLimit, create)
+        router.add("POST", "/v1/videos", create)
         router.add("GET", "/v1/videos", list)
         router.add("GET", "/v1/videos/{id}") { request in .json(Self.describe(try await video(request))) }
         router.add("GET", "/v1/videos/{id}/content", content)
@@ -33,7 +33,7 @@ struct OpenAIVideos: Sendable {
     }
 
     @Sendable private func list(_ request: HTTPRequest) async throws -> HTTPResponse {
-        let page = try await Paging(request).page(of: .video, from: engine)
+        let page = try await Paging(request).page(of: .video, for: keys.caller(of: request), from: engine)
         return .json([
             "object": "list",
             "data": .array(page.jobs.map(Self.describe)),
@@ -58,16 +58,18 @@ struct OpenAIVideos: Sendable {
     }
 
     @Sendable private func delete(_ request: HTTPRequest) async throws -> HTTPResponse {
-        let job = try await video(request)
+        let job = try await jobs.changeable(video(request).id, by: request)
         try await engine.delete(job.id)
         return .json(["id": .string(job.id), "object": "video.deleted", "deleted": true])
     }
+
+    private var jobs: OwnedJobs { OwnedJobs(engine: engine, keys: keys) }
 
     /// - Throws: `APIError` also for a job that is no video.
     private func video(_ request: HTTPRequest) async throws -> Job {
         let id = request.parameters["id"] ?? ""
         do {
-            let job = try await engine.job(id)
+            let job = try await jobs.visible(id, to: request)
             if job.kind == .video { return job }
         } catch ServingError.unknownJob {
         }

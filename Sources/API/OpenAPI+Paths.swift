@@ -62,6 +62,10 @@ extension OpenAPI {
           "get": {"operationId": "getJob", "tags": ["Jobs"], "summary": "A job's state",
             "responses": {
               "200": {"description": "The job", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Job"}}}},
+              "default": {"$ref": "#/components/responses/Error"}}},
+          "delete": {"operationId": "deleteJob", "tags": ["Jobs"], "summary": "Cancel a job if need be, and remove it with its files",
+            "responses": {
+              "200": {"description": "It is gone", "content": {"application/json": {"schema": {"type": "object", "required": ["id", "object", "deleted"], "properties": {"id": {"type": "string"}, "object": {"const": "job.deleted"}, "deleted": {"const": true}}}}}},
               "default": {"$ref": "#/components/responses/Error"}}}},
         "/v1/jobs/{id}/events": {"parameters": [{"$ref": "#/components/parameters/ID"}],
           "get": {"operationId": "watchJob", "tags": ["Jobs"], "summary": "What happens to a job",

@@ -23,9 +23,10 @@ struct Paging: Sendable {
     }
 
     /// - Throws: `APIError` for an `after` that is not known; else as `Engine.jobs`.
-    func page(of kind: GenerationRequest.Kind?, from engine: Engine) async throws -> JobPage {
+    func page(of kind: GenerationRequest.Kind?, for caller: Caller, from engine: Engine) async throws -> JobPage {
         do {
-            return try await engine.jobs(kind: kind, limit: limit, after: after, oldestFirst: isOldestFirst)
+            return try await engine.jobs(
+                kind: kind, owner: caller.listedOwner, limit: limit, after: after, oldestFirst: isOldestFirst)
         } catch ServingError.unknownJob(let id) {
             throw APIError.invalid("after", "after is '\(id.prefix(60))', which is not known")
         }

@@ -14,10 +14,15 @@ package struct ServerConfiguration: Encodable, Sendable, Equatable {
     /// File of API keys; nil lets everybody in.
     package var apiKeys: String?
     package var corsOrigins: [String] = []
+    /// Names by which a server of this machine may be reached besides localhost.
+    package var allowedHosts: [String] = []
     /// Jobs that may wait.
     package var queue = 64
-    /// Jobs of one API key that may have begun; the others wait. Nil for any number.
+    /// Jobs of one API key, or without keys of one address, that may have begun; the others wait. Nil for any number.
     package var runningPerKey: Int?
+    /// Jobs of one API key, or without keys of one address, that may wait. Nil for a fair share where there are several
+    /// keys, else for all of the queue.
+    package var queuePerKey: Int?
     /// Folder of the web page; nil for the one near the executable.
     package var page: String?
     package var requestLog = false
@@ -28,10 +33,13 @@ package struct ServerConfiguration: Encodable, Sendable, Equatable {
     /// How weights get into memory: `mmap` or `read`.
     package var load = "mmap"
     package var connections = 1024
+    /// As in `HTTPLimits`.
+    package var connectionsPerAddress: Int?
     /// Seconds, as in `HTTPLimits`.
     package var drain = 60.0
     package var headerDeadline = 10.0
     package var bodyProgress = 20.0
+    package var bodyDeadline = 120.0
     package var idle = 60.0
     package var writeStall = 30.0
     /// Artifacts older than this are removed.
@@ -43,11 +51,15 @@ package struct ServerConfiguration: Encodable, Sendable, Equatable {
         case host, port, state, queue, page, connections, drain, idle, memory, load, loras
         case apiKeys = "api_keys"
         case corsOrigins = "cors_origins"
+        case allowedHosts = "allowed_hosts"
         case requestLog = "request_log"
         case headerDeadline = "header_deadline"
         case bodyProgress = "body_progress"
+        case bodyDeadline = "body_deadline"
+        case connectionsPerAddress = "connections_per_address"
         case writeStall = "write_stall"
         case runningPerKey = "running_per_key"
+        case queuePerKey = "queue_per_key"
         case retentionDays = "retention_days"
         case retentionGigabytes = "retention_gigabytes"
 
@@ -101,17 +113,21 @@ package struct ServerConfiguration: Encodable, Sendable, Equatable {
         case .state: state = try value.string()
         case .apiKeys: apiKeys = try value.string()
         case .corsOrigins: corsOrigins = try value.strings()
+        case .allowedHosts: allowedHosts = try value.strings()
         case .queue: queue = try value.integer(1...1_000_000)
         case .runningPerKey: runningPerKey = try value.integer(1...1_000_000)
+        case .queuePerKey: queuePerKey = try value.integer(1...1_000_000)
         case .page: page = try value.string()
         case .requestLog: requestLog = try value.bool()
         case .loras: loras = try value.string()
         case .memory: memory = try value.string({ MemoryBudget($0) != nil }, or: "a size such as 12GB, auto or off")
         case .load: load = try value.string({ WeightLoading(rawValue: $0) != nil }, or: "mmap or read")
         case .connections: connections = try value.integer(1...1_000_000)
+        case .connectionsPerAddress: connectionsPerAddress = try value.integer(1...1_000_000)
         case .drain: drain = try value.number(0...86_400)
         case .headerDeadline: headerDeadline = try value.number(0.01...86_400)
         case .bodyProgress: bodyProgress = try value.number(0.01...86_400)
+        case .bodyDeadline: bodyDeadline = try value.number(0.01...86_400)
         case .idle: idle = try value.number(0.01...86_400)
         case .writeStall: writeStall = try value.number(0.01...86_400)
         case .retentionDays: retentionDays = try value.number(0...36_500)
@@ -127,17 +143,21 @@ package struct ServerConfiguration: Encodable, Sendable, Equatable {
         try object.encodeIfPresent(state, forKey: .state)
         try object.encodeIfPresent(apiKeys, forKey: .apiKeys)
         try object.encode(corsOrigins, forKey: .corsOrigins)
+        try object.encode(allowedHosts, forKey: .allowedHosts)
         try object.encode(queue, forKey: .queue)
         try object.encodeIfPresent(runningPerKey, forKey: .runningPerKey)
+        try object.encodeIfPresent(queuePerKey, forKey: .queuePerKey)
         try object.encodeIfPresent(page, forKey: .page)
         try object.encode(requestLog, forKey: .requestLog)
         try object.encodeIfPresent(loras, forKey: .loras)
         try object.encode(memory, forKey: .memory)
         try object.encode(load, forKey: .load)
         try object.encode(connections, forKey: .connections)
+        try object.encodeIfPresent(connectionsPerAddress, forKey: .connectionsPerAddress)
         try object.encode(drain, forKey: .drain)
         try object.encode(headerDeadline, forKey: .headerDeadline)
         try object.encode(bodyProgress, forKey: .bodyProgress)
+        try object.encode(bodyDeadline, forKey: .bodyDeadline)
         try object.encode(idle, forKey: .idle)
         try object.encode(writeStall, forKey: .writeStall)
         try object.encode(retentionDays, forKey: .retentionDays)

@@ -22,6 +22,8 @@ final class Connection: Sendable {
     private struct State {
         var wait: Wait?
         var deadline: ContinuousClock.Instant?
+        /// When the wait began, or last got on by a good piece.
+        var since: ContinuousClock.Instant?
         var expired: Wait?
         var isClosed = false
     }
@@ -51,10 +53,13 @@ final class Connection: Sendable {
     // MARK: Deadlines
 
     /// Starts a wait that must end within `limit`; replaces the one before.
-    func begin(_ wait: Wait, limit: Duration) {
+    /// - Parameter hasProgressed: false for one that only goes on.
+    func begin(_ wait: Wait, limit: Duration, hasProgressed: Bool = true) {
+        let now = ContinuousClock.now
         state.withLock { state in
+            if hasProgressed || state.wait != wait { state.since = now }
             state.wait = wait
-            state.deadline = .now + limit
+            state.deadline = now + limit
         }
     }
 
@@ -63,6 +68,7 @@ final class Connection: Sendable {
         state.withLock { state in
             state.wait = nil
             state.deadline = nil
+            state.since = nil
         }
     }
 
@@ -76,9 +82,22 @@ final class Connection: Sendable {
         }
     }
 
-    /// Since when nobody has asked anything of this connection; nil while it is in use. Later deadlines are younger.
-    var idleDeadline: ContinuousClock.Instant? {
-        state.withLock { $0.wait == .idle && !$0.isClosed ? $0.deadline : nil }
+    /// What the client keeps the connection waiting for, and since when; nil while it is the server's turn.
+    var clientsTurn: (wait: Wait, since: ContinuousClock.Instant)? {
+        state.withLock { state in
+            guard !state.isClosed, state.expired == nil, let wait = state.wait, let since = state.since else { return nil }
+            return [.idle, .header, .body].contains(wait) ? (wait, since) : nil
+        }
+    }
+
+    /// Ends a wait for the client as if its time were up.
+    func evict() {
+        state.withLock { state in
+            guard !state.isClosed, let wait = state.wait, [.idle, .header, .body].contains(wait) else { return }
+            state.expired = wait
+            state.deadline = nil
+            shutdown(descriptor, Int32(SHUT_RD))
+        }
     }
 
     /// Ends the connection if it is between requests or after its last.

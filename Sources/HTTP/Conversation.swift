@@ -29,11 +29,10 @@ struct Conversation: Sendable {
     }
 
     /// Says why the server takes no more connections, and ends.
-    static func refuse(_ connection: Connection, configuration: HTTPServer.Configuration) async {
+    static func refuse(_ connection: Connection, _ reason: String, configuration: HTTPServer.Configuration) async {
         var conversation = Conversation(connection: connection, configuration: configuration, load: ServerLoad())
-        let busy = HTTPError.overloaded("all \(configuration.limits.connections) connections are in use")
         do throws(Connection.End) {
-            _ = try await conversation.refuse(busy, head: nil, request: nil, since: .now)
+            _ = try await conversation.refuse(HTTPError.overloaded(reason), head: nil, request: nil, since: .now)
         } catch {
             return
         }
@@ -57,11 +56,13 @@ struct Conversation: Sendable {
             method: head.method, target: head.target, headers: head.headers, id: HTTPRequest.id(for: head.headers),
             remote: connection.remote)
         let handler: HTTPHandler
+        let readsBody: Bool
         do {
             let (found, bodyLimit) = try route(&request)
             handler = found
             if request.route != nil { try configuration.admit?(request) }
-            try parser.admitBody(upTo: bodyLimit)
+            readsBody = bodyLimit != nil || head.framing == .none
+            if readsBody { try parser.admitBody(upTo: bodyLimit ?? 0) }
         } catch {
             return try await refuse(error, head: head, request: request, since: started)
         }
@@ -69,7 +70,7 @@ struct Conversation: Sendable {
         var reserved = 0
         defer { load.release(reserved) }
         do throws(HTTPError) {
-            request.body = try await readBody(of: head, reserved: &reserved)
+            if readsBody { request.body = try await readBody(of: head, reserved: &reserved) }
         } catch {
             if error == .clientGone { throw .gone }
             return try await refuse(error, head: head, request: request, since: started, isBodyUnread: true)
@@ -80,7 +81,7 @@ struct Conversation: Sendable {
             log(request, status: HTTPError.clientGone.status, bytes: 0, since: started, isComplete: false)
             throw .gone
         }
-        return try await send(response, head: head, request: request, since: started, mayKeepAlive: true)
+        return try await send(response, head: head, request: request, since: started, mayKeepAlive: readsBody)
     }
 
     // MARK: Reading
@@ -114,7 +115,9 @@ struct Conversation: Sendable {
             }
         }
         var body: [UInt8] = []
-        connection.begin(.body, limit: limits.bodyProgress)
+        var lastPiece = 0
+        let start = ContinuousClock.now
+        connection.begin(.body, limit: limits.bodyWait(since: start, received: 0, now: start))
         defer { connection.endWait() }
         while true {
             switch try parser.next() {
@@ -127,7 +130,11 @@ struct Conversation: Sendable {
             case .end: return body
             case .head, nil:
                 guard try await receive() else { throw .badRequest("the connection ended inside the body") }
-                connection.begin(.body, limit: limits.bodyProgress)
+                let isPiece = body.count - lastPiece >= limits.evictionBytes
+                if isPiece { lastPiece = body.count }
+                connection.begin(
+                    .body, limit: limits.bodyWait(since: start, received: body.count, now: .now),
+                    hasProgressed: isPiece)
             }
         }
     }
@@ -149,13 +156,14 @@ struct Conversation: Sendable {
 
     // MARK: Handling
 
-    private func route(_ request: inout HTTPRequest) throws(HTTPError) -> (HTTPHandler, bodyLimit: Int) {
+    /// Who answers, and how much of a body it is given; nil where none is read.
+    private func route(_ request: inout HTTPRequest) throws(HTTPError) -> (HTTPHandler, bodyLimit: Int?) {
         let segments = request.target.segments
         switch configuration.router.match(method: request.method, segments: segments) {
         case .route(let route, let parameters):
             request.route = route.template
             request.parameters = parameters
-            return (route.handler, route.bodyLimit ?? limits.bodyBytes)
+            return (route.handler, route.readsBody ? route.bodyLimit ?? limits.bodyBytes : nil)
         case .notFound, .methodNotAllowed:
             let router = configuration.router
             let allow = request.target.rawPath == "*" ? router.allMethods : router.methods(at: segments)

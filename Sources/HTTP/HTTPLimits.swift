@@ -4,6 +4,9 @@
 package struct HTTPLimits: Sendable {
     /// Connections served at once; one more is answered with 503 and closed.
     package var connections = 1024
+    /// Of these, connections of one address (of IPv6 the network of 64 bits). Nil for a half, and for any number from
+    /// this machine itself, where a proxy may speak for many.
+    package var connectionsPerAddress: Int?
     /// Bytes of all header field lines of one request, line ends included (431 beyond).
     package var headerBytes = 16 << 10
     /// Bytes of the request line, line end included (414 beyond).
@@ -21,6 +24,12 @@ package struct HTTPLimits: Sendable {
     package var headerDeadline: Duration = .seconds(10)
     /// Longest pause while a request body arrives (408).
     package var bodyProgress: Duration = .seconds(20)
+    /// Longest time in which a whole request body arrives (408).
+    package var bodyDeadline: Duration = .seconds(120)
+    /// Bytes of body a second that must have come on average, after `bodyGrace` (408): a byte now and then is progress,
+    /// and would keep a connection taken for days.
+    package var leastBodyRate = 1024
+    package var bodyGrace: Duration = .seconds(20)
     /// Longest wait for the first byte of a request on an open connection.
     package var idle: Duration = .seconds(60)
     /// Longest time in which a client takes nothing of its answer. Progress is seen in steps of at most 128 KiB.
@@ -36,11 +45,23 @@ package struct HTTPLimits: Sendable {
     /// close with unread bytes causes does not destroy that answer on its way.
     package var linger: Duration = .seconds(2)
 
+    /// With all connections taken the next client gets the place of one that has waited so long between two requests, or
+    /// inside one for `evictionBytes` more.
+    package var idleEviction: Duration = .seconds(5)
+    package var slowEviction: Duration = .seconds(1)
+    package var evictionBytes = 16 << 10
+
     package init() {}
+
+    /// How long a body that began at `start` may take for what comes after its first `received` bytes.
+    func bodyWait(since start: ContinuousClock.Instant, received: Int, now: ContinuousClock.Instant) -> Duration {
+        let byRate = start + bodyGrace + .seconds(1) * (Double(received) / Double(max(leastBodyRate, 1)))
+        return min(now + bodyProgress, start + bodyDeadline, byRate) - now
+    }
 
     /// How often deadlines are looked at: fine enough for the shortest, and no load for the usual ones.
     var tick: Duration {
-        let shortest = [headerDeadline, bodyProgress, idle, writeStall, linger].min() ?? idle
+        let shortest = [headerDeadline, bodyProgress, bodyDeadline, bodyGrace, idle, writeStall, linger].min() ?? idle
         return max(.milliseconds(10), min(.milliseconds(500), shortest / 8))
     }
 }

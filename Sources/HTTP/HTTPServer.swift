@@ -37,7 +37,7 @@ package final class HTTPServer: Sendable {
     private let listener: Listener
     private let readiness: Readiness
     private let load = ServerLoad()
-    private let connections = ConnectionTable()
+    private let connections: ConnectionTable
     private let serving = Mutex<Task<Void, Never>?>(nil)
 
     /// Binds and begins to serve. Throws `HTTPError.cannotListen`.
@@ -64,6 +64,7 @@ package final class HTTPServer: Sendable {
         self.configuration = configuration
         self.listener = listener
         self.readiness = readiness
+        connections = ConnectionTable(limits: configuration.limits)
         (host, port) = (listener.host, listener.port)
     }
 
@@ -140,23 +141,18 @@ package final class HTTPServer: Sendable {
                     configuration.logger.error("cannot accept, for the \(failures). time: \(error)")
                 }
                 // Out of descriptors, most likely: the one that was idle longest gives its own up.
-                connections.longestIdle?.closeIfIdle()
+                connections.closeLongestIdle()
                 try? await Task.sleep(for: .milliseconds(min(500, 10 * failures)))
             }
         }
     }
 
     private func serve(_ connection: Connection, in group: inout DiscardingTaskGroup) {
-        let limit = configuration.limits.connections
-        let count = connections.insert(connection)
-        // Saying so costs a descriptor for a moment, so it is done for some and the rest are just closed.
-        guard count <= limit + 64 else {
-            connections.remove(connection)
-            return connection.close()
-        }
+        let place = connections.insert(connection)
+        guard place != .dropped else { return connection.close() }
         group.addTask { [configuration, load, connections] in
-            if count > limit {
-                await Conversation.refuse(connection, configuration: configuration)
+            if case .refused(let reason) = place {
+                await Conversation.refuse(connection, reason, configuration: configuration)
             } else {
                 var conversation = Conversation(connection: connection, configuration: configuration, load: load)
                 await conversation.run()

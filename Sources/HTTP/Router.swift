@@ -10,6 +10,8 @@ package struct Router: Sendable {
         package let template: String
         /// Bytes of body this route takes; nil for the server's default.
         package let bodyLimit: Int?
+        /// Whether the handler is given the body. Else it is called before any of it has come.
+        package let readsBody: Bool
         let handler: HTTPHandler
         fileprivate let pattern: [Piece]
         /// It ends with a placeholder for all that is left.
@@ -43,7 +45,8 @@ package struct Router: Sendable {
     package init() {}
 
     package mutating func add(
-        _ method: String, _ template: String, bodyLimit: Int? = nil, _ handler: @escaping HTTPHandler
+        _ method: String, _ template: String, bodyLimit: Int? = nil, readsBody: Bool = true,
+        _ handler: @escaping HTTPHandler
     ) {
         let pattern = template.split(separator: "/", omittingEmptySubsequences: false).dropFirst().map { part in
             guard part.hasPrefix("{"), part.hasSuffix("}") else { return Piece.literal(String(part)) }
@@ -51,7 +54,9 @@ package struct Router: Sendable {
             return name.hasSuffix("...") ? .rest(String(name.dropLast(3))) : .parameter(String(name))
         }
         routes.append(
-            Route(method: method, template: template, bodyLimit: bodyLimit, handler: handler, pattern: pattern))
+            Route(
+                method: method, template: template, bodyLimit: bodyLimit, readsBody: readsBody, handler: handler,
+                pattern: pattern))
     }
 
     /// HEAD is answered by the GET route.

@@ -17,7 +17,8 @@ final class LoRALibrary: Sendable {
         let digest: String
     }
 
-    /// A file as it is now.
+    /// A regular file as it is now. Whatever else there may be under a name is not looked at: opening a pipe waits for who
+    /// writes to it.
     private struct Stamp: Equatable {
         let path: String
         let device, inode: UInt
@@ -25,7 +26,7 @@ final class LoRALibrary: Sendable {
 
         init?(_ path: String) {
             var status = stat()
-            guard stat(path, &status) == 0 else { return nil }
+            guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }
             self.path = path
             (device, inode) = (UInt(status.st_dev), UInt(status.st_ino))
             (size, seconds, nanoseconds) = (
@@ -50,8 +51,9 @@ final class LoRALibrary: Sendable {
 
     private var paths: [String: String] {
         let files = FileManager.default.enumerator(atPath: folder)?.compactMap { $0 as? String } ?? []
-        let named = files.filter { $0.hasSuffix(Self.ending) }.map {
-            (String($0.dropLast(Self.ending.count)), "\(folder)/\($0)")
+        let named = files.filter { $0.hasSuffix(Self.ending) }.compactMap { file -> (String, String)? in
+            let path = "\(folder)/\(file)"
+            return Stamp(path).map { _ in (String(file.dropLast(Self.ending.count)), path) }
         }
         return Dictionary(named, uniquingKeysWith: { first, _ in first })
     }

@@ -17,7 +17,7 @@ package final class Engine: Sendable {
     /// - Throws: `ServingError.storage`, `stateInUse`.
     package init(models: [any ImageModel], options: EngineOptions, logger: Logger) throws {
         let store = try JobStore(options: options)
-        let queue = JobQueue(capacity: options.queueCapacity)
+        let queue = JobQueue(capacity: options.queueCapacity, share: options.queueShare)
         self.models = models
         self.store = store
         self.queue = queue
@@ -54,7 +54,7 @@ package final class Engine: Sendable {
     ///
     /// Whoever wants it only as long as a client listens calls `cancel` when the client leaves.
     /// - Parameters:
-    ///   - owner: stands for the API key it comes with, for quotas.
+    ///   - owner: stands for who sends it, for quotas and shares, and for its idempotency keys.
     /// - Returns: the job; with an idempotency key that was used before, the job of that time, whatever its state.
     /// - Throws: `ServingError.invalid`, `unknownModel`, `queueFull`, `draining`, `idempotencyConflict`, `storage`.
     package func submit(
@@ -62,10 +62,11 @@ package final class Engine: Sendable {
         idempotency: Idempotency? = nil
     ) async throws -> Job {
         let model = try model(request.model)
+        let idempotency = idempotency?.owned(by: owner)
         if let idempotency, let known = try await store.known(idempotency) { return try await job(known.job.id) }
         let steps = try request.validate(for: model)
         let request = try request.settled(for: model)
-        try queue.reserve()
+        try queue.reserve(for: owner)
         let job = Job(
             id: Self.newID(request.kind), request: request, priority: priority, owner: owner, steps: steps,
             createdAt: .storable)
@@ -73,11 +74,11 @@ package final class Engine: Sendable {
         do {
             acceptance = try await store.insert(job, idempotency: idempotency)
         } catch {
-            queue.release()
+            queue.release(for: owner)
             throw error
         }
         if acceptance.isKnown {
-            queue.release()
+            queue.release(for: owner)
             return try await self.job(acceptance.job.id)
         }
         metrics.count("phasor_jobs_accepted_total", "Jobs accepted, by kind.", ["kind": request.kind.rawValue])
@@ -92,13 +93,15 @@ package final class Engine: Sendable {
 
     /// Jobs in the order they were accepted.
     /// - Parameters:
-    ///   - kind: nil for all.
+    ///   - kind, owner: nil for all.
     ///   - after: the last job of the page before.
     /// - Throws: `ServingError.unknownJob` for `after`, `storage`.
     package func jobs(
-        kind: GenerationRequest.Kind? = nil, limit: Int = 20, after: String? = nil, oldestFirst: Bool = false
+        kind: GenerationRequest.Kind? = nil, owner: String? = nil, limit: Int = 20, after: String? = nil,
+        oldestFirst: Bool = false
     ) async throws -> JobPage {
-        let page = try await store.jobs(kind: kind, limit: limit, after: after, oldestFirst: oldestFirst)
+        let page = try await store.jobs(
+            kind: kind, owner: owner, limit: limit, after: after, oldestFirst: oldestFirst)
         return JobPage(jobs: page.jobs.map { queue.job($0.id) ?? $0 }, hasMore: page.hasMore)
     }
 

@@ -21,6 +21,8 @@ package struct EngineOptions: Sendable {
     package var activeRuns = 16
     /// Of these, jobs of one API key; nil for any number.
     package var activeRunsPerOwner: Int?
+    /// How much of the queue one owner's jobs may fill.
+    package var queueShare = QueueShare.whole
     /// Called on the compute thread after each turn; must return soon.
     package var onTurn: (@Sendable (Turn) -> Void)?
 
@@ -51,16 +53,45 @@ package struct EngineOptions: Sendable {
     }
 }
 
+/// How much of the queue the waiting jobs of one owner may fill, so that others find room.
+package enum QueueShare: Sendable, Equatable {
+    case whole
+    /// Fewer places than are free: one owner gets half of the queue, two that fill it a third each, and whoever comes
+    /// next always finds a place (the dynamic threshold of Choudhury and Hahne, 1998, with alpha 1).
+    case fair
+    case atMost(Int)
+
+    /// Whether an owner with so many waiting jobs may have one more.
+    func admits(waiting: Int, free: Int) -> Bool {
+        switch self {
+        case .whole: true
+        case .fair: waiting < free
+        case .atMost(let count): waiting < count
+        }
+    }
+}
+
 /// Lets a client send a request again without having it done again.
 package struct Idempotency: Sendable, Equatable {
     /// What the client chose, the Idempotency-Key header.
     package let key: String
     /// Tells requests apart: FNV-1a, 64 bits, of the body. A client could fool only itself.
     package let fingerprint: String
+    /// Whose choice the key is: two clients may choose the same.
+    private(set) var owner: String?
 
     package init(key: String, body: some Sequence<UInt8>) {
         self.key = key
         fingerprint = String(FNV1a.hash(body), radix: 16)
+    }
+
+    /// What the store knows it by. No owner's name has a blank in it.
+    var stored: String { owner.map { "\($0) \(key)" } ?? key }
+
+    func owned(by owner: String?) -> Idempotency {
+        var copy = self
+        copy.owner = owner
+        return copy
     }
 }
 

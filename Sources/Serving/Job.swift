@@ -23,7 +23,7 @@ package struct Job: Sendable, Equatable {
     package let id: String
     package var request: GenerationRequest
     package let priority: Priority
-    /// Stands for the API key it came with; nil if there was none.
+    /// Stands for the API key or the address it came from; nil if that is not known.
     package let owner: String?
     package var state: State
     /// Steps done.

@@ -31,8 +31,8 @@ final class JobQueue: Sendable {
         var running: Set<String> = []
         /// Of the running ones those that are being computed at this moment.
         var computing: Set<String> = []
-        /// Places promised to jobs that are being stored.
-        var reserved = 0
+        /// Places promised to jobs that are being stored, by owner.
+        var reserved: [String?: Int] = [:]
         var throughput = Throughput()
         var fault: ServingError?
         /// Logs of jobs that finished lately, oldest first.
@@ -51,43 +51,58 @@ final class JobQueue: Sendable {
 
         func positioned(_ job: Job) -> Job {
             var job = job
-            job.queuePosition = job.state == .queued ? line.position(of: job) : nil
+            job.queuePosition = job.state == .queued ? line.position(of: job, running: runningJobs) : nil
             return job
+        }
+
+        var runningJobs: [Job] { running.compactMap { entries[$0]?.job } }
+
+        /// Places taken and promised.
+        var taken: Int { line.count + reserved.values.reduce(0, +) }
+
+        mutating func release(for owner: String?) {
+            let left = reserved[owner, default: 0] - 1
+            reserved[owner] = left > 0 ? left : nil
         }
     }
 
     private let capacity: Int
+    private let share: QueueShare
     private let state = Mutex(State())
     private let wake = DispatchSemaphore(value: 0)
     private static let recentLogs = 64
     /// Who waits further behind hears of its place when it has come nearer.
     private static let toldPositions = 64
 
-    init(capacity: Int) {
+    init(capacity: Int, share: QueueShare) {
         self.capacity = capacity
+        self.share = share
     }
 
     // MARK: Coming in
 
     /// Promises a place to a job that is about to be stored.
-    /// - Throws: `ServingError.queueFull`, `draining`.
-    func reserve() throws(ServingError) {
+    /// - Throws: `ServingError.queueFull`, `shareFull`, `draining`.
+    func reserve(for owner: String?) throws(ServingError) {
         let refusal = state.withLock { state -> ServingError? in
             guard state.mode == .open else { return .draining }
-            guard state.line.count + state.reserved < capacity else {
-                let running = state.running.compactMap { state.entries[$0]?.job }
-                return .queueFull(
-                    capacity: capacity, retryAfter: state.throughput.retryAfter(running: running, now: Date()))
+            let free = capacity - state.taken
+            let waiting = state.line.count(of: owner) + state.reserved[owner, default: 0]
+            guard free > 0, owner == nil || share.admits(waiting: waiting, free: free) else {
+                let retryAfter = state.throughput.retryAfter(running: state.runningJobs, now: Date())
+                return free > 0
+                    ? .shareFull(waiting: waiting, retryAfter: retryAfter)
+                    : .queueFull(capacity: capacity, retryAfter: retryAfter)
             }
-            state.reserved += 1
+            state.reserved[owner, default: 0] += 1
             return nil
         }
         if let refusal { throw refusal }
     }
 
     /// Gives a place back that was not needed.
-    func release() {
-        state.withLock { $0.reserved -= 1 }
+    func release(for owner: String?) {
+        state.withLock { $0.release(for: owner) }
     }
 
     /// Puts a stored job at its reserved place.
@@ -95,7 +110,7 @@ final class JobQueue: Sendable {
     func add(_ job: Job, sequence: Int64) -> Job {
         defer { wake.signal() }
         return state.withLock { state in
-            state.reserved -= 1
+            state.release(for: job.owner)
             return state.enqueue(Entry(job: job, sequence: sequence, log: EventLog()))
         }
     }
@@ -114,8 +129,7 @@ final class JobQueue: Sendable {
     func takeNext(_ admission: Admission, at date: Date) -> [Ticket] {
         state.withLock { state in
             guard state.mode == .open, state.line.count > 0 else { return [] }
-            let running = state.running.compactMap { state.entries[$0]?.job }
-            return state.line.take(admission, running: running).compactMap { id in
+            return state.line.take(admission, running: state.runningJobs).compactMap { id in
                 guard var entry = state.entries[id] else { return nil }
                 state.running.insert(id)
                 entry.job.state = .running
@@ -130,7 +144,7 @@ final class JobQueue: Sendable {
     /// Tells those behind a started job that they have moved up.
     func tellPositions() {
         state.withLock { state in
-            for (position, id) in state.line.first(Self.toldPositions).enumerated() {
+            for (position, id) in state.line.first(Self.toldPositions, running: state.runningJobs).enumerated() {
                 guard let entry = state.entries[id] else { continue }
                 var job = entry.job
                 job.queuePosition = position
@@ -243,7 +257,7 @@ final class JobQueue: Sendable {
         state.withLock { state in
             if state.mode != .open { return .notReady("\(ServingError.draining)") }
             if let fault = state.fault { return .notReady("\(fault)") }
-            if state.line.count + state.reserved >= capacity { return .notReady("the queue is full") }
+            if state.taken >= capacity { return .notReady("the queue is full") }
             return .ready
         }
     }

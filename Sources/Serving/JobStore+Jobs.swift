@@ -22,7 +22,7 @@ extension JobStore {
                     """,
                 arguments: [
                     job.id, job.kind.rawValue, job.priority.rawValue, job.owner, job.state.rawValue, job.steps,
-                    Self.json(job.request), job.createdAt.timeIntervalSince1970, idempotency?.key,
+                    Self.json(job.request), job.createdAt.timeIntervalSince1970, idempotency?.stored,
                     idempotency?.fingerprint,
                 ])
             return Acceptance(job: job, sequence: db.lastInsertedRowID, isKnown: false)
@@ -37,7 +37,7 @@ extension JobStore {
 
     private func known(_ idempotency: Idempotency, _ db: Database) throws -> Acceptance? {
         let sql = "SELECT * FROM job WHERE idempotency_key = ?"
-        guard let row = try Row.fetchOne(db, sql: sql, arguments: [idempotency.key]) else { return nil }
+        guard let row = try Row.fetchOne(db, sql: sql, arguments: [idempotency.stored]) else { return nil }
         guard row["fingerprint"] == idempotency.fingerprint else {
             throw ServingError.idempotencyConflict(key: idempotency.key)
         }
@@ -110,12 +110,15 @@ extension JobStore {
         }
     }
 
-    func jobs(kind: GenerationRequest.Kind?, limit: Int, after: String?, oldestFirst: Bool) async throws -> JobPage {
+    func jobs(
+        kind: GenerationRequest.Kind?, owner: String?, limit: Int, after: String?, oldestFirst: Bool
+    ) async throws -> JobPage {
         // One more than asked for tells whether there are more.
         let limit = min(max(limit, 1), 1000)
         return try await read("listing jobs") { db in
             var conditions: [SQL] = ["1"]
             if let kind { conditions.append("kind = \(kind.rawValue)") }
+            if let owner { conditions.append("owner = \(owner)") }
             if let after {
                 let sql = "SELECT sequence FROM job WHERE id = ?"
                 guard let last = try Int64.fetchOne(db, sql: sql, arguments: [after]) else {

@@ -9,6 +9,8 @@ package enum ServingError: Error, Equatable, CustomStringConvertible {
     case expiredArtifact(String)
     /// The queue holds all it may; `retryAfter` seconds from now a place should be free.
     case queueFull(capacity: Int, retryAfter: Int)
+    /// The owner's jobs fill its share of the queue.
+    case shareFull(waiting: Int, retryAfter: Int)
     /// The server is going down and takes no new jobs.
     case draining
     /// The key was used before, with another request.
@@ -28,6 +30,8 @@ package enum ServingError: Error, Equatable, CustomStringConvertible {
         case .expiredArtifact(let id): "the artifact '\(id)' has expired and was removed"
         case .queueFull(let capacity, let retryAfter):
             "the queue is full with \(capacity) jobs; try again in \(retryAfter) s"
+        case .shareFull(let waiting, let retryAfter):
+            "\(waiting) of your jobs wait already, which is your share of the queue; try again in \(retryAfter) s"
         case .draining: "the server is shutting down and takes no new jobs"
         case .idempotencyConflict(let key): "the Idempotency-Key '\(key)' was used before with another request"
         case .storage(let operation, let reason): "\(operation): \(reason)"

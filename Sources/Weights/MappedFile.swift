@@ -17,7 +17,8 @@ package final class MappedFile: WeightMemory, @unchecked Sendable {
 
     /// - Throws: `WeightError.unreadable` with the system's reason, also for an empty file or a folder.
     package init(path: String) throws(WeightError) {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        // Opening a pipe would wait for who writes to it.
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { throw .unreadable(file: path, reason: systemReason()) }
         var isOpen = false
         defer { if !isOpen { close(descriptor) } }

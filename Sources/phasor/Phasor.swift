@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Pipelines
+import Support
 import Tensor
 import Weights
 
@@ -82,14 +83,14 @@ struct ModelOptions: ParsableArguments {
 
 /// The option of every command that computes.
 struct ThreadOptions: ParsableArguments {
-    @Option(help: "Threads to compute with (default: one per core).")
+    @Option(help: "Threads to compute with (default: one for each processor that the process may use).")
     var threads: Int?
 
     func validate() throws {
         guard 1...1024 ~= threads ?? 1 else { throw ValidationError("--threads must be 1...1024") }
     }
 
-    var count: Int { threads ?? ProcessInfo.processInfo.activeProcessorCount }
+    var count: Int { threads ?? Processors.usable }
 }
 
 extension Precision: ExpressibleByArgument {}

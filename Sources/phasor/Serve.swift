@@ -45,8 +45,9 @@ struct Serve: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "File of API keys, one a line, each plain or as sha256:HEX (printf %s KEY | sha256sum). Without it everybody "
-                + "who reaches the address may use the API.", valueName: "file"))
+            "File of API keys, one a line, each plain or as sha256:HEX (printf %s KEY | sha256sum); a key sees its own jobs, "
+                + "one after operator: those of all. Without it everybody who reaches the address may use the API.",
+            valueName: "file"))
     var apiKeys: String?
 
     @Option(
@@ -55,11 +56,25 @@ struct Serve: AsyncParsableCommand {
             "Let pages of this origin use the API, e.g. https://example.org. May be repeated.", valueName: "origin"))
     var corsOrigins: [String] = []
 
+    @Option(
+        name: .customLong("allowed-host"),
+        help: ArgumentHelp(
+            "A name by which a server without keys on this machine is reached besides localhost, e.g. that of a proxy. May "
+                + "be repeated.", valueName: "name"))
+    var allowedHosts: [String] = []
+
     @Option(help: "Jobs that may wait (default: 64); one more is answered with 429.")
     var queue: Int?
 
-    @Option(help: "Jobs of one API key that may run at the same time (default: any number); the others wait.")
+    @Option(
+        help: "Jobs of one API key (without keys: of one address) that may run at a time (default: any number).")
     var runningPerKey: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            "Jobs of one API key (without keys: of one address) that may wait (default: with several keys fewer than "
+                + "places are free, so that others find one; else any number)."))
+    var queuePerKey: Int?
 
     @Option(
         help: ArgumentHelp(
@@ -78,6 +93,9 @@ struct Serve: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Longest pause within a request body (default: 20).", valueName: "seconds"))
     var bodyProgress: Double?
 
+    @Option(help: ArgumentHelp("Seconds for a whole request body (default: 120).", valueName: "seconds"))
+    var bodyDeadline: Double?
+
     @Option(help: ArgumentHelp("Longest wait on an open connection (default: 60).", valueName: "seconds"))
     var idle: Double?
 
@@ -85,8 +103,12 @@ struct Serve: AsyncParsableCommand {
         help: ArgumentHelp("Longest time a client may take nothing of its answer (default: 30).", valueName: "seconds"))
     var writeStall: Double?
 
-    @Option(help: "Connections served at once (default: 1024); one more is answered with 503.")
+    @Option(
+        help: "Connections served at once (default: 1024); one more gets the place of an idle or slow one, else 503.")
     var connections: Int?
+
+    @Option(help: "Of these from one address (default: half of them; any number from this machine).")
+    var connectionsPerAddress: Int?
 
     @OptionGroup var options: ModelOptions
 
@@ -106,10 +128,12 @@ struct Serve: AsyncParsableCommand {
         var serving = EngineOptions(stateFolder: Self.stateFolder(settings))
         serving.queueCapacity = settings.queue
         serving.activeRunsPerOwner = settings.runningPerKey
+        let api = try Self.apiOptions(settings)
+        serving.queueShare = settings.queuePerKey.map { .atMost($0) } ?? (api.keys.areSeveral ? .fair : .whole)
         serving.retentionSeconds = settings.retentionDays * 86_400
         serving.retentionBytes = Int(settings.retentionGigabytes * 1e9)
         let engine = try Engine(models: [pipeline], options: serving, logger: logger)
-        let server = try await APIServer(engine: engine, options: Self.apiOptions(settings), logger: logger)
+        let server = try await APIServer(engine: engine, options: api, logger: logger)
             .start(host: settings.host, port: UInt16(settings.port))
         let shownHost = server.host.contains(":") ? "[\(server.host)]" : server.host
         print("Phasor serves \(pipeline.id) at http://\(shownHost):\(server.port)")
@@ -131,7 +155,10 @@ struct Serve: AsyncParsableCommand {
         let flags: [(ServerConfiguration.CodingKeys, String?)] = [
             (.host, host), (.port, port.map { "\($0)" }), (.state, state), (.apiKeys, apiKeys),
             (.corsOrigins, corsOrigins.isEmpty ? nil : corsOrigins.joined(separator: ",")),
+            (.allowedHosts, allowedHosts.isEmpty ? nil : allowedHosts.joined(separator: ",")),
             (.queue, queue.map { "\($0)" }), (.runningPerKey, runningPerKey.map { "\($0)" }),
+            (.queuePerKey, queuePerKey.map { "\($0)" }), (.bodyDeadline, bodyDeadline.map { "\($0)" }),
+            (.connectionsPerAddress, connectionsPerAddress.map { "\($0)" }),
             (.drain, drain.map { "\($0)" }), (.page, page),
             (.requestLog, requestLog ? "true" : nil), (.headerDeadline, headerDeadline.map { "\($0)" }),
             (.bodyProgress, bodyProgress.map { "\($0)" }), (.idle, idle.map { "\($0)" }),
@@ -156,14 +183,17 @@ struct Serve: AsyncParsableCommand {
         var api = APIServer.Options()
         api.publicFolder = settings.page ?? Installation.find("public")
         api.corsOrigins = settings.corsOrigins
+        api.allowedHosts = settings.allowedHosts
         api.limits.drain = .seconds(settings.drain)
         api.limits.headerDeadline = .seconds(settings.headerDeadline)
         api.limits.bodyProgress = .seconds(settings.bodyProgress)
+        api.limits.bodyDeadline = .seconds(settings.bodyDeadline)
         api.limits.idle = .seconds(settings.idle)
         api.limits.writeStall = .seconds(settings.writeStall)
         api.limits.connections = settings.connections
+        api.limits.connectionsPerAddress = settings.connectionsPerAddress
         if let file = settings.apiKeys {
-            guard let text = try? String(contentsOfFile: file, encoding: .utf8) else {
+            guard let text = try? Data(contentsOf: URL(filePath: file)) else {
                 throw ValidationError("--api-keys \(file): the file cannot be read")
             }
             do {

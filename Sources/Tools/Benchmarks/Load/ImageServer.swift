@@ -9,6 +9,7 @@ package struct ImageServer: Sendable {
     private let base: URL
     private let session: URLSession
     private let key: String?
+    private let timeout: Double
 
     /// Why there is no picture.
     package enum Fault: Error, Hashable, CustomStringConvertible {
@@ -39,6 +40,7 @@ package struct ImageServer: Sendable {
         }
         self.base = base
         self.key = key
+        timeout = seconds
         let configuration = URLSessionConfiguration.ephemeral
         configuration.httpMaximumConnectionsPerHost = connections
         configuration.timeoutIntervalForRequest = seconds
@@ -100,21 +102,27 @@ package struct ImageServer: Sendable {
     }
 
     private func send(_ request: URLRequest) async throws(Fault) -> Data {
-        let answer: (Data, URLResponse)
-        do {
-            answer = try await session.data(for: request)
-        } catch {
-            throw .unreachable(error.localizedDescription)
-        }
-        let status = (answer.1 as? HTTPURLResponse)?.statusCode ?? 0
+        let (status, body) = try await exchange(request)
         guard status == 200 else {
             struct Refusal: Decodable {
                 let error: Body
                 struct Body: Decodable { let message: String }
             }
-            let message = (try? JSONDecoder().decode(Refusal.self, from: answer.0))?.error.message ?? ""
+            let message = (try? JSONDecoder().decode(Refusal.self, from: body))?.error.message ?? ""
             throw .status(status, String(message.prefix(120)))
         }
-        return answer.0
+        return body
+    }
+
+    private func exchange(_ request: URLRequest) async throws(Fault) -> (status: Int, body: Data) {
+        do {
+            if let request = SocketRequest(request) { return try await request.send(timeout: timeout) }
+            let (body, response) = try await session.data(for: request)
+            return ((response as? HTTPURLResponse)?.statusCode ?? 0, body)
+        } catch let fault as Fault {
+            throw fault
+        } catch {
+            throw .unreachable(error.localizedDescription)
+        }
     }
 }

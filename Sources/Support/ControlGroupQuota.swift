@@ -1,0 +1,80 @@
+import Foundation
+
+/// The processor time that control groups leave this process, of version 1 (`cpu.cfs_quota_us`) and 2 (`cpu.max`).
+package enum ControlGroupQuota {
+    /// In processors: 0.5 is half of one. The lowest of the process's group and those it lies in; nil for no limit.
+    package static var processors: Double? {
+        processors(
+            groups: text("/proc/self/cgroup") ?? "", mounts: text("/proc/self/mountinfo") ?? "", read: text)
+    }
+
+    /// - Parameters:
+    ///   - groups: `/proc/self/cgroup`.
+    ///   - mounts: `/proc/self/mountinfo`.
+    ///   - read: a file's text; nil if there is none.
+    package static func processors(groups: String, mounts: String, read: (String) -> String?) -> Double? {
+        folders(groups: groups, mounts: mounts).compactMap { quota(in: $0, read: read) }.min()
+    }
+
+    private static func quota(in folder: String, read: (String) -> String?) -> Double? {
+        let numbers: [Double?]
+        if let line = read("\(folder)/cpu.max") {
+            // "50000 100000", or "max 100000".
+            numbers = line.split(whereSeparator: \.isWhitespace).map { Double($0) }
+        } else {
+            numbers = ["cpu.cfs_quota_us", "cpu.cfs_period_us"].map { name in
+                read("\(folder)/\(name)").flatMap { Double($0.trimmingCharacters(in: .whitespacesAndNewlines)) }
+            }
+        }
+        // Version 1 says -1 for no limit.
+        guard numbers.count == 2, let quota = numbers[0], let period = numbers[1], quota > 0, period > 0 else { return nil }
+        return quota / period
+    }
+
+    /// The folders of the process's groups and of all above them, as far as they are mounted here.
+    private static func folders(groups: String, mounts: String) -> [String] {
+        let hierarchies = mounts.split(separator: "\n").compactMap(Mount.init)
+        return groups.split(separator: "\n").flatMap { line -> [String] in
+            let fields = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
+            guard fields.count == 3 else { return [] }
+            let isUnified = fields[0] == "0" && fields[1].isEmpty
+            guard isUnified || fields[1].split(separator: ",").contains("cpu") else { return [] }
+            return hierarchies.filter { $0.isUnified == isUnified }.flatMap { $0.folders(of: fields[2]) }
+        }
+    }
+
+    /// Where a hierarchy of control groups is mounted, and which group of it stands there: in a container that is often
+    /// not the root.
+    private struct Mount {
+        let isUnified: Bool
+        let root: Substring
+        let point: Substring
+
+        /// `31 23 0:28 ROOT POINT rw,relatime - cgroup2 SOURCE OPTIONS`; nil for what cannot limit processor time.
+        init?(_ line: Substring) {
+            let fields = line.split(separator: " ")
+            guard let dash = fields.firstIndex(of: "-"), dash >= 5, fields.count > dash + 3 else { return nil }
+            switch fields[dash + 1] {
+            case "cgroup2": isUnified = true
+            case "cgroup" where fields[dash + 3].split(separator: ",").contains("cpu"): isUnified = false
+            default: return nil
+            }
+            (root, point) = (fields[3], fields[4])
+        }
+
+        /// From a group up to the mount point. A group that is not below the mounted one is not to be seen from here; the
+        /// mounted one is then the nearest.
+        func folders(of group: Substring) -> [String] {
+            let base = root == "/" ? "" : root
+            let inside = group.hasPrefix("\(base)/") ? group.dropFirst(base.count) : ""
+            var parts = inside.split(separator: "/")
+            var folders: [String] = []
+            repeat {
+                folders.append(([point] + parts).joined(separator: "/"))
+            } while parts.popLast() != nil
+            return folders
+        }
+    }
+
+    private static func text(_ path: String) -> String? { try? String(contentsOfFile: path, encoding: .utf8) }
+}
