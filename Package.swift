@@ -56,7 +56,7 @@ let package = Package(
         .target(
             name: "API",
             dependencies: [
-                "Serving", "HTTP", "Media", "Pipelines", "Diffusion", "Weights", "Support",
+                "Serving", "HTTP", "Media", "Pipelines", "Diffusion", "Weights", "Tensor", "Support",
                 .product(name: "Logging", package: "swift-log"),
             ]),
 
@@ -97,7 +97,7 @@ let package = Package(
         .testTarget(
             name: "ServingTests",
             dependencies: [
-                "Serving", "Pipelines", "Diffusion", "Media", "Weights", "Tensor", "TestSupport",
+                "Serving", "Pipelines", "Diffusion", "Media", "Weights", "Tensor", "Support", "TestSupport",
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "Logging", package: "swift-log"),
             ]),

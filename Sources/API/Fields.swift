@@ -1,4 +1,5 @@
 import HTTP
+import Support
 
 /// The fields of a request's body, read by name and type. What is wrong with one is an `APIError` that names it.
 ///
@@ -26,7 +27,7 @@ struct Fields: Sendable {
         }
     }
 
-    private init(members: [JSON.Member]) {
+    init(members: [JSON.Member]) {
         values = Dictionary(members.map { ($0.name, $0.value) }, uniquingKeysWith: { first, _ in first })
         isForm = false
     }

@@ -1,6 +1,7 @@
 import Foundation
 import HTTP
 import Serving
+import Support
 
 /// The native API: every request is a job that can be watched, cancelled and asked for again.
 struct NativeJobs: Sendable {
@@ -35,20 +36,27 @@ struct NativeJobs: Sendable {
         let fields = try Fields(json: request)
         let kinds = GenerationRequest.Kind.allCases.map(\.rawValue)
         let kind = try fields.choice("kind", of: kinds).flatMap(GenerationRequest.Kind.init(rawValue:))
-        let wanted: GenerationRequest
+        let wanted: ReadRequest
         switch kind {
         case nil: throw APIError.missing("kind")
         case .image:
-            try fields.requireKnown(["kind", "priority"] + GenerationFields.image)
+            try fields.requireKnown(Self.ownFields + RequestFields.names(of: .image))
             wanted = try reader.image(fields)
         case .video:
-            try fields.requireKnown(["kind", "priority"] + GenerationFields.video)
+            try fields.requireKnown(Self.ownFields + RequestFields.names(of: .video))
             wanted = try reader.video(fields)
         }
         let priority = try fields.choice("priority", of: Priority.allCases.map(\.rawValue))
         let job = try await engine.submit(
-            wanted, priority: priority.flatMap(Priority.init(rawValue:)) ?? .interactive,
+            wanted.request, priority: priority.flatMap(Priority.init(rawValue:)) ?? .interactive,
             owner: keys.owner(of: request), idempotency: Idempotency(request))
+        return try wanted.warnings.added(to: Self.accepted(job))
+    }
+
+    private static let ownFields = ["kind", "priority"]
+
+    /// The answer to a request that became a job.
+    static func accepted(_ job: Job) throws -> HTTPResponse {
         var response = try HTTPResponse.json(encoding: job)
         response.status = 202
         response.headers["Location"] = "/v1/jobs/\(job.id)"
@@ -76,18 +84,29 @@ struct NativeJobs: Sendable {
                 throw APIError.invalid("Last-Event-ID", "Last-Event-ID is '\(text.prefix(40))', not the id of an event")
             }
         }
-        let events = try await engine.events(of: jobs.visible(Self.id(request), to: request).id, after: seen)
-        return .events { writer in
-            try await writer.withHeartbeats(every: heartbeat) {
-                for await event in events {
-                    let data = try JSONEncoder.api.encode(EventBody(event: event))
-                    try await writer.write(
-                        ServerSentEvent(
-                            event: event.name.rawValue, id: String(event.id),
-                            data: String(decoding: data, as: UTF8.self)))
-                }
+        let job = try await jobs.visible(Self.id(request), to: request)
+        let events = try await engine.events(of: job.id, after: seen)
+        if seen != nil, job.state.isTerminal {
+            // All that will ever happen has; a client that has seen it all is told to ask no more.
+            var rest: [JobEvent] = []
+            for await event in events { rest.append(event) }
+            guard !rest.isEmpty else { return HTTPResponse(status: 204) }
+            return .events { [rest] writer in
+                for event in rest { try await Self.write(event, to: writer) }
             }
         }
+        return .events { writer in
+            try await writer.withHeartbeats(every: heartbeat) {
+                for await event in events { try await Self.write(event, to: writer) }
+            }
+        }
+    }
+
+    private static func write(_ event: JobEvent, to writer: HTTPBodyWriter) async throws {
+        let data = try JSONEncoder.api.encode(EventBody(event: event))
+        try await writer.write(
+            ServerSentEvent(
+                event: event.name.rawValue, id: String(event.id), data: String(decoding: data, as: UTF8.self)))
     }
 }
 

@@ -37,6 +37,8 @@ package struct Job: Sendable, Equatable {
     package var expert: String?
     /// 0 is next; nil unless queued.
     package var queuePosition: Int?
+    /// Seconds until it should be done, from measured throughput; nil while that is not known, and once it has ended.
+    package var secondsLeft: Double?
     package var createdAt: Date
     package var startedAt: Date?
     package var finishedAt: Date?
@@ -87,7 +89,11 @@ package struct Artifact: Sendable, Equatable {
     /// Removed by retention: there was a file, there is none.
     package let isExpired: Bool
 
-    package var url: String { "/v1/artifacts/\(id)" }
+    /// Of the kind of file: `png`, `mp4`.
+    package var ending: String { (path as NSString).pathExtension }
+
+    /// The path of its address; it ends as the file does, which is what programs go by that are given a link.
+    package var url: String { ending.isEmpty ? "/v1/artifacts/\(id)" : "/v1/artifacts/\(id).\(ending)" }
 }
 
 /// Wall-clock seconds of the stages of a job.
@@ -116,6 +122,7 @@ extension Job: Encodable {
         case id, object, kind, priority, state, progress, step, steps, sigma, phase, expert, parameters, timings,
             artifacts, error
         case queuePosition = "queue_position"
+        case secondsLeft = "eta_seconds"
         case createdAt = "created_at"
         case startedAt = "started_at"
         case finishedAt = "finished_at"
@@ -137,6 +144,7 @@ extension Job: Encodable {
         try object.encode(phase, forKey: .phase)
         try object.encode(expert, forKey: .expert)
         try object.encode(queuePosition, forKey: .queuePosition)
+        try object.encode(secondsLeft.map { ($0 * 10).rounded() / 10 }, forKey: .secondsLeft)
         try object.encode(createdAt.timeIntervalSince1970, forKey: .createdAt)
         try object.encode(startedAt?.timeIntervalSince1970, forKey: .startedAt)
         try object.encode(finishedAt?.timeIntervalSince1970, forKey: .finishedAt)

@@ -266,7 +266,7 @@ package final class Residency: WeightMemory, @unchecked Sendable {
                 residents: names.indices.map { id in
                     ResidencyReport.Resident(
                         model: names[id].model, part: names[id].part, state: plan.state(of: id),
-                        bytes: plan.residents[id].reduce(0) { $0 + plan.pieces[$1].bytes },
+                        bytes: plan.bytes(of: id),
                         bytesHere: plan.bytesHere(of: id), switches: tally.switches[id] ?? .init())
                 })
         }

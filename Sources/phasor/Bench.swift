@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Support
 
 struct Bench: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -28,6 +29,6 @@ struct BenchOptions: ParsableArguments {
         guard let json else { return }
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        try encoder.encode(report).write(to: URL(filePath: json), options: .atomic)
+        try AtomicFile.write(encoder.encode(report), to: json)
     }
 }

@@ -3,6 +3,7 @@ import Benchmarks
 import Foundation
 import Pipelines
 import Serving
+import Support
 import Tensor
 
 struct BenchGenerate: AsyncParsableCommand {
@@ -110,7 +111,7 @@ struct BenchGenerate: AsyncParsableCommand {
         print(GenerationTable.text(report))
         try measuring.write(report)
         if let html {
-            try Data(GenerationPage.html(report, date: Date()).utf8).write(to: URL(filePath: html), options: .atomic)
+            try AtomicFile.write(Array(GenerationPage.html(report, date: Date()).utf8), to: html)
         }
     }
 }

@@ -3,6 +3,7 @@ import Benchmarks
 import Foundation
 import Pipelines
 import Serving
+import Support
 import Tensor
 import Weights
 
@@ -97,7 +98,7 @@ struct BenchSchedule: AsyncParsableCommand {
             memoryBytes: pipeline.residencyReport?.budget, policies: .init(fifo: fifo, phaseSynchronous: phases))
         print(report.table)
         try measuring.write(report)
-        if let svg { try Data(ScheduleDrawing(drawn).svg.utf8).write(to: URL(filePath: svg), options: .atomic) }
+        if let svg { try AtomicFile.write(Array(ScheduleDrawing(drawn).svg.utf8), to: svg) }
     }
 
     /// The model. Unless --memory says how much the process may take, weights have room for all parts but the experts,

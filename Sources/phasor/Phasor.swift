@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import Pipelines
 import Support
+import Support
 import Tensor
 import Weights
 
@@ -15,7 +16,7 @@ struct Phasor: AsyncParsableCommand {
             signal-to-noise ratio. Phasor maps their weights, routes every denoising step to the expert that owns its \
             sigma, and answers with PNG or MP4.
             """,
-        version: "0.1.0",
+        version: Release.version,
         subcommands: [
             Serve.self, Generate.self, Render.self, Inspect.self, Quantize.self, Verify.self, Bench.self,
         ])

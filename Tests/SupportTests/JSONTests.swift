@@ -36,6 +36,27 @@ import Testing
         #expect(deep?.description == "more than 32 levels at byte 33")
     }
 
+    @Test func limitsAreTheCallers() throws {
+        let limits = JSON.Limits(bytes: 10, depth: 1)
+        #expect(try JSON(parsing: Array("[1]".utf8), limits: limits) == [1])
+        #expect(throws: JSONFault.self) { try JSON(parsing: Array("[[1]]".utf8), limits: limits) }
+        let long = #expect(throws: JSONFault.self) { try JSON(parsing: Array("\"12345678901\"".utf8), limits: limits) }
+        #expect(long?.description == "more than 10 bytes at byte 10")
+    }
+
+    /// No double holds these integers.
+    @Test func integersAreExactTo64Bits() throws {
+        for number in [Int.max, Int.max - 1, Int.min, (1 << 53) + 1] {
+            #expect(try JSON(parsing: Array("\(number)".utf8)).integer == number)
+        }
+        for text in ["9223372036854775808", "1.5", "1e300", "\"1\"", "true"] {
+            #expect(try JSON(parsing: Array(text.utf8)).integer == nil, "\(text)")
+        }
+        #expect(try JSON(parsing: Array("4e0".utf8)).integer == 4)
+        #expect(try JSON(parsing: Array("1e999".utf8)).number == nil)
+        #expect(try JSON(parsing: Array("-2.5e-1".utf8)).number == -0.25)
+    }
+
     @Test func numbersKeepTheirDigits() throws {
         #expect(try JSON(parsing: Array("9223372036854775807".utf8)) == .number("9223372036854775807"))
         #expect(JSON(0.9 as Float).text == "0.9")

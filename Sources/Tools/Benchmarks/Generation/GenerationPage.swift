@@ -1,4 +1,5 @@
 import Foundation
+import Support
 
 /// The report as one HTML page that needs nothing else: styles, plots (SVG) and pictures (data URIs) are in it.
 package enum GenerationPage {
