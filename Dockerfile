@@ -23,14 +23,16 @@ RUN apt-get update \
     && apt-get install -y --no-install-recommends \
         libavcodec59 libavformat59 libavutil57 libgcc-s1 libopenblas0-pthread libpng16-16 libsqlite3-0 libstdc++6 \
     && rm -rf /var/lib/apt/lists/* \
-    && useradd --system --uid 10001 --no-create-home --home-dir /var/lib/phasor phasor \
-    && install -d -o phasor -g phasor /var/lib/phasor
+    && groupadd --system --gid 10001 phasor \
+    && useradd --system --uid 10001 --gid 10001 --no-create-home --home-dir /var/lib/phasor phasor \
+    && install -d -o phasor -g phasor -m 700 /var/lib/phasor
 COPY --from=build /install/bin/phasor /usr/local/bin/phasor
 # `phasor serve` finds the embedded model and the web page in its working directory.
 WORKDIR /opt/phasor
 COPY Models Models
 COPY public public
-USER phasor
+# By number: what runs the image can see that it is not root's.
+USER 10001:10001
 # Jobs and finished pictures and clips.
 VOLUME /var/lib/phasor
 EXPOSE 8080

@@ -1,4 +1,4 @@
-# Two commands do everything: `make serve` sets up and serves, `make test` sets up and tests.
+# Two commands do everything: `make serve` sets up and serves, `make test` sets up and tests. `make help` lists the others.
 
 BUILD_PACKAGES := libopenblas-dev libpng-dev libavcodec-dev libavformat-dev libavutil-dev libsqlite3-dev pkg-config
 TEST_PACKAGES := ffmpeg
@@ -6,44 +6,72 @@ PAGE_PACKAGES := chromium chromium-driver
 MODEL ?= Models/emoji-scenes
 HOST ?= 127.0.0.1
 PORT ?= 8080
+PREFIX ?= /usr/local
+DESTDIR ?=
+UNITDIR ?= $(PREFIX)/lib/systemd/system
 
-.PHONY: serve test test-page build lint setup setup-test
+# Variables reach the shell quoted: a path may have blanks and quotes.
+quote = '$(subst ','\'',$(1))'
 
-serve: build
-	@exec .build/release/phasor serve $(MODEL) --host $(HOST) --port $(PORT)
+.PHONY: help serve test test-page test-threats build lint setup setup-test install uninstall
 
-build: setup
+serve: build ## Build, and serve MODEL (default: the embedded model) on HOST and PORT
+	@exec .build/release/phasor serve $(call quote,$(MODEL)) --host $(call quote,$(HOST)) --port $(call quote,$(PORT))
+
+help: ## Tell what there is to make
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@echo "Variables: MODEL=$(MODEL) HOST=$(HOST) PORT=$(PORT) PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)"
+
+build: setup ## Install the Debian packages that are missing, and build .build/release/phasor
 	@swift build -c release --product phasor
 
 # Tests run in release: SwiftPM compiles C without optimisation in debug, and the kernels are C. They run one after the
 # other: many hold a blocking socket or a thread, and on two cores a crowd of those starves the deadlines of the rest.
-test: setup-test
+test: setup-test ## Build and run every test
 	@swift build -c release --build-tests
 	@swift test -c release --skip-build --no-parallel
 
-# The web page in a real Chromium, against the server that was built.
-test-page: build
-	@$(call install,$(PAGE_PACKAGES))
-	@python3 -B Tests/Browser/page.py --phasor .build/release/phasor --model $(MODEL)
+test-page: build ## Try the web page in Chromium
+	@$(call install_packages,$(PAGE_PACKAGES))
+	@python3 -B Tests/Browser/page.py --phasor .build/release/phasor --model $(call quote,$(MODEL))
 
-lint:
+test-threats: build ## Try what docs/threat-model.md says on running servers
+	@python3 -B Tests/Service/threats.py --phasor .build/release/phasor
+	@python3 -B Tests/Service/survival.py --phasor .build/release/phasor
+
+lint: ## Check the form of all sources
 	@swift format lint --strict --recursive Package.swift Sources Tests
 
-setup:
-	@$(call install,$(BUILD_PACKAGES))
+setup: ## Install the Debian packages that a build needs
+	@$(call install_packages,$(BUILD_PACKAGES))
 
 setup-test: setup
-	@$(call install,$(TEST_PACKAGES))
+	@$(call install_packages,$(TEST_PACKAGES))
 
-# Installs the Debian packages of the list that are missing, and says so.
-define install
+# The program brings its Swift runtime along; OpenBLAS, libav, libpng and SQLite are the system's. What is installed lies
+# where the program looks for it: ../share/phasor of its own folder.
+install: setup ## Install below PREFIX (default: /usr/local): program, embedded model, page, manual, completions, unit
+	@swift build -c release --product phasor --static-swift-stdlib --scratch-path .build/static
+	@sh docs/deploy/install.sh .build/static/release/phasor $(call quote,$(PREFIX)) $(call quote,$(DESTDIR)) $(call quote,$(UNITDIR))
+
+uninstall: ## Remove what `make install` has put below PREFIX
+	@sh docs/deploy/install.sh --remove $(call quote,$(PREFIX)) $(call quote,$(DESTDIR)) $(call quote,$(UNITDIR))
+
+# Installs the Debian packages of the list that are missing, and says so; what it cannot do, an administrator is told.
+define install_packages
 	missing=""; for package in $(1); do \
 		dpkg-query -W -f='$${Status}' $$package 2>/dev/null | grep -q 'install ok installed' || missing="$$missing $$package"; \
 	done; \
 	if [ -n "$$missing" ]; then \
 		if [ "$$(id -u)" = 0 ]; then sudo=""; else sudo="sudo"; fi; \
 		echo "Installing Debian packages:$$missing"; \
-		$$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+		{ $$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive \
+			apt-get install -y -qq --no-install-recommends $$missing >/dev/null; } || { \
+			echo "The packages could not be installed. Ask an administrator of this machine for:" >&2; \
+			echo "    apt-get install$$missing" >&2; \
+			exit 1; \
+		}; \
 	fi; \
-	command -v swift >/dev/null || { echo "The Swift toolchain is missing: see https://www.swift.org/install/linux (6.1 or later)"; exit 1; }
+	command -v swift >/dev/null || { \
+		echo "The Swift toolchain is missing: see https://www.swift.org/install/linux (6.1 or later)" >&2; exit 1; }
 endef

@@ -48,11 +48,14 @@ package struct APIServer: Sendable {
     /// Binds and begins to serve.
     /// - Throws: `HTTPError.cannotListen`.
     package func start(host: String, port: UInt16) async throws(HTTPError) -> HTTPServer {
-        if options.keys.isEmpty, !SiteGuard.isLoopback(host) {
-            logger.warning(
-                "there are no API keys: everybody who reaches \(host) may use this server; --api-keys FILE names them")
-        }
+        if let warning = warning(host: host) { logger.warning("\(warning)") }
         return try await HTTPServer.start(host: host, port: port, configuration: configuration(host: host))
+    }
+
+    /// What the operator may not know about listening on `host`; nil for nothing.
+    package func warning(host: String) -> String? {
+        guard options.keys.isEmpty, !SiteGuard.isLoopback(host) else { return nil }
+        return "there are no API keys: everybody who reaches \(host) may use this server; --api-keys FILE names who may"
     }
 
     private func configuration(host: String) -> HTTPServer.Configuration {

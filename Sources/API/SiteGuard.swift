@@ -5,15 +5,15 @@ import HTTP
 /// A browser says where a request comes from: in `Sec-Fetch-Site`, which no script can set, and in `Origin`. What says
 /// neither is no browser's. A name that a foreign site makes resolve to this machine (DNS rebinding) gives itself away in
 /// `Host`.
-struct SiteGuard: Sendable {
+package struct SiteGuard: Sendable {
     /// Names by which the server is reached; nil where any may be used.
-    let hosts: Set<String>?
+    package let hosts: Set<String>?
     /// Whose pages may use the API: the CORS setting.
     let origins: [String]
 
     /// - Parameter host: what the server listens on. Names are checked for a loopback address, and only where no key is
     ///   asked for: a page elsewhere has none, and a proxy in front has a name of its own.
-    init(host: String, allowed: [String], origins: [String], hasKeys: Bool) {
+    package init(host: String, allowed: [String], origins: [String], hasKeys: Bool) {
         self.origins = origins
         let bound = Self.name(of: host)
         guard Self.isLoopback(bound), !hasKeys else {
@@ -53,8 +53,10 @@ struct SiteGuard: Sendable {
         // Browsers look names under .localhost up on this machine and nowhere else.
         guard !hosts.contains(name), !name.hasSuffix(".localhost") else { return }
         throw APIError(
-            status: 403, message: "this server is not known as '\(name.prefix(100))'; --allowed-host gives it that name",
-            param: "Host", code: "host_not_allowed")
+            status: 403,
+            message: "this server is not known as '\(name.prefix(100))'; --allowed-host gives it that name",
+            param: "Host",
+            code: "host_not_allowed")
     }
 
     /// `Localhost.:8080` is localhost; an IPv6 address is in brackets.

@@ -85,7 +85,9 @@ final class Connection: Sendable {
     /// What the client keeps the connection waiting for, and since when; nil while it is the server's turn.
     var clientsTurn: (wait: Wait, since: ContinuousClock.Instant)? {
         state.withLock { state in
-            guard !state.isClosed, state.expired == nil, let wait = state.wait, let since = state.since else { return nil }
+            guard !state.isClosed, state.expired == nil, let wait = state.wait, let since = state.since else {
+                return nil
+            }
             return [.idle, .header, .body].contains(wait) ? (wait, since) : nil
         }
     }

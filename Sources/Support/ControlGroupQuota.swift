@@ -27,7 +27,9 @@ package enum ControlGroupQuota {
             }
         }
         // Version 1 says -1 for no limit.
-        guard numbers.count == 2, let quota = numbers[0], let period = numbers[1], quota > 0, period > 0 else { return nil }
+        guard numbers.count == 2, let quota = numbers[0], let period = numbers[1], quota > 0, period > 0 else {
+            return nil
+        }
         return quota / period
     }
 

@@ -9,7 +9,7 @@ package enum Processors {
         usable(online: online, allowed: allowed, quota: ControlGroupQuota.processors)
     }
 
-    static func usable(online: Int, allowed: Int?, quota: Double?) -> Int {
+    package static func usable(online: Int, allowed: Int?, quota: Double?) -> Int {
         max(1, min(online, allowed ?? online, quota.map { Int(min($0.rounded(.up), 1e6)) } ?? online))
     }
 
@@ -21,7 +21,7 @@ package enum Processors {
     }
 
     /// - Parameter status: `/proc/self/status`, whose line `Cpus_allowed_list:` is like `0-3,8`.
-    static func allowed(status: String) -> Int? {
+    package static func allowed(status: String) -> Int? {
         let name = "Cpus_allowed_list:"
         guard let line = status.split(separator: "\n").first(where: { $0.hasPrefix(name) }) else { return nil }
         let ranges = line.dropFirst(name.count).trimmingCharacters(in: .whitespaces).split(separator: ",")

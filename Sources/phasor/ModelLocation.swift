@@ -10,13 +10,15 @@ enum Installation {
 
     /// Folders that may hold `Models/` and `public/`, in the order they are tried.
     private static var roots: [String] {
-        let executable = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath()
+        // The first argument is only a name where the shell has looked it up.
+        let executable = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
         let current = FileManager.default.currentDirectoryPath
         // .build/<triple>/release/phasor lies four levels below the checkout, an installed bin/phasor two.
         let near = (1...4).map { levels in
             (0..<levels).reduce(executable) { url, _ in url.deletingLastPathComponent() }.path
         }
-        return [current] + near.reversed() + ["/usr/share/phasor", "/usr/local/share/phasor", "/opt/phasor"]
+        let installed = executable.deletingLastPathComponent().deletingLastPathComponent().path + "/share/phasor"
+        return [current] + near.reversed() + [installed, "/usr/share/phasor", "/usr/local/share/phasor", "/opt/phasor"]
     }
 
     static func find(_ path: String) -> String? {

@@ -4,6 +4,8 @@ import Glibc
 /// A client with a connection for each request.
 struct Client: Sendable {
     let port: UInt16
+    /// The address to ask from; nil for 127.0.0.1.
+    var source: UInt32?
 
     struct Answer: Sendable {
         var status = 0
@@ -49,7 +51,7 @@ struct Client: Sendable {
         fields["Host"] = fields["Host"] ?? "127.0.0.1:\(port)"
         if !body.isEmpty, fields["Content-Length"] == nil { fields["Content-Length"] = "\(body.utf8.count)" }
         let head = fields.sorted { $0.key < $1.key }.map { "\($0): \($1)\r\n" }.joined()
-        let connection = try Connection(port: port)
+        let connection = try Connection(port: port, source: source)
         connection.send("\(method) \(path) HTTP/1.1\r\nConnection: close\r\n\(head)\r\n\(body)")
         return connection
     }
@@ -57,20 +59,30 @@ struct Client: Sendable {
     final class Connection: Sendable {
         private let socket: Int32
 
-        init(port: UInt16) throws {
+        init(port: UInt16, source: UInt32? = nil) throws {
             socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
             var limit = timeval(tv_sec: 60, tv_usec: 0)
             setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
+            if let source {
+                let bound = Self.withAddress(source, 0) { bind(socket, $0, $1) }
+                guard bound == 0 else { throw Failure(reason: "bind: \(errno)") }
+            }
+            let result = Self.withAddress(0x7F00_0001, port) { connect(socket, $0, $1) }
+            guard result == 0 else { throw Failure(reason: "connect: \(errno)") }
+        }
+
+        private static func withAddress(
+            _ host: UInt32, _ port: UInt16, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32
+        ) -> Int32 {
             var address = sockaddr_in()
             address.sin_family = sa_family_t(AF_INET)
             address.sin_port = port.bigEndian
-            address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-            let result = withUnsafePointer(to: &address) { pointer in
+            address.sin_addr.s_addr = host.bigEndian
+            return withUnsafePointer(to: &address) { pointer in
                 pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                    connect(socket, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+                    body($0, socklen_t(MemoryLayout<sockaddr_in>.size))
                 }
             }
-            guard result == 0 else { throw Failure(reason: "connect: \(errno)") }
         }
 
         deinit { close(socket) }

@@ -1,5 +1,6 @@
 import API
 import Foundation
+import Glibc
 import HTTP
 import Pipelines
 import Serving
@@ -12,16 +13,46 @@ import Testing
     private static let wan = URL(filePath: #filePath).deletingLastPathComponent()
         .appending(path: "../Fixtures/wan22-tiny").standardized.path
 
-    private func run(_ body: (TestServer) async throws -> Void) async throws {
+    private func run(
+        adding more: (_ folder: String) throws -> Void = { _ in }, _ body: (TestServer) async throws -> Void
+    ) async throws {
         let folder = FileManager.default.temporaryDirectory.appending(path: "phasor-loras-\(UUID())").path
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(atPath: folder) }
         try RandomLoRA.write(to: "\(folder)/ink.safetensors", seed: 1)
         try RandomLoRA.write(to: "\(folder)/wide.safetensors", seed: 2, width: 64)
+        try more(folder)
         var files = ModelFiles(folder: Self.wan)
         files.loras = folder
         let pipeline = try Pipeline(files, compute: Compute(threads: 2))
         try await TestServer.run(model: pipeline, body)
+    }
+
+    /// Opening a pipe waits for who writes to it, and would keep one of the few threads that answer.
+    @Test func onlyRegularFilesAreLookedAt() async throws {
+        try await run(adding: { folder in
+            for index in 0..<8 { #expect(mkfifo("\(folder)/pipe\(index).safetensors", 0o600) == 0) }
+            try FileManager.default.createDirectory(
+                atPath: "\(folder)/folder.safetensors", withIntermediateDirectories: false)
+            #expect(symlink("/dev/zero", "\(folder)/zero.safetensors") == 0)
+            #expect(symlink("ink.safetensors", "\(folder)/link.safetensors") == 0)
+        }) { server in
+            for name in (0..<8).map({ "pipe\($0)" }) + ["folder", "zero"] {
+                let answer = try await server.client.post(
+                    "/v1/images/generations",
+                    #"{"prompt": "a cat", "size": "32x32", \#(Self.settings), "loras": [{"name": "\#(name)"}]}"#)
+                #expect(answer.status == 400, "\(answer.text)")
+                #expect(try answer.error["message"]?.contains("'ink', 'link', 'wide'") == true, "\(answer.text)")
+            }
+            #expect(try await server.client.get("/healthz").status == 200)
+        }
+        // Nor elsewhere: where a part of a model is a pipe, opening it fails at once.
+        let pipe = FileManager.default.temporaryDirectory.appending(path: "phasor-pipe-\(UUID())").path
+        #expect(mkfifo(pipe, 0o600) == 0)
+        defer { unlink(pipe) }
+        var files = ModelFiles(folder: Self.wan)
+        files.vae = pipe
+        #expect(throws: (any Error).self) { try Pipeline(files, compute: Compute(threads: 1)) }
     }
 
     private static let settings = #""seed": 4, "num_inference_steps": 2, "guidance_scale": 1"#

@@ -10,6 +10,7 @@ struct TestServer {
     let engine: Engine
     let pace: FakeModel.Pace
     let router: Router
+    let api: APIServer
 
     static func run<T: Sendable>(
         pace seconds: Double = 0, model: (any ImageModel)? = nil,
@@ -29,7 +30,8 @@ struct TestServer {
         try configure(&options)
         let api = APIServer(engine: engine, options: options, logger: logger)
         let server = try await api.start(host: "127.0.0.1", port: 0)
-        let test = TestServer(client: Client(port: server.port), engine: engine, pace: pace, router: api.router)
+        let test = TestServer(
+            client: Client(port: server.port), engine: engine, pace: pace, router: api.router, api: api)
         let result: Result<T, any Error>
         do {
             result = .success(try await body(test))

@@ -34,7 +34,9 @@ import Testing
         }
     }
 
-    private func withServer<T>(_ body: (String, Seen) async throws -> T) async throws -> T {
+    private func withServer<T>(
+        host: String = "127.0.0.1", _ body: (String, Seen) async throws -> T
+    ) async throws -> T {
         let seen = Seen()
         let worker = OneAtATime()
         var router = Router()
@@ -48,9 +50,9 @@ import Testing
             return .json(Data(Self.answer.utf8))
         }
         router.add("POST", "/odd/v1/images/generations") { _ in .json(Data(#"{"data": []}"#.utf8)) }
-        let server = try await HTTPServer.start(host: "127.0.0.1", port: 0, configuration: .init(router: router))
+        let server = try await HTTPServer.start(host: host, port: 0, configuration: .init(router: router))
         do {
-            let result = try await body("http://127.0.0.1:\(server.port)", seen)
+            let result = try await body("http://\(host.contains(":") ? "[\(host)]" : host):\(server.port)", seen)
             await server.stop()
             return result
         } catch {
@@ -86,6 +88,18 @@ import Testing
             #expect(bodies.allSatisfy { $0["model"] == "grey" && $0["size"] == "64x64" && $0["n"] == "1" })
             #expect(seen.keys.withLock { $0 } == ["Bearer secret"])
         }
+    }
+
+    /// The address as `phasor serve --host ::1` prints it.
+    @Test func `IPv6 addresses are asked as well`() async throws {
+        try await withServer(host: "::1") { url, seen in
+            let report = try await run("\(url)/v1", .closed(clients: 2), requests: 8, key: "secret")
+            #expect(report.model == "grey" && report.succeeded == 6 && report.errors == ["HTTP 503: told to": 2])
+            #expect(seen.bodies.withLock { $0.allSatisfy { $0["size"] == "64x64" } })
+            #expect(seen.keys.withLock { $0 } == ["Bearer secret"])
+        }
+        let nowhere = try await run("http://[::1]:1", .closed(clients: 1), requests: 2)
+        #expect(nowhere.succeeded == 0 && nowhere.errors.keys.contains { $0.contains("refused") })
     }
 
     @Test func `Requests that are due wait in line, and their wait counts`() async throws {

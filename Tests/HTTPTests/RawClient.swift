@@ -23,14 +23,26 @@ final class RawClient {
     private var descriptor: Int32
     private(set) var pending: [UInt8] = []
 
-    /// - Parameter receiveBuffer: bytes the kernel may hold for this client, to stall the server early.
-    init(port: UInt16, ipv6: Bool = false, receiveBuffer: Int32? = nil) throws {
+    /// - Parameters:
+    ///   - receiveBuffer: bytes the kernel may hold for this client, to stall the server early.
+    ///   - source: the IPv4 address to come from; nil for 127.0.0.1.
+    init(port: UInt16, ipv6: Bool = false, receiveBuffer: Int32? = nil, source: UInt32? = nil) throws {
         descriptor = socket(ipv6 ? AF_INET6 : AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         // A process that another test starts must not keep this connection open.
         _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
         var on: Int32 = 1
         setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, 4)
         if var receiveBuffer { setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &receiveBuffer, 4) }
+        if let source {
+            var address = sockaddr_in()
+            address.sin_family = sa_family_t(AF_INET)
+            address.sin_addr.s_addr = source.bigEndian
+            _ = withUnsafePointer(to: &address) { pointer in
+                pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                    bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+                }
+            }
+        }
         let result: Int32
         if ipv6 {
             var address = sockaddr_in6()

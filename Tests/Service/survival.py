@@ -65,7 +65,7 @@ class Client:
 
 
 def get(path, *lines, method="GET"):
-    return "\r\n".join([f"{method} {path} HTTP/1.1", "Host: x", *lines, "", ""]).encode()
+    return "\r\n".join([f"{method} {path} HTTP/1.1", "Host: localhost", *lines, "", ""]).encode()
 
 
 def status(server, data, method="GET"):

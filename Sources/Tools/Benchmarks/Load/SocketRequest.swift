@@ -54,7 +54,11 @@ struct SocketRequest: Sendable {
             try wait(for: POLLIN, on: socket, until: end)
             let count = recv(socket, &buffer, buffer.count, 0)
             if count == 0 { break }
-            if count > 0 { answer += buffer[..<count] } else if errno != EAGAIN && errno != EINTR { throw Self.fault("reading") }
+            if count > 0 {
+                answer += buffer[..<count]
+            } else if errno != EAGAIN && errno != EINTR {
+                throw Self.fault("reading")
+            }
         }
         return try Self.parse(answer)
     }
@@ -70,7 +74,8 @@ struct SocketRequest: Sendable {
         guard failure == 0, let address = found?.pointee else {
             throw ImageServer.Fault.unreachable(String(cString: gai_strerror(failure)))
         }
-        let socket = Glibc.socket(address.ai_family, Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue), 0)
+        let kind = SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue
+        let socket = Glibc.socket(address.ai_family, Int32(kind), 0)
         guard socket >= 0 else { throw Self.fault("opening a socket") }
         var isOpen = false
         defer { if !isOpen { close(socket) } }
@@ -108,7 +113,9 @@ struct SocketRequest: Sendable {
 
     /// Whether all of the length that the head tells has come.
     private static func isWhole(_ answer: Data) -> Bool {
-        guard let end = answer.firstRange(of: headEnd), let length = length(answer[..<end.lowerBound]) else { return false }
+        guard let end = answer.firstRange(of: headEnd), let length = length(answer[..<end.lowerBound]) else {
+            return false
+        }
         return answer.count - end.upperBound >= length
     }
 
