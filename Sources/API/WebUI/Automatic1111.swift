@@ -170,12 +170,8 @@ struct Automatic1111: Sendable {
             "eta_relative": JSON(job?.secondsLeft ?? 0),
             "state": [
                 "skipped": false, "interrupted": false, "job": JSON(job?.id ?? ""),
-<<<<<<< HEAD:Sources/API/WebUI/Automatic1111.swift
-                "job_count": JSON(board.count(of: owner)), "job_no": 0, "sampling_step": JSON(job?.step ?? 0), "sampling_steps": JSON(job?.steps ?? 0),
-=======
                 "job_count": JSON(board.count(of: owner)), "job_no": 0, "sampling_step": JSON(job?.step ?? 0),
                 "sampling_steps": JSON(job?.steps ?? 0),
->>>>>>> access:Sources/API/Automatic1111.swift
             ],
             "current_image": JSON(skipsImage ? nil : entry?.preview.map { Data($0).base64EncodedString() }),
             "textinfo": JSON(job.map { $0.state == .queued ? "waiting" : $0.phase ?? "" }),
