@@ -112,7 +112,7 @@ package struct APIServer: Sendable {
         Automatic1111(
             engine: engine, reader: reader, keys: keys, settings: WebUISettings(isStrict: options.isA1111Strict),
             patience: patience
-        ).register(in: &router)
+        ).register(in: &router, uploadLimit: uploads)
         MCPServer(
             tools: MCPTools(engine: engine, reader: reader, keys: keys, links: links), patience: patience,
             heartbeat: options.heartbeat

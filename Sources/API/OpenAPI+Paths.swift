@@ -204,6 +204,7 @@ extension OpenAPI {
         return
             (lists.map { route("get", $0, "A menu of the web UI", list) }
             + objects.map { route("get", $0, "What the web UI tells", object) }
+            + [route("post", "png-info", "The text chunks of a PNG", object)]
             + WebUILists.posts.map { route("post", $0, "Taken, and nothing is done", object) }
             + WebUILists.refused.keys.sorted().map { route("post", $0, "Refused: images are made from text", refusal) })
             .joined(separator: ",\n")

@@ -107,6 +107,28 @@ import Testing
         }
     }
 
+    /// aiyabot sends the scale as text, and asks what the picture that it got says of itself.
+    @Test func numbersMayStandInText() async throws {
+        try await TestServer.run { server in
+            let answer = try await server.client.post(
+                Self.path,
+                #"{"prompt": "\u00e9\u6f22", "sampler_name": "teacher", "steps": "3", "cfg_scale": "7.0", "restore_faces": "false"}"#)
+            #expect(answer.status == 200, "\(answer.text)")
+            #expect(try Self.info(answer)["cfg_scale"] as? Double == 7)
+            let picture = try #require(try Self.picture(answer))
+            let told = try #require(try (Self.info(answer)["infotexts"] as? [String])?.first)
+            for image in [picture, "data:image/png;base64," + picture] {
+                let info = try await server.client.post("/sdapi/v1/png-info", "{\"image\": \"\(image)\"}")
+                #expect(try info.json["info"] as? String == told)
+            }
+            for wrong in ["", "!", "aGVsbG8="] {
+                let info = try await server.client.post("/sdapi/v1/png-info", "{\"image\": \"\(wrong)\"}")
+                #expect(info.status == 400)
+                #expect(try info.error["param"] == "image")
+            }
+        }
+    }
+
     /// The picture of 8 MB is not read to be refused.
     @Test func whatIsMadeOfPicturesIsRefused() async throws {
         try await TestServer.run { server in

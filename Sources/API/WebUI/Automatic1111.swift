@@ -28,7 +28,7 @@ struct Automatic1111: Sendable {
         self.patience = patience
     }
 
-    func register(in router: inout Router) {
+    func register(in router: inout Router, uploadLimit: Int) {
         router.add("POST", "/sdapi/v1/txt2img", textToImage)
         router.add("GET", "/sdapi/v1/progress", progress)
         router.add("POST", "/sdapi/v1/interrupt", interrupt)
@@ -37,13 +37,14 @@ struct Automatic1111: Sendable {
         router.add("GET", "/sdapi/v1/loras") { _ in .json(try loras()) }
         router.add("GET", "/sdapi/v1/options") { _ in .json(try options()) }
         router.add("POST", "/sdapi/v1/options", setOptions)
-        WebUILists().register(in: &router)
+        WebUILists().register(in: &router, uploadLimit: uploadLimit)
     }
 
     // MARK: txt2img
 
     @Sendable private func textToImage(_ request: HTTPRequest) async throws -> HTTPResponse {
-        let fields = try Fields(json: request)
+        // As the web UI itself does, which its clients have come to rely on: a scale of "7.0" is one.
+        let fields = try Fields(json: request, takesText: true)
         var wanted: ReadRequest?
         var model: (any ImageModel)?
         do {

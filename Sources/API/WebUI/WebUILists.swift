@@ -18,10 +18,11 @@ struct WebUILists: Sendable {
     /// Route to the field that says what is wanted.
     static let refused = [
         "img2img": "init_images", "extra-single-image": "image", "extra-batch-images": "imageList",
-        "interrogate": "image", "png-info": "image",
+        "interrogate": "image",
     ]
 
-    func register(in router: inout Router) {
+    func register(in router: inout Router, uploadLimit: Int) {
+        router.add("POST", "/sdapi/v1/png-info", bodyLimit: uploadLimit) { try PNGParameters.answer($0) }
         for name in Self.empty { router.add("GET", "/sdapi/v1/\(name)") { _ in .json([]) } }
         for name in Self.posts { router.add("POST", "/sdapi/v1/\(name)") { _ in .json([:]) } }
         for (name, field) in Self.refused.sorted(by: { $0.key < $1.key }) {
