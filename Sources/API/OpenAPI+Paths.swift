@@ -185,7 +185,7 @@ extension OpenAPI {
 
     /// What clients of the web UI ask for at their start.
     private static var webUI: String {
-        let error = #""default": {"$ref": "#/components/responses/Error"}"#
+        let error = ##""default": {"$ref": "#/components/responses/Error"}"##
         func route(_ method: String, _ name: String, _ summary: String, _ responses: String) -> String {
             let words = name.split(separator: "-").map { $0.prefix(1).uppercased() + $0.dropFirst() }.joined()
             return """
@@ -198,16 +198,17 @@ extension OpenAPI {
         }
         let list = answer(#"{"type": "array", "items": {"type": "object"}}"#)
         let object = answer(#"{"type": "object"}"#)
-        let refusal = #""400": {"$ref": "#/components/responses/Error"}"#
+        let refusal = ##""400": {"$ref": "#/components/responses/Error"}"##
         let lists = (WebUILists.empty + ["schedulers", "upscalers"]).sorted()
         let objects = ["cmd-flags", "embeddings", "memory", "scripts"]
-        return
-            (lists.map { route("get", $0, "A menu of the web UI", list) }
-            + objects.map { route("get", $0, "What the web UI tells", object) }
-            + [route("post", "png-info", "The text chunks of a PNG", object)]
-            + WebUILists.posts.map { route("post", $0, "Taken, and nothing is done", object) }
-            + WebUILists.refused.keys.sorted().map { route("post", $0, "Refused: images are made from text", refusal) })
-            .joined(separator: ",\n")
+        var routes = lists.map { route("get", $0, "A menu of the web UI", list) }
+        routes += objects.map { route("get", $0, "What the web UI tells", object) }
+        routes.append(route("post", "png-info", "The text chunks of a PNG", object))
+        routes += WebUILists.posts.map { route("post", $0, "Taken, and nothing is done", object) }
+        routes += WebUILists.refused.keys.sorted().map { name in
+            route("post", name, "Refused: images are made from text", refusal)
+        }
+        return routes.joined(separator: ",\n")
     }
 
     private static var life: String {

@@ -19,7 +19,7 @@ import Testing
 
     @Test func aClientIntroducesItself() async throws {
         try await TestServer.run { server in
-            for (asked, told) in [("2025-06-18", "2025-06-18"), ("2025-03-26", "2025-03-26"), ("1999-01-01", "2025-06-18")] {
+            for (asked, told) in [("2025-11-25", "2025-11-25"), ("2025-03-26", "2025-03-26"), ("1999-01-01", "2025-11-25")] {
                 let answer = try await server.client.post(
                     "/mcp",
                     Self.message(

@@ -3,9 +3,9 @@ import Serving
 import Support
 import Synchronization
 
-/// The Model Context Protocol over streamable HTTP (modelcontextprotocol.io, revision 2025-06-18): assistants generate
-/// by calling tools. One endpoint takes JSON-RPC 2.0; a call that takes long is answered by a stream of events that tells
-/// of its progress, where the client takes one.
+/// The Model Context Protocol over streamable HTTP (modelcontextprotocol.io, revision 2025-11-25): assistants generate
+/// by calling tools. One endpoint takes JSON-RPC 2.0; a call whose client asks for its progress is answered by a stream of
+/// events that tell of it.
 ///
 /// Nothing is kept of a client but the calls that run. A session's id names those, so that a cancellation finds its call.
 struct MCPServer: Sendable {
@@ -14,8 +14,11 @@ struct MCPServer: Sendable {
     let heartbeat: Duration
     private let calls = RunningCalls()
 
+    /// Bytes of pictures that an event may hold; clients bound their events, many at a megabyte. What is more is linked.
+    private static let longestInline = 600_000
+
     /// Newest first. A client of another revision is answered with the newest.
-    private static let revisions = ["2025-06-18", "2025-03-26", "2024-11-05"]
+    private static let revisions = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"]
 
     init(tools: MCPTools, patience: Patience, heartbeat: Duration) {
         self.tools = tools
@@ -100,18 +103,19 @@ struct MCPServer: Sendable {
         let running = RunningCall()
         let session = Self.session(request)
         calls.insert(running, id: id, session: session)
-        let token = parameters["_meta"]?["progressToken"]
+        let takesEvents = request.headers.list("Accept").contains { $0.hasPrefix("text/event-stream") }
+        let token = takesEvents ? parameters["_meta"]?["progressToken"] : nil
+        let inline = token == nil ? Int.max : Self.longestInline
         let work: @Sendable (@escaping @Sendable (JobEvent) async throws -> Void) async throws -> JSON = { onEvent in
             defer { calls.remove(running, session: session) }
-            return Self.success(id, try await tools.call(tool, Fields(members: members), request, running, onEvent))
+            return Self.success(
+                id, try await tools.call(tool, Fields(members: members), request, running, inline: inline, onEvent))
         }
-        guard request.headers.list("Accept").contains(where: { $0.hasPrefix("text/event-stream") }) else {
-            return try await patience.answer { try await work { _ in } }
-        }
+        guard let token else { return try await patience.answer { try await work { _ in } } }
         return .events { writer in
             try await writer.withHeartbeats(every: heartbeat) {
                 let answer = try await work { event in
-                    guard let token, event.name == .step || event.name == .queued else { return }
+                    guard event.name == .step || event.name == .queued else { return }
                     try await writer.write(Self.message(Self.progress(token, event.job)))
                 }
                 try await writer.write(Self.message(answer))

@@ -65,11 +65,12 @@ struct MCPTools: Sendable {
 
     // MARK: Calling
 
+    /// - Parameter inline: bytes of pictures that the result may hold; others are linked.
     /// - Returns: the result of `tools/call`. What the tool refuses, or fails in, is a result too, for the assistant to
     ///   read.
     /// - Throws: `CancellationError` when the client left; what `onEvent` throws.
     func call(
-        _ tool: Name, _ arguments: Fields, _ request: HTTPRequest, _ running: RunningCall,
+        _ tool: Name, _ arguments: Fields, _ request: HTTPRequest, _ running: RunningCall, inline: Int,
         _ onEvent: (JobEvent) async throws -> Void
     ) async throws -> JSON {
         do {
@@ -82,10 +83,10 @@ struct MCPTools: Sendable {
                 ]
             case .generateImage:
                 try arguments.requireKnown(RequestFields.names(of: .image))
-                return try await generate(reader.image(arguments), request, running, onEvent)
+                return try await generate(reader.image(arguments), request, running, inline: inline, onEvent)
             case .generateVideo:
                 try arguments.requireKnown(RequestFields.names(of: .video))
-                return try await generate(reader.video(arguments), request, running, onEvent)
+                return try await generate(reader.video(arguments), request, running, inline: 0, onEvent)
             }
         } catch let error where error is APIError || error is ServingError {
             return ["content": [["type": "text", "text": .string(APIError(error).message)]], "isError": true]
@@ -93,7 +94,7 @@ struct MCPTools: Sendable {
     }
 
     private func generate(
-        _ read: ReadRequest, _ request: HTTPRequest, _ running: RunningCall,
+        _ read: ReadRequest, _ request: HTTPRequest, _ running: RunningCall, inline: Int,
         _ onEvent: (JobEvent) async throws -> Void
     ) async throws -> JSON {
         var wanted = read.request
@@ -103,12 +104,13 @@ struct MCPTools: Sendable {
             Task { try await engine.cancel(id) }
         }
         let job = try await attached.follow(onEvent)
+        let isInline = job.artifacts.reduce(0) { $0 + $1.bytes } <= inline
         var content: [JSON] = []
         var files: [JSON] = []
         for (index, artifact) in job.artifacts.enumerated() {
             let url = JSON.string(links.url(of: artifact, for: request))
             files.append(["url": url, "seed": JSON(job.request.seed(ofImage: index))])
-            if job.kind == .image {
+            if isInline {
                 content.append([
                     "type": "image", "data": .string(try OpenAIImages.content(of: artifact)),
                     "mimeType": .string(artifact.contentType),
