@@ -33,7 +33,8 @@ struct Artifacts: Sendable {
             file, contentType: artifact.contentType, for: request,
             headers: [
                 "ETag": "\"\(id)\"", "Cache-Control": "private, max-age=31536000, immutable",
-                "Content-Disposition": "inline; filename=\"\(id).\(artifact.ending)\"", "X-Content-Type-Options": "nosniff",
+                "Content-Disposition": "inline; filename=\"\(id).\(artifact.ending)\"",
+                "X-Content-Type-Options": "nosniff",
             ])
     }
 }

@@ -58,7 +58,8 @@ enum FieldSchema {
                 ],
                 "expert": [
                     "type": "string",
-                    "description": "high, low or an expert's name; every expert that the file has keys for when left out",
+                    "description":
+                        "high, low or an expert's name; every expert that the file has keys for when left out",
                 ],
             ],
         ]

@@ -118,7 +118,9 @@ struct Fields: Sendable {
     /// The fields of each object in an array, which in a form is written as JSON; nil if there is none.
     func objects(_ name: String) throws -> [Fields]? {
         guard var value = self[name] else { return nil }
-        if takesText, case .string(let text) = value, let parsed = try? JSON(parsing: Array(text.utf8)) { value = parsed }
+        if takesText, case .string(let text) = value, let parsed = try? JSON(parsing: Array(text.utf8)) {
+            value = parsed
+        }
         guard case .array(let elements) = value else { throw wrong(name, value, "an array of objects") }
         return try elements.map { element in
             guard case .object(let members) = element else { throw wrong(name, value, "an array of objects") }

@@ -15,7 +15,8 @@ struct ModelCatalogue: Sendable {
 
     /// What clients have built in; each stands for the default model.
     static let builtIn = [
-        "gpt-image-1", "gpt-image-1-mini", "gpt-image-1.5", "gpt-image-2", "dall-e-2", "dall-e-3", "sora-2", "sora-2-pro",
+        "gpt-image-1", "gpt-image-1-mini", "gpt-image-1.5", "gpt-image-2", "dall-e-2", "dall-e-3", "sora-2",
+        "sora-2-pro",
     ]
 
     func register(in router: inout Router) {
@@ -51,7 +52,10 @@ struct ModelCatalogue: Sendable {
         let names = (ids + aliases).enumerated().filter { index, name in
             !(ids + aliases)[..<index].contains(name)
         }.map(\.element)
-        return ["object": "list", "data": .array(names.compactMap { name in (try? model(name)).map { entry(name, of: $0) } })]
+        return [
+            "object": "list",
+            "data": .array(names.compactMap { name in (try? model(name)).map { entry(name, of: $0) } }),
+        ]
     }
 
     /// `root` is the model that an alias stands for.

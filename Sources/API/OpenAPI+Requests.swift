@@ -3,81 +3,77 @@ import Support
 
 /// The bodies of requests, made of the fields of the table, so that the document says what the readers read.
 extension OpenAPI {
+    private typealias Property = (name: String, schema: JSON)
+
     /// Members of `schemas`, without the braces around them.
     static var requests: String {
-        let schemas: [(String, JSON)] = [
-            (
-                "ImageRequest",
-                body(.image, [
-                    ("response_format", ["type": "string", "enum": ["b64_json", "url"],
-                        "description": "b64_json when left out, url for dall-e-2 and dall-e-3"]),
-                    ("output_format", ["type": "string", "enum": .array(OutputFormat.allCases.map { .string($0.rawValue) }),
-                        "default": .string(OutputFormat.png.rawValue)]),
-                    ("output_compression", ["type": "integer", "minimum": 0, "maximum": 100,
-                        "description": "Quality, for formats that lose some"]),
-                    ("background", ["type": "string", "enum": ["auto", "opaque"]]),
-                    ("stream", ["type": "boolean", "default": false]),
-                ])
-            ),
+        let schemas: [Property] = [
+            ("ImageRequest", body(.image, imageRoute)),
             ("VideoRequest", body(.video, [])),
-            ("ImageJob", body(.image, own(.image), required: ["kind"], isClosed: true)),
-            ("VideoJob", body(.video, own(.video), required: ["kind"], isClosed: true)),
-            (
-                "JobRequest",
-                ["oneOf": [
-                    ["$ref": "#/components/schemas/ImageJob"], ["$ref": "#/components/schemas/VideoJob"],
-                ]]
-            ),
-            (
-                "TextToImage",
-                body(.webUI, [
-                    ("batch_size", count("Images at a time")), ("n_iter", count("Rounds of them")),
-                    ("sampler_index", ["type": "string", "description": "Older clients' sampler_name"]),
-                    ("override_settings", ["type": "object", "properties": ["sd_model_checkpoint": ["type": "string"]]]),
-                ], without: [RequestFields.model])
-            ),
+            ("ImageJob", body(.image, job(.image), required: ["kind"], isClosed: true)),
+            ("VideoJob", body(.video, job(.video), required: ["kind"], isClosed: true)),
+            ("JobRequest", ["oneOf": [reference("ImageJob"), reference("VideoJob")]]),
+            ("TextToImage", body(.webUI, webUIRoute, without: RequestFields.model)),
         ]
-        return schemas.map { "\(JSON.string($0.0).text): \($0.1.text)" }.joined(separator: ",\n  ")
+        return schemas.map { "\(JSON.string($0.name).text): \($0.schema.text)" }.joined(separator: ",\n  ")
     }
 
+    private static func reference(_ name: String) -> JSON { ["$ref": .string("#/components/schemas/\(name)")] }
+
     private static func body(
-        _ taker: RequestField.Taker, _ others: [(String, JSON)], required: [String] = [], isClosed: Bool = false,
-        without left: [RequestField] = []
+        _ taker: RequestField.Taker, _ others: [Property], required: [String] = [], isClosed: Bool = false,
+        without left: RequestField? = nil
     ) -> JSON {
-        let leftNames = Set(left.flatMap { $0.allNames(for: taker) })
+        let leftNames = left?.allNames(for: taker) ?? []
         let fields = FieldSchema.properties(of: taker).filter { !leftNames.contains($0.name) }
-        var members: [JSON.Member] = [
+        let properties = fields + others.map { JSON.Member(name: $0.name, value: $0.schema) }
+        let names = (required + [RequestFields.prompt.name]).map { JSON.string($0) }
+        let members: [JSON.Member] = [
             JSON.Member(name: "type", value: "object"),
-            JSON.Member(
-                name: "required", value: .array((required + [RequestFields.prompt.name]).map { .string($0) })),
-            JSON.Member(
-                name: "properties",
-                value: .object(fields + others.map { JSON.Member(name: $0.0, value: $0.1) })),
+            JSON.Member(name: "required", value: .array(names)),
+            JSON.Member(name: "properties", value: .object(properties)),
+            JSON.Member(name: "additionalProperties", value: .bool(!isClosed)),
         ]
-        if isClosed { members.append(JSON.Member(name: "additionalProperties", value: false)) }
         return .object(members)
     }
 
-    private static func own(_ kind: GenerationRequest.Kind) -> [(String, JSON)] {
+    // MARK: Fields of one route
+
+    private static var imageRoute: [Property] {
         [
-            ("kind", ["type": "string", "enum": [.string(kind.rawValue)]]),
-            (
-                "priority",
-                [
-                    "type": "string", "enum": .array(Priority.allCases.map { .string($0.rawValue) }),
-                    "default": .string(Priority.interactive.rawValue),
-                    "description": """
-                        Interactive jobs go before batch jobs at every step; batch jobs are never kept waiting for good
-                        """,
-                ]
-            ),
+            ("response_format", choice(["b64_json", "url"], "b64_json when left out; url for dall-e-2 and dall-e-3")),
+            ("output_format", choice(OutputFormat.allCases.map(\.rawValue), "png when left out")),
+            ("output_compression", integer(0...100, "Quality, for formats that lose some")),
+            ("background", choice(["auto", "opaque"], "Pictures have no alpha")),
+            ("stream", ["type": "boolean", "default": false]),
         ]
     }
 
-    private static func count(_ documentation: String) -> JSON {
-        let counts = GenerationRequest.counts
+    private static func job(_ kind: GenerationRequest.Kind) -> [Property] {
+        let priorities =
+            "Interactive jobs, the default, go before batch jobs at every step; batch jobs are never kept waiting for good"
         return [
-            "type": "integer", "minimum": JSON(counts.lowerBound), "maximum": JSON(counts.upperBound), "default": 1,
+            ("kind", choice([kind.rawValue], "What is made")),
+            ("priority", choice(Priority.allCases.map(\.rawValue), priorities)),
+        ]
+    }
+
+    private static var webUIRoute: [Property] {
+        [
+            ("batch_size", integer(GenerationRequest.counts, "Images at a time")),
+            ("n_iter", integer(GenerationRequest.counts, "Rounds of them")),
+            ("sampler_index", ["type": "string", "description": "Older clients' sampler_name"]),
+            ("override_settings", ["type": "object", "properties": ["sd_model_checkpoint": ["type": "string"]]]),
+        ]
+    }
+
+    private static func choice(_ choices: [String], _ documentation: String) -> JSON {
+        ["type": "string", "enum": .array(choices.map { .string($0) }), "description": .string(documentation)]
+    }
+
+    private static func integer(_ range: ClosedRange<Int>, _ documentation: String) -> JSON {
+        [
+            "type": "integer", "minimum": JSON(range.lowerBound), "maximum": JSON(range.upperBound),
             "description": .string(documentation),
         ]
     }

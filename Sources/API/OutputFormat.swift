@@ -18,7 +18,8 @@ enum OutputFormat: String, Sendable, CaseIterable {
         let compression = try fields.integer("output_compression", in: 0...100)
         // 100 is OpenAI's default, which clients send with every format.
         guard compression == nil || compression == 100 || format.hasQuality else {
-            throw APIError.invalid("output_compression", "output_compression is for other formats than \(format.rawValue)")
+            throw APIError.invalid(
+                "output_compression", "output_compression is for other formats than \(format.rawValue)")
         }
         return format
     }

@@ -7,7 +7,8 @@ enum RequestCoding {
         let codings = request.headers.list("Content-Encoding").filter { $0.lowercased() != "identity" }
         guard let coding = codings.first else { return }
         throw APIError(
-            status: 415, message: "Content-Encoding is '\(coding.prefix(40))'; send the body as it is, without an encoding",
+            status: 415,
+            message: "Content-Encoding is '\(coding.prefix(40))'; send the body as it is, without an encoding",
             param: "Content-Encoding", code: "unsupported_content_encoding", headers: ["Accept-Encoding": "identity"])
     }
 }

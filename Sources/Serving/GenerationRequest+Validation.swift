@@ -32,7 +32,8 @@ extension GenerationRequest {
             guard scale.isFinite, scales.contains(Double(scale)) else {
                 throw ServingError.invalid(
                     field: field,
-                    reason: "\(scale) given; allowed is \(JSON(scales.lowerBound).text) to \(JSON(scales.upperBound).text)")
+                    reason:
+                        "\(scale) given; allowed is \(JSON(scales.lowerBound).text) to \(JSON(scales.upperBound).text)")
             }
             guard scale <= 1 || !isUnguided(by: model) else {
                 throw ServingError.invalid(

@@ -62,7 +62,8 @@ package enum RequestFields {
         "num_frames", .integer(1...1_000_000), own, as: [.manifest: "frames"], also: [.manifest: ["num_frames"]],
         "4k + 1 for Wan; see /v1/capabilities. An image has 1")
     package static let seconds = RequestField(
-        "seconds", .seconds, [.video], "A clip of seconds * fps + 1 frames, or of seconds * fps; whichever the model can")
+        "seconds", .seconds, [.video],
+        "A clip of seconds * fps + 1 frames, or of seconds * fps; whichever the model can")
     package static let fps = RequestField(
         "fps", .integer(1...240), [.video, .manifest], "Frames a second of a clip; the model's own when left out")
     package static let crf = RequestField(

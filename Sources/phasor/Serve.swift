@@ -223,7 +223,8 @@ struct Serve: AsyncParsableCommand {
         var api = APIServer.Options()
         api.publicFolder = settings.page ?? Installation.find("public")
         api.corsOrigins = settings.corsOrigins
-        api.allowedHosts = settings.allowedHosts + [settings.publicURL].compactMap { $0.flatMap { URL(string: $0)?.host() } }
+        api.allowedHosts =
+            settings.allowedHosts + [settings.publicURL].compactMap { $0.flatMap { URL(string: $0)?.host() } }
         api.publicURL = settings.publicURL
         api.trustsProxy = settings.trustProxy
         api.keepAlive = settings.keepAlive > 0 ? .seconds(settings.keepAlive) : nil

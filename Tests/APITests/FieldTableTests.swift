@@ -64,7 +64,8 @@ import Testing
                             let answer = try await server.client.post(
                                 route.path, "{\(route.start)\(prompt)\"\(name)\": \(value)}")
                             #expect(answer.status == 400, "\(route.path) \(name) \(value.prefix(40)): \(answer.status)")
-                            #expect(try answer.error["param"] == name, "\(route.path) \(name): \(answer.text.prefix(300))")
+                            #expect(
+                                try answer.error["param"] == name, "\(route.path) \(name): \(answer.text.prefix(300))")
                         }
                     }
                 }
@@ -81,7 +82,8 @@ import Testing
                     let names = Set(RequestField.Taker.allCases.flatMap { field.allNames(for: $0) })
                     for name in names where !["prompt", "kind"].contains(name) {
                         let answer = try await server.client.post(
-                            "/v1/jobs", "{\"kind\": \"\(kind)\", \"prompt\": \"a\", \"\(name)\": \(Self.within(field))}")
+                            "/v1/jobs", "{\"kind\": \"\(kind)\", \"prompt\": \"a\", \"\(name)\": \(Self.within(field))}"
+                        )
                         let isUnknown = answer.status == 400 && (try answer.error["code"] == "unknown_parameter")
                         let isTaken = RequestFields.names(of: taker).contains(name)
                         #expect(isUnknown == !isTaken, "\(kind) \(name): \(answer.text.prefix(200))")
@@ -103,21 +105,25 @@ import Testing
                         try Manifest(Array(line.utf8), format: .jsonLines, model: model)
                     }
                     let own = field.name(for: .manifest)
-                    #expect(error?.faults.contains { $0.field == own || $0.field == name } == true, "\(line.prefix(80))")
+                    #expect(
+                        error?.faults.contains { $0.field == own || $0.field == name } == true, "\(line.prefix(80))")
                 }
             }
         }
-        #expect(Set(Manifest.fieldNames) == Set(RequestFields.taken(by: .manifest).compactMap { $0.name(for: .manifest) }))
+        #expect(
+            Set(Manifest.fieldNames) == Set(RequestFields.taken(by: .manifest).compactMap { $0.name(for: .manifest) }))
     }
 
     @Test func theDocumentSaysTheSameLimits() async throws {
         try await TestServer.run { server in
             let document = try JSON(parsing: try await server.client.get("/openapi.json").body)
             let tools = try JSON(
-                parsing: try await server.client.post("/mcp", #"{"jsonrpc": "2.0", "id": 1, "method": "tools/list"}"#).body)
+                parsing: try await server.client.post("/mcp", #"{"jsonrpc": "2.0", "id": 1, "method": "tools/list"}"#)
+                    .body)
             for route in Self.routes {
                 let properties = document["components"]?["schemas"]?[route.schema]?["properties"]
-                for field in RequestFields.taken(by: route.taker) where field != RequestFields.model || route.taker != .webUI {
+                for field in RequestFields.taken(by: route.taker)
+                where field != RequestFields.model || route.taker != .webUI {
                     let name = try #require(field.name(for: route.taker))
                     try Self.expectLimits(of: field, for: route.taker, in: properties?[name], "\(route.schema) \(name)")
                     for other in field.allNames(for: route.taker) {

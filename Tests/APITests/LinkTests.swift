@@ -21,7 +21,8 @@ import Testing
             let links = try await [1, 2].asyncMap { seed in
                 try Self.link(
                     try await client.post(
-                        Self.path, "{\"prompt\": \"a\", \"seed\": \(seed), \"response_format\": \"url\"}", Self.key), base)
+                        Self.path, "{\"prompt\": \"a\", \"seed\": \(seed), \"response_format\": \"url\"}", Self.key),
+                    base)
             }
             for link in links {
                 let answer = try await client.get(link)
@@ -95,7 +96,8 @@ import Testing
                 try await server.client.post(Self.path, body, headers), "http://127.0.0.1:\(server.client.port)")
             #expect(link.hasPrefix("/v1/artifacts/"))
         }
-        try await TestServer.run(configure: { ($0.publicURL, $0.trustsProxy) = ("https://own.test/p", true) }) { server in
+        try await TestServer.run(configure: { ($0.publicURL, $0.trustsProxy) = ("https://own.test/p", true) }) {
+            server in
             let link = try Self.link(try await server.client.post(Self.path, body, headers), "https://own.test/p")
             #expect(link.hasPrefix("/v1/artifacts/"))
         }
@@ -103,7 +105,9 @@ import Testing
 
     @Test func dallEAnswersWithLinksUnlessToldOtherwise() async throws {
         try await TestServer.run { server in
-            for (model, isURL) in [("dall-e-2", true), ("dall-e-3", true), ("gpt-image-1", false), ("gpt-image-2", false)] {
+            for (model, isURL) in [
+                ("dall-e-2", true), ("dall-e-3", true), ("gpt-image-1", false), ("gpt-image-2", false),
+            ] {
                 let answer = try await server.client.post(Self.path, "{\"prompt\": \"a\", \"model\": \"\(model)\"}")
                 let image = try ImageTests.images(answer).first ?? [:]
                 #expect((image["url"] != nil) == isURL, "\(model)")

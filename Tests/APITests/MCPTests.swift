@@ -19,7 +19,9 @@ import Testing
 
     @Test func aClientIntroducesItself() async throws {
         try await TestServer.run { server in
-            for (asked, told) in [("2025-11-25", "2025-11-25"), ("2025-03-26", "2025-03-26"), ("1999-01-01", "2025-11-25")] {
+            for (asked, told) in [
+                ("2025-11-25", "2025-11-25"), ("2025-03-26", "2025-03-26"), ("1999-01-01", "2025-11-25"),
+            ] {
                 let answer = try await server.client.post(
                     "/mcp",
                     Self.message(
@@ -67,7 +69,8 @@ import Testing
         try await TestServer.run { server in
             let answer = try await server.client.post(
                 "/mcp",
-                Self.call("generate_video", #"{"prompt": "a", "num_frames": 5}"#, #", "_meta": {"progressToken": "p"}"#),
+                Self.call(
+                    "generate_video", #"{"prompt": "a", "num_frames": 5}"#, #", "_meta": {"progressToken": "p"}"#),
                 ["Accept": "application/json, text/event-stream"])
             #expect(answer.fields["content-type"]?.hasPrefix("text/event-stream") == true)
             let events = try ReceivedEvent.all(in: answer.text)
@@ -86,7 +89,8 @@ import Testing
     @Test func whatAToolRefusesIsForTheAssistantToRead() async throws {
         try await TestServer.run { server in
             for (arguments, word) in [
-                (#"{"prompt": "a", "size": "640x640"}"#, "96"), (#"{"prompt": ""}"#, "empty"), (#"{"promt": "a"}"#, "promt"),
+                (#"{"prompt": "a", "size": "640x640"}"#, "96"), (#"{"prompt": ""}"#, "empty"),
+                (#"{"promt": "a"}"#, "promt"),
                 ("{}", "prompt"),
             ] {
                 let answer = try await server.client.post("/mcp", Self.call("generate_image", arguments))
@@ -104,7 +108,10 @@ import Testing
         ("", 400, -32700), ("{", 400, -32700), ("[]", 400, -32600), (#"{"id": 1, "method": "ping"}"#, 400, -32600),
         (#"{"jsonrpc": "2.0", "id": 1, "method": "tools/dance"}"#, 200, -32601),
         (#"{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "dance"}}"#, 200, -32602),
-        (#"{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "generate_image", "arguments": 7}}"#, 200, -32602),
+        (
+            #"{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "generate_image", "arguments": 7}}"#,
+            200, -32602
+        ),
         (#"{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": []}"#, 200, -32602),
     ])
     func wrongMessagesHaveTheCodesOfJSONRPC(body: String, status: Int, code: Int) async throws {

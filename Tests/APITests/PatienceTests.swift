@@ -58,7 +58,8 @@ import Testing
             #expect(answer.fields["location"] == "/v1/jobs/\(id)")
             #expect(try await server.reaches(.succeeded, id))
             #expect(try await server.client.get("/v1/jobs/\(id)").json["state"] as? String == "succeeded")
-            #expect(try await server.client.post(Self.routes[0], #"{"prompt": "a"}"#, ["Prefer": "wait=10"]).status == 200)
+            #expect(
+                try await server.client.post(Self.routes[0], #"{"prompt": "a"}"#, ["Prefer": "wait=10"]).status == 200)
         }
     }
 

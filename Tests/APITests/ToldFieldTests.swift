@@ -42,7 +42,8 @@ import Testing
     @Test func whatIsNotReadIsTold() async throws {
         try await TestServer.run { server in
             let answer = try await server.client.post(
-                Self.path, #"{"prompt": "a", "quality": "hd", "sharpness": 3, "user": "u", "style": null, "a\r\nb": 1}"#)
+                Self.path, #"{"prompt": "a", "quality": "hd", "sharpness": 3, "user": "u", "style": null, "a\r\nb": 1}"#
+            )
             #expect(answer.status == 200)
             let warnings = try answer.json["warnings"] as? [String] ?? []
             #expect(warnings == ["a??b: ignored", "quality: ignored", "sharpness: ignored"])
@@ -71,7 +72,8 @@ import Testing
             let near = try #require(
                 sizes.last(where: { $0 != "64x48" && PixelSize($0).map { $0.width * $0.height <= 12288 } == true })
                     ?? sizes.last, "\(message)")
-            let answer = try await server.client.post("/v1/images/generations", "{\"prompt\": \"a\", \"size\": \"\(near)\"}")
+            let answer = try await server.client.post(
+                "/v1/images/generations", "{\"prompt\": \"a\", \"size\": \"\(near)\"}")
             #expect(answer.status == 200, "\(message)")
         }
     }
@@ -84,7 +86,8 @@ import Testing
             #expect(try answer.json["size"] as? String == "96x96" || answer.json["size"] as? String == "112x96")
             let told = try #require(try (answer.json["warnings"] as? [String])?.first)
             #expect(told.contains("1024x1024") && told.contains(try answer.json["size"] as? String ?? "-"))
-            let web = try await server.client.post("/sdapi/v1/txt2img", #"{"prompt": "a", "width": 512, "height": 512}"#)
+            let web = try await server.client.post(
+                "/sdapi/v1/txt2img", #"{"prompt": "a", "width": 512, "height": 512}"#)
             #expect(web.status == 200)
             #expect(try (web.json["info"] as? String)?.contains("512x512") == true)
             let exact = try await server.client.post(Self.path, #"{"prompt": "a", "size": "32x32"}"#)

@@ -73,7 +73,8 @@ import Testing
     @Test(arguments: [
         (#""width": 100"#, "width"), (#""height": 100"#, "height"), (#""width": 640, "height": 640"#, "width"),
         (#""override_settings": {"sd_model_checkpoint": "v1-5.ckpt"}"#, "sd_model_checkpoint"),
-        (#""sampler_name": "no such sampler""#, "sampler_name"), (#""seed": 9223372036854775807, "batch_size": 2"#, "seed"),
+        (#""sampler_name": "no such sampler""#, "sampler_name"),
+        (#""seed": 9223372036854775807, "batch_size": 2"#, "seed"),
         (#""cfg_scale": 101"#, "cfg_scale"), (#""steps": 0"#, "steps"),
     ])
     func refusalsNameTheFieldsThatWereSent(fields: String, param: String) async throws {
@@ -90,7 +91,8 @@ import Testing
     @Test func menusAreThere() async throws {
         try await TestServer.run { server in
             for name in [
-                "samplers", "schedulers", "upscalers", "latent-upscale-modes", "sd-models", "sd-vae", "sd-modules", "loras",
+                "samplers", "schedulers", "upscalers", "latent-upscale-modes", "sd-models", "sd-vae", "sd-modules",
+                "loras",
                 "prompt-styles", "face-restorers", "hypernetworks", "realesrgan-models", "script-info", "extensions",
             ] {
                 let answer = try await server.client.get("/sdapi/v1/\(name)")
@@ -112,7 +114,8 @@ import Testing
         try await TestServer.run { server in
             let answer = try await server.client.post(
                 Self.path,
-                #"{"prompt": "\u00e9\u6f22", "sampler_name": "teacher", "steps": "3", "cfg_scale": "7.0", "restore_faces": "false"}"#)
+                #"{"prompt": "\u00e9\u6f22", "sampler_name": "teacher", "steps": "3", "cfg_scale": "7.0", "restore_faces": "false"}"#
+            )
             #expect(answer.status == 200, "\(answer.text)")
             #expect(try Self.info(answer)["cfg_scale"] as? Double == 7)
             let picture = try #require(try Self.picture(answer))

@@ -171,7 +171,7 @@ def webuiapi_package(s):
     need(api.get_samplers() and api.get_sd_models() and api.get_schedulers(), "empty menus")
     for ask in (api.get_options, api.get_cmd_flags, api.get_progress, api.get_hypernetworks, api.get_face_restorers,
                 api.get_realesrgan_models, api.get_prompt_styles, api.get_upscalers, api.get_latent_upscale_modes, api.get_loras,
-                api.get_sd_vae, api.get_embeddings, api.get_memory, api.refresh_checkpoints, api.get_extensions, api.get_scripts):
+                api.get_sd_vae, api.get_embeddings, api.get_memory, api.refresh_checkpoints, api.get_scripts):
         ask()
     api.util_set_model(s.model)
     need(api.util_get_current_model() == s.model, api.util_get_current_model())

@@ -12,11 +12,14 @@ import Testing
     func theNearestSizeIsTheNearestOfAll(multiple: Int, width: Int, height: Int) {
         let limits = SizeLimits(
             sideMultiple: multiple, frameMultiple: 4, width: width, height: height, frames: 1, fps: 8)
-        for wanted in ["1024x1024", "720x1280", "1280x720", "512x512", "100x100", "1x1", "333x111", "2048x256", "90x60"] {
+        for wanted in [
+            "1024x1024", "720x1280", "1280x720", "512x512", "100x100", "1x1", "333x111", "2048x256", "90x60",
+        ] {
             let wanted = PixelSize(wanted) ?? PixelSize(width: 0, height: 0)
             let near = limits.nearest(to: wanted)
             #expect(limits.refusal(width: near.width, height: near.height) == nil, "\(wanted) \(near)")
-            let area = min(max(Double(wanted.width * wanted.height), Double(multiple * multiple)), Double(limits.maximumPixels))
+            let area = min(
+                max(Double(wanted.width * wanted.height), Double(multiple * multiple)), Double(limits.maximumPixels))
             let aspect = Double(wanted.width) / Double(wanted.height)
             func distance(_ size: PixelSize) -> Double {
                 3 * abs(log(Double(size.width) / Double(size.height) / aspect))
@@ -26,7 +29,9 @@ import Testing
             for x in 1...limits.maximumPixels / multiple / multiple {
                 for y in 1...limits.maximumPixels / multiple / multiple / x {
                     let size = PixelSize(width: x * multiple, height: y * multiple)
-                    if limits.refusal(width: size.width, height: size.height) == nil { least = min(least, distance(size)) }
+                    if limits.refusal(width: size.width, height: size.height) == nil {
+                        least = min(least, distance(size))
+                    }
                 }
             }
             #expect(distance(near) <= least + 0.02, "\(wanted): \(near), \(distance(near)) against \(least)")

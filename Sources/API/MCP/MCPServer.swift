@@ -83,9 +83,9 @@ struct MCPServer: Sendable {
             "capabilities": ["tools": ["listChanged": false]],
             "serverInfo": ["name": "phasor", "title": "Phasor", "version": .string(Release.version)],
             "instructions": """
-                Generates pictures and clips from text. list_models tells sizes and generators; sizes that a model does \
-                not make are refused with one that it makes.
-                """,
+            Generates pictures and clips from text. list_models tells sizes and generators; sizes that a model does \
+            not make are refused with one that it makes.
+            """,
         ]
     }
 

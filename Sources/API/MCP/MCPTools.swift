@@ -59,7 +59,8 @@ struct MCPTools: Sendable {
         let fields = RequestFields.taken(by: taker).filter { !left.contains($0.name) }
         return [
             "type": "object", "required": [.string(RequestFields.prompt.name)], "additionalProperties": false,
-            "properties": .object(fields.map { JSON.Member(name: $0.name, value: FieldSchema.json(of: $0, for: taker)) }),
+            "properties": .object(
+                fields.map { JSON.Member(name: $0.name, value: FieldSchema.json(of: $0, for: taker)) }),
         ]
     }
 

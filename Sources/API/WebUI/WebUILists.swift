@@ -52,6 +52,9 @@ struct WebUILists: Sendable {
     /// Of this process; the web UI tells that of its device.
     private static var memory: JSON {
         let used = ProcessMemory.current.total
-        return ["ram": ["free": 0, "used": JSON(used), "total": JSON(used)], "cuda": ["error": "no CUDA: it computes on CPUs"]]
+        return [
+            "ram": ["free": 0, "used": JSON(used), "total": JSON(used)],
+            "cuda": ["error": "no CUDA: it computes on CPUs"],
+        ]
     }
 }

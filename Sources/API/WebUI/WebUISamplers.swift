@@ -6,7 +6,8 @@ enum WebUISamplers {
         "euler", "eulera", "eulerancestral", "lms", "heun", "heunpp2", "dpm2", "dpm2a", "dpm2ancestral", "dpm++2sa",
         "dpmpp2sancestral", "dpmpp2sa", "dpm++2m", "dpmpp2m", "dpm++2mv2", "dpmpp2mv2", "dpm++sde", "dpmppsde",
         "dpm++2msde", "dpmpp2msde", "dpm++2msdeheun", "dpmpp2msdeheun", "dpm++3msde", "dpmpp3msde", "dpmfast",
-        "dpmadaptive", "restart", "ddim", "ddimcfg++", "ddimtrailing", "ddpm", "plms", "unipc", "unipcbh2", "lcm", "tcd",
+        "dpmadaptive", "restart", "ddim", "ddimcfg++", "ddimtrailing", "ddpm", "plms", "unipc", "unipcbh2", "lcm",
+        "tcd",
         "deis", "ipndm", "ipndmv", "resmultistep", "er sde", "ersde", "eulercfg++", "euleracfg++", "flowmatcheuler",
     ]
     /// What older clients put behind the name of a sampler.

@@ -32,7 +32,8 @@ struct LineReader {
             }
         }
         var request = GenerationRequest(
-            kind: kind, prompt: prompt ?? "", negativePrompt: line.prompt(RequestFields.negativePrompt), model: model.id,
+            kind: kind, prompt: prompt ?? "", negativePrompt: line.prompt(RequestFields.negativePrompt),
+            model: model.id,
             generator: line.string("generator") ?? defaults.generator ?? model.generators.defaultName,
             width: size?.width ?? sizes.defaultWidth, height: size?.height ?? sizes.defaultHeight,
             frames: kind == .image ? frames ?? 1 : frames ?? sizes.defaultFrames,
