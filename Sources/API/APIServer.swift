@@ -108,7 +108,9 @@ package struct APIServer: Sendable {
         ).register(in: &router)
         OpenAIVideos(engine: engine, reader: reader, artifacts: artifacts, keys: keys)
             .register(in: &router, uploadLimit: uploads)
-        NativeJobs(engine: engine, reader: reader, keys: keys, heartbeat: options.heartbeat).register(in: &router)
+        NativeJobs(
+            engine: engine, reader: reader, keys: keys, address: links.address, heartbeat: options.heartbeat
+        ).register(in: &router)
         Automatic1111(
             engine: engine, reader: reader, keys: keys, settings: WebUISettings(isStrict: options.isA1111Strict),
             patience: patience
@@ -120,7 +122,7 @@ package struct APIServer: Sendable {
         catalogue.register(in: &router)
         artifacts.register(in: &router)
         Operations(engine: engine).register(in: &router)
-        OpenAPI.register(in: &router)
+        OpenAPI.register(in: &router, address: links.address)
         // Last: it takes what the others leave.
         if let folder = options.publicFolder { Page(folder: folder).register(in: &router) }
         return router

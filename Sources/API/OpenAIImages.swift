@@ -36,7 +36,7 @@ struct OpenAIImages: Sendable {
         let owner = keys.owner(of: request)
         if !isStream, Self.prefersJob(request) {
             let job = try await engine.submit(read.request, owner: owner, idempotency: Idempotency(request))
-            var response = try NativeJobs.accepted(job)
+            var response = try NativeJobs.accepted(job, base: links.address.prefix(for: request))
             response.headers["Preference-Applied"] = "respond-async"
             return read.warnings.added(to: response)
         }

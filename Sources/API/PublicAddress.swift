@@ -8,6 +8,12 @@ struct PublicAddress: Sendable {
     /// links to a place of his own.
     var trustsProxy = false
 
+    /// What comes before the paths of links that lead back here. Nothing is needed where the client's own address leads
+    /// here, and behind a proxy that is known nothing less than the whole address will do.
+    func prefix(for request: HTTPRequest) -> String {
+        configured != nil || trustsProxy ? base(of: request) : ""
+    }
+
     /// `https://host/prefix`, without a slash at the end; empty when the client did not say which host it meant, so that
     /// links become relative.
     func base(of request: HTTPRequest) -> String {

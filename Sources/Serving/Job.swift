@@ -157,6 +157,9 @@ extension Job: Encodable {
 }
 
 extension Artifact: Encodable {
+    /// What is put before `url` when an encoder's `userInfo` has it: the address that the reader reaches the server by.
+    package static let base = CodingUserInfoKey(rawValue: "phasor.base")
+
     private enum Key: String, CodingKey {
         case id, url, bytes, expired
         case contentType = "content_type"
@@ -165,7 +168,8 @@ extension Artifact: Encodable {
     package func encode(to encoder: any Encoder) throws {
         var object = encoder.container(keyedBy: Key.self)
         try object.encode(id, forKey: .id)
-        try object.encode(url, forKey: .url)
+        let base = Self.base.flatMap { encoder.userInfo[$0] as? String } ?? ""
+        try object.encode(base + url, forKey: .url)
         try object.encode(contentType, forKey: .contentType)
         try object.encode(bytes, forKey: .bytes)
         try object.encode(isExpired, forKey: .expired)

@@ -103,6 +103,24 @@ import Testing
         }
     }
 
+    /// What a proxy puts before the paths is in every link that leads back.
+    @Test func jobsAndTheDocumentLeadBackThroughAProxy() async throws {
+        let base = "https://own.test/p"
+        try await TestServer.run(configure: { $0.publicURL = base }) { server in
+            let created = try await server.client.post("/v1/jobs", #"{"kind": "image", "prompt": "a"}"#)
+            let id = try created.json["id"] as? String ?? ""
+            #expect(created.fields["location"] == "\(base)/v1/jobs/\(id)")
+            #expect(try await server.reaches(.succeeded, id))
+            let paths = ["/v1/jobs/\(id)", "/v1/jobs", "/v1/jobs/\(id)/events"]
+            for path in paths {
+                let text = try await server.client.get(path).text
+                #expect(text.contains("\"url\":\"\(base)/v1/artifacts/\(id)-0.png\""), "\(path): \(text)")
+            }
+            let servers = try await server.client.get("/openapi.json").json["servers"] as? [[String: Any]]
+            #expect(servers?.first?["url"] as? String == base)
+        }
+    }
+
     @Test func dallEAnswersWithLinksUnlessToldOtherwise() async throws {
         try await TestServer.run { server in
             for (model, isURL) in [

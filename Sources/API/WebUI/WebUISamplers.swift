@@ -8,12 +8,13 @@ enum WebUISamplers {
         "dpm++2msde", "dpmpp2msde", "dpm++2msdeheun", "dpmpp2msdeheun", "dpm++3msde", "dpmpp3msde", "dpmfast",
         "dpmadaptive", "restart", "ddim", "ddimcfg++", "ddimtrailing", "ddpm", "plms", "unipc", "unipcbh2", "lcm",
         "tcd",
-        "deis", "ipndm", "ipndmv", "resmultistep", "er sde", "ersde", "eulercfg++", "euleracfg++", "flowmatcheuler",
+        "deis", "ipndm", "ipndmv", "resmultistep", "ersde", "eulercfg++", "eulersmea", "eulersmeady", "eulerdy",
+        "eulermax", "eulernegative", "euleracfg++", "flowmatcheuler",
     ]
     /// What older clients put behind the name of a sampler.
     private static let schedulers = [
         "karras", "exponential", "polyexponential", "sgmuniform", "simple", "normal", "beta", "automatic", "uniform",
-        "turbo", "kl optimal", "ddim", "alignyoursteps",
+        "turbo", "kloptimal", "ddim", "alignyoursteps", "ays", "linearquadratic",
     ]
 
     /// Whether a name is one of the web UI's, with or without a scheduler behind it.

@@ -25,6 +25,10 @@ struct LineReader {
         let size = line.size("size")
         let seeds = line.seeds("seed", atMost: Manifest.mostFiles)
         let count = line.integer(RequestFields.fileCount) ?? 1
+        let last = RequestFields.seeds.upperBound
+        if let seeds, seeds.upperBound > last - (count - 1) {
+            line.fault("seed", "\(seeds.upperBound) with n \(count) goes beyond the last seed, \(last)")
+        }
         let template = template(&line, kind)
         if kind == .image {
             for name in Self.ofClips where line.has(name) {
