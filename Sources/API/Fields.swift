@@ -12,11 +12,7 @@ struct Fields: Sendable {
     /// - Parameter takesText: whether a number or a truth value may also stand in a string.
     /// - Throws: `APIError` unless the body is a JSON object.
     init(json request: HTTPRequest, takesText: Bool = false) throws {
-        if let type = request.headers["Content-Type"], Self.mediaType(type) != "application/json" {
-            throw APIError(
-                status: 415, message: "Content-Type is '\(type.prefix(100))'; send application/json",
-                param: "Content-Type", code: "unsupported_media_type")
-        }
+        try Self.requireJSON(request)
         do {
             let value = try JSON(parsing: request.body)
             guard case .object(let members) = value else {
@@ -26,6 +22,14 @@ struct Fields: Sendable {
         } catch let fault as JSONFault {
             throw APIError.invalid(nil, "the body is not JSON: \(fault)", code: "invalid_json")
         }
+    }
+
+    /// - Throws: `APIError` for a body that says it is something else.
+    static func requireJSON(_ request: HTTPRequest) throws {
+        guard let type = request.headers["Content-Type"], mediaType(type) != "application/json" else { return }
+        throw APIError(
+            status: 415, message: "Content-Type is '\(type.prefix(100))'; send application/json", param: "Content-Type",
+            code: "unsupported_media_type")
     }
 
     init(members: [JSON.Member], takesText: Bool = false) {

@@ -34,6 +34,9 @@ import Testing
                 #expect((result["serverInfo"] as? [String: Any])?["name"] as? String == "phasor")
                 #expect(answer.fields["mcp-session-id"]?.count == 16)
             }
+            let plain = try await server.client.send(
+                "POST", "/mcp", ["Content-Type": "text/plain"], Self.message("ping"))
+            #expect(plain.status == 415)
             let heard = try await server.client.post("/mcp", Self.message("notifications/initialized", id: nil))
             #expect(heard.status == 202 && heard.body.isEmpty)
             #expect(try await Self.result(server.client.post("/mcp", Self.message("ping"))).isEmpty)

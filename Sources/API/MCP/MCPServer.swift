@@ -38,6 +38,7 @@ struct MCPServer: Sendable {
     // MARK: Messages
 
     @Sendable private func receive(_ request: HTTPRequest) async throws -> HTTPResponse {
+        try Fields.requireJSON(request)
         let message: JSON
         do {
             message = try JSON(parsing: request.body)
