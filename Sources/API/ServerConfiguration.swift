@@ -54,6 +54,8 @@ package struct ServerConfiguration: Encodable, Sendable, Equatable {
     package var headerDeadline = 10.0
     package var bodyProgress = 20.0
     package var bodyDeadline = 120.0
+    /// Bytes a second.
+    package var bodyRate = 1024
     package var idle = 60.0
     package var writeStall = 30.0
     /// Artifacts older than this are removed.
@@ -75,6 +77,7 @@ package struct ServerConfiguration: Encodable, Sendable, Equatable {
         case headerDeadline = "header_deadline"
         case bodyProgress = "body_progress"
         case bodyDeadline = "body_deadline"
+        case bodyRate = "body_rate"
         case connectionsPerAddress = "connections_per_address"
         case writeStall = "write_stall"
         case runningPerKey = "running_per_key"
@@ -161,6 +164,7 @@ package struct ServerConfiguration: Encodable, Sendable, Equatable {
         case .headerDeadline: headerDeadline = try value.number(0.01...86_400)
         case .bodyProgress: bodyProgress = try value.number(0.01...86_400)
         case .bodyDeadline: bodyDeadline = try value.number(0.01...86_400)
+        case .bodyRate: bodyRate = try value.integer(1...1_000_000_000)
         case .idle: idle = try value.number(0.01...86_400)
         case .writeStall: writeStall = try value.number(0.01...86_400)
         case .retentionDays: retentionDays = try value.number(0...36_500)
@@ -197,6 +201,7 @@ package struct ServerConfiguration: Encodable, Sendable, Equatable {
         try object.encode(headerDeadline, forKey: .headerDeadline)
         try object.encode(bodyProgress, forKey: .bodyProgress)
         try object.encode(bodyDeadline, forKey: .bodyDeadline)
+        try object.encode(bodyRate, forKey: .bodyRate)
         try object.encode(idle, forKey: .idle)
         try object.encode(writeStall, forKey: .writeStall)
         try object.encode(retentionDays, forKey: .retentionDays)

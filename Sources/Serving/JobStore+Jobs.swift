@@ -120,8 +120,8 @@ extension JobStore {
             if let kind { conditions.append("kind = \(kind.rawValue)") }
             if let owner { conditions.append("owner = \(owner)") }
             if let after {
-                let sql = "SELECT sequence FROM job WHERE id = ?"
-                guard let last = try Int64.fetchOne(db, sql: sql, arguments: [after]) else {
+                let sql = "SELECT sequence FROM job WHERE id = ? AND (? IS NULL OR owner = ?)"
+                guard let last = try Int64.fetchOne(db, sql: sql, arguments: [after, owner, owner]) else {
                     throw ServingError.unknownJob(after)
                 }
                 conditions.append(oldestFirst ? "sequence > \(last)" : "sequence < \(last)")

@@ -129,6 +129,12 @@ struct Serve: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Seconds for a whole request body (default: 120).", valueName: "seconds"))
     var bodyDeadline: Double?
 
+    @Option(
+        help: ArgumentHelp(
+            "Bytes of a request body a second that must have come on average after 20 s (default: 1024).",
+            valueName: "bytes"))
+    var bodyRate: Int?
+
     @Option(help: ArgumentHelp("Longest wait on an open connection (default: 60).", valueName: "seconds"))
     var idle: Double?
 
@@ -195,7 +201,7 @@ struct Serve: AsyncParsableCommand {
             (.allowedHosts, allowedHosts.isEmpty ? nil : allowedHosts.joined(separator: ",")),
             (.queue, queue.map { "\($0)" }), (.runningPerKey, runningPerKey.map { "\($0)" }),
             (.queuePerKey, queuePerKey.map { "\($0)" }), (.bodyDeadline, bodyDeadline.map { "\($0)" }),
-            (.connectionsPerAddress, connectionsPerAddress.map { "\($0)" }),
+            (.bodyRate, bodyRate.map { "\($0)" }), (.connectionsPerAddress, connectionsPerAddress.map { "\($0)" }),
             (.drain, drain.map { "\($0)" }), (.page, page),
             (.publicURL, publicUrl), (.trustProxy, trustProxy ? "true" : nil),
             (.keepAlive, keepAlive.map { "\($0)" }), (.strictA1111, strictA1111 ? "true" : nil),
@@ -235,6 +241,7 @@ struct Serve: AsyncParsableCommand {
         api.limits.headerDeadline = .seconds(settings.headerDeadline)
         api.limits.bodyProgress = .seconds(settings.bodyProgress)
         api.limits.bodyDeadline = .seconds(settings.bodyDeadline)
+        api.limits.leastBodyRate = settings.bodyRate
         api.limits.idle = .seconds(settings.idle)
         api.limits.writeStall = .seconds(settings.writeStall)
         api.limits.connections = settings.connections
