@@ -44,15 +44,11 @@ import Testing
     }
 
     @Test func aURLLeadsToTheSameBytes() async throws {
-<<<<<<< HEAD
         let configure = { (options: inout APIServer.Options) in
             options.allowedHosts = ["pictures.test"]
             options.trustsProxy = true
         }
         try await TestServer.run(configure: configure) { server in
-=======
-        try await TestServer.run(configure: { $0.allowedHosts = ["pictures.test"] }) { server in
->>>>>>> access
             let request = #"{"prompt": "a", "seed": 5, "model": "dall-e-3", "size": "auto""#
             let inline = try await server.client.post(Self.path, request + #", "response_format": "b64_json"}"#)
             let linked = try await server.client.post(
