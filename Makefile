@@ -45,6 +45,9 @@ test-threats: build ## Try what docs/threat-model.md says on running servers
 	@python3 -B Tests/Service/threats.py --phasor .build/release/phasor
 	@python3 -B Tests/Service/survival.py --phasor .build/release/phasor
 
+test-clients: build ## Try real clients of PyPI on a running server
+	@python3 -B Tests/Service/clients.py --phasor .build/release/phasor --model $(MODEL)
+
 lint: ## Check the form of all sources
 	@swift format lint --strict --recursive Package.swift Sources Tests
 

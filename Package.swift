@@ -60,7 +60,7 @@ let package = Package(
         .target(
             name: "API",
             dependencies: [
-                "Serving", "HTTP", "Pipelines", "Models", "Diffusion", "Weights", "Support",
+                "Serving", "HTTP", "Media", "Pipelines", "Models", "Diffusion", "Weights", "Tensor", "Support",
                 .product(name: "Logging", package: "swift-log"),
             ]),
 
@@ -72,12 +72,13 @@ let package = Package(
             dependencies: ["Pipelines", "Models", "PromptText", "Diffusion", "Weights", "Tensor"],
             path: "Sources/Tools/Verification"),
         .target(
-            name: "Benchmarks", dependencies: ["Serving", "Pipelines", "Models", "Diffusion", "Media", "Tensor"],
+            name: "Benchmarks",
+            dependencies: ["Serving", "Pipelines", "Models", "Diffusion", "Media", "Tensor", "Support"],
             path: "Sources/Tools/Benchmarks"),
         .target(
             name: "Batch",
             dependencies: [
-                "API", "Benchmarks", "Serving", "Pipelines", "Models", "Media", "Weights", "Support",
+                "Serving", "Pipelines", "Models", "Media", "Weights", "Support",
                 .product(name: "Logging", package: "swift-log"),
             ],
             path: "Sources/Tools/Batch"),
@@ -92,7 +93,7 @@ let package = Package(
 
         // Tests mirror Sources.
         .target(name: "TestSupport", dependencies: ["Weights", "Tensor"], path: "Tests/TestSupport"),
-        .testTarget(name: "SupportTests", dependencies: ["Support"]),
+        .testTarget(name: "SupportTests", dependencies: ["Support", "TestSupport"]),
         .testTarget(name: "TensorTests", dependencies: ["Tensor", "CKernels", "TestSupport"]),
         .testTarget(name: "WeightsTests", dependencies: ["Weights", "Tensor", "TestSupport"]),
         .testTarget(name: "PromptTextTests", dependencies: ["PromptText", "TestSupport"]),
@@ -105,7 +106,7 @@ let package = Package(
         .testTarget(
             name: "ServingTests",
             dependencies: [
-                "Serving", "Pipelines", "Models", "Diffusion", "Media", "Weights", "Tensor", "TestSupport",
+                "Serving", "Pipelines", "Models", "Diffusion", "Media", "Weights", "Tensor", "Support", "TestSupport",
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
@@ -122,7 +123,8 @@ let package = Package(
         .testTarget(
             name: "APITests",
             dependencies: [
-                "API", "Serving", "HTTP", "Pipelines", "Models", "Diffusion", "Weights", "Tensor", "TestSupport",
+                "API", "Batch", "Serving", "HTTP", "Media", "Pipelines", "Models", "Diffusion", "Weights", "Tensor",
+                "Support", "TestSupport",
             ]),
         .testTarget(name: "PhasorKitTests", dependencies: ["PhasorKit"]),
         .testTarget(name: "VerificationTests", dependencies: ["Verification", "Pipelines"]),

@@ -1,6 +1,7 @@
 import Diffusion
 import HTTP
 import Serving
+import Support
 
 /// An answer that refuses, in the form of OpenAI's API. Each of the four keys of its body is always there.
 struct APIError: Error, Equatable, CustomStringConvertible {
@@ -12,6 +13,8 @@ struct APIError: Error, Equatable, CustomStringConvertible {
     /// Names the case for programs; stays the same when the message changes.
     var code: String?
     var headers: HTTPHeaders = [:]
+    /// Clients of the A1111 web UI read `detail`; it stands beside the error then.
+    var hasDetail = false
 
     var description: String { message }
 
@@ -22,11 +25,10 @@ struct APIError: Error, Equatable, CustomStringConvertible {
     }
 
     var body: JSON {
-        [
-            "error": [
-                "message": .string(message), "type": .string(type), "param": JSON(param), "code": JSON(code),
-            ]
+        let error: JSON = [
+            "message": .string(message), "type": .string(type), "param": JSON(param), "code": JSON(code),
         ]
+        return hasDetail ? ["error": error, "detail": .string(message)] : ["error": error]
     }
 
     // MARK: Cases

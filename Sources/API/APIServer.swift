@@ -1,3 +1,4 @@
+import Models
 import Foundation
 import HTTP
 import Logging
@@ -16,6 +17,19 @@ package struct APIServer: Sendable {
         package var allowedHosts: [String] = []
         /// Between two comments on an event stream on which nothing happens.
         package var heartbeat: Duration = .seconds(15)
+        /// How long a plain answer may take before white space is sent to keep it alive; nil for as long as it takes.
+        package var keepAlive: Duration? = .seconds(25)
+        /// Where clients reach the server, to make links of; nil to go by their requests.
+        package var publicURL: String?
+        /// Whether X-Forwarded-Host, -Proto and -Prefix are a proxy's, to be believed.
+        package var trustsProxy = false
+        /// Makes links that open without a key.
+        package var links = ArtifactLinks()
+        /// Whether A1111's settings that a generator cannot use are refused rather than left out of account.
+        package var isA1111Strict = false
+        package var sizePolicy = SizePolicy.exact
+        /// Names of models besides their ids and those that clients have built in.
+        package var aliases: [ModelAlias] = []
         /// Called once for each finished exchange; must return soon.
         package var onExchange: (@Sendable (HTTPExchange) -> Void)?
 
@@ -56,9 +70,15 @@ package struct APIServer: Sendable {
             sites: SiteGuard(
                 host: host, allowed: options.allowedHosts, origins: options.corsOrigins,
                 hasKeys: !options.keys.isEmpty))
-        configuration.admit = { request in try gate.admit(request) }
+        let links = options.links
+        configuration.admit = { request in
+            try RequestCoding.check(request)
+            // Who has a link that the server made needs nothing else.
+            if !links.opens(request) { try gate.admit(request) }
+        }
         configuration.errorResponse = { [logger] error, request in
-            let answer = APIError(error)
+            var answer = APIError(error)
+            answer.hasDetail = request?.route?.hasPrefix("/sdapi/") ?? false
             if answer.status == 500 {
                 logger.error(
                     "a request failed",
@@ -74,22 +94,36 @@ package struct APIServer: Sendable {
     }
 
     package var router: Router {
-        let catalogue = ModelCatalogue(engine: engine, since: Int(Date().timeIntervalSince1970))
-        let reader = GenerationFields(catalogue: catalogue)
-        let artifacts = Artifacts(engine: engine, keys: options.keys)
+        let catalogue = ModelCatalogue(
+            engine: engine, since: Int(Date().timeIntervalSince1970), own: options.aliases)
+        let reader = GenerationFields(catalogue: catalogue, sizePolicy: options.sizePolicy)
+        var links = options.links
+        links.address = PublicAddress(configured: options.publicURL, trustsProxy: options.trustsProxy)
+        let artifacts = Artifacts(engine: engine, keys: options.keys, links: links)
+        let patience = Patience(quiet: options.keepAlive)
         let uploads = options.limits.uploadBytes
         var router = Router()
         let keys = options.keys
-        OpenAIImages(engine: engine, reader: reader, keys: keys, heartbeat: options.heartbeat)
-            .register(in: &router, uploadLimit: uploads)
+        OpenAIImages(
+            engine: engine, reader: reader, keys: keys, links: links, patience: patience, heartbeat: options.heartbeat
+        ).register(in: &router)
         OpenAIVideos(engine: engine, reader: reader, artifacts: artifacts, keys: keys)
             .register(in: &router, uploadLimit: uploads)
-        NativeJobs(engine: engine, reader: reader, keys: keys, heartbeat: options.heartbeat).register(in: &router)
-        Automatic1111(engine: engine, catalogue: catalogue, keys: keys).register(in: &router)
+        NativeJobs(
+            engine: engine, reader: reader, keys: keys, address: links.address, heartbeat: options.heartbeat
+        ).register(in: &router)
+        Automatic1111(
+            engine: engine, reader: reader, keys: keys, settings: WebUISettings(isStrict: options.isA1111Strict),
+            patience: patience
+        ).register(in: &router, uploadLimit: uploads)
+        MCPServer(
+            tools: MCPTools(engine: engine, reader: reader, keys: keys, links: links), patience: patience,
+            heartbeat: options.heartbeat
+        ).register(in: &router)
         catalogue.register(in: &router)
         artifacts.register(in: &router)
         Operations(engine: engine).register(in: &router)
-        OpenAPI.register(in: &router)
+        OpenAPI.register(in: &router, address: links.address)
         // Last: it takes what the others leave.
         if let folder = options.publicFolder { Page(folder: folder).register(in: &router) }
         return router
@@ -97,7 +131,7 @@ package struct APIServer: Sendable {
 
     private static func cors(_ origins: [String]) -> CORS {
         var cors = CORS(origins: origins)
-        cors.headers += ["Idempotency-Key", "Last-Event-ID"]
+        cors.headers += ["Idempotency-Key", "Last-Event-ID", "Prefer", "Mcp-Protocol-Version", "Mcp-Session-Id"]
         return cors
     }
 }
@@ -108,7 +142,7 @@ struct Gate: Sendable {
     let sites: SiteGuard
 
     /// What is open to all: life signs, and what a browser needs to show the page on which a key is entered.
-    private static let open: Set<String> = ["/healthz", "/readyz", "/openapi.json", Page.template]
+    private static let open = Operations.open.union(["/openapi.json", Page.template])
 
     /// - Throws: `APIError` 401, 403, 415.
     func admit(_ request: HTTPRequest) throws(APIError) {

@@ -5,11 +5,12 @@ import Serving
 struct Artifacts: Sendable {
     let engine: Engine
     let keys: APIKeys
+    let links: ArtifactLinks
 
     func register(in router: inout Router) {
-        router.add("GET", "/v1/artifacts/{id}") { request in
-            let id = request.parameters["id"] ?? ""
-            if let owner = keys.caller(of: request).listedOwner {
+        router.add("GET", ArtifactLinks.template) { request in
+            let id = ArtifactLinks.id(request)
+            if !links.opens(request), let owner = keys.caller(of: request).listedOwner {
                 // Another key's is as unknown as one that never was.
                 let job = try await engine.job(engine.artifact(id).job)
                 guard job.owner == owner else { throw ServingError.unknownArtifact(id) }
@@ -28,12 +29,12 @@ struct Artifacts: Sendable {
         } catch HTTPError.notFound {
             throw ServingError.expiredArtifact(id)  // since it was looked up, or by somebody's hand
         }
-        let ending = artifact.contentType == "video/mp4" ? "mp4" : "png"
         return try .file(
             file, contentType: artifact.contentType, for: request,
             headers: [
                 "ETag": "\"\(id)\"", "Cache-Control": "private, max-age=31536000, immutable",
-                "Content-Disposition": "inline; filename=\"\(id).\(ending)\"", "X-Content-Type-Options": "nosniff",
+                "Content-Disposition": "inline; filename=\"\(id).\(artifact.ending)\"",
+                "X-Content-Type-Options": "nosniff",
             ])
     }
 }

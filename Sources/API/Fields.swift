@@ -1,34 +1,40 @@
 import HTTP
+import Support
 
 /// The fields of a request's body, read by name and type. What is wrong with one is an `APIError` that names it.
 ///
 /// null counts as not given, as OpenAI's clients send it for what was left out.
 struct Fields: Sendable {
     private let values: [String: JSON]
-    /// All values of a form are text; numbers are read from it.
-    private let isForm: Bool
+    /// Numbers and truth values are read from text as well: all values of a form are text.
+    private let takesText: Bool
 
+    /// - Parameter takesText: whether a number or a truth value may also stand in a string.
     /// - Throws: `APIError` unless the body is a JSON object.
-    init(json request: HTTPRequest) throws {
-        if let type = request.headers["Content-Type"], Self.mediaType(type) != "application/json" {
-            throw APIError(
-                status: 415, message: "Content-Type is '\(type.prefix(100))'; send application/json",
-                param: "Content-Type", code: "unsupported_media_type")
-        }
+    init(json request: HTTPRequest, takesText: Bool = false) throws {
+        try Self.requireJSON(request)
         do {
             let value = try JSON(parsing: request.body)
             guard case .object(let members) = value else {
                 throw APIError.invalid(nil, "the body is \(Self.show(value)); it must be a JSON object")
             }
-            self.init(members: members)
+            self.init(members: members, takesText: takesText)
         } catch let fault as JSONFault {
             throw APIError.invalid(nil, "the body is not JSON: \(fault)", code: "invalid_json")
         }
     }
 
-    private init(members: [JSON.Member]) {
+    /// - Throws: `APIError` for a body that says it is something else.
+    static func requireJSON(_ request: HTTPRequest) throws {
+        guard let type = request.headers["Content-Type"], mediaType(type) != "application/json" else { return }
+        throw APIError(
+            status: 415, message: "Content-Type is '\(type.prefix(100))'; send application/json", param: "Content-Type",
+            code: "unsupported_media_type")
+    }
+
+    init(members: [JSON.Member], takesText: Bool = false) {
         values = Dictionary(members.map { ($0.name, $0.value) }, uniquingKeysWith: { first, _ in first })
-        isForm = false
+        self.takesText = takesText
     }
 
     /// - Throws: `APIError` for a file, since no field takes one, and for a field given twice.
@@ -46,7 +52,7 @@ struct Fields: Sendable {
             }
         }
         self.values = values
-        isForm = true
+        takesText = true
     }
 
     /// `application/json; charset=utf-8` without its parameters, in lower case.
@@ -81,7 +87,7 @@ struct Fields: Sendable {
 
     func integer(_ name: String, in range: ClosedRange<Int>) throws -> Int? {
         guard let value = self[name] else { return nil }
-        guard let digits = value.digits(inText: isForm), let number = JSON.integer(digits), range.contains(number)
+        guard let digits = value.digits(inText: takesText), let number = JSON.integer(digits), range.contains(number)
         else {
             throw wrong(name, value, "an integer from \(range.lowerBound) to \(range.upperBound)")
         }
@@ -90,7 +96,7 @@ struct Fields: Sendable {
 
     func number(_ name: String, in range: ClosedRange<Double>) throws -> Double? {
         guard let value = self[name] else { return nil }
-        guard let digits = value.digits(inText: isForm), let number = Double(digits), range.contains(number) else {
+        guard let digits = value.digits(inText: takesText), let number = Double(digits), range.contains(number) else {
             throw wrong(name, value, "a number from \(JSON(range.lowerBound).text) to \(JSON(range.upperBound).text)")
         }
         return number
@@ -100,8 +106,8 @@ struct Fields: Sendable {
         guard let value = self[name] else { return nil }
         switch value {
         case .bool(let flag): return flag
-        case .string("true") where isForm: return true
-        case .string("false") where isForm: return false
+        case .string("true") where takesText: return true
+        case .string("false") where takesText: return false
         default: throw wrong(name, value, "true or false")
         }
     }
@@ -116,7 +122,9 @@ struct Fields: Sendable {
     /// The fields of each object in an array, which in a form is written as JSON; nil if there is none.
     func objects(_ name: String) throws -> [Fields]? {
         guard var value = self[name] else { return nil }
-        if isForm, case .string(let text) = value, let parsed = try? JSON(parsing: Array(text.utf8)) { value = parsed }
+        if takesText, case .string(let text) = value, let parsed = try? JSON(parsing: Array(text.utf8)) {
+            value = parsed
+        }
         guard case .array(let elements) = value else { throw wrong(name, value, "an array of objects") }
         return try elements.map { element in
             guard case .object(let members) = element else { throw wrong(name, value, "an array of objects") }

@@ -1,63 +1,78 @@
 import Models
 import Pipelines
 import Serving
+import Support
+
+/// What a client wants, and what it is to be told besides.
+struct ReadRequest: Sendable {
+    var request: GenerationRequest
+    var warnings: [RequestWarning] = []
+}
 
 /// Turns the fields of a request into a `GenerationRequest`. What a value may be for the model, the engine says when
-/// the request is submitted; here it is said what a field is. Nothing is rounded.
+/// the request is submitted; here it is said what a field is. Names and limits come from `RequestFields`. Nothing is
+/// rounded unless the server was started to do so, and then the answer says it.
 struct GenerationFields: Sendable {
     let catalogue: ModelCatalogue
+    var sizePolicy = SizePolicy.exact
 
-    /// Unicode scalars. In UTF-8 they are never more than the bytes the engine takes.
-    static let longestPrompt = 4096
-    static let mostPreviews = 3
-    /// Seeds are 63 bits, so that signed readers keep them.
-    static let seeds = 0...Int.max
-
-    /// The fields of OpenAI's image route that mean something here, and those of our own.
-    static let image = common + ["n", "num_frames"]
-    static let video = common + ["seconds", "num_frames", "fps", "crf", "preset"]
-    private static let common = [
-        "prompt", "model", "size", "seed", "num_inference_steps", "guidance_scale", "guidance_scale_2",
-        "negative_prompt", "generator", "loras", "partial_images",
-    ]
-
-    func image(_ fields: Fields) throws -> GenerationRequest {
-        let model = try catalogue.model(fields.string("model"))
-        let (width, height) = try size(fields, model.sizes)
-        var request = try start(.image, fields, model, width, height)
-        request.count = try fields.integer("n", in: GenerationRequest.counts) ?? 1
+    func image(_ fields: Fields) throws -> ReadRequest {
+        let model = try catalogue.model(fields.string(RequestFields.model, .image))
+        var read = try start(.image, .image, fields, model)
+        read.request.count = try fields.integer(RequestFields.count, .image) ?? 1
         // More than one is refused, with what the model takes, rather than left out silently.
-        request.frames = try fields.integer("num_frames", in: 1...1_000_000) ?? 1
-        return request
+        read.request.frames = try fields.integer(RequestFields.frames, .image) ?? 1
+        return read
     }
 
-    func video(_ fields: Fields) throws -> GenerationRequest {
-        let model = try catalogue.model(fields.string("model"))
-        let (width, height) = try size(fields, model.sizes)
-        var request = try start(.video, fields, model, width, height)
-        request.fps = try fields.integer("fps", in: 1...240) ?? model.sizes.defaultFPS
-        request.frames = try frames(fields, fps: request.fps, model.sizes)
-        request.crf = try fields.integer("crf", in: 0...100)
-        request.preset = try fields.string("preset")
-        return request
+    func video(_ fields: Fields) throws -> ReadRequest {
+        let model = try catalogue.model(fields.string(RequestFields.model, .video))
+        var read = try start(.video, .video, fields, model)
+        let fps = try fields.integer(RequestFields.fps, .video) ?? model.sizes.defaultFPS
+        read.request.fps = fps
+        read.request.frames = try frames(fields, fps: fps, model.sizes)
+        read.request.crf = try fields.integer(RequestFields.crf, .video)
+        read.request.preset = try fields.string(RequestFields.preset, .video)
+        return read
     }
 
     private func start(
-        _ kind: GenerationRequest.Kind, _ fields: Fields, _ model: Pipeline, _ width: Int, _ height: Int
-    ) throws -> GenerationRequest {
-        guard let prompt = try Self.text("prompt", fields) else { throw APIError.missing("prompt") }
-        guard prompt.contains(where: { !$0.isWhitespace }) else {
+        _ kind: GenerationRequest.Kind, _ taker: RequestField.Taker, _ fields: Fields, _ model: Pipeline
+    ) throws -> ReadRequest {
+        let wanted = try size(fields, taker, model.sizes)
+        let prompt = try Self.prompt(fields.text(RequestFields.prompt, taker))
+        let request = GenerationRequest(
+            kind: kind, prompt: prompt, negativePrompt: try fields.text(RequestFields.negativePrompt, taker),
+            model: model.id, generator: try fields.string(RequestFields.generator, taker),
+            width: wanted.width, height: wanted.height, fps: model.sizes.defaultFPS,
+            seed: try fields.integer(RequestFields.seed, taker).map { UInt64($0) },
+            steps: try fields.integer(RequestFields.stepCount, taker),
+            guidanceScale: try fields.number(RequestFields.guidanceScale, taker).map { Float($0) },
+            guidanceScale2: try fields.number(RequestFields.guidanceScale2, taker).map { Float($0) },
+            loras: try Self.loras(fields),
+            previews: try fields.integer(RequestFields.previews, taker) ?? 0)
+        return made(ReadRequest(request: request), by: model)
+    }
+
+    static func prompt(_ text: String?) throws -> String {
+        guard let text else { throw APIError.missing("prompt") }
+        guard text.unicodeScalars.contains(where: { !$0.properties.isWhitespace }) else {
             throw APIError.invalid("prompt", "prompt is empty; say what is to be seen")
         }
-        return GenerationRequest(
-            kind: kind, prompt: prompt, negativePrompt: try Self.text("negative_prompt", fields), model: model.id,
-            generator: try fields.string("generator"), width: width, height: height, fps: model.sizes.defaultFPS,
-            seed: try fields.integer("seed", in: Self.seeds).map { UInt64($0) },
-            steps: try fields.integer("num_inference_steps", in: 1...1000),
-            guidanceScale: try fields.number("guidance_scale", in: 0...100).map { Float($0) },
-            guidanceScale2: try fields.number("guidance_scale_2", in: 0...100).map { Float($0) },
-            loras: try Self.loras(fields),
-            previews: try fields.integer("partial_images", in: 0...Self.mostPreviews) ?? 0)
+        return text
+    }
+
+    /// The request with a size that the model makes, where the server is to look for one.
+    func made(_ read: ReadRequest, by model: Pipeline) -> ReadRequest {
+        var read = read
+        let wanted = PixelSize(width: read.request.width, height: read.request.height)
+        guard sizePolicy == .nearest, model.sizes.refusal(width: wanted.width, height: wanted.height) != nil else {
+            return read
+        }
+        let near = model.sizes.nearest(to: wanted)
+        (read.request.width, read.request.height) = (near.width, near.height)
+        read.warnings.append(RequestWarning("size", "\(wanted) is not made by this model; \(near) was made"))
+        return read
     }
 
     /// `[{"name": "style", "strength": 0.8, "expert": "high"}]`
@@ -77,48 +92,32 @@ struct GenerationFields: Sendable {
         }
     }
 
-    static func text(_ name: String, _ fields: Fields) throws -> String? {
-        guard let text = try fields.string(name) else { return nil }
-        let count = text.unicodeScalars.count
-        guard count <= longestPrompt else {
-            throw APIError.invalid(name, "\(name) has \(count) characters; at most \(longestPrompt) are allowed")
-        }
-        // Neither PNG's nor MP4's text, which hold it, can carry one.
-        guard !text.unicodeScalars.contains("\0") else {
-            throw APIError.invalid(name, "\(name) contains a NUL character")
-        }
-        return text
-    }
-
     // MARK: Size
 
-    /// "WIDTHxHEIGHT" in pixels; "auto" is the model's default.
-    private func size(_ fields: Fields, _ sizes: SizeLimits) throws -> (Int, Int) {
-        guard let text = try fields.string("size"), text != "auto" else {
-            return (sizes.defaultWidth, sizes.defaultHeight)
+    /// `size`, or `width` and `height`; "auto", and what is left out, is the model's default.
+    private func size(_ fields: Fields, _ taker: RequestField.Taker, _ sizes: SizeLimits) throws -> PixelSize {
+        let sides = try (
+            fields.integer(RequestFields.width, taker), fields.integer(RequestFields.height, taker)
+        )
+        guard let text = try fields.string(RequestFields.size, taker), text != "auto" else {
+            return PixelSize(width: sides.0 ?? sizes.defaultWidth, height: sides.1 ?? sizes.defaultHeight)
         }
-        let sides = text.split(separator: "x", omittingEmptySubsequences: false).map(Self.digits)
-        guard sides.count == 2, let width = sides[0], let height = sides[1] else {
+        guard let size = PixelSize(text) else {
             throw fields.wrong(
-                "size", .string(text),
-                "'auto' or WIDTHxHEIGHT in pixels, such as '\(sizes.defaultWidth)x\(sizes.defaultHeight)'")
+                "size", .string(text), "'auto' or WIDTHxHEIGHT in pixels, such as '\(sizes.defaultSize)'")
         }
-        return (width, height)
-    }
-
-    /// Up to nine digits and nothing else: no sign, no blank.
-    private static func digits(_ text: Substring) -> Int? {
-        guard (1...9).contains(text.utf8.count), text.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else {
-            return nil
+        for (name, side, own) in [("width", sides.0, size.width), ("height", sides.1, size.height)] {
+            guard let side, side != own else { continue }
+            throw APIError.invalid(name, "\(name) is \(side) and size is '\(size)', which differ; give one of them")
         }
-        return Int(text)
+        return size
     }
 
     // MARK: Length
 
     /// `num_frames`, or what `seconds` asks for, or the model's default.
     private func frames(_ fields: Fields, fps: Int, _ sizes: SizeLimits) throws -> Int {
-        let given = try fields.integer("num_frames", in: 1...1_000_000)
+        let given = try fields.integer(RequestFields.frames, .video)
         guard let seconds = try seconds(fields) else { return given ?? sizes.defaultFrames }
         // A clip of s seconds has s * fps frames, or one more where the first frame is counted as time 0, as Wan's
         // "5 seconds" of 81 frames at 16 a second are.
@@ -142,7 +141,7 @@ struct GenerationFields: Sendable {
 
     /// OpenAI's clients send it as text.
     private func seconds(_ fields: Fields) throws -> Double? {
-        guard let value = fields["seconds"] else { return nil }
+        guard let (name, value) = try fields.given(RequestFields.seconds, .video) else { return nil }
         let digits: String
         switch value {
         case .number(let text), .string(let text): digits = text
@@ -150,7 +149,7 @@ struct GenerationFields: Sendable {
         }
         guard !digits.isEmpty, digits.utf8.count <= 16, digits.utf8.allSatisfy({ "0123456789.".utf8.contains($0) }),
             let seconds = Double(digits), (0...3600).contains(seconds), seconds > 0
-        else { throw fields.wrong("seconds", value, "a number of seconds, more than 0 and at most 3600") }
+        else { throw fields.wrong(name, value, "a number of seconds, more than 0 and at most 3600") }
         return seconds
     }
 

@@ -2,6 +2,7 @@ import Diffusion
 import HTTP
 import Pipelines
 import Serving
+import Support
 
 /// The models by the names that clients know them by, and what each can do.
 struct ModelCatalogue: Sendable {
@@ -9,8 +10,14 @@ struct ModelCatalogue: Sendable {
     /// Unix seconds since when the models are served.
     let since: Int
 
+    /// The operator's.
+    var own: [ModelAlias] = []
+
     /// What clients have built in; each stands for the default model.
-    static let aliases = ["gpt-image-1", "gpt-image-1-mini", "dall-e-2", "dall-e-3", "sora-2", "sora-2-pro"]
+    static let builtIn = [
+        "gpt-image-1", "gpt-image-1-mini", "gpt-image-1.5", "gpt-image-2", "dall-e-2", "dall-e-3", "sora-2",
+        "sora-2-pro",
+    ]
 
     func register(in router: inout Router) {
         router.add("GET", "/v1/models") { _ in .json(list) }
@@ -27,19 +34,28 @@ struct ModelCatalogue: Sendable {
         guard let first = engine.models.first else { throw ServingError.unknownModel(name ?? "", known: []) }
         guard let name, !name.isEmpty else { return first }
         if let model = engine.models.first(where: { $0.id == name }) { return model }
-        if Self.aliases.contains(name) { return first }
+        if let alias = own.first(where: { $0.name == name }) {
+            guard let model = engine.models.first(where: { $0.id == alias.model }) else {
+                throw ServingError.unknownModel(alias.model, known: engine.models.map(\.id))
+            }
+            return model
+        }
+        if Self.builtIn.contains(name) { return first }
         throw ServingError.unknownModel(name, known: engine.models.map(\.id))
     }
 
     // MARK: /v1/models
 
     private var list: JSON {
-        let own = engine.models.map { entry($0.id, of: $0) }
-        let taken = Set(engine.models.map(\.id))
-        let aliases = engine.models.first.map { first in
-            Self.aliases.filter { !taken.contains($0) }.map { entry($0, of: first) }
-        }
-        return ["object": "list", "data": .array(own + (aliases ?? []))]
+        let ids = engine.models.map(\.id)
+        let aliases = own.map(\.name) + Self.builtIn
+        let names = (ids + aliases).enumerated().filter { index, name in
+            !(ids + aliases)[..<index].contains(name)
+        }.map(\.element)
+        return [
+            "object": "list",
+            "data": .array(names.compactMap { name in (try? model(name)).map { entry(name, of: $0) } }),
+        ]
     }
 
     /// `root` is the model that an alias stands for.
@@ -52,13 +68,13 @@ struct ModelCatalogue: Sendable {
 
     // MARK: /v1/capabilities
 
-    private func capabilities() throws -> JSON {
+    func capabilities() throws -> JSON {
         [
             "object": "capabilities",
             "models": .array(try engine.models.map(Self.describe)),
             "limits": [
-                "n": JSON(GenerationRequest.counts.upperBound), "partial_images": JSON(GenerationFields.mostPreviews),
-                "prompt_characters": JSON(GenerationFields.longestPrompt), "loras": JSON(GenerationRequest.mostLoRAs),
+                "n": JSON(GenerationRequest.counts.upperBound), "partial_images": JSON(RequestFields.mostPreviews),
+                "prompt_characters": JSON(RequestFields.longestPrompt), "loras": JSON(GenerationRequest.mostLoRAs),
                 "lora_strength": [
                     JSON(Double(GenerationRequest.loraStrengths.lowerBound)),
                     JSON(Double(GenerationRequest.loraStrengths.upperBound)),

@@ -1,19 +1,21 @@
 import Foundation
 import HTTP
 import Serving
+import Support
 
 /// The native API: every request is a job that can be watched, cancelled and asked for again.
 struct NativeJobs: Sendable {
     let engine: Engine
     let reader: GenerationFields
     let keys: APIKeys
+    let address: PublicAddress
     let heartbeat: Duration
 
     func register(in router: inout Router) {
         router.add("POST", "/v1/jobs", create)
         router.add("GET", "/v1/jobs", list)
         router.add("GET", "/v1/jobs/{id}") { request in
-            try .json(encoding: await jobs.visible(Self.id(request), to: request))
+            try Self.answer(await jobs.visible(Self.id(request), to: request), base: address.prefix(for: request))
         }
         router.add("DELETE", "/v1/jobs/{id}") { request in
             let job = try await jobs.changeable(Self.id(request), by: request)
@@ -22,7 +24,8 @@ struct NativeJobs: Sendable {
         }
         router.add("GET", "/v1/jobs/{id}/events", events)
         router.add("POST", "/v1/jobs/{id}/cancel") { request in
-            try .json(encoding: await engine.cancel(jobs.changeable(Self.id(request), by: request).id))
+            let job = try await engine.cancel(jobs.changeable(Self.id(request), by: request).id)
+            return try Self.answer(job, base: address.prefix(for: request))
         }
     }
 
@@ -35,24 +38,36 @@ struct NativeJobs: Sendable {
         let fields = try Fields(json: request)
         let kinds = GenerationRequest.Kind.allCases.map(\.rawValue)
         let kind = try fields.choice("kind", of: kinds).flatMap(GenerationRequest.Kind.init(rawValue:))
-        let wanted: GenerationRequest
+        let wanted: ReadRequest
         switch kind {
         case nil: throw APIError.missing("kind")
         case .image:
-            try fields.requireKnown(["kind", "priority"] + GenerationFields.image)
+            try fields.requireKnown(Self.ownFields + RequestFields.names(of: .image))
             wanted = try reader.image(fields)
         case .video:
-            try fields.requireKnown(["kind", "priority"] + GenerationFields.video)
+            try fields.requireKnown(Self.ownFields + RequestFields.names(of: .video))
             wanted = try reader.video(fields)
         }
         let priority = try fields.choice("priority", of: Priority.allCases.map(\.rawValue))
         let job = try await engine.submit(
-            wanted, priority: priority.flatMap(Priority.init(rawValue:)) ?? .interactive,
+            wanted.request, priority: priority.flatMap(Priority.init(rawValue:)) ?? .interactive,
             owner: keys.owner(of: request), idempotency: Idempotency(request))
-        var response = try HTTPResponse.json(encoding: job)
+        return try wanted.warnings.added(to: Self.accepted(job, base: address.prefix(for: request)))
+    }
+
+    private static let ownFields = ["kind", "priority"]
+
+    /// The answer to a request that became a job.
+    /// - Parameter base: what comes before the paths of links.
+    static func accepted(_ job: Job, base: String) throws -> HTTPResponse {
+        var response = try answer(job, base: base)
         response.status = 202
-        response.headers["Location"] = "/v1/jobs/\(job.id)"
+        response.headers["Location"] = "\(base)/v1/jobs/\(job.id)"
         return response
+    }
+
+    private static func answer(_ value: some Encodable, base: String) throws -> HTTPResponse {
+        .json(try JSONEncoder.api(base: base).encode(value))
     }
 
     @Sendable private func list(_ request: HTTPRequest) async throws -> HTTPResponse {
@@ -64,7 +79,7 @@ struct NativeJobs: Sendable {
             }
         }
         let page = try await Paging(request).page(of: kind, for: keys.caller(of: request), from: engine)
-        return try .json(encoding: JobList(page: page))
+        return try Self.answer(JobList(page: page), base: address.prefix(for: request))
     }
 
     /// Begins with the present state, or after the event that `Last-Event-ID` names; ends after the job's last event.
@@ -76,18 +91,30 @@ struct NativeJobs: Sendable {
                 throw APIError.invalid("Last-Event-ID", "Last-Event-ID is '\(text.prefix(40))', not the id of an event")
             }
         }
-        let events = try await engine.events(of: jobs.visible(Self.id(request), to: request).id, after: seen)
-        return .events { writer in
-            try await writer.withHeartbeats(every: heartbeat) {
-                for await event in events {
-                    let data = try JSONEncoder.api.encode(EventBody(event: event))
-                    try await writer.write(
-                        ServerSentEvent(
-                            event: event.name.rawValue, id: String(event.id),
-                            data: String(decoding: data, as: UTF8.self)))
-                }
+        let job = try await jobs.visible(Self.id(request), to: request)
+        let events = try await engine.events(of: job.id, after: seen)
+        let base = address.prefix(for: request)
+        if seen != nil, job.state.isTerminal {
+            // All that will ever happen has; a client that has seen it all is told to ask no more.
+            var rest: [JobEvent] = []
+            for await event in events { rest.append(event) }
+            guard !rest.isEmpty else { return HTTPResponse(status: 204) }
+            return .events { [rest] writer in
+                for event in rest { try await Self.write(event, base: base, to: writer) }
             }
         }
+        return .events { writer in
+            try await writer.withHeartbeats(every: heartbeat) {
+                for await event in events { try await Self.write(event, base: base, to: writer) }
+            }
+        }
+    }
+
+    private static func write(_ event: JobEvent, base: String, to writer: HTTPBodyWriter) async throws {
+        let data = try JSONEncoder.api(base: base).encode(EventBody(event: event))
+        try await writer.write(
+            ServerSentEvent(
+                event: event.name.rawValue, id: String(event.id), data: String(decoding: data, as: UTF8.self)))
     }
 }
 
@@ -143,15 +170,11 @@ private struct JobList: Encodable {
 }
 
 extension JSONEncoder {
-    static var api: JSONEncoder {
+    /// - Parameter base: what comes before the paths of links.
+    fileprivate static func api(base: String) -> JSONEncoder {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.withoutEscapingSlashes, .sortedKeys]
+        if let key = Artifact.base { encoder.userInfo[key] = base }
         return encoder
-    }
-}
-
-extension HTTPResponse {
-    static func json(encoding value: some Encodable) throws -> HTTPResponse {
-        .json(try JSONEncoder.api.encode(value))
     }
 }

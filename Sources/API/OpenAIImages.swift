@@ -1,59 +1,104 @@
 import Foundation
 import HTTP
 import Serving
+import Support
 
-/// OpenAI's images: `POST /v1/images/generations`, whole or streamed. The job lives as long as the client waits.
+/// OpenAI's images: `POST /v1/images/generations`, whole or streamed. The job lives as long as the client waits, unless
+/// it asks for the job instead (`Prefer: respond-async`).
 struct OpenAIImages: Sendable {
     let engine: Engine
     let reader: GenerationFields
     let keys: APIKeys
+    let links: ArtifactLinks
+    let patience: Patience
     let heartbeat: Duration
 
-    func register(in router: inout Router, uploadLimit: Int) {
+    func register(in router: inout Router) {
         router.add("POST", "/v1/images/generations", generate)
-        router.add("POST", "/v1/images/edits", readsBody: false) { _ in
-            throw APIError.invalid(
-                "image", "this server's models make images from text only; use /v1/images/generations",
-                code: "unsupported")
+        for path in ["/v1/images/edits", "/v1/images/variations"] {
+            router.add("POST", path, readsBody: false) { _ in
+                throw APIError.invalid(
+                    "image", "this server's models make images from text only; use /v1/images/generations",
+                    code: "unsupported")
+            }
         }
     }
 
     @Sendable private func generate(_ request: HTTPRequest) async throws -> HTTPResponse {
         let fields = try Fields(json: request)
-        var wanted = try reader.image(fields)
-        let isURL = try fields.choice("response_format", of: ["b64_json", "url"]) == "url"
-        _ = try fields.choice("output_format", of: ["png"])
+        var read = try reader.image(fields)
+        let isURL = try isAnsweredByURL(fields)
+        _ = try OutputFormat.read(fields)
         _ = try fields.choice("background", of: ["auto", "opaque"])
         let isStream = try fields.boolean("stream") ?? false
-        guard isStream else {
-            wanted.previews = 0  // nobody would see them
-            let job = try await AttachedJob(wanted, owner: keys.owner(of: request), engine: engine).follow()
-            return .json(try whole(job, base: isURL ? PublicAddress.base(of: request) : nil))
+        read.warnings += RequestWarning.ignored(
+            of: fields, known: RequestFields.names(of: .image) + Self.ownFields + Self.defaults(fields))
+        let owner = keys.owner(of: request)
+        if !isStream, Self.prefersJob(request) {
+            let job = try await engine.submit(read.request, owner: owner, idempotency: Idempotency(request))
+            var response = try NativeJobs.accepted(job, base: links.address.prefix(for: request))
+            response.headers["Preference-Applied"] = "respond-async"
+            return read.warnings.added(to: response)
         }
+        if !isStream { read.request.previews = 0 }  // nobody would see them
         // Submitted before the answer begins: a refusal has its own status.
-        let attached = try await AttachedJob(wanted, owner: keys.owner(of: request), engine: engine)
-        return .events { writer in
-            try await writer.withHeartbeats(every: heartbeat) { try await stream(attached, to: writer) }
+        let attached = try await AttachedJob(read.request, owner: owner, engine: engine)
+        guard isStream else {
+            let headers = read.warnings.added(to: HTTPResponse()).headers
+            return try await patience.answer(headers: headers) { [warnings = read.warnings] in
+                let job = try await attached.follow()
+                return try warnings.added(to: whole(job) { isURL ? links.url(of: $0, for: request) : nil })
+            }
         }
+        return read.warnings.added(
+            to: .events { writer in
+                try await writer.withHeartbeats(every: heartbeat) { try await stream(attached, to: writer) }
+            })
+    }
+
+    /// Fields of this route alone.
+    private static let ownFields = [
+        "response_format", "output_format", "output_compression", "background", "stream",
+    ]
+
+    /// Names of fields that are given as what they are anyhow.
+    private static func defaults(_ fields: Fields) -> [String] {
+        let plain: [String: [String]] = ["quality": ["auto", "standard"], "style": ["natural"]]
+        return plain.filter { $0.value.contains(fields[$0.key]?.string ?? "") }.map(\.key)
+    }
+
+    /// OpenAI's DALL-E answers with links where nothing is said, its later models with base64.
+    private func isAnsweredByURL(_ fields: Fields) throws -> Bool {
+        let asked = try fields.choice("response_format", of: ["b64_json", "url"])
+        return try asked.map { $0 == "url" } ?? (fields.string("model")?.hasPrefix("dall-e-") ?? false)
+    }
+
+    /// RFC 7240.
+    private static func prefersJob(_ request: HTTPRequest) -> Bool {
+        request.headers.list("Prefer").contains { $0.lowercased().prefix { $0 != ";" && $0 != " " } == "respond-async" }
     }
 
     // MARK: Whole
 
-    /// - Parameter base: of links; nil for the bytes themselves.
-    private func whole(_ job: Job, base: String?) throws -> JSON {
+    /// - Parameter url: of an artifact; nil for the bytes themselves.
+    private func whole(_ job: Job, url: (Artifact) -> String?) throws -> JSON {
         let data = try job.artifacts.enumerated().map { index, artifact -> JSON in
-            let content = try base.map { JSON.string($0 + artifact.url) } ?? .string(Self.content(of: artifact))
-            return [base == nil ? "b64_json" : "url": content, "seed": JSON(job.request.seed(ofImage: index))]
+            let seed = JSON(job.request.seed(ofImage: index))
+            if let url = url(artifact) { return ["url": .string(url), "seed": seed] }
+            return ["b64_json": .string(try Self.content(of: artifact)), "seed": seed]
         }
         return [
             "created": JSON(Self.seconds(job.finishedAt ?? job.createdAt)),
             "data": .array(data),
             "background": "opaque",
-            "output_format": "png",
+            "output_format": .string(Self.format(of: job)),
             "size": .string(job.request.size),
             "usage": try usage(job.request, images: data.count),
         ]
     }
+
+    /// As the file's ending says it.
+    private static func format(of job: Job) -> String { job.artifacts.first?.ending ?? OutputFormat.png.rawValue }
 
     // MARK: Streamed
 
@@ -129,5 +174,5 @@ struct OpenAIImages: Sendable {
 }
 
 extension GenerationRequest {
-    var size: String { "\(width)x\(height)" }
+    var size: String { PixelSize(width: width, height: height).description }
 }

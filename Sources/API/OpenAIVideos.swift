@@ -1,6 +1,7 @@
 import Foundation
 import HTTP
 import Serving
+import Support
 
 /// OpenAI's videos. A video goes on when the client leaves; it is asked for again by its id.
 struct OpenAIVideos: Sendable {
@@ -15,6 +16,15 @@ struct OpenAIVideos: Sendable {
         router.add("GET", "/v1/videos/{id}") { request in .json(Self.describe(try await video(request))) }
         router.add("GET", "/v1/videos/{id}/content", content)
         router.add("DELETE", "/v1/videos/{id}", delete)
+        for (path, field) in [
+            ("/v1/videos/{id}/remix", "prompt"), ("/v1/videos/edits", "video"), ("/v1/videos/extensions", "video"),
+        ] {
+            router.add("POST", path, readsBody: false) { _ in
+                throw APIError.invalid(
+                    field, "this server's models make clips from text, not from other clips; use POST /v1/videos",
+                    code: "unsupported")
+            }
+        }
     }
 
     // MARK: Routes
@@ -27,10 +37,15 @@ struct OpenAIVideos: Sendable {
             throw APIError.invalid(
                 "input_reference", "this server's models make clips from text only", code: "unsupported")
         }
+        let read = try reader.video(fields)
+        let warnings =
+            read.warnings + RequestWarning.ignored(of: fields, known: RequestFields.names(of: .video) + Self.ownFields)
         let job = try await engine.submit(
-            reader.video(fields), owner: keys.owner(of: request), idempotency: Idempotency(request))
-        return .json(Self.describe(job))
+            read.request, owner: keys.owner(of: request), idempotency: Idempotency(request))
+        return warnings.added(to: .json(warnings.added(to: Self.describe(job))))
     }
+
+    private static let ownFields = ["input_reference"]
 
     @Sendable private func list(_ request: HTTPRequest) async throws -> HTTPResponse {
         let page = try await Paging(request).page(of: .video, for: keys.caller(of: request), from: engine)
@@ -44,8 +59,10 @@ struct OpenAIVideos: Sendable {
     }
 
     @Sendable private func content(_ request: HTTPRequest) async throws -> HTTPResponse {
-        if let variant = request.query("variant"), variant != "video" {
-            throw APIError.invalid("variant", "variant is '\(variant.prefix(40))'; there is only 'video'")
+        let variant = request.query("variant") ?? "video"
+        guard ["video", "thumbnail"].contains(variant) else {
+            throw APIError.invalid(
+                "variant", "variant is '\(variant.prefix(40))'; there are only 'video' and 'thumbnail'")
         }
         let job = try await video(request)
         guard let artifact = job.artifacts.first else {
@@ -54,7 +71,9 @@ struct OpenAIVideos: Sendable {
                 status: 409, message: "the video \(job.id) is \(Self.status(job)); it has no content yet",
                 code: "video_not_ready")
         }
-        return try await artifacts.response(artifact.id, to: request)
+        guard variant == "thumbnail" else { return try await artifacts.response(artifact.id, to: request) }
+        let path = try await engine.artifact(artifact.id).path
+        return try await VideoThumbnail.response(ofClip: path, etag: artifact.id, to: request)
     }
 
     @Sendable private func delete(_ request: HTTPRequest) async throws -> HTTPResponse {

@@ -1,17 +1,32 @@
 extension OpenAPI {
-    static let paths = #"""
+    static var paths: String {
+        #"""
         {
         "/v1/images/generations": {"post": {"operationId": "createImage", "tags": ["OpenAI"],
-          "summary": "Make images", "description": "Cancelled when the client leaves. With stream: server-sent events image_generation.partial_image and image_generation.completed.",
+          "summary": "Make images", "description": "Cancelled when the client leaves. With stream: server-sent events image_generation.partial_image and image_generation.completed. With Prefer: respond-async the answer is the job, 202.",
+          "parameters": [{"name": "Prefer", "in": "header", "description": "respond-async for the job instead of its images", "schema": {"type": "string"}}],
           "requestBody": {"required": true, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ImageRequest"}}}},
           "responses": {
             "200": {"description": "The images, or their events", "content": {
               "application/json": {"schema": {"$ref": "#/components/schemas/Images"}},
-              "text/event-stream": {}}},
+              "text/event-stream": {"schema": {"type": "string"}}}},
+            "202": {"description": "The job that makes them", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Job"}}}},
             "default": {"$ref": "#/components/responses/Error"}}}},
         "/v1/images/edits": {"post": {"operationId": "editImage", "tags": ["OpenAI"],
           "summary": "Refused: the models make images from text only",
-          "requestBody": {"content": {"multipart/form-data": {"schema": {"type": "object"}}}},
+          "responses": {"400": {"$ref": "#/components/responses/Error"}, "default": {"$ref": "#/components/responses/Error"}}}},
+        "/v1/images/variations": {"post": {"operationId": "varyImage", "tags": ["OpenAI"],
+          "summary": "Refused: the models make images from text only",
+          "responses": {"400": {"$ref": "#/components/responses/Error"}, "default": {"$ref": "#/components/responses/Error"}}}},
+        "/v1/videos/{id}/remix": {"parameters": [{"$ref": "#/components/parameters/ID"}],
+          "post": {"operationId": "remixVideo", "tags": ["OpenAI"],
+          "summary": "Refused: the models make clips from text only",
+          "responses": {"400": {"$ref": "#/components/responses/Error"}, "default": {"$ref": "#/components/responses/Error"}}}},
+        "/v1/videos/edits": {"post": {"operationId": "editVideo", "tags": ["OpenAI"],
+          "summary": "Refused: the models make clips from text only",
+          "responses": {"400": {"$ref": "#/components/responses/Error"}, "default": {"$ref": "#/components/responses/Error"}}}},
+        "/v1/videos/extensions": {"post": {"operationId": "extendVideo", "tags": ["OpenAI"],
+          "summary": "Refused: the models make clips from text only",
           "responses": {"400": {"$ref": "#/components/responses/Error"}, "default": {"$ref": "#/components/responses/Error"}}}},
         "/v1/videos": {
           "post": {"operationId": "createVideo", "tags": ["OpenAI"], "summary": "Begin a video",
@@ -38,10 +53,10 @@ extension OpenAPI {
               "default": {"$ref": "#/components/responses/Error"}}}},
         "/v1/videos/{id}/content": {"parameters": [{"$ref": "#/components/parameters/ID"}],
           "get": {"operationId": "getVideoContent", "tags": ["OpenAI"], "summary": "The MP4; takes Range",
-            "parameters": [{"name": "variant", "in": "query", "schema": {"enum": ["video"]}}],
+            "parameters": [{"name": "variant", "in": "query", "description": "thumbnail is the first frame as PNG", "schema": {"type": "string", "enum": ["video", "thumbnail"], "default": "video"}}],
             "responses": {
-              "200": {"description": "The file", "content": {"video/mp4": {"schema": {"type": "string", "contentMediaType": "video/mp4"}}}},
-              "206": {"description": "The part that was asked for", "content": {"video/mp4": {"schema": {"type": "string", "contentMediaType": "video/mp4"}}}},
+              "200": {"description": "The file", "content": {"video/mp4": {}, "image/png": {}, "application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}},
+              "206": {"description": "The part that was asked for", "content": {"video/mp4": {}, "image/png": {}, "application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}},
               "304": {"description": "The client has it"},
               "default": {"$ref": "#/components/responses/Error"}}}},
         "/v1/jobs": {
@@ -53,7 +68,7 @@ extension OpenAPI {
                 "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Job"}}}},
               "default": {"$ref": "#/components/responses/Error"}}},
           "get": {"operationId": "listJobs", "tags": ["Jobs"], "summary": "List jobs",
-            "parameters": [{"name": "kind", "in": "query", "schema": {"enum": ["image", "video"]}},
+            "parameters": [{"name": "kind", "in": "query", "schema": {"type": "string", "enum": ["image", "video"]}},
               {"$ref": "#/components/parameters/Limit"}, {"$ref": "#/components/parameters/Order"}, {"$ref": "#/components/parameters/After"}],
             "responses": {
               "200": {"description": "A page", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/JobList"}}}},
@@ -65,14 +80,15 @@ extension OpenAPI {
               "default": {"$ref": "#/components/responses/Error"}}},
           "delete": {"operationId": "deleteJob", "tags": ["Jobs"], "summary": "Cancel a job if need be, and remove it with its files",
             "responses": {
-              "200": {"description": "It is gone", "content": {"application/json": {"schema": {"type": "object", "required": ["id", "object", "deleted"], "properties": {"id": {"type": "string"}, "object": {"const": "job.deleted"}, "deleted": {"const": true}}}}}},
+              "200": {"description": "It is gone", "content": {"application/json": {"schema": {"type": "object", "required": ["id", "object", "deleted"], "properties": {"id": {"type": "string"}, "object": {"type": "string", "const": "job.deleted"}, "deleted": {"type": "boolean"}}}}}},
               "default": {"$ref": "#/components/responses/Error"}}}},
         "/v1/jobs/{id}/events": {"parameters": [{"$ref": "#/components/parameters/ID"}],
           "get": {"operationId": "watchJob", "tags": ["Jobs"], "summary": "What happens to a job",
             "description": "Server-sent events queued, step, preview, decoding, encoding, done, failed, cancelled, each with the job as data; a preview has besides preview: {image, index, step, b64_json}. The first tells the present state.",
             "parameters": [{"name": "Last-Event-ID", "in": "header", "description": "Go on after this event", "schema": {"type": "integer", "minimum": 0, "maximum": 9223372036854775807}}],
             "responses": {
-              "200": {"description": "The events, to the job's last", "content": {"text/event-stream": {}}},
+              "204": {"description": "The job has ended, and the client has seen its last event"},
+              "200": {"description": "The events, to the job's last", "content": {"text/event-stream": {"schema": {"type": "string"}}}},
               "default": {"$ref": "#/components/responses/Error"}}}},
         "/v1/jobs/{id}/cancel": {"parameters": [{"$ref": "#/components/parameters/ID"}],
           "post": {"operationId": "cancelJob", "tags": ["Jobs"], "summary": "Stop a job within one transformer block",
@@ -82,19 +98,15 @@ extension OpenAPI {
         "/v1/artifacts/{id}": {"parameters": [{"$ref": "#/components/parameters/ID"}],
           "get": {"operationId": "getArtifact", "tags": ["Jobs"], "summary": "A finished PNG or MP4; takes Range",
             "responses": {
-              "200": {"description": "The file", "content": {
-                "image/png": {"schema": {"type": "string", "contentMediaType": "image/png"}},
-                "video/mp4": {"schema": {"type": "string", "contentMediaType": "video/mp4"}}}},
-              "206": {"description": "The part that was asked for", "content": {
-                "image/png": {"schema": {"type": "string", "contentMediaType": "image/png"}},
-                "video/mp4": {"schema": {"type": "string", "contentMediaType": "video/mp4"}}}},
+              "200": {"description": "The file", "content": {"image/png": {}, "video/mp4": {}, "application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}},
+              "206": {"description": "The part that was asked for", "content": {"image/png": {}, "video/mp4": {}, "application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}},
               "304": {"description": "The client has it"},
               "410": {"$ref": "#/components/responses/Error"},
               "default": {"$ref": "#/components/responses/Error"}}}},
         "/v1/models": {"get": {"operationId": "listModels", "tags": ["OpenAI"], "summary": "The models and their aliases",
           "responses": {
             "200": {"description": "All of them", "content": {"application/json": {"schema": {"type": "object",
-              "required": ["object", "data"], "properties": {"object": {"const": "list"},
+              "required": ["object", "data"], "properties": {"object": {"type": "string", "const": "list"},
               "data": {"type": "array", "items": {"$ref": "#/components/schemas/Model"}}}}}}},
             "default": {"$ref": "#/components/responses/Error"}}}},
         "/v1/models/{id}": {"parameters": [{"$ref": "#/components/parameters/ID"}],
@@ -142,12 +154,25 @@ extension OpenAPI {
             "sd_model_checkpoint": {"type": ["string", "null"]}}}}}},
           "responses": {"200": {"description": "It is chosen", "content": {"application/json": {"schema": {"type": "object"}}}},
             "default": {"$ref": "#/components/responses/Error"}}}},
-        "/healthz": {"get": {"operationId": "live", "tags": ["Operation"], "summary": "The process answers", "security": [{}],
-          "responses": {"200": {"description": "It does", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Status"}}}},
-            "default": {"$ref": "#/components/responses/Error"}}}},
+        \#(webUI),
+        \#(life),
         "/readyz": {"get": {"operationId": "ready", "tags": ["Operation"], "summary": "A job would be taken now", "security": [{}],
           "responses": {"200": {"description": "It would", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Status"}}}},
             "503": {"$ref": "#/components/responses/Error"}, "default": {"$ref": "#/components/responses/Error"}}}},
+        "/version": {"get": {"operationId": "version", "tags": ["Operation"], "summary": "Which Phasor this is", "security": [{}],
+          "responses": {"200": {"description": "Name and version", "content": {"application/json": {"schema": {"type": "object",
+            "required": ["name", "version"], "properties": {"name": {"type": "string"}, "version": {"type": "string"}}}}}},
+            "default": {"$ref": "#/components/responses/Error"}}}},
+        "/mcp": {
+          "post": {"operationId": "mcp", "tags": ["MCP"], "summary": "Model Context Protocol: a message of JSON-RPC 2.0",
+            "requestBody": {"required": true, "content": {"application/json": {"schema": {"type": "object"}}}},
+            "responses": {
+              "200": {"description": "The answer, or events that end with it", "content": {
+                "application/json": {"schema": {"type": "object"}}, "text/event-stream": {"schema": {"type": "string"}}}},
+              "202": {"description": "A notification was heard"},
+              "default": {"$ref": "#/components/responses/Error"}}},
+          "delete": {"operationId": "endMCPSession", "tags": ["MCP"], "summary": "Cancel what runs for a session",
+            "responses": {"204": {"description": "Done"}, "default": {"$ref": "#/components/responses/Error"}}}},
         "/metrics": {"get": {"operationId": "metrics", "tags": ["Operation"], "summary": "Prometheus text",
           "responses": {"200": {"description": "All series", "content": {"text/plain": {"schema": {"type": "string"}}}},
             "default": {"$ref": "#/components/responses/Error"}}}},
@@ -156,4 +181,44 @@ extension OpenAPI {
             "default": {"$ref": "#/components/responses/Error"}}}}
         }
         """#
+    }
+
+    /// What clients of the web UI ask for at their start.
+    private static var webUI: String {
+        let error = ##""default": {"$ref": "#/components/responses/Error"}"##
+        func route(_ method: String, _ name: String, _ summary: String, _ responses: String) -> String {
+            let words = name.split(separator: "-").map { $0.prefix(1).uppercased() + $0.dropFirst() }.joined()
+            return """
+                "/sdapi/v1/\(name)": {"\(method)": {"operationId": "webUI\(words)", "tags": ["A1111"], "summary": "\(summary)", \
+                "responses": {\(responses), \(error)}}}
+                """
+        }
+        func answer(_ schema: String) -> String {
+            "\"200\": {\"description\": \"All of them\", \"content\": {\"application/json\": {\"schema\": \(schema)}}}"
+        }
+        let list = answer(#"{"type": "array", "items": {"type": "object"}}"#)
+        let object = answer(#"{"type": "object"}"#)
+        let refusal = ##""400": {"$ref": "#/components/responses/Error"}"##
+        let lists = (WebUILists.empty + ["schedulers", "upscalers"]).sorted()
+        let objects = ["cmd-flags", "embeddings", "memory", "scripts"]
+        var routes = lists.map { route("get", $0, "A menu of the web UI", list) }
+        routes += objects.map { route("get", $0, "What the web UI tells", object) }
+        routes.append(route("post", "png-info", "The text chunks of a PNG", object))
+        routes += WebUILists.posts.map { route("post", $0, "Taken, and nothing is done", object) }
+        routes += WebUILists.refused.keys.sorted().map { name in
+            route("post", name, "Refused: images are made from text", refusal)
+        }
+        return routes.joined(separator: ",\n")
+    }
+
+    private static var life: String {
+        Operations.life.map { path in
+            let name = path.split(separator: "/").map { $0.prefix(1).uppercased() + $0.dropFirst() }.joined()
+            return """
+                "\(path)": {"get": {"operationId": "live\(name)", "tags": ["Operation"], "summary": "The process answers", \
+                "security": [{}], "responses": {"200": {"description": "It does", "content": {"application/json": \
+                {"schema": {"$ref": "#/components/schemas/Status"}}}}, "default": {"$ref": "#/components/responses/Error"}}}}
+                """
+        }.joined(separator: ",\n")
+    }
 }

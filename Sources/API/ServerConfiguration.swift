@@ -1,5 +1,8 @@
+import Models
 import Foundation
 import Pipelines
+import Serving
+import Support
 import Weights
 
 /// What a server can be told. Defaults give way to a file, the file to the environment, and that to flags.
@@ -26,6 +29,18 @@ package struct ServerConfiguration: Encodable, Sendable, Equatable {
     /// Folder of the web page; nil for the one near the executable.
     package var page: String?
     package var requestLog = false
+    /// Where clients reach the server, to make links of; nil to go by their requests.
+    package var publicURL: String?
+    /// Whether X-Forwarded-* are a proxy's, to be believed.
+    package var trustProxy = false
+    /// Seconds that a plain answer may take before white space is sent to keep it alive; 0 for as long as it takes.
+    package var keepAlive = 25.0
+    /// Whether A1111's settings that a generator cannot use are refused.
+    package var strictA1111 = false
+    /// What is made of a size that the model does not make.
+    package var sizePolicy = SizePolicy.exact
+    /// `NAME=MODEL`: other names of models.
+    package var aliases: [String] = []
     /// Folder of LoRA files that requests may name; nil for none.
     package var loras: String?
     /// Bytes the process may take, as `MemoryBudget` reads it.
@@ -50,7 +65,12 @@ package struct ServerConfiguration: Encodable, Sendable, Equatable {
     package var retentionGigabytes = 20.0
 
     package enum CodingKeys: String, CodingKey, CaseIterable, Sendable {
-        case host, port, state, queue, page, connections, drain, idle, memory, load, loras
+        case host, port, state, queue, page, connections, drain, idle, memory, load, loras, aliases
+        case publicURL = "public_url"
+        case trustProxy = "trust_proxy"
+        case keepAlive = "keep_alive"
+        case strictA1111 = "strict_a1111"
+        case sizePolicy = "size_policy"
         case apiKeys = "api_keys"
         case corsOrigins = "cors_origins"
         case allowedHosts = "allowed_hosts"
@@ -82,15 +102,19 @@ package struct ServerConfiguration: Encodable, Sendable, Equatable {
         guard let data = try? Data(contentsOf: URL(fileURLWithPath: path)) else {
             throw Fault(description: "\(path): the file cannot be read")
         }
-        guard let fields = (try? JSONSerialization.jsonObject(with: data)) as? [String: Any] else {
-            throw Fault(description: "\(path): not a JSON object")
+        let value: JSON
+        do {
+            value = try JSON(parsing: [UInt8](data), limits: .file)
+        } catch {
+            throw Fault(description: "\(path): not a JSON object: \(error)")
         }
-        for (name, value) in fields.sorted(by: { $0.key < $1.key }) {
-            guard let key = CodingKeys(rawValue: name) else {
+        guard let fields = value.members else { throw Fault(description: "\(path): not a JSON object") }
+        for field in fields {
+            guard let key = CodingKeys(rawValue: field.name) else {
                 let known = CodingKeys.allCases.map(\.rawValue).sorted().joined(separator: ", ")
-                throw Fault(description: "\(path): unknown key '\(name)'; known are \(known)")
+                throw Fault(description: "\(path): unknown key '\(field.name)'; known are \(known)")
             }
-            try set(key, SettingValue(name: "\(path): '\(name)'", content: .json(value)))
+            try set(key, SettingValue(name: "\(path): '\(field.name)'", content: .json(field.value)))
         }
     }
 
@@ -122,6 +146,16 @@ package struct ServerConfiguration: Encodable, Sendable, Equatable {
         case .queuePerKey: queuePerKey = try value.integer(1...1_000_000)
         case .page: page = try value.string()
         case .requestLog: requestLog = try value.bool()
+        case .publicURL:
+            let wanted = "an address such as https://example.org/phasor"
+            publicURL = PublicAddress.normalized(
+                try value.string({ PublicAddress.normalized($0) != nil }, or: wanted))
+        case .trustProxy: trustProxy = try value.bool()
+        case .keepAlive: keepAlive = try value.number(0...86_400)
+        case .strictA1111: strictA1111 = try value.bool()
+        case .sizePolicy: sizePolicy = try value.choice()
+        case .aliases:
+            aliases = try value.strings({ ModelAlias($0) != nil }, or: "texts of the form NAME=MODEL")
         case .loras: loras = try value.string()
         case .memory: memory = try value.string({ MemoryBudget($0) != nil }, or: "a size such as 12GB, auto or off")
         case .load: load = try value.string({ WeightLoading(rawValue: $0) != nil }, or: "mmap or read")
@@ -153,6 +187,12 @@ package struct ServerConfiguration: Encodable, Sendable, Equatable {
         try object.encodeIfPresent(queuePerKey, forKey: .queuePerKey)
         try object.encodeIfPresent(page, forKey: .page)
         try object.encode(requestLog, forKey: .requestLog)
+        try object.encodeIfPresent(publicURL, forKey: .publicURL)
+        try object.encode(trustProxy, forKey: .trustProxy)
+        try object.encode(keepAlive, forKey: .keepAlive)
+        try object.encode(strictA1111, forKey: .strictA1111)
+        try object.encode(sizePolicy.rawValue, forKey: .sizePolicy)
+        try object.encode(aliases, forKey: .aliases)
         try object.encodeIfPresent(loras, forKey: .loras)
         try object.encode(memory, forKey: .memory)
         try object.encode(load, forKey: .load)
@@ -180,7 +220,7 @@ package struct ServerConfiguration: Encodable, Sendable, Equatable {
 /// A value from a file or from the environment, read as what a setting needs.
 private struct SettingValue {
     enum Content {
-        case json(Any)
+        case json(JSON)
         case text(String)
     }
     /// For messages.
@@ -190,7 +230,7 @@ private struct SettingValue {
     private func fault(_ wanted: String) -> ServerConfiguration.Fault {
         let given =
             switch content {
-            case .json(let value): "\(value)"
+            case .json(let value): value.text
             case .text(let text): "'\(text)'"
             }
         return ServerConfiguration.Fault(description: "\(name) is \(given); it must be \(wanted)")
@@ -198,7 +238,7 @@ private struct SettingValue {
 
     func string() throws -> String {
         switch content {
-        case .json(let value as String) where !value.isEmpty: return value
+        case .json(.string(let value)) where !value.isEmpty: return value
         case .text(let text) where !text.isEmpty: return text
         default: throw fault("a string that is not empty")
         }
@@ -209,9 +249,26 @@ private struct SettingValue {
         return text
     }
 
+    func choice<Choice: RawRepresentable & CaseIterable>() throws -> Choice where Choice.RawValue == String {
+        let known = Choice.allCases.map(\.rawValue).joined(separator: " or ")
+        guard let choice = Choice(rawValue: try string({ Choice(rawValue: $0) != nil }, or: known)) else {
+            throw fault(known)
+        }
+        return choice
+    }
+
+    func strings(_ isAllowed: (String) -> Bool, or wanted: String) throws -> [String] {
+        let texts = try strings()
+        guard texts.allSatisfy(isAllowed) else { throw fault(wanted) }
+        return texts
+    }
+
     func strings() throws -> [String] {
         switch content {
-        case .json(let values as [String]): return values
+        case .json(.array(let values)):
+            let texts = values.compactMap(\.string)
+            guard texts.count == values.count else { throw fault("a list of strings") }
+            return texts
         case .text(let text): return text.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
         default: throw fault("a list of strings")
         }
@@ -227,26 +284,21 @@ private struct SettingValue {
     func number(_ range: ClosedRange<Double>) throws -> Double {
         let number: Double? =
             switch content {
-            // `true` would pass for 1.
-            case .json(let value as NSNumber) where !Self.isBool(value): value.doubleValue
+            case .json(let value): value.number
             case .text(let text): Double(text)
-            default: nil
             }
         guard let number, range.contains(number) else {
-            throw fault("a number from \(range.lowerBound) to \(range.upperBound)")
+            throw fault("a number from \(JSON(range.lowerBound).text) to \(JSON(range.upperBound).text)")
         }
         return number
     }
 
     func bool() throws -> Bool {
         switch content {
-        case .json(let value as NSNumber) where Self.isBool(value): return value.boolValue
+        case .json(.bool(let value)): return value
         case .text("true"), .text("1"): return true
         case .text("false"), .text("0"): return false
         default: throw fault("true or false")
         }
     }
-
-    /// JSON's `true` and `false` have the type code of a C char, which no number of a document has.
-    private static func isBool(_ number: NSNumber) -> Bool { String(cString: number.objCType) == "c" }
 }

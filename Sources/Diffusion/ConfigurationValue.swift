@@ -7,32 +7,6 @@ struct ConfigurationValue {
     let path: String
     let content: JSON
 
-    enum JSON: Decodable, Equatable {
-        case null
-        case bool(Bool)
-        case number(Double)
-        case string(String)
-        case array([JSON])
-        case object([String: JSON])
-
-        init(from decoder: any Decoder) throws {
-            let container = try decoder.singleValueContainer()
-            if container.decodeNil() {
-                self = .null
-            } else if let value = try? container.decode(Bool.self) {
-                self = .bool(value)
-            } else if let value = try? container.decode(Double.self) {
-                self = .number(value)
-            } else if let value = try? container.decode(String.self) {
-                self = .string(value)
-            } else if let value = try? container.decode([JSON].self) {
-                self = .array(value)
-            } else {
-                self = .object(try container.decode([String: JSON].self))
-            }
-        }
-    }
-
     /// - Throws: `DiffusionError.configuration` if the data is not JSON.
     init(_ data: Data, file: String) throws {
         self.file = file
@@ -41,9 +15,9 @@ struct ConfigurationValue {
             throw DiffusionError.configuration(file: file, key: "", reason: "it is \(foreign)")
         }
         do {
-            content = try JSONDecoder().decode(JSON.self, from: data)
+            content = try JSON(parsing: [UInt8](data), limits: .file)
         } catch {
-            throw DiffusionError.configuration(file: file, key: "", reason: "not valid JSON")
+            throw DiffusionError.configuration(file: file, key: "", reason: "not valid JSON: \(error)")
         }
     }
 
@@ -78,14 +52,13 @@ struct ConfigurationValue {
 
     func keys() throws -> [String] {
         guard case .object(let members) = content else { throw fault("must be an object") }
-        return members.keys.sorted()
+        return members.map(\.name).sorted()
     }
 
     /// Nil if the key is absent or null, which diffusers writes for the same thing.
     func optional(_ key: String) throws -> ConfigurationValue? {
-        guard case .object(let members) = content else { throw fault("must be an object") }
-        guard let member = members[key] else { return nil }
-        if case .null = member { return nil }
+        guard case .object = content else { throw fault("must be an object") }
+        guard let member = content[key], member != .null else { return nil }
         return ConfigurationValue(member, file: file, path: path.isEmpty ? key : "\(path).\(key)")
     }
 
@@ -112,7 +85,7 @@ struct ConfigurationValue {
     }
 
     func number() throws -> Double {
-        guard case .number(let value) = content else { throw fault("must be a number") }
+        guard let value = content.number else { throw fault("must be a number") }
         return value
     }
 
@@ -125,34 +98,20 @@ struct ConfigurationValue {
     func positiveInteger() throws -> Int {
         let value = try number()
         guard let integer = Int(exactly: value), integer > 0 else {
-            throw fault("is \(value) and must be a whole number above 0")
+            throw fault("is \(content.text) and must be a whole number above 0")
         }
         return integer
+    }
+
+    /// Whether it is that value; 1 and 1.0 are the same number.
+    func matches(_ wanted: JSON) -> Bool {
+        guard case .number = wanted else { return content == wanted }
+        return content.number != nil && content.number == wanted.number
     }
 
     /// A pair such as ["diffusers", "WanTransformer3DModel"] in model_index.json; [null, null] means absent.
     var namesComponent: Bool {
         guard case .array(let pair) = content, let last = pair.last, case .string = last else { return false }
         return true
-    }
-}
-
-// So that wanted values can be written as they stand in the file.
-extension ConfigurationValue.JSON: ExpressibleByBooleanLiteral, ExpressibleByIntegerLiteral,
-    ExpressibleByStringLiteral, CustomStringConvertible
-{
-    init(booleanLiteral value: Bool) { self = .bool(value) }
-    init(integerLiteral value: Int) { self = .number(Double(value)) }
-    init(stringLiteral value: String) { self = .string(value) }
-
-    var description: String {
-        switch self {
-        case .null: "null"
-        case .bool(let value): "\(value)"
-        case .number(let value): "\(value)"
-        case .string(let value): "'\(value)'"
-        case .array(let elements): "\(elements)"
-        case .object(let members): "\(members)"
-        }
     }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import Support
 
 /// The generator that diffusers itself would run for a model folder: expert boundary from `model_index.json`, step
 /// rule and grid from `scheduler/scheduler_config.json`.
@@ -95,13 +96,13 @@ struct DiffusersGenerator {
     }
 
     /// Options that would change the result must have the value that is implemented.
-    private func require(_ options: [(key: String, value: ConfigurationValue.JSON)], mayBeAbsent: Bool = true) throws {
+    private func require(_ options: [(key: String, value: JSON)], mayBeAbsent: Bool = true) throws {
         for (key, wanted) in options {
             guard let option = try scheduler.optional(key) else {
                 if mayBeAbsent { continue }
                 throw scheduler.fault("'\(key)' is missing and must be \(wanted)")
             }
-            guard option.content == wanted else { throw option.fault("only \(wanted) is supported") }
+            guard option.matches(wanted) else { throw option.fault("only \(wanted.text) is supported") }
         }
     }
 }

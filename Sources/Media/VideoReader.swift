@@ -7,6 +7,18 @@ package enum VideoReader {
     ///
     /// - Throws: `ffmpeg` for what is no such file, `missingDecoder`.
     package static func middleFrame(path: String) throws(MediaError) -> RGBImage {
+        try frame(path: path) { $0 / 2 }
+    }
+
+    /// The clip's first frame.
+    ///
+    /// - Throws: as `middleFrame`.
+    package static func firstFrame(path: String) throws(MediaError) -> RGBImage {
+        try frame(path: path) { _ in 0 }
+    }
+
+    /// - Parameter index: which frame of how many.
+    private static func frame(path: String, _ index: (_ count: Int) -> Int) throws(MediaError) -> RGBImage {
         var container: UnsafeMutablePointer<AVFormatContext>?
         // "file:" keeps FFmpeg from reading a colon in the path as a protocol.
         try check(avformat_open_input(&container, "file:" + path, nil, nil), "opening \(path)")
@@ -32,7 +44,7 @@ package enum VideoReader {
         codec.pointee.thread_count = 1
         try check(avcodec_open2(codec, decoder, nil), "opening the decoder for \(path)")
 
-        var left = max(Int(stream.pointee.nb_frames) / 2, 0)
+        var left = max(index(Int(stream.pointee.nb_frames)), 0)
         var last: RGBImage?
         while true {
             // At the end an empty packet asks for the frames that are still inside.

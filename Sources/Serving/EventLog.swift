@@ -51,12 +51,13 @@ final class EventLog: Sendable {
     }
 
     /// The last event that is no preview and what follows, or all that is kept after the event of an id and what follows.
+    /// An id beyond the last event is of a time before the clock was set back, and tells nothing: it counts as none.
     func subscribe(after id: Int64?) -> AsyncStream<JobEvent> {
         let (stream, continuation) = AsyncStream.makeStream(
             of: JobEvent.self, bufferingPolicy: .bufferingNewest(Self.capacity))
         let listener = state.withLock { state -> Int? in
             let past =
-                id.map { id in state.events.filter { $0.id > id } }
+                id.flatMap { id in id <= state.lastID ? state.events.filter { $0.id > id } : nil }
                 ?? state.events.filter { $0.preview == nil }.suffix(1)
             for event in past { continuation.yield(event) }
             guard !state.isClosed else { return nil }

@@ -1,6 +1,8 @@
+import Models
 import Diffusion
 import Media
 import Pipelines
+import Support
 
 /// Whether a model can do what is asked, before anything is computed. Nothing is rounded or left out silently.
 extension GenerationRequest {
@@ -19,13 +21,23 @@ extension GenerationRequest {
         guard (0...Self.previewEveryStep).contains(previews) else {
             throw ServingError.invalid(field: "partial_images", reason: "\(previews) given; it must not be negative")
         }
+        // The last image has the last seed; there is none after the last.
+        guard seed <= UInt64(RequestFields.seeds.upperBound) - UInt64(count - 1) else {
+            throw ServingError.invalid(
+                field: "seed",
+                reason: "\(seed) given, with n \(count); the last image's seed must be at most "
+                    + "\(RequestFields.seeds.upperBound)")
+        }
+        let scales = RequestFields.scales
         for (field, scale) in [("guidance_scale", guidanceScale), ("guidance_scale_2", guidanceScale2)] {
             guard let scale else { continue }
-            guard scale.isFinite, (0...100).contains(scale) else {
-                throw ServingError.invalid(field: field, reason: "\(scale) given; allowed is 0 to 100")
+            guard scale.isFinite, scales.contains(Double(scale)) else {
+                throw ServingError.invalid(
+                    field: field,
+                    reason:
+                        "\(scale) given; allowed is \(JSON(scales.lowerBound).text) to \(JSON(scales.upperBound).text)")
             }
-            let isGuided = negativePrompt != nil || model.traits.guidesWithoutNegativePrompt
-            guard scale <= model.traits.guidance.neutralScale || isGuided else {
+            guard scale <= model.traits.guidance.neutralScale || !isUnguided(by: model) else {
                 throw ServingError.invalid(
                     field: field,
                     reason: "\(scale) given, but this model is guided away from a negative_prompt only (\" \" will do)")
@@ -52,6 +64,11 @@ extension GenerationRequest {
             guidanceScale2: guidanceScale2)
     }
 
+    /// Whether no phase is guided, whatever its scale: for want of a negative prompt.
+    package func isUnguided(by model: Pipeline) -> Bool {
+        negativePrompt == nil && !model.traits.guidesWithoutNegativePrompt
+    }
+
     package func videoOptions(comment: String?) throws(MediaError) -> VideoOptions {
         VideoOptions(
             codec: codec ?? .h264, pixelFormat: pixelFormat ?? .yuv420p, crf: crf, preset: preset,
@@ -76,7 +93,7 @@ extension GenerationRequest {
     }
 
     private func validateSize(for model: Pipeline) throws {
-        if let reason = model.sizes.refusal(width: width, height: height) {
+        if let reason = model.sizes.advice(on: PixelSize(width: width, height: height)) {
             throw ServingError.invalid(field: "size", reason: reason)
         }
         if let reason = model.sizes.refusal(frames: frames) {

@@ -38,6 +38,8 @@ package struct Job: Sendable, Equatable {
     package var expert: String?
     /// 0 is next; nil unless queued.
     package var queuePosition: Int?
+    /// Seconds until it should be done, from measured throughput; nil while that is not known, and once it has ended.
+    package var secondsLeft: Double?
     package var createdAt: Date
     package var startedAt: Date?
     package var finishedAt: Date?
@@ -93,7 +95,11 @@ package struct Artifact: Sendable, Equatable {
     /// Removed by retention: there was a file, there is none.
     package let isExpired: Bool
 
-    package var url: String { "/v1/artifacts/\(id)" }
+    /// Of the kind of file: `png`, `mp4`.
+    package var ending: String { (path as NSString).pathExtension }
+
+    /// The path of its address; it ends as the file does, which is what programs go by that are given a link.
+    package var url: String { ending.isEmpty ? "/v1/artifacts/\(id)" : "/v1/artifacts/\(id).\(ending)" }
 }
 
 /// Wall-clock seconds of the stages of a job.
@@ -118,6 +124,7 @@ extension Job: Encodable {
         case id, object, kind, priority, state, progress, step, steps, sigma, phase, expert, parameters, timings,
             artifacts, error, ran
         case queuePosition = "queue_position"
+        case secondsLeft = "eta_seconds"
         case createdAt = "created_at"
         case startedAt = "started_at"
         case finishedAt = "finished_at"
@@ -139,6 +146,7 @@ extension Job: Encodable {
         try object.encode(phase, forKey: .phase)
         try object.encode(expert, forKey: .expert)
         try object.encode(queuePosition, forKey: .queuePosition)
+        try object.encode(secondsLeft.map { ($0 * 10).rounded() / 10 }, forKey: .secondsLeft)
         try object.encode(createdAt.timeIntervalSince1970, forKey: .createdAt)
         try object.encode(startedAt?.timeIntervalSince1970, forKey: .startedAt)
         try object.encode(finishedAt?.timeIntervalSince1970, forKey: .finishedAt)
@@ -154,6 +162,9 @@ extension Job: Encodable {
 }
 
 extension Artifact: Encodable {
+    /// What is put before `url` when an encoder's `userInfo` has it: the address that the reader reaches the server by.
+    package static let base = CodingUserInfoKey(rawValue: "phasor.base")
+
     private enum Key: String, CodingKey {
         case id, url, bytes, expired
         case contentType = "content_type"
@@ -162,7 +173,8 @@ extension Artifact: Encodable {
     package func encode(to encoder: any Encoder) throws {
         var object = encoder.container(keyedBy: Key.self)
         try object.encode(id, forKey: .id)
-        try object.encode(url, forKey: .url)
+        let base = Self.base.flatMap { encoder.userInfo[$0] as? String } ?? ""
+        try object.encode(base + url, forKey: .url)
         try object.encode(contentType, forKey: .contentType)
         try object.encode(bytes, forKey: .bytes)
         try object.encode(isExpired, forKey: .expired)

@@ -52,7 +52,17 @@ final class JobQueue: Sendable {
         func positioned(_ job: Job) -> Job {
             var job = job
             job.queuePosition = job.state == .queued ? line.position(of: job, running: runningJobs) : nil
+            let before = job.queuePosition.map { line.first(min($0, JobQueue.toldPositions), running: runningJobs) }
+            job.secondsLeft = secondsLeft(of: job, behind: before ?? [])
             return job
+        }
+
+        /// From the throughput of late; nil while that is not known, for what has ended, and far back in the line.
+        func secondsLeft(of job: Job, behind ids: [String]) -> Double? {
+            guard !job.state.isTerminal, job.queuePosition ?? 0 <= JobQueue.toldPositions else { return nil }
+            let running = runningJobs.filter { $0.id != job.id }
+            return throughput.secondsLeft(
+                of: job, beside: running, behind: ids.compactMap { entries[$0]?.job }, now: Date())
         }
 
         var runningJobs: [Job] { running.compactMap { entries[$0]?.job } }
@@ -144,10 +154,12 @@ final class JobQueue: Sendable {
     /// Tells those behind a started job that they have moved up.
     func tellPositions() {
         state.withLock { state in
-            for (position, id) in state.line.first(Self.toldPositions, running: state.runningJobs).enumerated() {
+            let ids = state.line.first(Self.toldPositions, running: state.runningJobs)
+            for (position, id) in ids.enumerated() {
                 guard let entry = state.entries[id] else { continue }
                 var job = entry.job
                 job.queuePosition = position
+                job.secondsLeft = state.secondsLeft(of: job, behind: Array(ids[..<position]))
                 entry.log.append(.queued, job)
             }
         }
@@ -171,7 +183,7 @@ final class JobQueue: Sendable {
         state.withLock { state in
             guard let entry = state.entries[job.id] else { return }
             state.entries[job.id]?.job = job
-            entry.log.append(name, job, preview: preview)
+            entry.log.append(name, state.positioned(job), preview: preview)
         }
     }
 

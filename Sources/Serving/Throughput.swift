@@ -23,6 +23,25 @@ struct Throughput: Sendable {
         self.seconds = 0.95 * self.seconds + seconds
     }
 
+    /// Seconds until a job should be done. Running jobs share the machine, step by step; a waiting one begins when those
+    /// before it have had their turn.
+    /// - Parameters:
+    ///   - beside: the other jobs that run.
+    ///   - behind: the jobs that wait before it; empty for one that runs.
+    /// - Returns: nil while nothing is known.
+    func secondsLeft(of job: Job, beside: [Job], behind: [Job], now: Date) -> Double? {
+        let own = Self.workLeft(of: job)
+        guard let rate else {
+            guard job.step > 0, job.progress > 0, let started = job.startedAt else { return nil }
+            return max(now.timeIntervalSince(started), 0) * (1 / job.progress - 1)
+        }
+        // Beside one that runs the others advance as much as it does, at most to their end.
+        let others = beside.map(Self.workLeft).reduce(0) { $0 + (job.state == .running ? min($1, own) : $1) }
+        return (own + others + behind.map(Self.workLeft).reduce(0, +)) / rate
+    }
+
+    private static func workLeft(of job: Job) -> Double { (1 - job.progress) * work(of: job) }
+
     /// Seconds until one of the running jobs should be done and so a place in the queue be free, at least 1. They share
     /// the machine, so this is their mean.
     func retryAfter(running: [Job], now: Date) -> Int {

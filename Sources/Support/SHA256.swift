@@ -60,12 +60,8 @@ package struct SHA256 {
     }
 
     /// The digest of a message as 64 hexadecimal digits.
-    package static func hexadecimal(of message: some Collection<UInt8>) -> String { hexadecimal(digest(message)) }
-
-    /// Bytes as two hexadecimal digits each.
-    package static func hexadecimal(_ bytes: [UInt8]) -> String {
-        let digits = Array("0123456789abcdef".utf8)
-        return String(decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+    package static func hexadecimal(of message: some Collection<UInt8>) -> String {
+        Hexadecimal.text(digest(message))
     }
 
     /// - Parameter block: 64 bytes.

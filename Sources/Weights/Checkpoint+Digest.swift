@@ -22,7 +22,7 @@ extension Checkpoint {
             }
         }
         if let configuration { hash.update(configuration.json) }
-        return SHA256.hexadecimal(hash.finish())
+        return Hexadecimal.text(hash.finish())
     }
 
     private static let block = 4 << 10

@@ -19,6 +19,8 @@ package final class Residency: WeightMemory, @unchecked Sendable {
     private var plan: ResidencyPlan
     private var names: [(model: String, part: String)] = []
     private var pieces: [[Extent]] = []
+    /// Bytes of each resident's own weights by the piece that they lie in: a piece may hold those of others too.
+    private var ownBytes: [[Int: Int]] = []
     /// Where the pieces lie, sorted by address.
     private var places: [(start: UInt, end: UInt, piece: Int)] = []
     private var tally = ResidencyTally()
@@ -100,8 +102,21 @@ package final class Residency: WeightMemory, @unchecked Sendable {
                 file.forget()
             }
             names.append((model, part))
+            ownBytes.append(bytesByPiece(of: weights))
             return plan.addResident(list)
         }
+    }
+
+    /// Each weight counts once, however often a pass reads it.
+    private func bytesByPiece(of weights: [Weight]) -> [Int: Int] {
+        var bytes: [Int: Int] = [:]
+        var seen: Set<UInt> = []
+        for weight in weights where weight.owner is MappedFile {
+            let address = UInt(bitPattern: weight.bytes.baseAddress)
+            guard seen.insert(address).inserted, let piece = piece(at: address) else { continue }
+            bytes[piece, default: 0] += weight.bytes.count
+        }
+        return bytes
     }
 
     /// The piece whose bytes include that address.
@@ -266,8 +281,10 @@ package final class Residency: WeightMemory, @unchecked Sendable {
                 residents: names.indices.map { id in
                     ResidencyReport.Resident(
                         model: names[id].model, part: names[id].part, state: plan.state(of: id),
-                        bytes: plan.residents[id].reduce(0) { $0 + plan.pieces[$1].bytes },
-                        bytesHere: plan.bytesHere(of: id), switches: tally.switches[id] ?? .init())
+                        bytes: ownBytes[id].values.reduce(0, +),
+                        bytesHere: ownBytes[id].reduce(0) { sum, own in
+                            sum + (plan.pieces[own.key].presence == .here ? own.value : 0)
+                        }, switches: tally.switches[id] ?? .init())
                 })
         }
     }

@@ -177,8 +177,9 @@ package struct ResidencyPlan: Sendable {
     // MARK: What is to be seen
 
     /// Bytes of a resident that are in memory.
+    /// A pass may come by a shared piece several times, between pieces of its own; it counts once.
     package func bytesHere(of resident: Int) -> Int {
-        residents[resident].reduce(0) { $0 + (pieces[$1].presence == .here ? pieces[$1].bytes : 0) }
+        Set(residents[resident]).reduce(0) { $0 + (pieces[$1].presence == .here ? pieces[$1].bytes : 0) }
     }
 
     package func state(of resident: Int) -> ResidentState {

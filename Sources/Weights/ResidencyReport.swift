@@ -27,7 +27,7 @@ package struct ResidencyReport: Sendable {
         package let model: String
         package let part: String
         package let state: ResidentState
-        /// Bytes that a pass reads, and those of them that are in memory.
+        /// Bytes that a pass reads, each counted once, and those of them that are in memory.
         package let bytes: Int
         package let bytesHere: Int
         package let switches: ResidencyTally.Switches

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Support
 
 struct Bench: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

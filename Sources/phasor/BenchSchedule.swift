@@ -4,6 +4,7 @@ import Foundation
 import Models
 import Pipelines
 import Serving
+import Support
 import Tensor
 import Weights
 

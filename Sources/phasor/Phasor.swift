@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import Pipelines
 import Support
+import Support
 import Tensor
 import Weights
 
@@ -18,7 +19,7 @@ struct Phasor: AsyncParsableCommand {
             For completions, put what `phasor --generate-completion-script bash` (or zsh, fish) prints where your shell \
             looks for them.
             """,
-        version: "0.1.0",
+        version: Release.version,
         subcommands: [
             Serve.self, Generate.self, Render.self, Inspect.self, Quantize.self, Verify.self, Bench.self,
         ])

@@ -90,6 +90,39 @@ struct Serve: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Folder of the web page (default: public/ near the executable).", valueName: "dir"))
     var page: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "Address by which clients reach the server, e.g. https://example.org/phasor: links in answers begin with it "
+                + "(default: what the client's request says).", valueName: "url"))
+    var publicUrl: String?
+
+    @Flag(help: "Believe X-Forwarded-Host, -Proto and -Prefix: every request comes through a proxy that sets them.")
+    var trustProxy = false
+
+    @Option(
+        help: ArgumentHelp(
+            "Seconds after which a plain JSON answer that is not ready is kept alive with white space (default: 25); 0 for "
+                + "never. Clients and proxies often give up after 60 without a byte.", valueName: "seconds"))
+    var keepAlive: Double?
+
+    @Flag(
+        name: .customLong("strict-a1111"),
+        help: ArgumentHelp(
+            "Refuse A1111 requests whose sampler, steps or scale the generator cannot use (default: the generator's own are "
+                + "used, and info says so)."))
+    var strictA1111 = false
+
+    @Option(
+        help: ArgumentHelp(
+            "What is made of a size that the model does not make: exact refuses it and names one that works (default); "
+                + "nearest makes the nearest of about the same aspect and says so.", valueName: "exact|nearest"))
+    var sizePolicy: String?
+
+    @Option(
+        name: .customLong("alias"),
+        help: ArgumentHelp("Another name for a model. May be repeated.", valueName: "name=model"))
+    var aliases: [String] = []
+
     @Flag(help: "Write a line of JSON for each request to standard error.")
     var requestLog = false
 
@@ -141,11 +174,15 @@ struct Serve: AsyncParsableCommand {
         var serving = EngineOptions(stateFolder: Self.stateFolder(settings))
         serving.queueCapacity = settings.queue
         serving.activeRunsPerOwner = settings.runningPerKey
-        let api = try Self.apiOptions(settings)
+        var api = try Self.apiOptions(settings)
         serving.queueShare = settings.queuePerKey.map { .atMost($0) } ?? (api.keys.areSeveral ? .fair : .whole)
         serving.retentionSeconds = settings.retentionDays * 86_400
         serving.retentionBytes = Int(settings.retentionGigabytes * 1e9)
         let engine = try Engine(models: models, options: serving, logger: logger)
+        for alias in api.aliases where !engine.models.contains(where: { $0.id == alias.model }) {
+            throw ValidationError("--alias \(alias): there is no model '\(alias.model)', only \(models.map(\.id).joined(separator: ", "))")
+        }
+        api.links = ArtifactLinks(secret: try LinkSecret.read(in: serving.stateFolder))
         let server = try await APIServer(engine: engine, options: api, logger: logger)
             .start(host: settings.host, port: UInt16(settings.port))
         let shownHost = server.host.contains(":") ? "[\(server.host)]" : server.host
@@ -173,6 +210,9 @@ struct Serve: AsyncParsableCommand {
             (.queuePerKey, queuePerKey.map { "\($0)" }), (.bodyDeadline, bodyDeadline.map { "\($0)" }),
             (.bodyRate, bodyRate.map { "\($0)" }), (.connectionsPerAddress, connectionsPerAddress.map { "\($0)" }),
             (.drain, drain.map { "\($0)" }), (.page, page),
+            (.publicURL, publicUrl), (.trustProxy, trustProxy ? "true" : nil),
+            (.keepAlive, keepAlive.map { "\($0)" }), (.strictA1111, strictA1111 ? "true" : nil),
+            (.sizePolicy, sizePolicy), (.aliases, aliases.isEmpty ? nil : aliases.joined(separator: ",")),
             (.requestLog, requestLog ? "true" : nil), (.headerDeadline, headerDeadline.map { "\($0)" }),
             (.bodyProgress, bodyProgress.map { "\($0)" }), (.idle, idle.map { "\($0)" }),
             (.writeStall, writeStall.map { "\($0)" }), (.connections, connections.map { "\($0)" }),
@@ -196,7 +236,14 @@ struct Serve: AsyncParsableCommand {
         var api = APIServer.Options()
         api.publicFolder = settings.page ?? Installation.find("public")
         api.corsOrigins = settings.corsOrigins
-        api.allowedHosts = settings.allowedHosts
+        api.allowedHosts =
+            settings.allowedHosts + [settings.publicURL].compactMap { $0.flatMap { URL(string: $0)?.host() } }
+        api.publicURL = settings.publicURL
+        api.trustsProxy = settings.trustProxy
+        api.keepAlive = settings.keepAlive > 0 ? .seconds(settings.keepAlive) : nil
+        api.isA1111Strict = settings.strictA1111
+        api.sizePolicy = settings.sizePolicy
+        api.aliases = settings.aliases.compactMap { ModelAlias($0) }
         api.limits.drain = .seconds(settings.drain)
         api.limits.headerDeadline = .seconds(settings.headerDeadline)
         api.limits.bodyProgress = .seconds(settings.bodyProgress)

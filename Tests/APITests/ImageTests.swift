@@ -1,3 +1,4 @@
+import API
 import Foundation
 import Testing
 
@@ -43,9 +44,13 @@ import Testing
     }
 
     @Test func aURLLeadsToTheSameBytes() async throws {
-        try await TestServer.run(configure: { $0.allowedHosts = ["pictures.test"] }) { server in
+        let configure = { (options: inout APIServer.Options) in
+            options.allowedHosts = ["pictures.test"]
+            options.trustsProxy = true
+        }
+        try await TestServer.run(configure: configure) { server in
             let request = #"{"prompt": "a", "seed": 5, "model": "dall-e-3", "size": "auto""#
-            let inline = try await server.client.post(Self.path, request + "}")
+            let inline = try await server.client.post(Self.path, request + #", "response_format": "b64_json"}"#)
             let linked = try await server.client.post(
                 Self.path, request + #", "response_format": "url"}"#, ["Host": "pictures.test:81"])
             let url = try Self.images(linked).first?["url"] as? String ?? ""

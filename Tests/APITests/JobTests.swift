@@ -66,6 +66,26 @@ import Testing
         }
     }
 
+    /// A clock that was set back leaves clients with ids that are still to come. Whoever has seen the end asks no more.
+    @Test func theEndIsToldToWhoHasNotSeenIt() async throws {
+        try await TestServer.run { server in
+            let id = try await Self.create(server).json["id"] as? String ?? ""
+            #expect(try await server.reaches(.succeeded, id))
+            let path = "/v1/jobs/\(id)/events"
+            let end = try ReceivedEvent.all(in: try await server.client.get(path).text)
+            #expect(end.map(\.name) == ["done"])
+            let last = try #require(end.last?.id)
+            for beyond in ["9223372036854775807", "\((Int(last) ?? 0) + 86_400_000_000)"] {
+                let answer = try await server.client.get(path, ["Last-Event-ID": beyond])
+                #expect(answer.status == 200)
+                #expect(try ReceivedEvent.all(in: answer.text).map(\.id) == [last])
+            }
+            let seen = try await server.client.get(path, ["Last-Event-ID": last])
+            #expect(seen.status == 204)
+            #expect(seen.body.isEmpty)
+        }
+    }
+
     @Test func aQuietStreamIsKeptOpen() async throws {
         try await TestServer.run(pace: 30) { server in
             let id = try await Self.create(server).json["id"] as? String ?? ""

@@ -1,6 +1,7 @@
 import API
 import Foundation
 import HTTP
+import Support
 import Testing
 
 /// What holds for all routes: the form of errors, keys, other origins, the page, what is said about the server.
@@ -153,11 +154,24 @@ import Testing
         try await TestServer.run { server in
             let list = try await server.client.get("/v1/models").json["data"] as? [[String: Any]] ?? []
             #expect(list.first?["id"] as? String == "fake")
-            for alias in ["gpt-image-1", "dall-e-3", "sora-2"] {
+            for alias in ["gpt-image-1", "gpt-image-1.5", "gpt-image-2", "dall-e-3", "sora-2"] {
                 #expect(list.contains { $0["id"] as? String == alias && $0["root"] as? String == "fake" })
                 #expect(try await server.client.get("/v1/models/\(alias)").json["id"] as? String == alias)
             }
         }
+    }
+
+    @Test func theOperatorGivesModelsOtherNames() async throws {
+        let aliases = ["house=fake", "lost=nowhere"].compactMap { ModelAlias($0) }
+        try await TestServer.run(configure: { $0.aliases = aliases }) { server in
+            let list = try await server.client.get("/v1/models").json["data"] as? [[String: Any]] ?? []
+            #expect(list.contains { $0["id"] as? String == "house" && $0["root"] as? String == "fake" })
+            #expect(!list.contains { $0["id"] as? String == "lost" })
+            let body = #"{"prompt": "a", "model": "house"}"#
+            #expect(try await server.client.post("/v1/images/generations", body).status == 200)
+            #expect(try await server.client.get("/v1/models/lost").status == 404)
+        }
+        for wrong in ["", "a", "=b", "a="] { #expect(ModelAlias(wrong) == nil) }
     }
 
     @Test func metricsCountByTemplate() async throws {
@@ -171,6 +185,8 @@ import Testing
                 #"phasor_http_requests_total{method="POST",route="/v1/images/generations",status="200"} 1"#,
                 #"phasor_http_requests_total{method="other",route="none",status="404"} 1"#,
                 "# TYPE phasor_http_request_seconds histogram",
+                #"phasor_build_info{version="\#(Release.version)""#, "\nprocess_open_fds ",
+                "# TYPE process_cpu_seconds_total counter",
             ]
             // An exchange is counted once its last byte is sent, which its client may see earlier.
             let seen = try await eventually {
@@ -179,6 +195,13 @@ import Testing
             }
             #expect(seen)
         }
+    }
+
+    /// Generators of clients need to know what arrays hold.
+    private static func expectItems(in value: JSON, _ place: String) {
+        if value["type"] == "array" { #expect(value["items"] != nil, "\(place)") }
+        for member in value.members ?? [] { expectItems(in: member.value, "\(place)/\(member.name)") }
+        for (index, element) in (value.array ?? []).enumerated() { expectItems(in: element, "\(place)/\(index)") }
     }
 
     @Test func theDocumentDescribesTheRoutesThereAre() async throws {
@@ -194,11 +217,13 @@ import Testing
             #expect(Set(described) == Set(routes))
             // Each reference leads somewhere.
             let document = try JSON(parsing: answer.body)
-            for piece in answer.text.components(separatedBy: "\"$ref\": \"#/").dropFirst() {
+            let text = answer.text.replacingOccurrences(of: "\"$ref\": ", with: "\"$ref\":")
+            for piece in text.components(separatedBy: "\"$ref\":\"#/").dropFirst() {
                 let path = piece.prefix { $0 != "\"" }.split(separator: "/").map { String($0) }
                 let target = path.reduce(document as JSON?) { $0?[$1] }
                 #expect(target != nil, "\(path)")
             }
+            Self.expectItems(in: document, "")
         }
     }
 }

@@ -54,7 +54,12 @@ import Testing
                 "/v1/videos/\(id)/content", ["If-None-Match": whole.fields["etag"] ?? ""])
             #expect(known.status == 304)
             #expect(known.body.isEmpty)
-            #expect(try await client.get("/v1/videos/\(id)/content?variant=thumbnail").status == 400)
+            let thumbnail = try await client.get("/v1/videos/\(id)/content?variant=thumbnail")
+            #expect(thumbnail.fields["content-type"] == "image/png")
+            #expect(ImageTests.pngSize(thumbnail.body) == [64, 64])
+            let tag = ["If-None-Match": thumbnail.fields["etag"] ?? ""]
+            #expect(try await client.get("/v1/videos/\(id)/content?variant=thumbnail", tag).status == 304)
+            #expect(try await client.get("/v1/videos/\(id)/content?variant=spritesheet").status == 400)
 
             let deleted = try await client.send("DELETE", "/v1/videos/\(id)")
             #expect(try deleted.json["object"] as? String == "video.deleted")

@@ -53,6 +53,15 @@ import Testing
         #expect(taught.generator == "teacher" && picture.generator == "student")
     }
 
+    @Test func `No file has a seed beyond the last`() throws {
+        let last = Int.max
+        #expect(try read("{\"prompt\": \"a\", \"seed\": \(last)}").items.map(\.request.seed) == [UInt64(last)])
+        #expect(try read("{\"prompt\": \"a\", \"seed\": \(last - 1), \"n\": 2}").items.count == 2)
+        for line in ["\"seed\": \(last), \"n\": 2", "\"seed\": \"\(last - 1)-\(last)\", \"n\": 2"] {
+            #expect(try faults("{\"prompt\": \"a\", \(line)}").map(\.field) == ["seed"], "\(line)")
+        }
+    }
+
     @Test func `CSV says the same as JSON`() throws {
         let csv = try read(
             "\u{FEFF}prompt,seed,num_frames,file\r\n\"a \"\"big\"\" dog, on\nthe beach\",0-1,,{seed}-{line}\r\na cat,4,5,\r\n",
@@ -79,10 +88,11 @@ import Testing
         (#"{"prompt": "  "}"#, "prompt", "empty"),
         (#"{"prompt": 4}"#, "prompt", "not a text"),
         (#"{"prompt": "a\u0000b"}"#, "prompt", "NUL"),
-        (#"{"prompt": "\#(String(repeating: "dog ", count: 3000))"}"#, "prompt", "tokens"),
+        (#"{"prompt": "\#(String(repeating: "dog ", count: 1000))"}"#, "prompt", "tokens"),
+        (#"{"prompt": "\#(String(repeating: "dog ", count: 3000))"}"#, "prompt", "at most 4096"),
         (#"{"prompt": "a", "negative_prompt": ["b"]}"#, "negative_prompt", "not a text"),
         (
-            #"{"prompt": "a", "negative_prompt": "\#(String(repeating: "cat ", count: 3000))"}"#, "negative_prompt",
+            #"{"prompt": "a", "negative_prompt": "\#(String(repeating: "cat ", count: 1000))"}"#, "negative_prompt",
             "tokens"
         ),
         (#"{"prompt": "a", "kind": "film"}"#, "kind", "image or video"),

@@ -112,6 +112,29 @@ private final class LayerFile {
     }
 
     /// The file is cut while it is in use: the pass fails, with the file's name, and the process goes on.
+    /// Experts that are LoRA files on one base read the base's weights in turns with their own. Pieces hold several weights,
+    /// those of the first expert's LoRA among them, and a pass comes by a shared one many times.
+    @Test func whatIsSharedCountsOnceForEach() throws {
+        let (base, high, low) = try (LayerFile(layers: 12), LayerFile(layers: 3), LayerFile(layers: 2))
+        func expert(_ own: LayerFile) -> [Weight] {
+            base.layers.enumerated().flatMap { index, layer in
+                [layer] + (index < own.layers.count ? [own.layers[index]] : []) + [base.layers[0]]
+            }
+        }
+        let residency = residency(64 << 20)
+        let ids = [high, low].enumerated().map { residency.add(model: "m", part: "\($0)", expert($1)) }
+        let megabyte = 512 * 512 * 4
+        #expect(residency.report.residents.map(\.bytes) == [15 * megabyte, 14 * megabyte])
+        #expect(residency.report.residents.allSatisfy { $0.bytesHere <= $0.bytes })
+        residency.expect(ids, among: Set(ids))
+        for (id, own) in zip(ids, [high, low]) {
+            try residency.pass(through: id) {
+                for layer in expert(own) { _ = layer.widened() }
+            }
+        }
+        #expect(residency.report.residents.map(\.bytesHere) == [15 * megabyte, 14 * megabyte])
+    }
+
     @Test(arguments: WeightLoading.allCases) func aFileThatIsCutEndsThePass(loading: WeightLoading) throws {
         let (file, other) = (try LayerFile(layers: 24), try LayerFile(layers: 8))
         let residency = residency(64 << 20, loading)

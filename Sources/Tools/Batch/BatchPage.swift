@@ -1,6 +1,6 @@
-import Benchmarks
 import Foundation
 import Serving
+import Support
 
 /// index.html of a batch: its files with their prompts, to look through in a browser without a server. The same files
 /// give the same page, however long they took.

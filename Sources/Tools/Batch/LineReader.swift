@@ -15,9 +15,9 @@ struct LineReader {
         let before = line.faults.count
         let sizes = model.sizes
         let given = line.choice("kind", GenerationRequest.Kind.self)
-        let frames = line.integer("frames", in: 1...1_000_000)
+        let frames = line.integer(RequestFields.frames)
         let kind = given ?? ((frames ?? 1) > 1 ? .video : .image)
-        let prompt = line.prompt("prompt")
+        let prompt = line.prompt(RequestFields.prompt)
         if !line.has("prompt") {
             line.fault("prompt", "it is missing")
         } else if let prompt, prompt.unicodeScalars.allSatisfy(\.properties.isWhitespace) {
@@ -25,7 +25,11 @@ struct LineReader {
         }
         let size = line.size("size")
         let seeds = line.seeds("seed", atMost: Manifest.mostFiles)
-        let count = line.integer("n", in: 1...10_000) ?? 1
+        let count = line.integer(RequestFields.fileCount) ?? 1
+        let last = RequestFields.seeds.upperBound
+        if let seeds, seeds.upperBound > last - (count - 1) {
+            line.fault("seed", "\(seeds.upperBound) with n \(count) goes beyond the last seed, \(last)")
+        }
         let template = template(&line, kind)
         if kind == .image {
             for name in Self.ofClips where line.has(name) {
@@ -33,19 +37,20 @@ struct LineReader {
             }
         }
         var request = GenerationRequest(
-            kind: kind, prompt: prompt ?? "", negativePrompt: line.prompt("negative_prompt"), model: model.id,
+            kind: kind, prompt: prompt ?? "", negativePrompt: line.prompt(RequestFields.negativePrompt),
+            model: model.id,
             generator: line.string("generator") ?? defaults.generator ?? model.generators.defaultName,
             width: size?.width ?? sizes.defaultWidth, height: size?.height ?? sizes.defaultHeight,
             frames: kind == .image ? frames ?? 1 : frames ?? sizes.defaultFrames,
             fps: sizes.defaultFPS, seed: UInt64(seeds?.lowerBound ?? 0),
-            steps: line.integer("steps", in: 1...1000),
-            guidanceScale: line.number("guidance_scale", in: 0...100).map { Float($0) },
-            guidanceScale2: line.number("guidance_scale_2", in: 0...100).map { Float($0) },
+            steps: line.integer(RequestFields.stepCount),
+            guidanceScale: line.number(RequestFields.guidanceScale).map { Float($0) },
+            guidanceScale2: line.number(RequestFields.guidanceScale2).map { Float($0) },
             loras: line.loras("loras"))
         if kind == .video {
-            request.fps = line.integer("fps", in: 1...240) ?? defaults.fps ?? sizes.defaultFPS
+            request.fps = line.integer(RequestFields.fps) ?? defaults.fps ?? sizes.defaultFPS
             request.codec = line.choice("codec", VideoOptions.Codec.self) ?? defaults.codec
-            request.crf = line.integer("crf", in: 0...100) ?? defaults.crf
+            request.crf = line.integer(RequestFields.crf) ?? defaults.crf
             request.preset = line.string("preset") ?? defaults.preset
             request.pixelFormat = line.choice("pixel_format", VideoOptions.PixelFormat.self) ?? defaults.pixelFormat
         }
@@ -54,7 +59,7 @@ struct LineReader {
             _ = try request.validate(for: model)
             request = try request.settled(for: model)
         } catch ServingError.invalid(let field, let reason) {
-            line.fault(ManifestLine.aliases[field] ?? field, reason)
+            line.fault(RequestFields.name(of: field, for: .manifest), reason)
         } catch {
             line.fault(nil, "\(error)")
         }

@@ -2,6 +2,7 @@ import Foundation
 import Media
 import Pipelines
 import Serving
+import Support
 
 /// What a batch is to make: the files of all lines, in order. Every request is one that the model accepts.
 package struct Manifest: Sendable {

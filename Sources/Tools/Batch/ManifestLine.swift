@@ -1,6 +1,6 @@
-import API
 import Pipelines
 import Serving
+import Support
 
 /// One line of a manifest: named values, read by type. What is wrong is noted, and the reading goes on, so that all that
 /// is wrong with a line is told at once.
@@ -11,12 +11,14 @@ struct ManifestLine {
     private let isText: Bool
     private(set) var faults: [ManifestFault] = []
 
-    /// What a field is also called, in the HTTP API.
-    static let aliases = ["num_frames": "frames", "num_inference_steps": "steps", "guidance": "guidance_scale"]
-    static let names = [
-        "prompt", "negative_prompt", "kind", "seed", "n", "size", "frames", "fps", "steps", "generator",
-        "guidance_scale", "guidance_scale_2", "loras", "file", "codec", "crf", "preset", "pixel_format",
-    ]
+    /// The fields of a line, as `RequestFields` has them.
+    static let names = RequestFields.taken(by: .manifest).compactMap { $0.name(for: .manifest) }
+    /// What a field is also called, such as in the HTTP API.
+    static let aliases = Dictionary(
+        RequestFields.taken(by: .manifest).flatMap { field in
+            let names = field.allNames(for: .manifest)
+            return names.dropFirst().map { ($0, names[0]) }
+        }, uniquingKeysWith: { first, _ in first })
 
     init(line: Int, members: [JSON.Member], isText: Bool) {
         self.line = line
@@ -59,9 +61,13 @@ struct ManifestLine {
         return text
     }
 
-    /// A prompt: no NUL, which neither PNG nor MP4 can hold.
-    mutating func prompt(_ name: String) -> String? {
-        guard let text = string(name) else { return nil }
+    /// A prompt: of bounded length, and without NUL, which neither PNG nor MP4 can hold.
+    mutating func prompt(_ field: RequestField) -> String? {
+        guard let name = field.name(for: .manifest), let text = string(name) else { return nil }
+        if case .text(let longest) = field.content, text.unicodeScalars.count > longest {
+            fault(name, "it has \(text.unicodeScalars.count) characters; at most \(longest) are allowed")
+            return nil
+        }
         guard !text.unicodeScalars.contains("\0") else {
             fault(name, "it contains a NUL character")
             return nil
@@ -80,8 +86,10 @@ struct ManifestLine {
         return choice
     }
 
-    mutating func integer(_ name: String, in range: ClosedRange<Int>) -> Int? {
-        guard let value = values[name] else { return nil }
+    mutating func integer(_ field: RequestField) -> Int? {
+        guard let name = field.name(for: .manifest), let range = field.integers, let value = values[name] else {
+            return nil
+        }
         guard let digits = value.digits(inText: isText), let number = JSON.integer(digits), range.contains(number)
         else {
             fault(name, "\(Self.show(value)) is not an integer from \(range.lowerBound) to \(range.upperBound)")
@@ -90,8 +98,10 @@ struct ManifestLine {
         return number
     }
 
-    mutating func number(_ name: String, in range: ClosedRange<Double>) -> Double? {
-        guard let value = values[name] else { return nil }
+    mutating func number(_ field: RequestField) -> Double? {
+        guard let name = field.name(for: .manifest), let range = field.numbers, let value = values[name] else {
+            return nil
+        }
         guard let digits = value.digits(inText: isText), let number = Double(digits), range.contains(number) else {
             fault(
                 name,
@@ -133,14 +143,13 @@ struct ManifestLine {
     }
 
     /// `832x480`.
-    mutating func size(_ name: String) -> (width: Int, height: Int)? {
+    mutating func size(_ name: String) -> PixelSize? {
         guard let text = string(name) else { return nil }
-        let sides = text.split(separator: "x", omittingEmptySubsequences: false).map { Self.digits($0) }
-        guard sides.count == 2, let width = sides[0], let height = sides[1] else {
+        guard let size = PixelSize(text) else {
             fault(name, "'\(text.prefix(40))' is not WIDTHxHEIGHT in pixels, such as 832x480")
             return nil
         }
-        return (width, height)
+        return size
     }
 
     /// One seed or a range of them, `0-9`.

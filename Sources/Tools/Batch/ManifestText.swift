@@ -1,4 +1,4 @@
-import API
+import Support
 
 /// The lines of a manifest file, of either format, as named values.
 struct ManifestText {

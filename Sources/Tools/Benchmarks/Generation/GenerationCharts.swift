@@ -1,4 +1,5 @@
 import Foundation
+import Support
 
 /// Which colour (a number of a CSS class) each stage has: phases in the order in which they come, the rest fixed.
 struct StageColours {

@@ -1,4 +1,5 @@
 import Foundation
+import Support
 
 /// The report as one HTML page that needs nothing else: styles, plots (SVG) and pictures (data URIs) are in it.
 package enum GenerationPage {
@@ -205,19 +206,4 @@ package enum GenerationPage {
     }
 
     static func number(_ value: Double, _ digits: Int) -> String { String(format: "%.\(digits)f", value) }
-}
-
-/// Text in HTML.
-package enum HTMLText {
-    package static func escaped(_ text: String) -> String {
-        text.reduce(into: "") { out, character in
-            switch character {
-            case "&": out += "&amp;"
-            case "<": out += "&lt;"
-            case ">": out += "&gt;"
-            case "\"": out += "&quot;"
-            default: out.append(character)
-            }
-        }
-    }
 }

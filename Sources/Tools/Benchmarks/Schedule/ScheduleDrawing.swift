@@ -1,6 +1,7 @@
 import Models
 import Foundation
 import Pipelines
+import Support
 
 /// Draws what happened when: which part computed, what was in memory of each expert, and each request's way from its
 /// arrival to its end. One panel for each policy, on one scale of time.

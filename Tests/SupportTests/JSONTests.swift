@@ -1,5 +1,5 @@
-import API
 import Foundation
+import Support
 import TestSupport
 import Testing
 
@@ -36,6 +36,27 @@ import Testing
         #expect(deep?.description == "more than 32 levels at byte 33")
     }
 
+    @Test func limitsAreTheCallers() throws {
+        let limits = JSON.Limits(bytes: 10, depth: 1)
+        #expect(try JSON(parsing: Array("[1]".utf8), limits: limits) == [1])
+        #expect(throws: JSONFault.self) { try JSON(parsing: Array("[[1]]".utf8), limits: limits) }
+        let long = #expect(throws: JSONFault.self) { try JSON(parsing: Array("\"12345678901\"".utf8), limits: limits) }
+        #expect(long?.description == "more than 10 bytes at byte 10")
+    }
+
+    /// No double holds these integers.
+    @Test func integersAreExactTo64Bits() throws {
+        for number in [Int.max, Int.max - 1, Int.min, (1 << 53) + 1] {
+            #expect(try JSON(parsing: Array("\(number)".utf8)).integer == number)
+        }
+        for text in ["9223372036854775808", "1.5", "1e300", "\"1\"", "true"] {
+            #expect(try JSON(parsing: Array(text.utf8)).integer == nil, "\(text)")
+        }
+        #expect(try JSON(parsing: Array("4e0".utf8)).integer == 4)
+        #expect(try JSON(parsing: Array("1e999".utf8)).number == nil)
+        #expect(try JSON(parsing: Array("-2.5e-1".utf8)).number == -0.25)
+    }
+
     @Test func numbersKeepTheirDigits() throws {
         #expect(try JSON(parsing: Array("9223372036854775807".utf8)) == .number("9223372036854775807"))
         #expect(JSON(0.9 as Float).text == "0.9")
@@ -57,40 +78,5 @@ import Testing
             if (try? JSON(parsing: bytes)) != nil { read += 1 }
         }
         #expect(read > 0 && read < 20_000)
-    }
-}
-
-@Suite struct MultipartFormTests {
-    private func parts(_ body: String, boundary: String = "b") throws -> [MultipartForm.Part] {
-        try MultipartForm(body: Array(body.utf8), boundary: boundary).parts
-    }
-
-    @Test func readsFieldsAndFiles() throws {
-        let body =
-            "--b\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1\r\n--\r\n"
-            + "--b\r\nContent-Type: image/png\r\ncontent-disposition: FORM-DATA; filename=\"x;y.png\"; name=f\r\n\r\n"
-            + "\r\n--b\r\nContent-Disposition: form-data; name=\"c\"\r\n\r\n--B\r\n--b--"
-        let shown = try parts(body).map {
-            "\($0.name) \($0.filename ?? "-") \(String(decoding: $0.content, as: UTF8.self))"
-        }
-        #expect(shown == ["a - 1\r\n--", "f x;y.png ", "c - --B"])
-        #expect(try parts("--b--\r\n").isEmpty)
-    }
-
-    @Test(arguments: [
-        "", "--b", "--b\r\n", "--c--", "x--b--", "--b--x", "--b\r\n\r\na\r\n--b--",
-        "--b\r\nContent-Disposition: form-data; name=\"\"\r\n\r\na\r\n--b--",
-        "--b\r\nContent-Disposition: attachment; name=\"a\"\r\n\r\na\r\n--b--",
-        "--b\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\na\r\n--b",
-        "--b\r\nContent-Disposition: form-data; name=\"a\"\n\na\n--b--",
-        "--b\r\nContent-Disposition: form-data; name=\"a\r\n\r\na\r\n--b--",
-    ])
-    func refuses(body: String) {
-        #expect(throws: (any Error).self) { try parts(body) }
-    }
-
-    @Test func boundsTheNumberOfParts() {
-        let part = "--b\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1\r\n"
-        #expect(throws: (any Error).self) { try parts(String(repeating: part, count: 65) + "--b--") }
     }
 }

@@ -15,4 +15,28 @@ extension JSON {
         guard let number = Double(digits), number == number.rounded(), abs(number) <= 0x1p53 else { return nil }
         return Int(number)
     }
+
+    /// The value as an integer, exact to 64 bits; nil for what is none.
+    package var integer: Int? { digits(inText: false).flatMap(Self.integer) }
+
+    /// The value as a number; nil for what is none, and for what no double holds.
+    package var number: Double? {
+        digits(inText: false).flatMap(Double.init).flatMap { $0.isFinite ? $0 : nil }
+    }
+
+    package var string: String? {
+        if case .string(let text) = self { text } else { nil }
+    }
+
+    package var bool: Bool? {
+        if case .bool(let flag) = self { flag } else { nil }
+    }
+
+    package var array: [JSON]? {
+        if case .array(let elements) = self { elements } else { nil }
+    }
+
+    package var members: [Member]? {
+        if case .object(let members) = self { members } else { nil }
+    }
 }

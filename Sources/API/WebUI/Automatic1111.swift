@@ -1,26 +1,34 @@
-import Diffusion
 import Foundation
 import HTTP
 import Pipelines
 import Serving
+import Support
 import Synchronization
 
 /// The dialect of the AUTOMATIC1111 web UI, as far as Open WebUI, SillyTavern and the like speak it. Its samplers are
 /// the generators of the model.
 struct Automatic1111: Sendable {
     let engine: Engine
-    let catalogue: ModelCatalogue
+    let reader: GenerationFields
     let keys: APIKeys
+    let settings: WebUISettings
+    let patience: Patience
     private let board = Board()
     private let checkpoint = Checkpoint()
 
-    init(engine: Engine, catalogue: ModelCatalogue, keys: APIKeys) {
+    private var catalogue: ModelCatalogue { reader.catalogue }
+
+    init(
+        engine: Engine, reader: GenerationFields, keys: APIKeys, settings: WebUISettings, patience: Patience
+    ) {
         self.engine = engine
-        self.catalogue = catalogue
+        self.reader = reader
         self.keys = keys
+        self.settings = settings
+        self.patience = patience
     }
 
-    func register(in router: inout Router) {
+    func register(in router: inout Router, uploadLimit: Int) {
         router.add("POST", "/sdapi/v1/txt2img", textToImage)
         router.add("GET", "/sdapi/v1/progress", progress)
         router.add("POST", "/sdapi/v1/interrupt", interrupt)
@@ -29,43 +37,51 @@ struct Automatic1111: Sendable {
         router.add("GET", "/sdapi/v1/loras") { _ in .json(try loras()) }
         router.add("GET", "/sdapi/v1/options") { _ in .json(try options()) }
         router.add("POST", "/sdapi/v1/options", setOptions)
+        WebUILists().register(in: &router, uploadLimit: uploadLimit)
     }
 
     // MARK: txt2img
 
     @Sendable private func textToImage(_ request: HTTPRequest) async throws -> HTTPResponse {
-        let fields = try Fields(json: request)
-        let wanted = try read(fields)
-        let attached: AttachedJob
+        // As the web UI itself does, which its clients have come to rely on: a scale of "7.0" is one.
+        let fields = try Fields(json: request, takesText: true)
+        var wanted: ReadRequest?
+        var model: Pipeline?
         do {
-            attached = try await AttachedJob(wanted, owner: keys.owner(of: request), engine: engine)
-        } catch ServingError.invalid("loras", let reason) {
-            // Where this dialect has them.
-            throw APIError.invalid("prompt", "prompt: \(reason)")
+            let found = try self.model(of: fields)
+            let read = try read(fields, for: found)
+            (wanted, model) = (read, found)
+            let attached = try await AttachedJob(read.request, owner: keys.owner(of: request), engine: engine)
+            return try await patience.answer { [board] in
+                defer { board.remove(attached.id) }
+                let job = try await attached.follow { board.show($0) }
+                return try answer(job, fields, read.warnings)
+            }
+        } catch {
+            throw WebUIErrors.translated(error, of: wanted?.request, model: model)
         }
-        defer { board.remove(attached.id) }
-        let job = try await attached.follow { board.show($0) }
-        let images = try job.artifacts.map { JSON.string(try OpenAIImages.content(of: $0)) }
-        return .json([
-            "images": .array(images),
-            "parameters": .object(fields.names.map { JSON.Member(name: $0, value: fields[$0] ?? .null) }),
-            "info": .string(info(job).text),
-        ])
     }
 
-    private func read(_ fields: Fields) throws -> GenerationRequest {
+    private func answer(_ job: Job, _ fields: Fields, _ warnings: [RequestWarning]) throws -> JSON {
+        [
+            "images": .array(try job.artifacts.map { JSON.string(try OpenAIImages.content(of: $0)) }),
+            "parameters": .object(fields.names.map { JSON.Member(name: $0, value: fields[$0] ?? .null) }),
+            "info": .string(warnings.added(to: info(job)).text),
+        ]
+    }
+
+    private func model(of fields: Fields) throws -> Pipeline {
+        let chosen = try fields.object("override_settings")?.string("sd_model_checkpoint")
+        return try catalogue.model(chosen ?? checkpoint.name)
+    }
+
+    private func read(_ fields: Fields, for model: Pipeline) throws -> ReadRequest {
         for name in ["enable_hr", "tiling", "restore_faces"] where try fields.boolean(name) == true {
             throw APIError.invalid(name, "\(name) is not supported; leave it out", code: "unsupported")
         }
-        let settings = try fields.object("override_settings")
-        let model = try catalogue.model(settings?.string("sd_model_checkpoint") ?? checkpoint.name)
-        guard let text = try GenerationFields.text("prompt", fields) else { throw APIError.missing("prompt") }
-        let tags = try LoRATags(text)
-        let prompt = tags.prompt
-        guard prompt.contains(where: { !$0.isWhitespace }) else {
-            throw APIError.invalid("prompt", "prompt is empty; say what is to be seen")
-        }
-        let negative = try GenerationFields.text("negative_prompt", fields)
+        let tags = try LoRATags(fields.text(RequestFields.prompt, .webUI) ?? "")
+        let prompt = try GenerationFields.prompt(fields["prompt"] == nil ? nil : tags.prompt)
+        let negative = try fields.text(RequestFields.negativePrompt, .webUI)
         let batch = try fields.integer("batch_size", in: GenerationRequest.counts) ?? 1
         let rounds = try fields.integer("n_iter", in: GenerationRequest.counts) ?? 1
         guard GenerationRequest.counts.contains(batch * rounds) else {
@@ -74,34 +90,22 @@ struct Automatic1111: Sendable {
                 "batch_size \(batch) times n_iter \(rounds) is \(batch * rounds); at most "
                     + "\(GenerationRequest.counts.upperBound) images are made at a time")
         }
-        let seed = try fields.integer("seed", in: -1...Int.max) ?? -1
-        return GenerationRequest(
+        // -1 draws one, as leaving it out does.
+        let seed = try fields.integer("seed", in: -1...RequestFields.seeds.upperBound) ?? -1
+        var request = GenerationRequest(
             kind: .image, prompt: prompt, negativePrompt: negative == "" ? nil : negative, model: model.id,
-            generator: try generator(fields, of: model),
-            width: try fields.integer("width", in: 1...65536) ?? model.sizes.defaultWidth,
-            height: try fields.integer("height", in: 1...65536) ?? model.sizes.defaultHeight,
+            generator: try settings.generator(fields, of: model),
+            width: try fields.integer(RequestFields.width, .webUI) ?? model.sizes.defaultWidth,
+            height: try fields.integer(RequestFields.height, .webUI) ?? model.sizes.defaultHeight,
             count: batch * rounds, seed: seed < 0 ? nil : UInt64(seed),
-            steps: try fields.integer("steps", in: 1...1000),
-            guidanceScale: try fields.number("cfg_scale", in: 0...100).map { Float($0) }, loras: tags.loras,
-            previews: GenerationFields.mostPreviews)
+            steps: try fields.integer(RequestFields.stepCount, .webUI),
+            guidanceScale: try fields.number(RequestFields.guidanceScale, .webUI).map { Float($0) }, loras: tags.loras,
+            previews: RequestFields.mostPreviews)
+        let warnings = try settings.settle(&request, for: model) + WebUISettings.ignored(fields)
+        return reader.made(ReadRequest(request: request, warnings: warnings), by: model)
     }
 
-    /// A sampler is known by its generator's name, or as the rule of that generator that comes first: "Euler".
-    private func generator(_ fields: Fields, of model: Pipeline) throws -> String? {
-        let names = try (fields.string("sampler_name"), fields.string("sampler_index"))
-        let field = names.0 == nil ? "sampler_index" : "sampler_name"
-        guard let name = names.0 ?? names.1, !name.isEmpty else { return nil }
-        let generators = model.generators.generators
-        let wanted = name.lowercased()
-        if let match = generators.first(where: { $0.name.lowercased() == wanted })
-            ?? generators.first(where: { $0.sampler.rawValue == wanted })
-        {
-            return match.name
-        }
-        let known = Set(generators.flatMap { [$0.name, $0.sampler.rawValue] }).sorted()
-        throw fields.wrong(field, .string(name), known.map { "'\($0)'" }.joined(separator: ", "))
-    }
-
+    /// How the images were made, as the record of the run tells it.
     private func info(_ job: Job) -> JSON {
         let request = job.request
         let seeds = job.artifacts.indices.map { JSON(request.seed(ofImage: $0)) }
@@ -117,15 +121,32 @@ struct Automatic1111: Sendable {
             "all_negative_prompts": .array(seeds.map { _ in .string(negative) }),
             "seed": JSON(request.seed),
             "all_seeds": .array(seeds),
+            "subseed": JSON(request.seed),
+            "all_subseeds": .array(seeds),
+            "subseed_strength": 0,
             "width": JSON(request.width),
             "height": JSON(request.height),
             "sampler_name": .string(job.ran?.generator ?? ""),
             "cfg_scale": JSON(job.ran?.guidanceScales.first),
             "steps": JSON(job.steps),
             "batch_size": JSON(request.count),
+            "restore_faces": false,
+            "denoising_strength": 0,
+            "extra_generation_params": [:],
+            "index_of_first_image": 0,
+            "styles": [],
+            "clip_skip": 1,
             "sd_model_name": .string(request.model),
+            "sd_model_hash": "",
+            "job_timestamp": .string(Self.timestamp(job.createdAt)),
             "infotexts": .array(texts.map { .string($0) }),
         ]
+    }
+
+    /// `20261128204751`, in UTC.
+    private static func timestamp(_ date: Date) -> String {
+        date.formatted(.iso8601.year().month().day().time(includingFractionalSeconds: false))
+            .filter { $0.isASCII && $0.isNumber }
     }
 
     // MARK: Progress
@@ -141,11 +162,10 @@ struct Automatic1111: Sendable {
         let owner = keys.owner(of: request)
         let entry = board.current(of: owner)
         let job = entry?.job
-        let elapsed = job?.startedAt.map { -$0.timeIntervalSinceNow } ?? 0
         let progress = job?.progress ?? 0
         return .json([
             "progress": JSON(progress),
-            "eta_relative": JSON(progress > 0 ? elapsed * (1 - progress) / progress : 0),
+            "eta_relative": JSON(job?.secondsLeft ?? 0),
             "state": [
                 "skipped": false, "interrupted": false, "job": JSON(job?.id ?? ""),
                 "job_count": JSON(board.count(of: owner)), "job_no": 0, "sampling_step": JSON(job?.step ?? 0),
@@ -166,7 +186,7 @@ struct Automatic1111: Sendable {
 
     private func samplers() throws -> JSON {
         .array(
-            try catalogue.model(nil).generators.generators.map { generator in
+            try catalogue.model(checkpoint.name).generators.generators.map { generator in
                 [
                     "name": .string(generator.name), "aliases": [.string(generator.sampler.rawValue)],
                     "options": [:],
@@ -199,8 +219,11 @@ struct Automatic1111: Sendable {
     /// Chooses the model of the requests to come that name none. The other options are the web UI's own: clients send
     /// back all they were given, and none changes a picture here.
     @Sendable private func setOptions(_ request: HTTPRequest) async throws -> HTTPResponse {
-        if let name = try Fields(json: request).string("sd_model_checkpoint") {
+        guard let name = try Fields(json: request).string("sd_model_checkpoint") else { return .json([:]) }
+        do {
             checkpoint.name = try catalogue.model(name).id
+        } catch {
+            throw WebUIErrors.translated(error, of: nil, model: nil)
         }
         return .json([:])
     }

@@ -1,4 +1,4 @@
-/// A JSON value (RFC 8259) as the API reads and writes it. Objects keep the order of their members.
+/// A JSON value (RFC 8259). Objects keep the order of their members.
 package enum JSON: Sendable, Equatable {
     package struct Member: Sendable, Equatable {
         package let name: String
@@ -85,9 +85,7 @@ package enum JSON: Sendable, Equatable {
             switch byte {
             case UInt8(ascii: "\""), UInt8(ascii: "\\"): bytes += [UInt8(ascii: "\\"), byte]
             case UInt8(ascii: "\n"): bytes += "\\n".utf8
-            case 0..<0x20:
-                let digits = String(byte, radix: 16)
-                bytes += "\\u\(String(repeating: "0", count: 4 - digits.count))\(digits)".utf8
+            case 0..<0x20: bytes += "\\u00\(Hexadecimal.text([byte]))".utf8
             default: bytes.append(byte)
             }
         }

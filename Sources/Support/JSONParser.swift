@@ -1,5 +1,3 @@
-import Support
-
 /// Why bytes are not JSON, and where.
 package struct JSONFault: Error, Equatable, CustomStringConvertible {
     package let reason: String
@@ -10,24 +8,47 @@ package struct JSONFault: Error, Equatable, CustomStringConvertible {
 }
 
 extension JSON {
-    /// Reads one value that fills the bytes. Refuses what readers do not agree on: a member given twice, a lone
-    /// surrogate; and depths that no request has.
-    package init(parsing bytes: [UInt8]) throws(JSONFault) {
+    /// How much a reader takes. Text from outside is bounded before anything is made of it.
+    package struct Limits: Sendable {
+        package var bytes: Int
+        /// Levels of arrays and objects.
+        package var depth: Int
+
+        /// A body of a request, a line of a manifest: the deepest has four levels.
+        package static let request = Limits(bytes: 64 << 20, depth: 32)
+        /// A file that describes a model.
+        package static let file = Limits(bytes: 16 << 20, depth: 64)
+
+        package init(bytes: Int, depth: Int) {
+            self.bytes = bytes
+            self.depth = depth
+        }
+    }
+
+    /// Reads one value that fills the bytes. It refuses what readers do not agree on (a member given twice, a lone
+    /// surrogate) and depths that no document has.
+    /// - Throws: `JSONFault` with the reason and the place.
+    package init(parsing bytes: [UInt8], limits: Limits = .request) throws(JSONFault) {
+        guard bytes.count <= limits.bytes else {
+            throw JSONFault(reason: "more than \(limits.bytes) bytes", offset: limits.bytes)
+        }
         guard String(validating: bytes, as: UTF8.self) != nil else {
             throw JSONFault(reason: "the text is not UTF-8", offset: 0)
         }
-        var parser = JSONParser(bytes: bytes)
+        var parser = JSONParser(bytes: bytes, deepest: limits.depth)
         self = try parser.document()
     }
 }
 
+/// Reads bytes that are known to be UTF-8.
 private struct JSONParser {
-    let bytes: [UInt8]
+    private let bytes: [UInt8]
+    private let deepest: Int
     private var position = 0
-    private static let deepest = 32
 
-    init(bytes: [UInt8]) {
+    init(bytes: [UInt8], deepest: Int) {
         self.bytes = bytes
+        self.deepest = deepest
     }
 
     mutating func document() throws(JSONFault) -> JSON {
@@ -39,7 +60,7 @@ private struct JSONParser {
     }
 
     private mutating func value(depth: Int) throws(JSONFault) -> JSON {
-        guard depth <= Self.deepest else { throw fault("more than \(Self.deepest) levels") }
+        guard depth <= deepest else { throw fault("more than \(deepest) levels") }
         switch peek {
         case UInt8(ascii: "{"): return try object(depth: depth)
         case UInt8(ascii: "["): return try array(depth: depth)
@@ -88,9 +109,12 @@ private struct JSONParser {
         }
     }
 
-    private mutating func word(_ word: String, _ value: JSON) throws(JSONFault) -> JSON {
-        guard bytes[position...].starts(with: word.utf8) else { throw fault("no value begins like this") }
-        position += word.utf8.count
+    private mutating func word(_ word: StaticString, _ value: JSON) throws(JSONFault) -> JSON {
+        let count = word.utf8CodeUnitCount
+        guard position + count <= bytes.count,
+            (0..<count).allSatisfy({ bytes[position + $0] == word.utf8Start[$0] })
+        else { throw fault("no value begins like this") }
+        position += count
         return value
     }
 
@@ -112,16 +136,26 @@ private struct JSONParser {
         guard position > start else { throw fault("a digit should be here") }
     }
 
+    /// Text between escapes is taken as a whole: a string without any is made in one go.
     private mutating func string() throws(JSONFault) -> String {
         position += 1
-        var content: [UInt8] = []
+        var content = ""
+        var start = position
         while let byte = peek {
-            position += 1
             switch byte {
-            case UInt8(ascii: "\""): return String(decoding: content, as: UTF8.self)
-            case UInt8(ascii: "\\"): content += String(Character(try escape())).utf8
-            case 0..<0x20: throw fault("a control character in a string must be escaped")
-            default: content.append(byte)
+            case UInt8(ascii: "\""):
+                content += String(decoding: bytes[start..<position], as: UTF8.self)
+                position += 1
+                return content
+            case UInt8(ascii: "\\"):
+                content += String(decoding: bytes[start..<position], as: UTF8.self)
+                position += 1
+                content.unicodeScalars.append(try escape())
+                start = position
+            case 0..<0x20:
+                position += 1
+                throw fault("a control character in a string must be escaped")
+            default: position += 1
             }
         }
         throw fault("the text ends inside a string")
@@ -144,7 +178,11 @@ private struct JSONParser {
     }
 
     private mutating func skipBlanks() {
-        while let byte = peek, [0x20, 0x09, 0x0A, 0x0D].contains(byte) { position += 1 }
+        while position < bytes.count {
+            let byte = bytes[position]
+            guard byte == 0x20 || byte == 0x0A || byte == 0x0D || byte == 0x09 else { return }
+            position += 1
+        }
     }
 
     private func fault(_ reason: String) -> JSONFault { JSONFault(reason: reason, offset: position) }

@@ -1,0 +1,77 @@
+import Diffusion
+import Pipelines
+import Serving
+import Support
+
+/// What the settings of the web UI's clients become on the generators that there are.
+///
+/// Clients send their untouched defaults ("Euler a", 20 steps, a scale of 7) with every request. A distilled generator
+/// was trained for its own few steps without guidance; with those defaults it would burn its pictures. Unless the
+/// operator wants them refused (`isStrict`), it makes its own picture, and the answer tells what was used.
+struct WebUISettings: Sendable {
+    let isStrict: Bool
+
+    /// A sampler is known by its generator's name, or as the rule of that generator that comes first: "Euler". The web
+    /// UI's other samplers mean the default generator.
+    /// - Returns: nil for the default generator.
+    func generator(_ fields: Fields, of model: Pipeline) throws -> String? {
+        let names = try (fields.string("sampler_name"), fields.string("sampler_index"))
+        let field = names.0 == nil ? "sampler_index" : "sampler_name"
+        guard let name = names.0 ?? names.1, !name.isEmpty else { return nil }
+        let generators = model.generators.generators
+        let rules = isStrict ? [name.lowercased()] : WebUISamplers.rules(of: name)
+        if let match = generators.first(where: { $0.name.lowercased() == name.lowercased() })
+            ?? generators.first(where: { rules.contains($0.sampler.rawValue) })
+        {
+            return match.name
+        }
+        if !isStrict, WebUISamplers.isKnown(name) { return nil }
+        let known = Set(generators.flatMap { [$0.name, $0.sampler.rawValue] }).sorted()
+        throw fields.wrong(
+            field, .string(name),
+            known.map { "'\($0)'" }.joined(separator: ", ") + (isStrict ? "" : " or a sampler of the web UI"))
+    }
+
+    /// Takes back what the generator cannot do or would burn by.
+    /// - Returns: what was taken back.
+    func settle(_ request: inout GenerationRequest, for model: Pipeline) throws -> [RequestWarning] {
+        guard !isStrict else { return [] }
+        let generator = try model.generators.generator(request.generator)
+        let isDistilled = generator.plan.phases.allSatisfy { $0.guidanceScale <= 1 }
+        var warnings: [RequestWarning] = []
+        if let steps = request.steps, !Self.takes(steps, generator, isDistilled: isDistilled) {
+            request.steps = nil
+            warnings.append(
+                RequestWarning(
+                    "steps", "\(steps) ignored; '\(generator.name)' makes its own \(generator.grid.defaultSteps)"))
+        }
+        if let scale = request.guidanceScale, scale > 1, isDistilled || request.isUnguided(by: model) {
+            request.guidanceScale = nil
+            let why =
+                isDistilled ? "'\(generator.name)' is distilled without guidance" : "guidance needs a negative prompt"
+            warnings.append(RequestWarning("cfg_scale", "\(JSON(scale).text) ignored; \(why)"))
+        }
+        return warnings
+    }
+
+    /// A distilled generator is asked for other steps than its own on purpose where they are few: twice its own at most.
+    private static func takes(_ steps: Int, _ generator: GeneratorSpec, isDistilled: Bool) -> Bool {
+        // The number of tokens shifts the sigmas of some schedules; it never changes how many they are.
+        guard (try? generator.schedule(steps: steps, tokens: 1)) != nil else { return false }
+        return !isDistilled || steps <= 2 * generator.grid.defaultSteps
+    }
+
+    /// Fields that change a picture of the web UI, and none of these.
+    static func ignored(_ fields: Fields) throws -> [RequestWarning] {
+        let isSet: (JSON) -> Bool = { value in
+            switch value {
+            case .null, .bool(false), .string(""), .array([]), .object([]): false
+            case .number: value.number != 0
+            default: true
+            }
+        }
+        return ["styles", "script_name", "subseed_strength", "refiner_checkpoint"].filter {
+            fields[$0].map(isSet) ?? false
+        }.map { .ignored($0) }
+    }
+}

@@ -1,0 +1,106 @@
+import Media
+import Support
+
+/// The one list of the fields of requests.
+package enum RequestFields {
+    /// Unicode scalars. In UTF-8 they are never more than the bytes that `GenerationRequest.longestPrompt` allows.
+    package static let longestPrompt = 4096
+    /// Seeds are 63 bits, so that signed readers keep them.
+    package static let seeds = 0...Int.max
+    package static let steps = 1...1000
+    package static let scales = 0.0...100.0
+    package static let mostPreviews = 3
+
+    private static let everybody = RequestField.Taker.allCases
+    private static let http: [RequestField.Taker] = [.image, .video]
+    private static let own: [RequestField.Taker] = [.image, .video, .manifest]
+
+    package static let prompt = RequestField(
+        "prompt", .text(longest: longestPrompt), everybody,
+        "What is to be seen; without NUL, and of no more tokens than the model reads")
+    package static let negativePrompt = RequestField(
+        "negative_prompt", .text(longest: longestPrompt), everybody, "What is not to be seen, where guidance is on")
+    package static let model = RequestField(
+        "model", .name, [.image, .video, .webUI], as: [.webUI: "sd_model_checkpoint"],
+        "An id or alias of /v1/models; the default model when left out")
+    package static let size = RequestField(
+        "size", .size, own, "WIDTHxHEIGHT, each a multiple of the model's; see /v1/capabilities")
+    package static let width = RequestField(
+        "width", .integer(1...65536), [.image, .video, .webUI], "With height, the same as size")
+    package static let height = RequestField(
+        "height", .integer(1...65536), [.image, .video, .webUI], "With width, the same as size")
+    package static let seed = RequestField(
+        "seed", .integer(seeds), http + [.webUI], "Image k of n has seed + k. Drawn when left out")
+    /// A manifest's: the same name, more than one at a time.
+    package static let seedRange = RequestField(
+        "seed", .seeds, [.manifest], initial: 0, "One seed, or a range such as 0-9: a file for each")
+    package static let generator = RequestField(
+        "generator", .name, everybody, as: [.webUI: "sampler_name"],
+        "The recipe to sample by, one of the model's such as student or teacher; the default one when left out")
+    package static let stepCount = RequestField(
+        "num_inference_steps", .integer(steps), everybody, as: [.manifest: "steps", .webUI: "steps"],
+        also: [.image: ["steps"], .video: ["steps"], .manifest: ["num_inference_steps"]],
+        "Denoising steps; the generator's own number when left out, and the only one of many distilled generators")
+    package static let guidanceScale = RequestField(
+        "guidance_scale", .number(scales), everybody, as: [.webUI: "cfg_scale"],
+        also: [.image: ["cfg_scale"], .video: ["cfg_scale"], .manifest: ["guidance"]],
+        "Of the first phase, the high-noise expert; of all unless guidance_scale_2 is given")
+    package static let guidanceScale2 = RequestField(
+        "guidance_scale_2", .number(scales), own, "Of the phases after the first")
+    package static let loras = RequestField(
+        "loras", .loras, own, "LoRA files on top of those of the model; in a form, as JSON")
+    package static let previews = RequestField(
+        "partial_images", .integer(0...mostPreviews), http, initial: 0,
+        "Pictures on the way: x0 as a step predicts it")
+    package static let count = RequestField(
+        "n", .integer(GenerationRequest.counts), [.image],
+        also: [.image: ["num_outputs_per_prompt", "num_images_per_prompt"]], initial: 1, "Images of one request")
+    /// A manifest's: each is a request of its own.
+    package static let fileCount = RequestField(
+        "n", .integer(1...10_000), [.manifest], initial: 1, "Files of each seed, with that seed and those after it")
+    package static let frames = RequestField(
+        "num_frames", .integer(1...1_000_000), own, as: [.manifest: "frames"], also: [.manifest: ["num_frames"]],
+        "4k + 1 for Wan; see /v1/capabilities. An image has 1")
+    package static let seconds = RequestField(
+        "seconds", .seconds, [.video],
+        "A clip of seconds * fps + 1 frames, or of seconds * fps; whichever the model can")
+    package static let fps = RequestField(
+        "fps", .integer(1...240), [.video, .manifest], "Frames a second of a clip; the model's own when left out")
+    package static let crf = RequestField(
+        "crf", .integer(0...100), [.video, .manifest],
+        "Constant rate factor of a clip: less is better and larger; the codec says how far it goes")
+    package static let preset = RequestField(
+        "preset", .name, [.video, .manifest], "Preset of the clip's encoder, from superfast to veryslow for H.264")
+    package static let kind = RequestField(
+        "kind", .choice(GenerationRequest.Kind.allCases.map(\.rawValue)), [.manifest],
+        "image or video; a clip when the line has more than one frame")
+    package static let codec = RequestField(
+        "codec", .choice(VideoOptions.Codec.allCases.map(\.rawValue)), [.manifest], "How a clip is coded")
+    package static let pixelFormat = RequestField(
+        "pixel_format", .choice(VideoOptions.PixelFormat.allCases.map(\.rawValue)), [.manifest], "Samples of a clip")
+    package static let file = RequestField(
+        "file", .name, [.manifest], initial: "{line}-{seed}",
+        "Name below the output folder; {line}, {index} and {seed} stand for numbers")
+
+    package static let all = [
+        prompt, negativePrompt, model, size, width, height, kind, seed, seedRange, generator, stepCount, guidanceScale,
+        guidanceScale2, loras, previews, count, fileCount, frames, seconds, fps, codec, crf, preset, pixelFormat, file,
+    ]
+
+    /// The fields of a taker, in the order of the list.
+    package static func taken(by taker: RequestField.Taker) -> [RequestField] {
+        all.filter { $0.name(for: taker) != nil }
+    }
+
+    /// Every name that a taker understands.
+    package static func names(of taker: RequestField.Taker) -> [String] {
+        taken(by: taker).flatMap { $0.allNames(for: taker) }
+    }
+
+    /// What a taker calls the field that another part of the server speaks of by its own name; that name where the
+    /// taker has none.
+    package static func name(of name: String, for taker: RequestField.Taker) -> String {
+        let fields = all.filter { $0.name == name }
+        return fields.lazy.compactMap { $0.name(for: taker) }.first ?? name
+    }
+}
