@@ -145,7 +145,7 @@ import Weights
         defer { try? FileManager.default.removeItem(atPath: folder) }
         try write("mine", to: "index.html")
         let manifest = try Manifest(Array(Self.lines.utf8), format: .jsonLines, model: pipeline)
-        let run = BatchRun(manifest, model: pipeline, made: maker, identity: identity, folder: folder)
+        let run = BatchRun(manifest, model: pipeline, made: maker, folder: folder)
         let summary = try await run.run(logger: logger) { _ in }
         #expect(summary.made == 6)
         let faults = run.writeOverview(title: "a", summary: summary)
