@@ -99,7 +99,9 @@ extension OpenAPI {
             "parameters": {"type": "object"}, "timings": {"type": "object"},
             "artifacts": {"type": "array", "items": {"$ref": "#/components/schemas/Artifact"}},
             "error": {"anyOf": [{"type": "null"}, {"$ref": "#/components/schemas/Failure"}]}}},
-          "JobList": {"allOf": [{"$ref": "#/components/schemas/ListPage"}, {"type": "object", "properties": {"data": {"type": "array", "items": {"$ref": "#/components/schemas/Job"}}}}]},
+          "JobList": {"allOf": [{"$ref": "#/components/schemas/ListPage"}, {"type": "object", "properties": {
+            "data": {"type": "array", "items": {"$ref": "#/components/schemas/Job"}},
+            "unreadable": {"type": "array", "items": {"type": "string"}, "description": "Ids of jobs that belong here, but that this version of the server cannot read"}}}]},
           "Artifact": {"type": "object", "required": ["id", "url", "content_type", "bytes", "expired"], "properties": {
             "id": {"type": "string"}, "url": {"type": "string"}, "content_type": {"enum": ["image/png", "video/mp4"]}, "bytes": {"type": "integer"}, "expired": {"type": "boolean"}}},
           "Model": {"type": "object", "required": ["id", "object", "created", "owned_by", "root"], "properties": {

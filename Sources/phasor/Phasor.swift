@@ -1,11 +1,24 @@
 import ArgumentParser
+import Dispatch
 import Foundation
 import Pipelines
 import Support
 import Tensor
 import Weights
 
+/// Begins before the runtime has opened anything.
 @main
+enum Program {
+    static func main() {
+        StandardDescriptors.ensureOpen()
+        Task {
+            await Phasor.main()
+            Foundation.exit(EXIT_SUCCESS)
+        }
+        dispatchMain()
+    }
+}
+
 struct Phasor: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "phasor",
@@ -20,7 +33,7 @@ struct Phasor: AsyncParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [
-            Serve.self, Generate.self, Render.self, Inspect.self, Quantize.self, Verify.self, Bench.self,
+            Serve.self, Recover.self, Generate.self, Render.self, Inspect.self, Quantize.self, Verify.self, Bench.self,
         ])
 
     @Flag(help: ArgumentHelp("Print the manual page, phasor.1.", visibility: .hidden))
@@ -89,18 +102,23 @@ struct ModelOptions: ParsableArguments {
                 + "of one expert. safetensors or GGUF, any naming. May be repeated.", valueName: "expert=file"))
     var experts: [ExpertArgument] = []
 
-    @Option(help: ArgumentHelp("Weights of the text encoder.", valueName: "file"), completion: .file())
+    @Option(
+        help: ArgumentHelp("Weights of the text encoder.", valueName: "file"), completion: .file(),
+        transform: HomeFolder.expand)
     var textEncoder: String?
 
-    @Option(help: ArgumentHelp("Folder of the tokenizer (tokenizer.json).", valueName: "dir"), completion: .directory)
+    @Option(
+        help: ArgumentHelp("Folder of the tokenizer (tokenizer.json).", valueName: "dir"), completion: .directory,
+        transform: HomeFolder.expand)
     var tokenizer: String?
 
-    @Option(help: ArgumentHelp("Weights of the VAE.", valueName: "file"), completion: .file())
+    @Option(
+        help: ArgumentHelp("Weights of the VAE.", valueName: "file"), completion: .file(), transform: HomeFolder.expand)
     var vae: String?
 
     @Option(
         help: ArgumentHelp("How to generate: a phases.json, in place of the folder's.", valueName: "file"),
-        completion: .file(extensions: ["json"]))
+        completion: .file(extensions: ["json"]), transform: HomeFolder.expand)
     var phases: String?
 
     @Option(
@@ -113,7 +131,7 @@ struct ModelOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "Folder of LoRA files that requests may name, a file by its path in the folder without .safetensors "
-                + "(default: $PHASOR_LORAS).", valueName: "dir"), completion: .directory)
+                + "(default: $PHASOR_LORAS).", valueName: "dir"), completion: .directory, transform: HomeFolder.expand)
     var loras: String?
 
     @OptionGroup var threading: ThreadOptions
@@ -172,11 +190,11 @@ struct ExpertArgument: ExpressibleByArgument {
             let name = String(argument[..<equals])
             expert = ModelFiles.expertName(name)
             isHalf = expert != name
-            path = String(argument[argument.index(after: equals)...])
+            path = HomeFolder.expand(String(argument[argument.index(after: equals)...]))
         } else {
             expert = "transformer"
             isHalf = false
-            path = argument
+            path = HomeFolder.expand(argument)
         }
         guard !expert.isEmpty, !path.isEmpty else { return nil }
     }
@@ -199,7 +217,7 @@ struct AdapterArgument: ExpressibleByArgument {
             path = path[..<colon]
         }
         guard !expert.isEmpty, !path.isEmpty else { return nil }
-        self.path = String(path)
+        self.path = HomeFolder.expand(String(path))
         self.strength = strength
     }
 }
