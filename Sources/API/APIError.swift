@@ -100,9 +100,10 @@ extension APIError {
             self.init(
                 status: 409, message: message, param: "Idempotency-Key", code: "idempotency_conflict",
                 headers: ["X-Should-Retry": "false"])
-        case .storage(_, let reason), .stateInUse(let reason):
+        case .storage(_, let reason), .refusedState(_, let reason), .stateInUse(let reason):
             // The operation names a path of the server; the log has it. Once there is room again it goes on by itself.
-            self = .unavailable("the server cannot keep its jobs: \(reason)", code: "storage_error", retryAfter: 5)
+            self = .unavailable(
+                "the server cannot use its state folder: \(reason)", code: "storage_error", retryAfter: 5)
         }
     }
 
@@ -111,6 +112,7 @@ extension APIError {
         switch error {
         case .badRequest: code = "malformed_request"
         case .notFound: code = "not_found"
+        case .unreadable: (type, code) = ("server_error", "file_unreadable")
         case .methodNotAllowed: code = "method_not_allowed"
         case .requestTimeout: code = "request_timeout"
         case .bodyTooLarge: code = "body_too_large"

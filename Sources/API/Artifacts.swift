@@ -1,7 +1,8 @@
 import HTTP
 import Serving
 
-/// Finished files by their ids. An id stands for the same bytes for ever, so clients may keep them.
+/// Finished files by their ids. An id stands for the same bytes unless somebody replaces the file by hand, so clients may
+/// keep them for a while, and then ask whether they still hold.
 struct Artifacts: Sendable {
     let engine: Engine
     let keys: APIKeys
@@ -28,11 +29,13 @@ struct Artifacts: Sendable {
             file = try HTTPFile(path: artifact.path)
         } catch HTTPError.notFound {
             throw ServingError.expiredArtifact(id)  // since it was looked up, or by somebody's hand
+        } catch HTTPError.unreadable(let path, let reason) {
+            throw ServingError.storage(operation: "opening \(path)", reason: reason)
         }
         return try .file(
             file, contentType: artifact.contentType, for: request,
             headers: [
-                "ETag": "\"\(id)\"", "Cache-Control": "private, max-age=31536000, immutable",
+                "Cache-Control": "private, max-age=3600",
                 "Content-Disposition": "inline; filename=\"\(id).\(artifact.ending)\"",
                 "X-Content-Type-Options": "nosniff",
             ])

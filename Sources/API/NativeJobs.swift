@@ -153,7 +153,7 @@ private struct JobList: Encodable {
     let page: JobPage
 
     private enum Key: String, CodingKey {
-        case object, data
+        case object, data, unreadable
         case firstID = "first_id"
         case lastID = "last_id"
         case hasMore = "has_more"
@@ -166,6 +166,7 @@ private struct JobList: Encodable {
         try object.encode(page.jobs.first?.id, forKey: .firstID)
         try object.encode(page.jobs.last?.id, forKey: .lastID)
         try object.encode(page.hasMore, forKey: .hasMore)
+        try object.encode(page.unreadable, forKey: .unreadable)
     }
 }
 

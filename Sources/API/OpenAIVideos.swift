@@ -55,6 +55,7 @@ struct OpenAIVideos: Sendable {
             "first_id": JSON(page.jobs.first?.id),
             "last_id": JSON(page.jobs.last?.id),
             "has_more": .bool(page.hasMore),
+            "unreadable": .array(page.unreadable.map(JSON.string)),
         ])
     }
 

@@ -57,7 +57,8 @@ extension OpenAPI {
             "artifacts": {"type": "array", "items": {"$ref": "#/components/schemas/Artifact"}},
             "error": {"anyOf": [{"type": "null"}, {"$ref": "#/components/schemas/Failure"}]}}},
           "JobList": {"type": "object", "required": ["object", "data", "first_id", "last_id", "has_more"], "properties": {
-            "object": {"type": "string", "const": "list"}, "data": {"type": "array", "items": {"$ref": "#/components/schemas/Job"}}, "first_id": {"type": ["string", "null"]}, "last_id": {"type": ["string", "null"]}, "has_more": {"type": "boolean"}}},
+            "object": {"type": "string", "const": "list"}, "data": {"type": "array", "items": {"$ref": "#/components/schemas/Job"}}, "first_id": {"type": ["string", "null"]}, "last_id": {"type": ["string", "null"]}, "has_more": {"type": "boolean"},
+            "unreadable": {"type": "array", "items": {"type": "string"}, "description": "Ids of jobs that belong here, but that this version of the server cannot read"}}},
           "Artifact": {"type": "object", "required": ["id", "url", "content_type", "bytes", "expired"], "properties": {
             "id": {"type": "string"}, "url": {"type": "string"}, "content_type": {"type": "string"}, "bytes": {"type": "integer"}, "expired": {"type": "boolean"}}},
           "Model": {"type": "object", "required": ["id", "object", "created", "owned_by", "root"], "properties": {

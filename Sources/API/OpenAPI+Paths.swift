@@ -78,7 +78,7 @@ extension OpenAPI {
             "responses": {
               "200": {"description": "The job", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Job"}}}},
               "default": {"$ref": "#/components/responses/Error"}}},
-          "delete": {"operationId": "deleteJob", "tags": ["Jobs"], "summary": "Cancel a job if need be, and remove it with its files",
+          "delete": {"operationId": "deleteJob", "tags": ["Jobs"], "summary": "Cancel a job if need be, and remove it with its files and its prompt",
             "responses": {
               "200": {"description": "It is gone", "content": {"application/json": {"schema": {"type": "object", "required": ["id", "object", "deleted"], "properties": {"id": {"type": "string"}, "object": {"type": "string", "const": "job.deleted"}, "deleted": {"type": "boolean"}}}}}},
               "default": {"$ref": "#/components/responses/Error"}}}},

@@ -7,6 +7,8 @@ final class ConnectionTable: Sendable {
         var open: [ObjectIdentifier: Connection] = [:]
         /// How many there are from each address.
         var byAddress: [String: Int] = [:]
+        /// Those that have a descriptor of the reserve.
+        var inReserve: Set<ObjectIdentifier> = []
         var isFinished = false
     }
 
@@ -44,6 +46,17 @@ final class ConnectionTable: Sendable {
             state.byAddress[address, default: 0] += 1
             return (state.open.count, state.byAddress[address] ?? 0)
         }
+        if connection.isInReserve(limits.reservedDescriptors) {
+            let held = state.withLock { state in
+                state.inReserve.insert(ObjectIdentifier(connection))
+                return state.inReserve.count
+            }
+            if held > limits.reservedDescriptors / 2 {
+                remove(connection)
+                return .dropped
+            }
+            if !evict() { return .refused("no file descriptor is free for it") }
+        }
         let mostOfAddress = mostConnections(of: address)
         if total > limits.connections + Self.refusals || ofAddress > mostOfAddress + Self.refusals {
             remove(connection)
@@ -61,6 +74,7 @@ final class ConnectionTable: Sendable {
     func remove(_ connection: Connection) {
         let address = Self.network(of: connection.remote)
         state.withLock { state in
+            state.inReserve.remove(ObjectIdentifier(connection))
             guard state.open.removeValue(forKey: ObjectIdentifier(connection)) != nil else { return }
             let left = (state.byAddress[address] ?? 0) - 1
             state.byAddress[address] = left > 0 ? left : nil

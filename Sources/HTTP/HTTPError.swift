@@ -3,6 +3,8 @@
 package enum HTTPError: Error, Equatable, Sendable, CustomStringConvertible {
     case badRequest(String)
     case notFound(path: String)
+    /// The file is there, or may be, but the server cannot read it; `reason` is the system's.
+    case unreadable(path: String, reason: String)
     case methodNotAllowed(method: String, allow: [String])
     case requestTimeout
     case bodyTooLarge(limit: Int)
@@ -29,7 +31,7 @@ package enum HTTPError: Error, Equatable, Sendable, CustomStringConvertible {
         case .expectationFailed: 417
         case .headerTooLarge: 431
         case .clientGone: 499  // never sent; nginx's number for it in logs
-        case .cannotListen: 500
+        case .cannotListen, .unreadable: 500
         case .unsupportedTransferCoding: 501
         case .overloaded: 503
         case .unsupportedVersion: 505
@@ -50,6 +52,7 @@ package enum HTTPError: Error, Equatable, Sendable, CustomStringConvertible {
         switch self {
         case .badRequest(let reason): "malformed request: \(reason)"
         case .notFound(let path): "nothing is found at \(path)"
+        case .unreadable(let path, let reason): "what is at \(path) cannot be read: \(reason)"
         case .methodNotAllowed(let method, let allow):
             "\(method) is not allowed here, only \(allow.joined(separator: ", "))"
         case .requestTimeout: "the request did not arrive in time"

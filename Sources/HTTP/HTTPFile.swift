@@ -4,13 +4,14 @@ import Glibc
 /// one piece even when the name comes to mean another file meanwhile.
 package final class HTTPFile: Sendable {
     package let size: Int
-    /// Strong, of the file's identity, size and time of change.
+    /// Strong, of the file's identity, size and times of change: also of the one that nobody can set, so a file that was
+    /// replaced has another tag even if it has the length and the date of the one before.
     package let etag: String
     package let lastModified: String
     private let descriptor: Int32
 
-    /// Opens a file by a path the program trusts. Throws `HTTPError.notFound` (also for what is not a regular file) and
-    /// `.overloaded` when descriptors ran out.
+    /// Opens a file by a path the program trusts. Throws `HTTPError.notFound` (also for what is not a regular file),
+    /// `.overloaded` when descriptors ran out, and `.unreadable` for all else, such as missing rights.
     package convenience init(path: String) throws(HTTPError) {
         try self.init(adopting: open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), name: path)
     }
@@ -18,7 +19,12 @@ package final class HTTPFile: Sendable {
     /// Takes over an opened descriptor, or the failure to open one (-1 and `errno`).
     init(adopting descriptor: Int32, name: String) throws(HTTPError) {
         guard descriptor >= 0 else {
-            throw errno == EMFILE || errno == ENFILE ? .overloaded("no file descriptor is free") : .notFound(path: name)
+            switch errno {
+            case EMFILE, ENFILE: throw .overloaded("no file descriptor is free")
+            // Links are not followed, and neither devices nor pipes without a writer are files.
+            case ENOENT, ENOTDIR, ELOOP, ENXIO, ENODEV, ENAMETOOLONG: throw .notFound(path: name)
+            default: throw .unreadable(path: name, reason: String(cString: strerror(errno)))
+            }
         }
         var status = stat()
         guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
@@ -27,7 +33,10 @@ package final class HTTPFile: Sendable {
         }
         self.descriptor = descriptor
         size = Int(status.st_size)
-        let parts = [Int(status.st_ino), Int(status.st_mtim.tv_sec), Int(status.st_mtim.tv_nsec), size]
+        let parts = [
+            Int(status.st_ino), Int(status.st_mtim.tv_sec), Int(status.st_mtim.tv_nsec), Int(status.st_ctim.tv_sec),
+            Int(status.st_ctim.tv_nsec), size,
+        ]
         etag = "\"" + parts.map { String($0, radix: 36) }.joined(separator: "-") + "\""
         lastModified = HTTPDate.format(status.st_mtim.tv_sec)
     }

@@ -7,6 +7,9 @@ package struct HTTPLimits: Sendable {
     /// Of these, connections of one address (of IPv6 the network of 64 bits). Nil for a half, and for any number from
     /// this machine itself, where a proxy may speak for many.
     package var connectionsPerAddress: Int?
+    /// Of the descriptors that the process may have, those kept for what is no connection: one that would take them is
+    /// answered with 503 and closed. At most half of all.
+    package var reservedDescriptors = 100
     /// Bytes of all header field lines of one request, line ends included (431 beyond).
     package var headerBytes = 16 << 10
     /// Bytes of the request line, line end included (414 beyond).

@@ -47,6 +47,7 @@ package final class HTTPServer: Sendable {
     package static func start(
         host: String = "127.0.0.1", port: UInt16, configuration: Configuration
     ) async throws(HTTPError) -> HTTPServer {
+        await DescriptorLimit.openTimers()
         let listener = try Listener(host: host, port: port)
         let readiness: Readiness
         do {

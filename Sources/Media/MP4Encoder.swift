@@ -159,8 +159,9 @@ package final class MP4Encoder {
         try check(avformat_alloc_output_context2(&container, nil, "mp4", url), "opening the MP4 muxer")
         guard let container, let codec, let stream = avformat_new_stream(container, nil) else { throw outOfMemory }
         container.pointee.flags |= AVFMT_FLAG_BITEXACT
-        if let comment = options.comment {
-            try check(av_dict_set(&container.pointee.metadata, "comment", comment, 0), "tagging \(path)")
+        for (name, text) in [("comment", options.comment), (VideoOptions.recordTag, options.record)] {
+            guard let text else { continue }
+            try check(av_dict_set(&container.pointee.metadata, name, text, 0), "tagging \(path)")
         }
         stream.pointee.time_base = codec.pointee.time_base
         stream.pointee.avg_frame_rate = codec.pointee.framerate
@@ -221,7 +222,7 @@ package final class MP4Encoder {
     private var outOfMemory: MediaError { .ffmpeg(operation: "writing \(path)", reason: "out of memory") }
 
     /// A server's log is its own: errors are thrown, so nothing of FFmpeg's goes to stderr.
-    private static let silenceLibraries: Void = {
+    static let silenceLibraries: Void = {
         av_log_set_level(AV_LOG_QUIET)
         // SVT-AV1 prints its settings past FFmpeg's log. 1 is errors alone; what the user has set stays.
         setenv("SVT_LOG", "1", 0)

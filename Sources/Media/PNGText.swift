@@ -18,6 +18,51 @@ enum PNGText {
         chunk(type: "iTXt", data: Array("XML:com.adobe.xmp".utf8) + [0, 0, 0, 0, 0] + packet)
     }
 
+    /// The texts that stand before the picture, by keyword.
+    ///
+    /// - Throws: `png` for what is no PNG or damaged.
+    static func read(_ file: [UInt8]) throws(MediaError) -> [String: String] {
+        guard file.starts(with: [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]) else { throw .png("not a PNG file") }
+        var texts: [String: String] = [:]
+        var rest = file[8...]
+        while rest.count >= 12 {
+            let length = Int(number(rest.prefix(4)))
+            guard length <= rest.count - 12 else { throw .png("a chunk is cut off") }
+            let body = rest.dropFirst(4).prefix(4 + length)
+            guard number(rest.dropFirst(8 + length).prefix(4)) == crc32(Array(body)) else {
+                throw .png("a chunk is damaged")
+            }
+            let (type, data) = (Array(body.prefix(4)), body.dropFirst(4))
+            if type == Array("IDAT".utf8) { return texts }
+            if let (keyword, value) = text(of: type, data) { texts[keyword] = value }
+            rest = rest.dropFirst(12 + length)
+        }
+        throw .png("the file has no picture")
+    }
+
+    private static func text(of type: [UInt8], _ data: ArraySlice<UInt8>) -> (keyword: String, value: String)? {
+        guard let end = data.firstIndex(of: 0) else { return nil }
+        let keyword = latin1(data[..<end])
+        var rest = data[(end + 1)...]
+        if type == Array("tEXt".utf8) { return (keyword, latin1(rest)) }
+        // Not compressed, then language tag and translated keyword.
+        guard type == Array("iTXt".utf8), rest.first == 0 else { return nil }
+        rest = rest.dropFirst(2)
+        for _ in 0..<2 {
+            guard let end = rest.firstIndex(of: 0) else { return nil }
+            rest = rest[(end + 1)...]
+        }
+        return (keyword, String(decoding: rest, as: UTF8.self))
+    }
+
+    private static func latin1(_ bytes: ArraySlice<UInt8>) -> String {
+        String(String.UnicodeScalarView(bytes.map { Unicode.Scalar($0) }))
+    }
+
+    private static func number(_ bytes: ArraySlice<UInt8>) -> UInt32 {
+        bytes.reduce(0) { $0 << 8 | UInt32($1) }
+    }
+
     /// The Latin-1 bytes of `text` if it has printable characters and newlines only: the specification
     /// discourages other control characters in tEXt.
     private static func latin1(_ text: String) -> [UInt8]? {

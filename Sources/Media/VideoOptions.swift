@@ -53,6 +53,10 @@ package struct VideoOptions: Sendable, Equatable {
     package var comment: String?
     /// Stands behind the clip as XMP; nil leaves it out.
     package var provenance: Provenance?
+    /// What a program is to read again, under the tag `recordTag`: MP4 keeps only tags of a fixed list.
+    package var record: String?
+
+    package static let recordTag = "synopsis"
 
     package init(
         codec: Codec = .h264, pixelFormat: PixelFormat = .yuv420p, crf: Int? = nil, preset: String? = nil,
@@ -81,7 +85,9 @@ package struct VideoOptions: Sendable, Equatable {
         guard codec == .h264 || pixelFormat == .yuv420p else {
             throw .invalidOption(name: "pixel_format", given: pixelFormat.rawValue, allowed: "yuv420p with AV1")
         }
-        if let comment, comment.unicodeScalars.contains("\0") { throw .nulInText(keyword: "comment") }
+        for (name, text) in [("comment", comment), (Self.recordTag, record)] {
+            if let text, text.unicodeScalars.contains("\0") { throw .nulInText(keyword: name) }
+        }
         guard pixelFormat == .yuv444p || (width.isMultiple(of: 2) && height.isMultiple(of: 2)) else {
             throw .oddVideoSize(width: width, height: height)
         }

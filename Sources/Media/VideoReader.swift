@@ -63,6 +63,23 @@ package enum VideoReader {
         return last
     }
 
+    /// The tags of a file, by their names.
+    ///
+    /// - Throws: `ffmpeg` for what is no such file.
+    package static func tags(path: String) throws(MediaError) -> [String: String] {
+        MP4Encoder.silenceLibraries
+        var container: UnsafeMutablePointer<AVFormatContext>?
+        try check(avformat_open_input(&container, "file:" + path, nil, nil), "opening \(path)")
+        defer { avformat_close_input(&container) }
+        var tags: [String: String] = [:]
+        var entry: UnsafeMutablePointer<AVDictionaryEntry>?
+        while let next = av_dict_get(container?.pointee.metadata, "", entry, AV_DICT_IGNORE_SUFFIX) {
+            tags[String(cString: next.pointee.key)] = String(cString: next.pointee.value)
+            entry = next
+        }
+        return tags
+    }
+
     /// BT.709 limited range to RGB (ITU-R BT.709-6, the inverse of `YUVFrame`); chroma of 4:2:0 by its nearest sample,
     /// which is enough for a small picture.
     private static func image(_ frame: UnsafeMutablePointer<AVFrame>, _ path: String) throws(MediaError) -> RGBImage {

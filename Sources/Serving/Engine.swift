@@ -1,6 +1,7 @@
 import Foundation
 import Logging
 import Pipelines
+import Support
 import Tensor
 
 /// Takes jobs, keeps them, and runs them on a thread of its own, in the order that a policy decides.
@@ -15,10 +16,10 @@ package final class Engine: Sendable {
 
     /// Opens the state folder, takes up the jobs that a stop or a crash left there, and starts to compute.
     /// - Parameter models: the first is the default.
-    /// - Throws: `ServingError.storage`, `stateInUse`.
+    /// - Throws: `ServingError.storage`, `stateInUse`, `refusedState`.
     package init(models: [Pipeline], options: EngineOptions, logger: Logger) throws {
-        let store = try JobStore(options: options)
-        let queue = JobQueue(capacity: options.queueCapacity, share: options.queueShare)
+        let store = try JobStore(options: options, logger: logger)
+        let queue = JobQueue(capacity: options.queueCapacity, share: options.queueShare, turns: store.turns)
         self.models = models
         self.store = store
         self.queue = queue
@@ -103,27 +104,24 @@ package final class Engine: Sendable {
     ) async throws -> JobPage {
         let page = try await store.jobs(
             kind: kind, owner: owner, limit: limit, after: after, oldestFirst: oldestFirst)
-        return JobPage(jobs: page.jobs.map { queue.job($0.id) ?? $0 }, hasMore: page.hasMore)
+        return JobPage(
+            jobs: page.jobs.map { queue.job($0.id) ?? $0 }, hasMore: page.hasMore, unreadable: page.unreadable)
     }
 
     /// Stops a job. One that is being computed is `cancelled` within one transformer block: its event stream tells. What
-    /// has finished stays as it is.
+    /// has finished stays as it is. When this returns, no kill brings the job back.
     /// - Returns: the job as it is right after.
     /// - Throws: `ServingError.unknownJob`, `storage`.
     @discardableResult
     package func cancel(_ id: String) async throws -> Job {
+        let now = Date.storable
+        guard let live = queue.job(id), try await store.cancel(live, at: now) else { return try await store.job(id) }
         switch queue.cancel(id) {
         case nil: return try await store.job(id)
         case .signalled(let job): return job
         case .withdrawn(var job):
             job.state = .cancelled
-            job.finishedAt = .storable
-            do {
-                try await store.finish(job)
-            } catch {
-                queue.reinstate(id)
-                throw error
-            }
+            job.finishedAt = now
             metrics.countFinished(job)
             queue.finish(job)
             queue.tellPositions()
@@ -131,14 +129,17 @@ package final class Engine: Sendable {
         }
     }
 
-    /// Cancels a job if need be, waits until it has stopped, and removes it with its artifacts.
+    /// Cancels a job if need be, waits until it has stopped, and removes it with its artifacts and what the disk keeps of
+    /// its prompts. The same prompt of another job is encoded again when it is needed.
     /// - Throws: `ServingError.unknownJob`, `storage`.
     package func delete(_ id: String) async throws {
-        if try await !cancel(id).state.isTerminal {
+        try await cancel(id)
+        if queue.job(id) != nil {
             for await _ in try await events(of: id) {}
             // The stream also ends when the engine stops, with the job unfinished.
-            guard try await job(id).state.isTerminal else { throw ServingError.draining }
+            guard queue.job(id) == nil else { throw ServingError.draining }
         }
+        try forgetPrompts(of: try await store.job(id).request)
         try await store.delete(id)
         queue.forget(id)
     }
@@ -166,7 +167,7 @@ package final class Engine: Sendable {
     // MARK: Operation
 
     /// For /readyz.
-    package var readiness: Readiness { queue.readiness }
+    package var readiness: Readiness { store.displacement.map { .notReady("\($0)") } ?? queue.readiness }
 
     /// For /metrics: `metrics` with the present state of queue and memory.
     package func renderMetrics() -> String {
@@ -178,6 +179,9 @@ package final class Engine: Sendable {
         metrics.set("phasor_activation_bytes", help, ["use": "now"], to: Double(memory.inUse))
         metrics.set("phasor_activation_bytes", help, ["use": "peak"], to: Double(memory.peak))
         metrics.set("phasor_activation_bytes", help, ["use": "idle"], to: Double(memory.idle))
+        metrics.total(
+            "phasor_log_lines_dropped_total", "Lines that standard error did not take.",
+            to: Double(LogWriter.standardError.dropped))
         // All models share one.
         if let report = models.lazy.compactMap(\.residency.report).first { metrics.set(report) }
         return metrics.render()
@@ -194,6 +198,13 @@ package final class Engine: Sendable {
             guard (try? await Task.sleep(for: .milliseconds(10))) != nil else { return queue.stop() }
         }
         store.release()
+    }
+
+    private func forgetPrompts(of request: GenerationRequest) throws {
+        guard let model = models.first(where: { $0.id == request.model }) else { return }
+        for prompt in [request.prompt, request.negativePrompt ?? ""] where !prompt.isEmpty {
+            try EmbeddingKey.erase(prompt, model, from: store.prompts)
+        }
     }
 
     private static func newID(_ kind: GenerationRequest.Kind) -> String {

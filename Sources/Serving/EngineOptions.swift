@@ -2,6 +2,10 @@
 package struct EngineOptions: Sendable {
     /// Where jobs and artifacts live; created if missing.
     package var stateFolder: String
+    /// The state folder is closed to other accounts of the machine.
+    package var isPrivate = true
+    /// A file of the state folder that no job knows is removed at a start when it is older than this many seconds.
+    package var strayGraceSeconds: Double = 3600
     /// Jobs that may wait; one more is refused. Jobs found at start are kept beyond it.
     package var queueCapacity = 64
     /// Artifacts older than this many seconds are removed.
@@ -99,6 +103,8 @@ package struct Idempotency: Sendable, Equatable {
 package struct JobPage: Sendable, Equatable {
     package let jobs: [Job]
     package let hasMore: Bool
+    /// Ids of jobs that belong here, but that this version cannot read.
+    package var unreadable: [String] = []
 }
 
 /// Whether the engine would take a job now.

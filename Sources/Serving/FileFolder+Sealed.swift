@@ -18,10 +18,14 @@ extension FileFolder {
         }
     }
 
-    /// Names and lengths, by the time of their last use. What was left unfinished is removed.
+    /// Names and lengths of embeddings, by the time of their last use. What was left unfinished is removed; files of other
+    /// names are not looked at.
     func oldestFirst() -> [(name: String, bytes: Int)] {
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
-        removeUnfinished(names)
+        let all = (try? names()) ?? []
+        removeAside(all.compactMap(OwnName.finished).filter { OwnName.isEmbedding($0) }.map(String.init))
+        remove(all.filter { OwnName.isFormerEmbedding($0) })
+        let names = all.filter { OwnName.isEmbedding($0) }
+        closeToOthers(names)
         return names.compactMap { name -> (name: String, bytes: Int, used: timespec)? in
             var status = stat()
             guard stat(path(of: name), &status) == 0 else { return nil }
@@ -38,8 +42,11 @@ extension FileFolder {
     /// - Throws: `ServingError.storage` if it cannot be read or is damaged.
     func readSealed(_ name: String) throws -> Data? {
         let path = path(of: name)
-        guard FileManager.default.fileExists(atPath: path) else { return nil }
         let operation = "reading \(path)"
+        guard access(path, R_OK) == 0 else {
+            if errno == ENOENT { return nil }
+            throw ServingError.storage(operation: operation, reason: String(cString: strerror(errno)))
+        }
         let file: Data
         do {
             file = try Data(contentsOf: URL(fileURLWithPath: path))

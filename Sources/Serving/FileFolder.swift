@@ -3,22 +3,37 @@ import Foundation
 /// A folder in which a name stands for a whole file: files are written under another name, and renamed.
 struct FileFolder: Sendable {
     let path: String
-    private static let aside = ".partial"
+    /// Closed to other accounts of the machine: prompts and pictures are nobody else's business.
+    let isPrivate: Bool
+    private static let aside = OwnName.aside
+    private static let others: mode_t = 0o077
 
-    /// Creates the folder if need be.
+    /// Creates the folder if need be, and closes one that was open to others if it is to be private.
     /// - Throws: `ServingError.storage`.
-    init(path: String) throws {
+    init(path: String, isPrivate: Bool) throws {
         self.path = path
-        try Self.create(path)
+        self.isPrivate = isPrivate
+        try Self.create(path, isPrivate: isPrivate)
+        closeToOthers([])
+    }
+
+    /// A folder that is there.
+    init(existing path: String, isPrivate: Bool) {
+        self.path = path
+        self.isPrivate = isPrivate
     }
 
     /// Creates a folder and those above it. By mkdir, whose errors name the cause; Foundation's do not on Linux.
-    static func create(_ path: String) throws {
+    static func create(_ path: String, isPrivate: Bool) throws {
         let path = URL(fileURLWithPath: path).path
         let parts = path.split(separator: "/")
         for count in parts.indices.map({ $0 + 1 }) {
             let prefix = "/" + parts.prefix(count).joined(separator: "/")
-            guard mkdir(prefix, 0o755) == 0 || errno == EEXIST else { throw fault("creating the folder \(path)") }
+            let mode: mode_t = isPrivate && count == parts.count ? 0o700 : 0o755
+            // Where a folder above may not be written to, or the file system is read-only, it may be there all the same.
+            guard mkdir(prefix, mode) == 0 || errno == EEXIST || access(prefix, F_OK) == 0 else {
+                throw fault("creating the folder \(path)")
+            }
         }
         var status = stat()
         guard stat(path, &status) == 0 else { throw fault("creating the folder \(path)") }
@@ -28,6 +43,39 @@ struct FileFolder: Sendable {
         }
     }
 
+    /// Takes the rights of other accounts from what an earlier version left open. A folder of another owner stays as it is.
+    func closeToOthers(_ names: [String]) {
+        guard isPrivate else { return }
+        for path in [path] + names.map(path(of:)) {
+            var status = stat()
+            guard stat(path, &status) == 0, status.st_mode & Self.others != 0 else { continue }
+            chmod(path, status.st_mode & ~(S_IFMT | Self.others))
+        }
+    }
+
+    /// The names in a folder; none if it is not there.
+    /// - Throws: `ServingError.storage`.
+    static func names(in path: String) throws -> [String] {
+        guard let folder = opendir(path) else {
+            if errno == ENOENT { return [] }
+            throw fault("listing \(path)")
+        }
+        defer { closedir(folder) }
+        var names: [String] = []
+        errno = 0
+        while let entry = readdir(folder) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            if name != ".", name != ".." { names.append(name) }
+            errno = 0
+        }
+        guard errno == 0 else { throw fault("listing \(path)") }
+        return names
+    }
+
+    func names() throws -> [String] { try Self.names(in: path) }
+
     func path(of name: String) -> String { "\(path)/\(name)" }
 
     /// Where the file is to be written before `publish`.
@@ -36,7 +84,7 @@ struct FileFolder: Sendable {
     /// Writes `bytes` aside.
     func write(_ bytes: [UInt8], as name: String) throws {
         let path = pathAside(of: name)
-        let file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+        let file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, isPrivate ? 0o600 : 0o644)
         guard file >= 0 else { throw fault("creating \(path)") }
         defer { close(file) }
         try bytes.withUnsafeBytes { buffer in
@@ -60,34 +108,38 @@ struct FileFolder: Sendable {
     func publish(_ names: [String]) throws -> [Int] {
         var sizes: [Int] = []
         for name in names {
+            // FFmpeg creates its file for everybody.
+            if isPrivate { chmod(pathAside(of: name), 0o600) }
             sizes.append(try Self.sync(pathAside(of: name)))
             try takeName(name)
         }
-        _ = try Self.sync(path)
+        try sync()
         return sizes
     }
 
-    /// What is not there is no error: a crash may have come between a row and its file.
-    func remove(_ names: [String]) {
-        for name in names { unlink(path(of: name)) }
+    /// Removes files; what is not there is no error.
+    /// - Returns: why the first that stays does.
+    @discardableResult
+    func remove(_ names: [String]) -> ServingError? {
+        var failure: ServingError?
+        for name in names where unlink(path(of: name)) != 0 && errno != ENOENT {
+            failure = failure ?? fault("removing \(path(of: name))")
+        }
+        return failure
     }
-
-    /// Of all the names that were found, those of files that never became whole.
-    func removeUnfinished(_ names: [String]) { remove(names.filter { $0.hasSuffix(Self.aside) }) }
 
     func removeAside(_ names: [String]) {
         for name in names { unlink(pathAside(of: name)) }
     }
 
-    /// Removes all files but these. Only at start, when nothing is being written.
-    func keep(only names: Set<String>) throws {
-        let present: [String]
-        do {
-            present = try FileManager.default.contentsOfDirectory(atPath: path)
-        } catch {
-            throw ServingError.storage(operation: "listing \(path)", reason: error.localizedDescription)
-        }
-        remove(present.filter { !names.contains($0) })
+    /// Makes renames and removals durable.
+    func sync() throws { _ = try Self.sync(path) }
+
+    /// Seconds since a file was last written to, by the clock; nil if there is no such file.
+    func age(of name: String, now: Double) -> Double? {
+        var status = stat()
+        guard lstat(path(of: name), &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }
+        return now - Double(status.st_mtim.tv_sec) - Double(status.st_mtim.tv_nsec) / 1e9
     }
 
     /// fsync of a file or folder.
@@ -116,7 +168,7 @@ final class FolderLock: Sendable {
     /// - Throws: `ServingError.stateInUse`, `storage`.
     init(folder: String) throws {
         let path = "\(folder)/lock"
-        file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
+        file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard file >= 0 else {
             throw ServingError.storage(operation: "creating \(path)", reason: String(cString: strerror(errno)))
         }

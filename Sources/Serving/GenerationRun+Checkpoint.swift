@@ -14,9 +14,9 @@ struct Checkpoint: Codable {
 /// What a long run has done outlives the process: after a kill it goes on from its last checkpoint, to the same bytes.
 extension GenerationRun {
     /// Writes a checkpoint if enough would be lost without it: so that writing takes no more than a hundredth of the
-    /// time that steps take.
+    /// time that steps take. A job during which the process has ended shows after each step that it gets further.
     func saveIfDue() {
-        if unsavedSeconds >= 100 * savingSeconds { save() }
+        if job.interruptions > 0 || unsavedSeconds >= 100 * savingSeconds { save() }
     }
 
     /// Writes a checkpoint if there is anything new. That it fails is no reason not to go on.

@@ -57,6 +57,10 @@ extension GenerationRun {
         FileMetadata.text(request, image: image, ran: RunRecord(of: runs[image]))
     }
 
+    private func record(_ image: Int) -> FileRecord {
+        FileRecord(request, image: image, ran: RunRecord(of: runs[image]))
+    }
+
     // MARK: Images
 
     /// - Returns: the names of the files, which are aside.
@@ -70,7 +74,10 @@ extension GenerationRun {
         var names: [String] = []
         for (index, image) in images.enumerated() {
             try signal.check()
-            let text = [(keyword: FileMetadata.keyword, value: metadata(index))]
+            let text = [
+                (keyword: FileMetadata.keyword, value: metadata(index)),
+                (keyword: FileRecord.keyword, value: record(index).text),
+            ]
             names.append(name(ofFile: index))
             try workshop.store.artifacts.write(PNG.encode(image, text: text), as: names[index])
         }
@@ -105,9 +112,11 @@ extension GenerationRun {
         let start = ContinuousClock.now
         var encoding = 0.0
         tell(.decoding)
+        var options = try request.videoOptions(comment: metadata(0))
+        options.record = record(0).text
         let encoder = try MP4Encoder(
             path: workshop.store.artifacts.pathAside(of: name), width: request.width, height: request.height,
-            options: request.videoOptions(comment: metadata(0)))
+            options: options)
         try runs[0].decode(interrupt: signal.check) { frames in
             if encoder.frameCount == 0 { tell(.encoding) }
             for image in try frames.images() {

@@ -54,6 +54,8 @@ package struct Job: Sendable, Equatable {
         get { timings.ran }
         set { timings.ran = newValue }
     }
+    /// How often the process ended while this job was computed, since it last got further. Not shown.
+    var interruptions = 0
 
     package var kind: GenerationRequest.Kind { request.kind }
 

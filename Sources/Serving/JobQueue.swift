@@ -28,6 +28,8 @@ final class JobQueue: Sendable {
         var mode = Mode.open
         var entries: [String: Entry] = [:]
         var line = WaitingLine()
+        /// Of the waiting ones those during which a process has ended, first come first.
+        var suspects: [String] = []
         var running: Set<String> = []
         /// Of the running ones those that are being computed at this moment.
         var computing: Set<String> = []
@@ -44,6 +46,7 @@ final class JobQueue: Sendable {
             entry.job.startedAt = nil
             entries[entry.job.id] = entry
             line.insert(entry.job, sequence: entry.sequence)
+            if entry.job.interruptions > 0 { suspects.append(entry.job.id) }
             let job = positioned(entry.job)
             entry.log.append(.queued, job)
             return job
@@ -74,19 +77,35 @@ final class JobQueue: Sendable {
             let left = reserved[owner, default: 0] - 1
             reserved[owner] = left > 0 ? left : nil
         }
+
+        /// Takes the jobs that may begin out of the line. A job during which a process has ended runs alone: if the next
+        /// one ends as well, it is known by which job, and no other is blamed.
+        mutating func take(_ admission: Admission) -> [String] {
+            let running = runningJobs
+            guard !running.contains(where: { $0.interruptions > 0 }) else { return [] }
+            guard let suspect = suspects.first, let job = entries[suspect]?.job else {
+                return line.take(admission, running: running)
+            }
+            guard running.isEmpty else { return [] }
+            suspects.removeFirst()
+            return line.remove(job) ? [suspect] : []
+        }
     }
 
     private let capacity: Int
     private let share: QueueShare
+    /// Outlives the process.
+    private let turns: TurnRecord?
     private let state = Mutex(State())
     private let wake = DispatchSemaphore(value: 0)
     private static let recentLogs = 64
     /// Who waits further behind hears of its place when it has come nearer.
     private static let toldPositions = 64
 
-    init(capacity: Int, share: QueueShare) {
+    init(capacity: Int, share: QueueShare, turns: TurnRecord? = nil) {
         self.capacity = capacity
         self.share = share
+        self.turns = turns
     }
 
     // MARK: Coming in
@@ -139,7 +158,10 @@ final class JobQueue: Sendable {
     func takeNext(_ admission: Admission, at date: Date) -> [Ticket] {
         state.withLock { state in
             guard state.mode == .open, state.line.count > 0 else { return [] }
-            return state.line.take(admission, running: state.runningJobs).compactMap { id in
+            let taken = state.take(admission)
+            // Beginning them may end the process too.
+            if !taken.isEmpty { turns?.write(taken) }
+            return taken.compactMap { id in
                 guard var entry = state.entries[id] else { return nil }
                 state.running.insert(id)
                 entry.job.state = .running
@@ -171,6 +193,8 @@ final class JobQueue: Sendable {
         state.withLock { state in
             let wanted = ids.filter(state.running.contains)
             state.computing = Set(wanted)
+            // A process that is told to end is not ended by what it computes.
+            turns?.write(state.mode == .open ? wanted : [])
             return wanted
         }
     }
@@ -228,6 +252,7 @@ final class JobQueue: Sendable {
     func cancel(_ id: String) -> Cancellation? {
         state.withLock { state in
             guard let entry = state.entries[id] else { return nil }
+            state.suspects.removeAll { $0 == id }
             if state.line.remove(entry.job) { return .withdrawn(entry.job) }
             guard state.running.contains(id) else { return .signalled(entry.job) }
             entry.signal.cancel()
@@ -235,16 +260,6 @@ final class JobQueue: Sendable {
             state.running.remove(id)
             return .withdrawn(entry.job)
         }
-    }
-
-    /// Undoes a withdrawal: the cancellation could not be stored. A job that had begun is begun again.
-    func reinstate(_ id: String) {
-        state.withLock { state in
-            guard var entry = state.entries[id] else { return }
-            entry.signal = StopSignal()
-            _ = state.enqueue(entry)
-        }
-        wake.signal()
     }
 
     // MARK: Looking
@@ -290,7 +305,10 @@ final class JobQueue: Sendable {
 
     /// Nothing comes in and nothing is started any more.
     func drain() {
-        state.withLock { if $0.mode == .open { $0.mode = .draining } }
+        state.withLock { state in
+            if state.mode == .open { state.mode = .draining }
+            turns?.write([])
+        }
         wake.signal()
     }
 
@@ -299,6 +317,7 @@ final class JobQueue: Sendable {
         state.withLock { state in
             guard state.mode != .stopped else { return }
             state.mode = .stopping
+            turns?.write([])
             for entry in state.entries.values { entry.signal.shutDown() }
         }
         wake.signal()

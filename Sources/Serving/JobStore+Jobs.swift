@@ -38,32 +38,60 @@ extension JobStore {
     private func known(_ idempotency: Idempotency, _ db: Database) throws -> Acceptance? {
         let sql = "SELECT * FROM job WHERE idempotency_key = ?"
         guard let row = try Row.fetchOne(db, sql: sql, arguments: [idempotency.stored]) else { return nil }
-        guard row["fingerprint"] == idempotency.fingerprint else {
+        guard row.value("fingerprint") == idempotency.fingerprint else {
             throw ServingError.idempotencyConflict(key: idempotency.key)
         }
-        return Acceptance(job: try job(from: row, db), sequence: row["sequence"], isKnown: true)
+        return Acceptance(job: try shownJob(from: row, db), sequence: row["sequence"], isKnown: true)
     }
 
     func markRunning(_ ids: [String], at date: Date) throws {
         try write("starting \(ids.count) jobs") { db in
             for id in ids {
+                // One that was cancelled meanwhile stays so.
                 try db.execute(
-                    sql: "UPDATE job SET state = ?, started_at = ? WHERE id = ?",
-                    arguments: [Job.State.running.rawValue, date.timeIntervalSince1970, id])
+                    sql: "UPDATE job SET state = ?, started_at = ? WHERE id = ? AND state = ?",
+                    arguments: [Job.State.running.rawValue, date.timeIntervalSince1970, id, Job.State.queued.rawValue])
             }
         }
     }
 
-    /// Writes the end of a job, and its artifacts if it has any. Their files must be published.
+    /// Writes that a job is not wanted any more, before anybody is told so: a kill right after does not bring it back.
+    /// - Parameter job: as it is at present.
+    /// - Returns: false if it had ended before.
+    func cancel(_ job: Job, at date: Date) async throws -> Bool {
+        try await write("cancelling job \(job.id)") { db in
+            try db.execute(
+                sql: "UPDATE job SET state = ?, timings = ?, finished_at = ? WHERE id = ? AND state IN (?, ?)",
+                arguments: [
+                    Job.State.cancelled.rawValue, Self.json(job.timings), date.timeIntervalSince1970, job.id,
+                    Job.State.queued.rawValue, Job.State.running.rawValue,
+                ])
+            return db.changesCount > 0
+        }
+    }
+
+    /// Writes the end of a job, and its artifacts if it has any. Their files must be published; they are removed again if
+    /// the job was cancelled meanwhile. One that failed meanwhile stays cancelled.
+    /// - Throws: `Interruption.cancelled` for one that has succeeded too late.
     func finish(_ job: Job) throws {
-        try write("finishing job \(job.id)") { try Self.finish(job, $0) }
+        if try write("finishing job \(job.id)", { try Self.finish(job, $0) }) { return }
+        guard job.state == .succeeded else { return }
+        artifacts.remove(job.artifacts.map { URL(fileURLWithPath: $0.path).lastPathComponent })
+        throw Interruption.cancelled
     }
 
-    func finish(_ job: Job) async throws {
-        try await write("finishing job \(job.id)") { try Self.finish(job, $0) }
-    }
-
-    private static func finish(_ job: Job, _ db: Database) throws {
+    /// - Returns: false, and nothing written, if the row says that the job has ended in another way.
+    private static func finish(_ job: Job, _ db: Database) throws -> Bool {
+        try db.execute(
+            sql: """
+                UPDATE job SET state = ?, timings = ?, failure = ?, finished_at = ?
+                WHERE id = ? AND (state IN (?, ?) OR state = ?)
+                """,
+            arguments: [
+                job.state.rawValue, json(job.timings), job.failure.map(json), job.finishedAt?.timeIntervalSince1970,
+                job.id, Job.State.queued.rawValue, Job.State.running.rawValue, job.state.rawValue,
+            ])
+        guard db.changesCount > 0 else { return false }
         for (ordinal, artifact) in job.artifacts.enumerated() {
             try db.execute(
                 sql: "INSERT INTO artifact (id, job, ordinal, file, content_type, bytes) VALUES (?, ?, ?, ?, ?, ?)",
@@ -72,31 +100,7 @@ extension JobStore {
                     artifact.contentType, artifact.bytes,
                 ])
         }
-        try db.execute(
-            sql: "UPDATE job SET state = ?, timings = ?, failure = ?, finished_at = ? WHERE id = ?",
-            arguments: [
-                job.state.rawValue, json(job.timings), job.failure.map(json), job.finishedAt?.timeIntervalSince1970,
-                job.id,
-            ])
-    }
-
-    // MARK: Start
-
-    /// Puts jobs that were running back into the queue and removes files that belong to no finished job.
-    /// - Returns: the queued jobs, first come first.
-    func recover() throws -> [(job: Job, sequence: Int64)] {
-        let (jobs, files) = try write("recovering jobs") { db in
-            try db.execute(
-                sql: "UPDATE job SET state = ?, started_at = NULL WHERE state = ?",
-                arguments: [Job.State.queued.rawValue, Job.State.running.rawValue])
-            let rows = try Row.fetchAll(
-                db, sql: "SELECT * FROM job WHERE state = ? ORDER BY sequence", arguments: [Job.State.queued.rawValue])
-            let jobs = try rows.map { (job: try job(from: $0, db), sequence: $0["sequence"] as Int64) }
-            return (jobs, try String.fetchSet(db, sql: "SELECT file FROM artifact WHERE NOT expired"))
-        }
-        try artifacts.keep(only: files)
-        try checkpoints.keep(only: Set(jobs.map(\.job.id)))
-        return jobs
+        return true
     }
 
     // MARK: Looking up
@@ -106,7 +110,7 @@ extension JobStore {
             guard let row = try Row.fetchOne(db, sql: "SELECT * FROM job WHERE id = ?", arguments: [id]) else {
                 throw ServingError.unknownJob(id)
             }
-            return try self.job(from: row, db)
+            return try self.shownJob(from: row, db)
         }
     }
 
@@ -128,64 +132,28 @@ extension JobStore {
             }
             let filter = conditions.joined(separator: " AND ")
             let order: SQL = oldestFirst ? "sequence" : "sequence DESC"
-            let request: SQLRequest<Row> = "SELECT * FROM job WHERE \(filter) ORDER BY \(order) LIMIT \(limit + 1)"
-            let jobs = try request.fetchAll(db).map { try self.job(from: $0, db) }
-            return JobPage(jobs: Array(jobs.prefix(limit)), hasMore: jobs.count > limit)
+            let request: SQLRequest<Row> = "SELECT * FROM job WHERE \(filter) ORDER BY \(order)"
+            var jobs: [Job] = []
+            var unreadable: [String] = []
+            let rows = try request.fetchCursor(db)
+            while jobs.count <= limit, unreadable.count < 1000, let row = try rows.next() {
+                do {
+                    jobs.append(try self.job(from: row, db))
+                } catch is UnreadableRow {
+                    if let id: String = row.value("id") { unreadable.append(id) }
+                }
+            }
+            return JobPage(jobs: Array(jobs.prefix(limit)), hasMore: jobs.count > limit, unreadable: unreadable)
         }
     }
 
     func artifact(_ id: String) async throws -> Artifact {
         let artifact = try await read("reading artifact \(id)") { db in
-            try Row.fetchOne(db, sql: "SELECT * FROM artifact WHERE id = ?", arguments: [id]).map(self.artifact(from:))
+            try Row.fetchOne(db, sql: "SELECT * FROM artifact WHERE id = ?", arguments: [id])
+                .flatMap(self.artifact(from:))
         }
         guard let artifact else { throw ServingError.unknownArtifact(id) }
         guard !artifact.isExpired else { throw ServingError.expiredArtifact(id) }
         return artifact
-    }
-
-    // MARK: Removing
-
-    /// Forgets a job that has finished, and removes its files.
-    func delete(_ id: String) async throws {
-        let files = try await write("deleting job \(id)") { db in
-            let files = try String.fetchAll(db, sql: "SELECT file FROM artifact WHERE job = ?", arguments: [id])
-            try db.execute(sql: "DELETE FROM job WHERE id = ?", arguments: [id])
-            guard db.changesCount > 0 else { throw ServingError.unknownJob(id) }
-            return files
-        }
-        artifacts.remove(files)
-    }
-
-    /// Removes artifacts that are too old, then the oldest ones until the rest is small enough, and forgets jobs that
-    /// have been without artifacts for long.
-    func retain(now: Date, options: EngineOptions) throws {
-        let now = now.timeIntervalSince1970
-        let files = try write("removing old artifacts") { db in
-            let rows = try Row.fetchAll(
-                db,
-                sql: """
-                    SELECT artifact.id, file, bytes, finished_at FROM artifact JOIN job ON job.id = artifact.job
-                    WHERE NOT expired ORDER BY finished_at DESC, job.sequence DESC
-                    """)
-            var total = 0
-            var files: [String] = []
-            for row in rows {
-                total += row["bytes"] as Int
-                guard total > options.retentionBytes || row["finished_at"] < now - options.retentionSeconds else {
-                    continue
-                }
-                try db.execute(sql: "UPDATE artifact SET expired = 1 WHERE id = ?", arguments: [row["id"] as String])
-                files.append(row["file"])
-            }
-            try db.execute(
-                sql: """
-                    DELETE FROM job WHERE finished_at < ?
-                    AND NOT EXISTS (SELECT 1 FROM artifact WHERE artifact.job = job.id AND NOT expired)
-                    """,
-                arguments: [now - options.historySeconds])
-            return files
-        }
-        // Rows first: none ever speaks of a file that is gone. A crash here leaves files that `recover` removes.
-        artifacts.remove(files)
     }
 }

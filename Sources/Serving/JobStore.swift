@@ -1,5 +1,7 @@
 import Foundation
 import GRDB
+import Logging
+import Synchronization
 
 /// Jobs and artifacts on disk: SQLite in WAL mode, and a folder of files.
 ///
@@ -12,88 +14,62 @@ final class JobStore: Sendable {
     let checkpoints: FileFolder
     /// Embeddings of prompts.
     let prompts: FileFolder
+    /// What is computed at this moment.
+    let turns: TurnRecord
+    let retentionSeconds: Double
+    let logger: Logger
+    /// Nil until the first look at what retention removes, and when it was last kept.
+    let clock = Mutex<(time: RetentionClock, kept: Double)?>(nil)
     private let pool: DatabasePool
+    private let place: DatabasePlace
     private let lock: FolderLock
-    private let retentionSeconds: Double
+    private let strayGraceSeconds: Double
 
-    /// - Throws: `ServingError.storage`, `stateInUse`.
-    init(options: EngineOptions) throws {
-        let folder = options.stateFolder
-        try FileFolder.create(folder)
-        lock = try FolderLock(folder: folder)
-        artifacts = try FileFolder(path: "\(folder)/artifacts")
-        checkpoints = try FileFolder(path: "\(folder)/checkpoints")
-        prompts = try FileFolder(path: "\(folder)/prompts")
+    /// - Throws: `ServingError.storage`, `stateInUse`, `refusedState`.
+    init(options: EngineOptions, logger: Logger) throws {
+        let folder = try StateFolder(path: options.stateFolder, isPrivate: options.isPrivate)
+        lock = try FolderLock(folder: folder.path)
+        let finished = try FileFolder.names(in: "\(folder.path)/artifacts").filter { OwnName.artifact($0) != nil }
+        do {
+            try JobDatabase.inspect(folder, files: finished)
+        } catch let fault as JobDatabase.Fault {
+            throw fault.refusal(of: folder)
+        }
+        folder.mark()
+        artifacts = try FileFolder(path: "\(folder.path)/artifacts", isPrivate: folder.isPrivate)
+        checkpoints = try FileFolder(path: "\(folder.path)/checkpoints", isPrivate: folder.isPrivate)
+        prompts = try FileFolder(path: "\(folder.path)/prompts", isPrivate: folder.isPrivate)
+        artifacts.closeToOthers(finished)
+        turns = try TurnRecord(path: "\(folder.path)/computing")
         retentionSeconds = options.retentionSeconds
-        var configuration = Configuration()
-        configuration.label = "phasor.jobs"
-        configuration.busyMode = .timeout(5)
-        // FULL: what was committed outlives a power cut as well, not only a kill.
-        configuration.prepareDatabase { try $0.execute(sql: "PRAGMA synchronous = FULL") }
-        pool = try Self.storage("opening \(folder)/jobs.sqlite") {
-            let pool = try DatabasePool(path: "\(folder)/jobs.sqlite", configuration: configuration)
-            try Self.migrator.migrate(pool)
-            return pool
+        strayGraceSeconds = options.strayGraceSeconds
+        self.logger = logger
+        pool = try JobDatabase.open(folder)
+        place = try DatabasePlace(path: folder.databasePath)
+        if folder.isPrivate {
+            for ending in ["", "-wal", "-shm"] { chmod(folder.databasePath + ending, 0o600) }
         }
-    }
-
-    private static var migrator: DatabaseMigrator {
-        var migrator = DatabaseMigrator()
-        migrator.registerMigration("jobs and artifacts") { db in
-            try db.execute(
-                sql: """
-                    CREATE TABLE job (
-                        sequence INTEGER PRIMARY KEY AUTOINCREMENT,
-                        id TEXT NOT NULL UNIQUE,
-                        kind TEXT NOT NULL,
-                        state TEXT NOT NULL,
-                        steps INTEGER NOT NULL,
-                        parameters TEXT NOT NULL,
-                        timings TEXT,
-                        failure TEXT,
-                        created_at REAL NOT NULL,
-                        started_at REAL,
-                        finished_at REAL,
-                        idempotency_key TEXT UNIQUE,
-                        fingerprint TEXT
-                    );
-                    CREATE INDEX job_state ON job (state, sequence);
-                    CREATE TABLE artifact (
-                        id TEXT PRIMARY KEY,
-                        job TEXT NOT NULL REFERENCES job (id) ON DELETE CASCADE,
-                        ordinal INTEGER NOT NULL,
-                        file TEXT NOT NULL,
-                        content_type TEXT NOT NULL,
-                        bytes INTEGER NOT NULL,
-                        expired INTEGER NOT NULL DEFAULT 0
-                    );
-                    CREATE INDEX artifact_job ON artifact (job, ordinal);
-                    """)
-        }
-        migrator.registerMigration("priority and owner") { db in
-            try db.execute(
-                sql: """
-                    ALTER TABLE job ADD COLUMN priority TEXT NOT NULL DEFAULT 'interactive';
-                    ALTER TABLE job ADD COLUMN owner TEXT;
-                    """)
-        }
-        return migrator
     }
 
     /// Leaves the folder to another process: nothing will be computed any more.
     func release() { lock.release() }
 
+    /// Why nothing that is written would be found again, or nil.
+    var displacement: ServingError? { place.fault }
+
     // MARK: Access
 
     /// On the calling thread; for the compute thread and for the start.
     func write<T>(_ operation: String, _ body: (Database) throws -> T) throws -> T {
-        try Self.storage(operation) { try pool.write(body) }
+        if let displacement { throw displacement }
+        return try Self.storage(operation) { try pool.write(body) }
     }
 
     /// On SQLite's queue. A task that is cancelled still waits: what was written must be known to whoever asked.
     func write<T: Sendable>(
         _ operation: String, _ body: @escaping @Sendable (Database) throws -> T
     ) async throws -> T {
+        if let displacement { throw displacement }
         let result = await withCheckedContinuation { continuation in
             pool.asyncWrite(body) { continuation.resume(returning: $1) }
         }
@@ -109,8 +85,18 @@ final class JobStore: Sendable {
         return try Self.storage(operation) { try result.get() }
     }
 
+    /// Takes what was deleted out of the write-ahead log too.
+    func emptyLog() async throws {
+        let pool = pool
+        try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
+            pool.asyncWriteWithoutTransaction { db in
+                continuation.resume(with: Result { _ = try db.checkpoint(.truncate) })
+            }
+        }
+    }
+
     /// SQLite's errors in the words of the state folder.
-    private static func storage<T>(_ operation: String, _ body: () throws -> T) throws -> T {
+    static func storage<T>(_ operation: String, _ body: () throws -> T) throws -> T {
         do {
             return try body()
         } catch let error as DatabaseError {
@@ -119,53 +105,58 @@ final class JobStore: Sendable {
         }
     }
 
-    // MARK: Rows
-
-    func job(from row: Row, _ db: Database) throws -> Job {
-        let id: String = row["id"]
-        let decoder = JSONDecoder()
-        guard let request = try? decoder.decode(GenerationRequest.self, from: Data((row["parameters"] as String).utf8)),
-            let state = Job.State(rawValue: row["state"]), let priority = Priority(rawValue: row["priority"])
-        else {
-            throw ServingError.storage(operation: "reading job \(id)", reason: "its row cannot be read by this version")
+    /// Removes files that no job needs any more: those that retention or a client gave up, and what a crash left, once it
+    /// is old enough that nobody can be about to use it. Names that Phasor would not have given are left alone.
+    func removeStrays(keeping files: Set<String>, givenUp: Set<String>, unfinished: Set<String>) throws {
+        let now = Date().timeIntervalSince1970
+        func remove(_ names: [String], from folder: FileFolder, if isStray: (String) -> Bool) {
+            for name in names.sorted() {
+                guard let age = folder.age(of: name, now: now), isStray(name) else { continue }
+                guard givenUp.contains(name) || age >= strayGraceSeconds else { continue }
+                if let fault = folder.remove([name]) {
+                    logger.error("\(fault)")
+                } else {
+                    logger.notice("removed a file that no job needs", metadata: ["file": "\(folder.path(of: name))"])
+                }
+            }
         }
-        var job = Job(
-            id: id, request: request, priority: priority, owner: row["owner"], steps: row["steps"],
-            createdAt: Self.date(row["created_at"]))
-        job.state = state
-        job.startedAt = (row["started_at"] as Double?).map(Self.date)
-        job.finishedAt = (row["finished_at"] as Double?).map(Self.date)
-        if let text = row["timings"] as String?,
-            let timings = try? decoder.decode(Timings.self, from: Data(text.utf8))
-        {
-            job.timings = timings
-            job.show(timings.steps.last)
+        remove(try artifacts.names(), from: artifacts) { name in
+            OwnName.artifact(OwnName.finished(name) ?? name[...]) != nil && !files.contains(name)
         }
-        if let text = row["failure"] as String? {
-            job.failure = try? decoder.decode(Job.Failure.self, from: Data(text.utf8))
+        remove(try checkpoints.names(), from: checkpoints) { name in
+            OwnName.isJob(OwnName.finished(name) ?? name[...]) && !unfinished.contains(name)
         }
-        job.artifacts = try Row.fetchAll(
-            db, sql: "SELECT * FROM artifact WHERE job = ? ORDER BY ordinal", arguments: [id]
-        ).map(artifact(from:))
-        job.expiresAt = expiry(of: job)
-        return job
+    }
+}
+
+/// Where the database was opened. SQLite writes on into a file that was deleted or moved away, and nobody would find it.
+private struct DatabasePlace: Sendable {
+    let path: String
+    let device: dev_t
+    let inode: ino_t
+
+    init(path: String) throws {
+        var status = stat()
+        guard stat(path, &status) == 0 else {
+            throw ServingError.storage(operation: "opening \(path)", reason: String(cString: strerror(errno)))
+        }
+        (self.path, device, inode) = (path, status.st_dev, status.st_ino)
     }
 
-    func artifact(from row: Row) -> Artifact {
-        Artifact(
-            id: row["id"], job: row["job"], contentType: row["content_type"], bytes: row["bytes"],
-            path: artifacts.path(of: row["file"]), isExpired: row["expired"])
+    var fault: ServingError? {
+        var status = stat()
+        guard stat(path, &status) == 0 else { return moved(String(cString: strerror(errno))) }
+        guard status.st_dev == device, status.st_ino == inode else { return moved("it is another file now") }
+        // What was committed lately is in the log beside it.
+        guard access(path + "-wal", F_OK) == 0 else { return moved("its write-ahead log is gone") }
+        return nil
     }
 
-    func expiry(of job: Job) -> Date? {
-        job.artifacts.isEmpty ? nil : job.finishedAt?.addingTimeInterval(retentionSeconds)
+    private func moved(_ reason: String) -> ServingError {
+        .storage(
+            operation: "writing \(path)",
+            reason: "the state folder was deleted, moved or replaced under the running server: \(reason)")
     }
-
-    static func json(_ value: some Encodable) throws -> String {
-        String(decoding: try JSONEncoder().encode(value), as: UTF8.self)
-    }
-
-    private static func date(_ seconds: Double) -> Date { Date(timeIntervalSince1970: seconds) }
 }
 
 extension Job {

@@ -23,9 +23,9 @@ final class PromptCache {
     /// The embedding of a prompt, if the text encoder is not needed for it.
     func known(_ prompt: String) -> Conditioning? {
         let key = key(prompt)
-        if let conditioning = recent.value(of: key) { return conditioning }
+        if let conditioning = recent.value(of: key.text) { return conditioning }
         guard let conditioning = folder.read(key, as: Conditioning.self) else { return nil }
-        recent.keep(conditioning, as: key)
+        recent.keep(conditioning, as: key.text)
         return conditioning
     }
 
@@ -37,19 +37,39 @@ final class PromptCache {
         let conditioning = try model.encode(prompt, interrupt: interrupt)
         count("miss")
         let key = key(prompt)
-        recent.keep(conditioning, as: key)
+        recent.keep(conditioning, as: key.text)
         folder.write(conditioning, key)
         return conditioning
     }
 
-    private func key(_ prompt: String) -> String {
-        "\(model.arithmetic)\n\(model.identity(of: model.textPart))\n\n\(model.cleaned(prompt))"
-    }
+    private func key(_ prompt: String) -> EmbeddingKey { EmbeddingKey(prompt, model) }
 
     private func count(_ result: String) {
         metrics.count(
             "phasor_prompt_cache_total", "Prompts whose embedding was known (hit) or had to be computed (miss).",
             ["result": result])
+    }
+}
+
+/// What an embedding is of: a prompt as a model's text encoder reads it, and that encoder.
+struct EmbeddingKey {
+    let text: String
+    /// Of the file. The first half is of the prompt alone, so that a prompt is found whatever it was encoded by.
+    let name: String
+
+    init(_ prompt: String, _ model: Pipeline) {
+        let prompt = model.cleaned(prompt)
+        text = "\(model.arithmetic)\n\(model.identity(of: model.textPart))\n\n\(prompt)"
+        name = FNV1a.hex(prompt) + FNV1a.hex(text)
+    }
+
+    /// Removes a prompt's embeddings by any version of the model.
+    static func erase(_ prompt: String, _ model: Pipeline, from folder: FileFolder) throws {
+        let half = FNV1a.hex(model.cleaned(prompt))
+        let names = try folder.names().filter { name in
+            OwnName.isEmbedding(OwnName.finished(name) ?? name[...]) && name.hasPrefix(half)
+        }
+        if let fault = folder.remove(names) { throw fault }
     }
 }
 
@@ -76,14 +96,14 @@ final class EmbeddingFolder {
         trim()
     }
 
-    func read<Embedding: Codable>(_ key: String, as type: Embedding.Type) -> Embedding? {
-        let name = FNV1a.hex(key)
+    func read<Embedding: Codable>(_ key: EmbeddingKey, as type: Embedding.Type) -> Embedding? {
+        let name = key.name
         guard let place = index.firstIndex(where: { $0.name == name }) else { return nil }
         do {
             let entry = try files.readSealed(name).map {
                 try PropertyListDecoder().decode(Entry<Embedding>.self, from: $0)
             }
-            guard let entry, entry.key == key else { return nil }
+            guard let entry, entry.key == key.text else { return nil }
             index.append(index.remove(at: place))
             files.touch(name)
             return entry.embedding
@@ -96,12 +116,12 @@ final class EmbeddingFolder {
     }
 
     /// Keeps an embedding if the disk takes it.
-    func write(_ embedding: some Codable, _ key: String) {
-        let name = FNV1a.hex(key)
+    func write(_ embedding: some Codable, _ key: EmbeddingKey) {
+        let name = key.name
         do {
             let encoder = PropertyListEncoder()
             encoder.outputFormat = .binary
-            let file = try encoder.encode(Entry(key: key, embedding: embedding))
+            let file = try encoder.encode(Entry(key: key.text, embedding: embedding))
             try files.writeSealed(file, as: name)
             index.removeAll { $0.name == name }
             index.append((name, file.count))

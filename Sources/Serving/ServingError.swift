@@ -1,3 +1,5 @@
+import Foundation
+
 /// Why the engine did not do what it was asked.
 package enum ServingError: Error, Equatable, CustomStringConvertible {
     /// A field of a request that the model cannot serve. `field` is its name in the HTTP API.
@@ -17,6 +19,8 @@ package enum ServingError: Error, Equatable, CustomStringConvertible {
     case idempotencyConflict(key: String)
     /// The state folder cannot be read or written; `reason` is the system's or SQLite's.
     case storage(operation: String, reason: String)
+    /// The state folder is not one to work on as it is; `reason` says how to go on.
+    case refusedState(folder: String, reason: String)
     /// Another process works on the state folder.
     case stateInUse(folder: String)
 
@@ -35,7 +39,17 @@ package enum ServingError: Error, Equatable, CustomStringConvertible {
         case .draining: "the server is shutting down and takes no new jobs"
         case .idempotencyConflict(let key): "the Idempotency-Key '\(key)' was used before with another request"
         case .storage(let operation, let reason): "\(operation): \(reason)"
+        case .refusedState(let folder, let reason): "the state folder \(folder): \(reason)"
         case .stateInUse(let folder): "the state folder \(folder) is in use by another process"
         }
+    }
+}
+
+extension ServingError {
+    /// Whether it may go away by itself when somebody makes room on the disk of a state folder.
+    package func isForWantOfRoom(in folder: String) -> Bool {
+        guard case .storage(_, let reason) = self else { return false }
+        let texts = [ENOSPC, EDQUOT].map { String(cString: strerror($0)) } + ["(SQLite 13)"]
+        return texts.contains { reason.contains($0) } || StateFolder.isFull(folder)
     }
 }

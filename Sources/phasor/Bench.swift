@@ -33,7 +33,7 @@ struct BenchOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp("Write the figures to this file as JSON; - is standard output.", valueName: "file"),
-        completion: .file(extensions: ["json"]))
+        completion: .file(extensions: ["json"]), transform: HomeFolder.expand)
     var json: String?
 
     @OptionGroup var speech: SpeechOptions

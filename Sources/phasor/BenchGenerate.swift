@@ -22,7 +22,7 @@ struct BenchGenerate: AsyncParsableCommand, SpeakingCommand {
               phasor bench --against http://127.0.0.1:8080 --clients 4
             """)
 
-    @Argument(help: "A model folder (default: the embedded model).")
+    @Argument(help: "A model folder (default: the embedded model).", transform: HomeFolder.expand)
     var model: String?
 
     @Option(
@@ -54,7 +54,7 @@ struct BenchGenerate: AsyncParsableCommand, SpeakingCommand {
 
     @Option(
         help: ArgumentHelp("Write a report with plots and pictures to this file, one page.", valueName: "file"),
-        completion: .file(extensions: ["html"]))
+        completion: .file(extensions: ["html"]), transform: HomeFolder.expand)
     var html: String?
 
     @Option(help: "wall, or processor: the process's own time over its threads, for a machine that others use as well.")

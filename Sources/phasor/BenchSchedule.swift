@@ -24,7 +24,7 @@ struct BenchSchedule: AsyncParsableCommand, SpeakingCommand {
             "priority": "interactive" or "batch"}.
             """)
 
-    @Argument(help: "A model folder (default: the embedded model).")
+    @Argument(help: "A model folder (default: the embedded model).", transform: HomeFolder.expand)
     var model: String?
 
     @Option(help: "How requests come: poisson, bursts, or mixed (both, pictures and clips).")
@@ -39,7 +39,7 @@ struct BenchSchedule: AsyncParsableCommand, SpeakingCommand {
     @Option(help: "Decides when requests come and what they are.")
     var seed: UInt64 = 1
 
-    @Option(help: ArgumentHelp("Requests from this file instead.", valueName: "file"))
+    @Option(help: ArgumentHelp("Requests from this file instead.", valueName: "file"), transform: HomeFolder.expand)
     var trace: String?
 
     @Option(help: ArgumentHelp("Pixels; the default is the model's.", valueName: "WxH"))
@@ -51,7 +51,7 @@ struct BenchSchedule: AsyncParsableCommand, SpeakingCommand {
     @Option(
         help: ArgumentHelp(
             "Draw the first round to this file: what computed when, and what was in memory.", valueName: "file"),
-        completion: .file(extensions: ["svg"]))
+        completion: .file(extensions: ["svg"]), transform: HomeFolder.expand)
     var svg: String?
 
     @OptionGroup var measuring: BenchOptions

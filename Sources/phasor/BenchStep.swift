@@ -14,13 +14,15 @@ struct BenchStep: ParsableCommand {
             guidance off: the same work as in a plain loop over the network.
             """)
 
-    @Option(help: "A folder with transformer/ and vae/.")
+    @Option(help: "A folder with transformer/ and vae/.", transform: HomeFolder.expand)
     var model: String
 
-    @Option(help: "A file with other weights of the transformer, e.g. what `phasor quantize` wrote.")
+    @Option(
+        help: "A file with other weights of the transformer, e.g. what `phasor quantize` wrote.",
+        transform: HomeFolder.expand)
     var expert: String?
 
-    @Option(help: "A file with other weights of the VAE; the folder then needs none.")
+    @Option(help: "A file with other weights of the VAE; the folder then needs none.", transform: HomeFolder.expand)
     var vae: String?
 
     @Option(help: ArgumentHelp("Pixels.", valueName: "WxH"))

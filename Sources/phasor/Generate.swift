@@ -28,10 +28,10 @@ struct Generate: ParsableCommand, SpeakingCommand {
         name: .shortAndLong,
         help: ArgumentHelp(
             "The file to write, .png or .mp4, or - for standard output (default: PROMPT-SEED.png, or .mp4 with --frames).",
-            valueName: "file"), completion: .file(extensions: ["png", "mp4"]))
+            valueName: "file"), completion: .file(extensions: ["png", "mp4"]), transform: HomeFolder.expand)
     var output: String?
 
-    @Option(help: "A model folder (default: the embedded model).", completion: .directory)
+    @Option(help: "A model folder (default: the embedded model).", completion: .directory, transform: HomeFolder.expand)
     var model: String?
 
     @Option(help: ArgumentHelp("Pixels; the default is the model's.", valueName: "WxH"))
@@ -70,7 +70,7 @@ struct Generate: ParsableCommand, SpeakingCommand {
     @Option(
         help: ArgumentHelp(
             "Also write the initial and the final latent to this safetensors file.", valueName: "file"),
-        completion: .file(extensions: ["safetensors"]))
+        completion: .file(extensions: ["safetensors"]), transform: HomeFolder.expand)
     var latents: String?
 
     @OptionGroup var speech: SpeechOptions

@@ -12,7 +12,9 @@ struct Inspect: ParsableCommand {
             the phases with the interval of sigma and of SNR that each owns, its expert and the steps it runs.
             """)
 
-    @Argument(help: "A model folder, or one weight file (default: the embedded model).", completion: .file())
+    @Argument(
+        help: "A model folder, or one weight file (default: the embedded model).", completion: .file(),
+        transform: HomeFolder.expand)
     var model: String?
 
     @Option(help: ArgumentHelp("Also predict the memory that computing takes at this size.", valueName: "WxH"))

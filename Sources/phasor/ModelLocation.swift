@@ -95,7 +95,7 @@ extension ModelOptions {
         files.adapters = adapters.map {
             ModelFiles.AdapterFile(expert: $0.expert, path: $0.path, strength: $0.strength)
         }
-        files.loras = loras ?? ProcessInfo.processInfo.environment["PHASOR_LORAS"]
+        files.loras = loras ?? ProcessInfo.processInfo.environment["PHASOR_LORAS"].map(HomeFolder.expand)
         return files
     }
 

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Dispatch
 import Foundation
 import Pipelines
 import Support
@@ -6,7 +7,19 @@ import Support
 import Tensor
 import Weights
 
+/// Begins before the runtime has opened anything.
 @main
+enum Program {
+    static func main() {
+        StandardDescriptors.ensureOpen()
+        Task {
+            await Phasor.main()
+            Foundation.exit(EXIT_SUCCESS)
+        }
+        dispatchMain()
+    }
+}
+
 struct Phasor: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "phasor",
@@ -21,7 +34,7 @@ struct Phasor: AsyncParsableCommand {
             """,
         version: Release.version,
         subcommands: [
-            Serve.self, Generate.self, Render.self, Inspect.self, Quantize.self, Verify.self, Bench.self,
+            Serve.self, Recover.self, Generate.self, Render.self, Inspect.self, Quantize.self, Verify.self, Bench.self,
         ])
 
     @Flag(help: ArgumentHelp("Print the manual page, phasor.1.", visibility: .hidden))
@@ -90,18 +103,23 @@ struct ModelOptions: ParsableArguments {
                 + "of one expert. safetensors or GGUF, any naming. May be repeated.", valueName: "expert=file"))
     var experts: [ExpertArgument] = []
 
-    @Option(help: ArgumentHelp("Weights of the text encoder.", valueName: "file"), completion: .file())
+    @Option(
+        help: ArgumentHelp("Weights of the text encoder.", valueName: "file"), completion: .file(),
+        transform: HomeFolder.expand)
     var textEncoder: String?
 
-    @Option(help: ArgumentHelp("Folder of the tokenizer (tokenizer.json).", valueName: "dir"), completion: .directory)
+    @Option(
+        help: ArgumentHelp("Folder of the tokenizer (tokenizer.json).", valueName: "dir"), completion: .directory,
+        transform: HomeFolder.expand)
     var tokenizer: String?
 
-    @Option(help: ArgumentHelp("Weights of the VAE.", valueName: "file"), completion: .file())
+    @Option(
+        help: ArgumentHelp("Weights of the VAE.", valueName: "file"), completion: .file(), transform: HomeFolder.expand)
     var vae: String?
 
     @Option(
         help: ArgumentHelp("How to generate: a phases.json, in place of the folder's.", valueName: "file"),
-        completion: .file(extensions: ["json"]))
+        completion: .file(extensions: ["json"]), transform: HomeFolder.expand)
     var phases: String?
 
     @Option(
@@ -114,7 +132,7 @@ struct ModelOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "Folder of LoRA files that requests may name, a file by its path in the folder without .safetensors "
-                + "(default: $PHASOR_LORAS).", valueName: "dir"), completion: .directory)
+                + "(default: $PHASOR_LORAS).", valueName: "dir"), completion: .directory, transform: HomeFolder.expand)
     var loras: String?
 
     @OptionGroup var threading: ThreadOptions
@@ -173,11 +191,11 @@ struct ExpertArgument: ExpressibleByArgument {
             let name = String(argument[..<equals])
             expert = ModelFiles.expertName(name)
             isHalf = expert != name
-            path = String(argument[argument.index(after: equals)...])
+            path = HomeFolder.expand(String(argument[argument.index(after: equals)...]))
         } else {
             expert = "transformer"
             isHalf = false
-            path = argument
+            path = HomeFolder.expand(argument)
         }
         guard !expert.isEmpty, !path.isEmpty else { return nil }
     }
@@ -200,7 +218,7 @@ struct AdapterArgument: ExpressibleByArgument {
             path = path[..<colon]
         }
         guard !expert.isEmpty, !path.isEmpty else { return nil }
-        self.path = String(path)
+        self.path = HomeFolder.expand(String(path))
         self.strength = strength
     }
 }

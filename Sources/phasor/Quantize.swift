@@ -17,10 +17,14 @@ struct Quantize: ParsableCommand, SpeakingCommand {
               phasor quantize Wan2.2-T2V-A14B-Diffusers/transformer high-Q4_K.gguf --type q4_k
             """)
 
-    @Argument(help: "A safetensors or GGUF file, or a component folder with its shards.", completion: .file())
+    @Argument(
+        help: "A safetensors or GGUF file, or a component folder with its shards.", completion: .file(),
+        transform: HomeFolder.expand)
     var input: String
 
-    @Argument(help: "The file to write: .gguf for q8_0 and q4_k, else .safetensors.", completion: .file())
+    @Argument(
+        help: "The file to write: .gguf for q8_0 and q4_k, else .safetensors.", completion: .file(),
+        transform: HomeFolder.expand)
     var output: String
 
     @Option(help: "q8_0, q4_k, bf16, f16 or fp8.")

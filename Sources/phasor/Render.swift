@@ -28,16 +28,18 @@ struct Render: AsyncParsableCommand, SpeakingCommand {
             """)
 
     @Argument(
-        help: "The manifest, .jsonl, .csv or .tsv.", completion: .file(extensions: ["jsonl", "ndjson", "csv", "tsv"]))
+        help: "The manifest, .jsonl, .csv or .tsv.", completion: .file(extensions: ["jsonl", "ndjson", "csv", "tsv"]),
+        transform: HomeFolder.expand)
     var manifest: String?
 
     @Option(
-        help: ArgumentHelp("The folder for the files; created if missing.", valueName: "dir"), completion: .directory)
+        help: ArgumentHelp("The folder for the files; created if missing.", valueName: "dir"), completion: .directory,
+        transform: HomeFolder.expand)
     var out: String?
 
     @Option(
         help: ArgumentHelp("Make the files of this folder again and compare their bytes.", valueName: "dir"),
-        completion: .directory)
+        completion: .directory, transform: HomeFolder.expand)
     var verify: String?
 
     @Flag(help: "Go on with a folder; an error if no batch has worked on it. Without it both is right.")
@@ -46,7 +48,7 @@ struct Render: AsyncParsableCommand, SpeakingCommand {
     @Flag(help: "Check the manifest, and end.")
     var check = false
 
-    @Option(help: "A model folder (default: the embedded model).", completion: .directory)
+    @Option(help: "A model folder (default: the embedded model).", completion: .directory, transform: HomeFolder.expand)
     var model: String?
 
     @Option(help: "The generator of lines that name none (default: the model's).")

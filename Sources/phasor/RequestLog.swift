@@ -1,5 +1,6 @@
 import Foundation
 import HTTP
+import Support
 
 /// Writes each exchange as a line of JSON to standard error. Neither queries nor header fields are logged: they may
 /// hold what is secret.
@@ -19,7 +20,7 @@ struct RequestLog: Sendable {
 
     func write(_ exchange: HTTPExchange) {
         let line = Line(
-            time: Date().ISO8601Format(.iso8601.year().month().day().time(includingFractionalSeconds: true)),
+            time: StandardErrorLog.now,
             id: exchange.requestID, remote: exchange.remote, method: exchange.method, path: exchange.path,
             route: exchange.route, status: exchange.status, bytes: exchange.bytes,
             seconds: exchange.duration / .seconds(1), complete: exchange.isComplete)
@@ -27,7 +28,6 @@ struct RequestLog: Sendable {
         encoder.outputFormatting = [.withoutEscapingSlashes, .sortedKeys]
         guard var data = try? encoder.encode(line) else { return }
         data.append(0x0A)
-        // One write a line, so that lines of several connections do not mix.
-        FileHandle.standardError.write(data)
+        LogWriter.standardError.write(Array(data))
     }
 }

@@ -4,7 +4,9 @@ import Dispatch
 import Foundation
 import HTTP
 import Logging
+import Pipelines
 import Serving
+import Support
 import Synchronization
 import Weights
 
@@ -16,6 +18,11 @@ struct Serve: AsyncParsableCommand {
             are finished; a second signal ends it at once. Jobs that wait then run at the next start with the same \
             --state folder, which holds the jobs and what they made.
 
+            Finished files are kept for 7 days, and the newest 20 GB of them; jobs without files are remembered for 60 \
+            days. The settings retention_days and retention_gigabytes (PHASOR_RETENTION_DAYS, \
+            PHASOR_RETENTION_GIGABYTES) change that. DELETE of a job removes its files and prompt at once. A lost or \
+            damaged database of the folder is made again by phasor recover.
+
               phasor serve
               phasor serve Wan2.2-T2V-A14B-Diffusers Z-Image-Turbo      requests choose by "model"
               curl http://127.0.0.1:8080/v1/images/generations \\
@@ -23,15 +30,20 @@ struct Serve: AsyncParsableCommand {
                 -d '{"prompt": "a red balloon", "response_format": "url"}'
             """)
 
-    @Argument(help: "Model folders, the first of which is the default (none: the embedded model).")
+    @Argument(
+        help: "Model folders, the first of which is the default (none: the embedded model).",
+        transform: HomeFolder.expand)
     var folders: [String] = []
 
     @Option(
         name: .customLong("models"),
-        help: ArgumentHelp("Serve every model folder in this folder as well.", valueName: "dir"))
+        help: ArgumentHelp("Serve every model folder in this folder as well.", valueName: "dir"),
+        transform: HomeFolder.expand)
     var modelsFolder: String?
 
-    @Option(help: ArgumentHelp("JSON file of settings; the environment and flags go before it.", valueName: "file"))
+    @Option(
+        help: ArgumentHelp("JSON file of settings; the environment and flags go before it.", valueName: "file"),
+        transform: HomeFolder.expand)
     var config: String?
 
     @Flag(help: "Print the settings as such a file would have them, and end.")
@@ -46,14 +58,14 @@ struct Serve: AsyncParsableCommand {
     @Option(
         help: ArgumentHelp(
             "Folder of jobs and artifacts (default: $XDG_STATE_HOME/phasor, else ~/.local/state/phasor).",
-            valueName: "dir"))
+            valueName: "dir"), transform: HomeFolder.expand)
     var state: String?
 
     @Option(
         help: ArgumentHelp(
             "File of API keys, one a line, each plain or as sha256:HEX (printf %s KEY | sha256sum); a key sees its own jobs, "
                 + "one after operator: those of all. Without it everybody who reaches the address may use the API.",
-            valueName: "file"))
+            valueName: "file"), transform: HomeFolder.expand)
     var apiKeys: String?
 
     @Option(
@@ -87,7 +99,9 @@ struct Serve: AsyncParsableCommand {
             "Seconds that a running job is given when the server ends (default: 60).", valueName: "seconds"))
     var drain: Double?
 
-    @Option(help: ArgumentHelp("Folder of the web page (default: public/ near the executable).", valueName: "dir"))
+    @Option(
+        help: ArgumentHelp("Folder of the web page (default: public/ near the executable).", valueName: "dir"),
+        transform: HomeFolder.expand)
     var page: String?
 
     @Option(
@@ -163,24 +177,26 @@ struct Serve: AsyncParsableCommand {
             print(try settings.printed())
             return
         }
-        // A client that leaves is noticed where it is written to.
-        signal(SIGPIPE, SIG_IGN)
+        StandardErrorLog.install()
+        defer { LogWriter.standardError.flush(within: 1) }
+        DescriptorLimit.raise()
         let signals = Signals()
         let logger = Logger(label: "phasor")
         let models = try options.openModels(
             folders, in: modelsFolder, memory: settings.memory, load: WeightLoading(rawValue: settings.load),
-            loras: settings.loras
+            loras: settings.loras.map(HomeFolder.expand)
         ) { logger.warning("\($0)") }
-        var serving = EngineOptions(stateFolder: Self.stateFolder(settings))
+        var serving = EngineOptions(stateFolder: HomeFolder.expand(settings.state ?? Self.defaultState))
         serving.queueCapacity = settings.queue
         serving.activeRunsPerOwner = settings.runningPerKey
         var api = try Self.apiOptions(settings)
         serving.queueShare = settings.queuePerKey.map { .atMost($0) } ?? (api.keys.areSeveral ? .fair : .whole)
         serving.retentionSeconds = settings.retentionDays * 86_400
         serving.retentionBytes = Int(settings.retentionGigabytes * 1e9)
-        let engine = try Engine(models: models, options: serving, logger: logger)
+        let engine = try await Self.engine(models, serving, logger, until: signals)
         for alias in api.aliases where !engine.models.contains(where: { $0.id == alias.model }) {
-            throw ValidationError("--alias \(alias): there is no model '\(alias.model)', only \(models.map(\.id).joined(separator: ", "))")
+            let known = models.map(\.id).joined(separator: ", ")
+            throw ValidationError("--alias \(alias): there is no model '\(alias.model)', only \(known)")
         }
         api.links = ArtifactLinks(secret: try LinkSecret.read(in: serving.stateFolder))
         let server = try await APIServer(engine: engine, options: api, logger: logger)
@@ -191,9 +207,33 @@ struct Serve: AsyncParsableCommand {
 
         await signals.first()
         logger.notice("draining; a second signal ends at once")
-        async let isDrained = server.drain(deadline: .seconds(settings.drain))
+        // Longer than the engine: who still waits when that stops gets an answer.
+        async let isDrained = server.drain(deadline: .seconds(settings.drain + Self.answerSeconds))
         await engine.drain(within: settings.drain)
         _ = await isDrained
+    }
+
+    /// From the end of the engine to the last answer.
+    private static let answerSeconds = 5.0
+
+    /// Opens the state folder. On a full disk it is tried again and again, as one that fills up later is no end either.
+    private static func engine(
+        _ models: [Pipeline], _ options: EngineOptions, _ logger: Logger, until signals: Signals
+    ) async throws -> Engine {
+        var seconds = 1.0
+        while true {
+            do {
+                return try Engine(models: models, options: options, logger: logger)
+            } catch let error as ServingError where error.isForWantOfRoom(in: options.stateFolder) {
+                logger.error("\(error); the disk is full; trying again in \(Int(seconds)) s")
+            }
+            let end = ContinuousClock.now + .seconds(seconds)
+            while ContinuousClock.now < end {
+                guard !signals.hasCome else { throw ExitCode.failure }
+                try await Task.sleep(for: .milliseconds(100))
+            }
+            seconds = min(seconds * 2, 15)
+        }
     }
 
     /// Defaults, then the file, the environment, the flags.
@@ -225,16 +265,16 @@ struct Serve: AsyncParsableCommand {
         return settings
     }
 
-    private static func stateFolder(_ settings: ServerConfiguration) -> String {
-        if let state = settings.state { return state }
-        let environment = ProcessInfo.processInfo.environment
-        if let base = environment["XDG_STATE_HOME"], base.hasPrefix("/") { return "\(base)/phasor" }
-        return FileManager.default.homeDirectoryForCurrentUser.appending(path: ".local/state/phasor").path
+    static var defaultState: String {
+        if let base = ProcessInfo.processInfo.environment["XDG_STATE_HOME"], base.hasPrefix("/") {
+            return "\(base)/phasor"
+        }
+        return "\(HomeFolder.path)/.local/state/phasor"
     }
 
     private static func apiOptions(_ settings: ServerConfiguration) throws -> APIServer.Options {
         var api = APIServer.Options()
-        api.publicFolder = settings.page ?? Installation.find("public")
+        api.publicFolder = settings.page.map(HomeFolder.expand) ?? Installation.find("public")
         api.corsOrigins = settings.corsOrigins
         api.allowedHosts =
             settings.allowedHosts + [settings.publicURL].compactMap { $0.flatMap { URL(string: $0)?.host() } }
@@ -254,8 +294,10 @@ struct Serve: AsyncParsableCommand {
         api.limits.connections = settings.connections
         api.limits.connectionsPerAddress = settings.connectionsPerAddress
         if let file = settings.apiKeys {
-            guard let text = try? Data(contentsOf: URL(filePath: file)) else {
-                throw ValidationError("--api-keys \(file): the file cannot be read")
+            let path = HomeFolder.expand(file)
+            guard let text = try? Data(contentsOf: URL(filePath: path)) else {
+                let reason = access(path, R_OK) == 0 ? "it is no file" : String(cString: strerror(errno))
+                throw ValidationError("--api-keys \(file): the file cannot be read: \(reason)")
             }
             do {
                 api.keys = try APIKeys(file: text)
@@ -272,11 +314,15 @@ struct Serve: AsyncParsableCommand {
 private struct Signals {
     private let stream: AsyncStream<Void>
     private let sources: [any DispatchSourceSignal]
+    private let seen = Count()
+
+    /// Whether one has come, waited for or not.
+    var hasCome: Bool { seen.value.load(ordering: .relaxed) > 0 }
 
     init() {
         let (stream, continuation) = AsyncStream.makeStream(of: Void.self)
         self.stream = stream
-        let seen = Count()
+        let seen = seen
         let queue = DispatchQueue(label: "phasor.signals")
         sources = [SIGTERM, SIGINT].map { number in
             signal(number, SIG_IGN)

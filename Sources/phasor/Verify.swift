@@ -12,7 +12,7 @@ struct Verify: ParsableCommand {
             beyond its tolerance or a check is not known.
             """)
 
-    @Argument(help: "Fixture folders, e.g. Tests/Fixtures/wan22-tiny.")
+    @Argument(help: "Fixture folders, e.g. Tests/Fixtures/wan22-tiny.", transform: HomeFolder.expand)
     var folders: [String]
 
     @OptionGroup var options: ModelOptions

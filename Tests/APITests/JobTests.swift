@@ -113,6 +113,30 @@ import Testing
         }
     }
 
+    @Test func aJobOfAnyKindCanBeDeleted() async throws {
+        try await TestServer.run(pace: 30) { server in
+            let running = try await Self.create(server).json["id"] as? String ?? ""
+            #expect(try await server.reaches(.running, running))
+            let answer = try await server.client.send("DELETE", "/v1/jobs/\(running)")
+            #expect(answer.status == 200)
+            #expect(try answer.json["id"] as? String == running)
+            #expect(try answer.json["object"] as? String == "job.deleted")
+            #expect(try answer.json["deleted"] as? Bool == true)
+            server.pace.value = 0
+            let finished = try await Self.create(server).json["id"] as? String ?? ""
+            #expect(try await server.reaches(.succeeded, finished))
+            let url = try await server.engine.job(finished).artifacts.first?.url ?? ""
+            #expect(try await server.client.get(url).status == 200)
+            #expect(try await server.client.send("DELETE", "/v1/jobs/\(finished)").status == 200)
+            #expect(try await server.client.get(url).status == 404)
+            for id in [running, finished] {
+                #expect(try await server.client.get("/v1/jobs/\(id)").status == 404)
+                #expect(try await server.client.send("DELETE", "/v1/jobs/\(id)").status == 404)
+            }
+            #expect(try await server.client.get("/v1/jobs").json["unreadable"] as? [String] == [])
+        }
+    }
+
     @Test func aKeyGivesTheSameJobAgain() async throws {
         try await TestServer.run { server in
             let key = ["Idempotency-Key": "abc"]

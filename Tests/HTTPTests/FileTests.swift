@@ -99,6 +99,44 @@ func withDirectory<T>(_ body: (URL) async throws -> T) async throws -> T {
         }
     }
 
+    /// Rewritten in place, with the length and the date of before.
+    @Test func aFileThatWasReplacedHasAnotherTag() async throws {
+        try await withFileServer { client, root in
+            let path = root.appending(path: "film.mp4").path
+            let first = try #require(try client.get("/film.mp4").fields["etag"])
+            #expect(try client.get("/film.mp4").fields["etag"] == first)
+            var status = stat()
+            #expect(stat(path, &status) == 0)
+            let file = try FileHandle(forWritingTo: URL(filePath: path))
+            try file.write(contentsOf: Data(content.reversed()))
+            try file.close()
+            #expect(utimensat(AT_FDCWD, path, [status.st_atim, status.st_mtim], 0) == 0)
+            let second = try client.get("/film.mp4", "If-None-Match: \(first)\r\n")
+            #expect(second.status == 200)
+            #expect(second.fields["etag"] != first)
+        }
+    }
+
+    /// A file without rights is told from one that is not there. Root reads everything, so it steps down for this.
+    @Test func rightsAreToldFromAbsence() async {
+        await #expect(processExitsWith: .success) {
+            let path = "/tmp/phasor-rights-\(UUID())"
+            close(open(path, O_WRONLY | O_CREAT, 0))
+            if getuid() == 0 { setuid(65534) }
+            defer { unlink(path) }
+            do {
+                _ = try HTTPFile(path: path)
+                exit(1)
+            } catch HTTPError.unreadable(_, let reason) {
+                guard reason == String(cString: strerror(EACCES)) else { exit(2) }
+            }
+            do {
+                _ = try HTTPFile(path: path + "-")
+                exit(3)
+            } catch HTTPError.notFound {}
+        }
+    }
+
     @Test(arguments: [
         ("bytes=0-99", 0..<100), ("bytes=100000-250000", 100_000..<250_001), ("bytes=299999-", 299_999..<300_000),
         ("bytes=10-", 10..<300_000), ("bytes=-5", 299_995..<300_000), ("bytes=-900000", 0..<300_000),

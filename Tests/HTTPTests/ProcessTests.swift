@@ -4,10 +4,43 @@ import Testing
 
 /// What touches the whole process runs in one of its own.
 @Suite struct ProcessTests {
+    /// Who connects when only the reserve of descriptors is left is told that the server is busy; the reserve stays free
+    /// for files, and timers that are first used then go off.
+    @Test func keepsDescriptorsInReserve() async {
+        await #expect(processExitsWith: .success) {
+            try await withServer(limits: {
+                $0.idle = .seconds(30)
+                $0.reservedDescriptors = 40
+            }) { server, journal in
+                let limit = leaveDescriptors(100)
+                var clients: [RawClient] = []
+                var statuses: [Int] = []
+                // Each takes two descriptors of this process, its own and the server's.
+                while let client = try? RawClient(port: server.port), statuses.count(where: { $0 == 503 }) < 3 {
+                    guard let answer = try? client.get("/soon") else { break }
+                    statuses.append(answer.status)
+                    clients.append(client)
+                }
+                guard statuses.count(where: { $0 == 503 }) == 3 else { exit(1) }
+                guard statuses.first == 200, statuses.count(where: { $0 == 200 }) >= 20 else { exit(2) }
+                let free = open("/dev/null", O_RDONLY)
+                // Those that were told so are closed; what is free is the reserve, less the clients' own ends.
+                guard free >= 0, Int(limit) - Int(free) > 20 else { exit(3) }
+                guard try clients[0].get("/soon").status == 200 else { exit(4) }
+                clients.removeAll()
+                guard await eventually({ server.connectionCount == 0 }) else { exit(5) }
+                guard try RawClient(port: server.port).get("/hello").status == 200 else { exit(6) }
+            }
+        }
+    }
+
     /// Out of descriptors, the server waits, gives up idle connections, and takes clients again.
     @Test func survivesTheDescriptorLimit() async {
         await #expect(processExitsWith: .success) {
-            try await withServer(limits: { $0.idle = .seconds(30) }) { server, journal in
+            try await withServer(limits: {
+                $0.idle = .seconds(30)
+                $0.reservedDescriptors = 0
+            }) { server, journal in
                 let busy = try RawClient(port: server.port)
                 busy.send("GET /pause HTTP/1.1\r\nHost: a\r\n\r\n")
                 guard await journal.has("pause began") else { exit(1) }
@@ -102,6 +135,18 @@ import Testing
             }
         }
     }
+}
+
+/// Lowers the limit so that so many descriptors are free.
+/// - Returns: the limit.
+func leaveDescriptors(_ count: Int) -> UInt {
+    var limit = rlimit()
+    getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+    let probes = (0..<count).map { _ in open("/dev/null", O_RDONLY) }
+    limit.rlim_cur = UInt(max(probes.max() ?? 0, 0)) + 1
+    for probe in probes { close(probe) }
+    setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+    return limit.rlim_cur
 }
 
 /// User and system time of this process so far.

@@ -174,6 +174,15 @@ import Testing
         let comment = "雪の山, \"snow\"\nSteps: 4, Seed: 7"
         try encode(try clip(width: 64, height: 64, frames: 2), to: path, options: VideoOptions(comment: comment))
         #expect(try probe("file:" + path).format.tags["comment"] == comment)
+        #expect(try VideoReader.tags(path: path)["comment"] == comment)
+        let record = "{\"prompt\":\"雪の山\\n\"}"
+        var options = VideoOptions(comment: comment)
+        options.record = record
+        try encode(try clip(width: 64, height: 64, frames: 2), to: path, options: options)
+        #expect(try probe("file:" + path).format.tags["comment"] == comment)
+        #expect(try probe("file:" + path).format.tags[VideoOptions.recordTag] == record)
+        #expect(try VideoReader.tags(path: path)[VideoOptions.recordTag] == record)
+        #expect(throws: MediaError.self) { try VideoReader.tags(path: path + "-") }
     }
 
     @Test func lowerQualityIsSmaller() throws {

@@ -60,6 +60,37 @@ import Testing
         }
     }
 
+    /// Chunks that Pillow's `PngInfo` made, the second as `add_itxt(..., zip=True)`, which is left alone.
+    @Test func textsOfOthersAreRead() throws {
+        let scratch = try Scratch()
+        let pillow = """
+            0000001874455874706172616d657465727300636166e90a53746570733a20345c8c01f3\
+            0000001d69545874706172616d65746572730000000000e99baae381aee5b1b120f09f8f94f4f14cb7
+            """
+        let bytes = stride(from: 0, to: pillow.utf8.count, by: 2).compactMap { at in
+            UInt8(String(Array(pillow)[at..<at + 2]), radix: 16)
+        }
+        var file = try PNG.encode(try noise(width: 3, height: 3))
+        file.insert(contentsOf: bytes.prefix(36), at: 33)
+        try Data(file).write(to: scratch.url.appending(path: "a.png"))
+        #expect(try PNG.texts(path: scratch.path("a.png")) == ["parameters": "café\nSteps: 4"])
+        file.replaceSubrange(33..<69, with: bytes.dropFirst(36))
+        try Data(file).write(to: scratch.url.appending(path: "a.png"))
+        #expect(try PNG.texts(path: scratch.path("a.png")) == ["parameters": "雪の山 🏔"])
+        // A byte of the text, of the length, and the end of the file.
+        for (at, value) in [(33 + 30, file[33 + 30] ^ 1), (33, 0x7F)] {
+            var wrong = file
+            wrong[at] = value
+            try Data(wrong).write(to: scratch.url.appending(path: "b.png"))
+            #expect(throws: MediaError.self) { try PNG.texts(path: scratch.path("b.png")) }
+        }
+        for length in 0..<file.count - 12 {
+            try Data(file.prefix(length)).write(to: scratch.url.appending(path: "c.png"))
+            _ = try? PNG.texts(path: scratch.path("c.png"))
+        }
+        #expect(throws: MediaError.self) { try PNG.texts(path: scratch.path("nothing.png")) }
+    }
+
     /// That the check above can fail.
     @Test func aBrokenCRCWouldBeSeen() throws {
         func decode(_ file: [UInt8]) throws {

@@ -48,7 +48,7 @@ struct PromptCacheTests {
         var bytes = try Data(contentsOf: path)
         bytes[bytes.count - 5] ^= 4
         try bytes.write(to: path)
-        try Data().write(to: URL(filePath: "\(folder)/half.partial"))
+        try Data().write(to: URL(filePath: "\(folder)/0123456789abcdef0123456789abcdef.partial"))
         #expect(try await encodings(["a"]) == 1)
         #expect(try await encodings(["a"]) == 0)
         #expect(try sizes().count == 1)

@@ -69,9 +69,9 @@ struct StorageTests {
         do {
             _ = try scratch.engine("damaged", AnalyticModel())
             Issue.record("opened")
-        } catch ServingError.storage(let operation, let reason) {
-            #expect(operation == "opening \(scratch("damaged/jobs.sqlite"))")
-            #expect(reason.contains("not a database"))
+        } catch ServingError.refusedState(let folder, let reason) {
+            #expect(folder == scratch("damaged"))
+            #expect(reason.contains("not a database") && reason.contains("phasor recover \(folder)"))
         }
     }
 

@@ -35,7 +35,10 @@ struct SurvivalTests {
 
         let model = try AnalyticModel()
         // One after the other, so that evaluations can be counted.
-        let next = try scratch.engine("left", model) { $0.policy = .fifo }
+        let next = try scratch.engine("left", model) {
+            $0.policy = .fifo
+            $0.strayGraceSeconds = 0
+        }
         for job in expected {
             let done = try await next.end(of: job.id)
             #expect(done.state == .succeeded)

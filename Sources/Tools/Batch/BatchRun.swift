@@ -175,6 +175,8 @@ package struct BatchRun: Sendable {
         engine.retentionSeconds = 1e9
         engine.retentionBytes = .max
         engine.historySeconds = 1e9
+        // What it makes is linked into the output folder, and is to be read by whoever may read that.
+        engine.isPrivate = false
         return engine
     }
 

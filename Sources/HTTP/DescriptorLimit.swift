@@ -1,0 +1,40 @@
+import Dispatch
+import Foundation
+
+/// The process's limit of open files, sockets included.
+///
+/// A process that reaches it cannot write its database, answer with a file, or start a timer: some of the system's own
+/// libraries end it then. So a part is kept in reserve for all that is no connection, and who connects beyond it is told
+/// that the server is busy.
+package enum DescriptorLimit {
+    /// As many as a server of 1,024 connections that all fetch files needs, many times over; more would be of no use.
+    private static let wanted: rlim_t = 65_536
+    private static let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+
+    /// Takes as much of what the process may have as is of use: the limit that it is started with is often 1,024.
+    package static func raise() {
+        var limit = rlimit()
+        guard getrlimit(resource, &limit) == 0, limit.rlim_cur < min(limit.rlim_max, wanted) else { return }
+        limit.rlim_cur = min(limit.rlim_max, wanted)
+        setrlimit(resource, &limit)
+    }
+
+    /// Whether a connection has so high a number that less than the reserve is left: numbers are given from below.
+    /// - Parameter reserve: at most half of all are kept.
+    static func isInReserve(_ descriptor: Int32, reserve: Int) -> Bool {
+        var limit = rlimit()
+        guard getrlimit(resource, &limit) == 0, limit.rlim_cur < rlim_t(Int32.max) else { return false }
+        let all = Int(limit.rlim_cur)
+        return Int(descriptor) >= all - min(reserve, all / 2)
+    }
+
+    /// Has libdispatch open what it opens at the first timer of each clock. Where no descriptor is free at that moment, it
+    /// ends the process, or no task that sleeps ever wakes again.
+    static func openTimers() async {
+        try? await Task.sleep(for: .milliseconds(1), clock: .continuous)
+        try? await Task.sleep(for: .milliseconds(1), clock: .suspending)
+        await withCheckedContinuation { continuation in
+            DispatchQueue.global().asyncAfter(wallDeadline: .now()) { continuation.resume() }
+        }
+    }
+}

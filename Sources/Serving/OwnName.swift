@@ -1,0 +1,53 @@
+/// Names that Phasor gives files in a state folder. A file of any other name is somebody else's: it is never removed,
+/// renamed or read.
+enum OwnName {
+    /// Ending of a file that is not whole yet.
+    static let aside = ".partial"
+    /// Endings of finished files.
+    private static let endings = ["png", "mp4", "jpg", "webp"]
+    /// Files of one job at most.
+    private static let files = 0..<10
+
+    /// `image_` or `video_` and 32 hexadecimal digits.
+    static func isJob(_ name: some StringProtocol) -> Bool {
+        let bytes = Array(name.utf8)
+        return bytes.count == 38 && (name.hasPrefix("image_") || name.hasPrefix("video_"))
+            && bytes[6...].allSatisfy(isHexadecimal)
+    }
+
+    /// The job and number of a finished file, `JOB-NUMBER.png`; nil for any other name.
+    static func artifact(_ name: some StringProtocol) -> (job: String, index: Int)? {
+        let parts = name.split(separator: ".", omittingEmptySubsequences: false)
+        guard parts.count == 2, endings.contains(String(parts[1])) else { return nil }
+        let names = parts[0].split(separator: "-", omittingEmptySubsequences: false)
+        guard names.count == 2, isJob(names[0]), let index = Int(names[1]), files.contains(index),
+            String(index) == names[1]
+        else { return nil }
+        return (String(names[0]), index)
+    }
+
+    /// 32 hexadecimal digits, which stand for a prompt and who encoded it.
+    static func isEmbedding(_ name: some StringProtocol) -> Bool {
+        name.utf8.count == 32 && name.utf8.allSatisfy(isHexadecimal)
+    }
+
+    /// The 16 digits of earlier versions, whose embeddings nobody reads any more.
+    static func isFormerEmbedding(_ name: some StringProtocol) -> Bool {
+        name.utf8.count == 16 && name.utf8.allSatisfy(isHexadecimal)
+    }
+
+    /// The name that an unfinished file is to get; nil for one that has no such ending.
+    static func finished(_ name: String) -> Substring? {
+        name.hasSuffix(aside) ? name.dropLast(aside.count) : nil
+    }
+
+    /// Every name that a file of a job in `artifacts/` may have.
+    static func artifacts(of job: String) -> [String] {
+        guard isJob(job) else { return [] }
+        return files.flatMap { index in endings.map { "\(job)-\(index).\($0)" } }
+    }
+
+    private static func isHexadecimal(_ byte: UInt8) -> Bool {
+        (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains(byte)
+    }
+}
