@@ -7,11 +7,17 @@ package struct GGUFArray: Sendable {
     private let kind: GGUFValue.Kind
     private let key: String
     private let file: MappedFile
-    /// Of the first element.
-    private let start: Int
+    /// Of the elements.
+    private let range: Range<Int>
+    private var start: Int { range.lowerBound }
 
-    /// - Parameter offset: of the array's element type.
-    init(_ file: MappedFile, key: String, at offset: Int) throws(WeightError) {
+    /// Its bytes in the file.
+    package var stored: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: file.bytes[range]) }
+
+    /// - Parameters:
+    ///   - offset: of the array's element type.
+    ///   - end: of its last element.
+    init(_ file: MappedFile, key: String, at offset: Int, to end: Int) throws(WeightError) {
         var cursor = GGUFCursor(file, at: offset)
         let number = try cursor.integer(UInt32.self, "the element type of \"\(key)\"")
         guard let kind = GGUFValue.Kind(rawValue: number), kind != .array else {
@@ -21,7 +27,7 @@ package struct GGUFArray: Sendable {
         self.key = key
         self.file = file
         count = try cursor.count("elements of \"\(key)\"", entryBytes: kind.size, most: .max)
-        start = cursor.offset
+        range = cursor.offset..<max(end, cursor.offset)
     }
 
     /// Calls `body` with the bytes of each string.

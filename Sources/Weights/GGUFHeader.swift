@@ -55,7 +55,7 @@ struct GGUFHeader {
             let kind = try cursor.integer(UInt32.self, "the type of \"\(key)\"")
             let place = cursor.offset
             let value = try GGUFValue(kind: kind, key: key, from: &cursor)
-            if case .array = value { arrays[key] = try GGUFArray(file, key: key, at: place) }
+            if case .array = value { arrays[key] = try GGUFArray(file, key: key, at: place, to: cursor.offset) }
             guard metadata.updateValue(value, forKey: key) == nil else {
                 throw .malformed(file: file.path, reason: "byte \(start): metadata key \"\(key)\" occurs twice")
             }

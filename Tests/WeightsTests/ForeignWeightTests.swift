@@ -160,6 +160,25 @@ private struct Form: Sendable, CustomTestStringConvertible {
         #expect(checkpoint.tensors["q.weight"]?.widened().array == [0.5, 1])
     }
 
+    /// What decides a result besides the tensors' bytes is in the digest: factors, PEFT's settings, a tokenizer.
+    @Test func digestsCoverWhatDecides() throws {
+        let folder = try TemporaryFolder()
+        func digest(_ factor: UInt8, _ settings: String, _ spiece: UInt8) throws -> String {
+            let path = try folder.write(
+                zeros(
+                    [("q.weight", "F8_E4M3", [1, 1]), ("q.scale_weight", "F32", []), ("spiece_model", "U8", [1])],
+                    metadata: ["lora_adapter_metadata": settings],
+                    contents: ["q.scale_weight": [0, 0, factor, 0x3F], "spiece_model": [spiece]]))
+            return try Checkpoint(file: path).contentDigest
+        }
+        let all = try [
+            digest(0, "{}", 1), digest(0x80, "{}", 1), digest(0, "{\"transformer.lora_alpha\":2}", 1),
+            digest(0, "{}", 2),
+        ]
+        #expect(Set(all).count == 4)
+        #expect(try digest(0, "{}", 1) == all[0])
+    }
+
     /// Ordinary tensors with such words in their names stay what they are.
     @Test func tablesOfModulationAreNoFactors() throws {
         let folder = try TemporaryFolder()
