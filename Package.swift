@@ -43,7 +43,7 @@ let package = Package(
         .target(
             name: "Serving",
             dependencies: [
-                "Pipelines", "Diffusion", "Weights", "Tensor", "Media", "Support",
+                "Pipelines", "Models", "Diffusion", "Weights", "Tensor", "Media", "Support",
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
@@ -56,7 +56,7 @@ let package = Package(
         .target(
             name: "API",
             dependencies: [
-                "Serving", "HTTP", "Media", "Pipelines", "Diffusion", "Weights", "Tensor", "Support",
+                "Serving", "HTTP", "Media", "Pipelines", "Models", "Diffusion", "Weights", "Tensor", "Support",
                 .product(name: "Logging", package: "swift-log"),
             ]),
 
@@ -66,12 +66,13 @@ let package = Package(
             dependencies: ["Pipelines", "Models", "PromptText", "Diffusion", "Weights", "Tensor"],
             path: "Sources/Tools/Verification"),
         .target(
-            name: "Benchmarks", dependencies: ["Serving", "Pipelines", "Diffusion", "Media", "Tensor", "Support"],
+            name: "Benchmarks",
+            dependencies: ["Serving", "Pipelines", "Models", "Diffusion", "Media", "Tensor", "Support"],
             path: "Sources/Tools/Benchmarks"),
         .target(
             name: "Batch",
             dependencies: [
-                "Serving", "Pipelines", "Media", "Weights", "Support",
+                "Serving", "Pipelines", "Models", "Media", "Weights", "Support",
                 .product(name: "Logging", package: "swift-log"),
             ],
             path: "Sources/Tools/Batch"),

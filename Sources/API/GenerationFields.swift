@@ -1,3 +1,4 @@
+import Models
 import Pipelines
 import Serving
 import Support
@@ -36,7 +37,7 @@ struct GenerationFields: Sendable {
     }
 
     private func start(
-        _ kind: GenerationRequest.Kind, _ taker: RequestField.Taker, _ fields: Fields, _ model: any ImageModel
+        _ kind: GenerationRequest.Kind, _ taker: RequestField.Taker, _ fields: Fields, _ model: Pipeline
     ) throws -> ReadRequest {
         let wanted = try size(fields, taker, model.sizes)
         let prompt = try Self.prompt(fields.text(RequestFields.prompt, taker))
@@ -62,7 +63,7 @@ struct GenerationFields: Sendable {
     }
 
     /// The request with a size that the model makes, where the server is to look for one.
-    func made(_ read: ReadRequest, by model: any ImageModel) -> ReadRequest {
+    func made(_ read: ReadRequest, by model: Pipeline) -> ReadRequest {
         var read = read
         let wanted = PixelSize(width: read.request.width, height: read.request.height)
         guard sizePolicy == .nearest, model.sizes.refusal(width: wanted.width, height: wanted.height) != nil else {

@@ -30,7 +30,7 @@ struct ModelCatalogue: Sendable {
 
     /// - Parameter name: an id or an alias; nil and "" mean the default model.
     /// - Throws: `ServingError.unknownModel`.
-    func model(_ name: String?) throws -> any ImageModel {
+    func model(_ name: String?) throws -> Pipeline {
         guard let first = engine.models.first else { throw ServingError.unknownModel(name ?? "", known: []) }
         guard let name, !name.isEmpty else { return first }
         if let model = engine.models.first(where: { $0.id == name }) { return model }
@@ -59,7 +59,7 @@ struct ModelCatalogue: Sendable {
     }
 
     /// `root` is the model that an alias stands for.
-    private func entry(_ id: String, of model: any ImageModel) -> JSON {
+    private func entry(_ id: String, of model: Pipeline) -> JSON {
         [
             "id": .string(id), "object": "model", "created": JSON(since), "owned_by": "phasor",
             "root": .string(model.id),
@@ -83,7 +83,7 @@ struct ModelCatalogue: Sendable {
         ]
     }
 
-    private static func describe(_ model: any ImageModel) throws -> JSON {
+    private static func describe(_ model: Pipeline) throws -> JSON {
         let sizes = model.sizes
         return [
             "id": .string(model.id),
@@ -106,7 +106,7 @@ struct ModelCatalogue: Sendable {
     }
 
     /// The steps are those of a picture of the default size; a dynamic schedule has others for other sizes.
-    private static func describe(_ generator: GeneratorSpec, _ model: any ImageModel) throws -> JSON {
+    private static func describe(_ generator: GeneratorSpec, _ model: Pipeline) throws -> JSON {
         let sizes = model.sizes
         let tokens = sizes.tokens(width: sizes.defaultWidth, height: sizes.defaultHeight)
         let schedule = try generator.schedule(steps: nil, tokens: tokens)
@@ -114,9 +114,8 @@ struct ModelCatalogue: Sendable {
             "name": .string(generator.name),
             "sampler": .string(generator.sampler.rawValue),
             "steps": JSON(schedule.count),
-            "nfe": JSON(
-                try generator.evaluations(tokens: tokens, isGuided: model.guidesWithoutNegativePrompt)),
-            "nfe_with_negative_prompt": JSON(try generator.evaluations(tokens: tokens, isGuided: true)),
+            "nfe": JSON(try model.evaluations(of: generator.name)),
+            "nfe_with_negative_prompt": JSON(try model.evaluations(of: generator.name, negativePrompt: "")),
             "sigmas": .array(schedule.sigmas.dropLast().map { JSON($0) }),
             "phases": .array(generator.plan.phases.map(describe)),
         ]

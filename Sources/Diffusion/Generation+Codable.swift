@@ -5,7 +5,7 @@ import Tensor
 /// a step relies on, and throws `DiffusionError` or `DecodingError`.
 extension Generation: Codable {
     private enum CodingKeys: String, CodingKey {
-        case seed, plan, schedule, guidance, sampler, stepIndex, latent, estimates, previous
+        case seed, plan, schedule, guidance, inputs, sampler, stepIndex, latent, estimates, previous
     }
 
     package func encode(to encoder: any Encoder) throws {
@@ -14,6 +14,7 @@ extension Generation: Codable {
         try values.encode(plan, forKey: .plan)
         try values.encode(schedule, forKey: .schedule)
         try values.encode(guidance, forKey: .guidance)
+        try values.encode(inputs, forKey: .inputs)
         try values.encode(sampler.kind, forKey: .sampler)
         try values.encode(stepIndex, forKey: .stepIndex)
         try values.encode(StoredTensor(latent), forKey: .latent)
@@ -40,7 +41,8 @@ extension Generation: Codable {
         }
         try self.init(
             seed: seed, plan: values.decode(PhasePlan.self, forKey: .plan), schedule: schedule,
-            guidance: values.decode(Guidance.self, forKey: .guidance), latent: latent, stepIndex: stepIndex,
+            guidance: values.decode(Guidance.self, forKey: .guidance),
+            inputs: values.decode(GenerationInputs.self, forKey: .inputs), latent: latent, stepIndex: stepIndex,
             sampler: Sampler(kind, seed: seed, uniPC: uniPC))
     }
 }

@@ -9,32 +9,42 @@ package struct Generation: Sendable {
     package let plan: PhasePlan
     package let schedule: SigmaSchedule
     package let guidance: Guidance
+    package let inputs: GenerationInputs
     /// The current sample, without a batch axis. After the last step: the denoised latent.
     package private(set) var latent: Tensor
     /// Steps done; equal to `schedule.count` when finished.
     package private(set) var stepIndex: Int
     var sampler: Sampler
 
+    package var samplerKind: SamplerKind { sampler.kind }
+
     /// Starts from noise of the seed, or from a given latent at the first sigma of the schedule.
     package init(
-        seed: UInt64, latentShape: [Int], generator: GeneratorSpec, schedule: SigmaSchedule, guidance: Guidance
+        seed: UInt64, latentShape: [Int], generator: GeneratorSpec, schedule: SigmaSchedule, guidance: Guidance,
+        inputs: GenerationInputs = GenerationInputs()
     ) throws {
         let noise = GaussianNoise(seed: seed, purpose: .initialLatent).tensor(shape: latentShape)
-        try self.init(seed: seed, latent: noise, generator: generator, schedule: schedule, guidance: guidance)
+        try self.init(
+            seed: seed, latent: noise, generator: generator, schedule: schedule, guidance: guidance, inputs: inputs)
     }
 
+    /// - Throws: `DiffusionError.guidance` or `.batch` for scales or inputs that do not fit.
     package init(
-        seed: UInt64, latent: Tensor, generator: GeneratorSpec, schedule: SigmaSchedule, guidance: Guidance
+        seed: UInt64, latent: Tensor, generator: GeneratorSpec, schedule: SigmaSchedule, guidance: Guidance,
+        inputs: GenerationInputs = GenerationInputs()
     ) throws {
         try self.init(
-            seed: seed, plan: generator.plan, schedule: schedule, guidance: guidance, latent: latent, stepIndex: 0,
-            sampler: Sampler(generator.sampler, seed: seed))
+            seed: seed, plan: generator.plan, schedule: schedule, guidance: guidance, inputs: inputs, latent: latent,
+            stepIndex: 0, sampler: Sampler(generator.sampler, seed: seed))
     }
 
     init(
-        seed: UInt64, plan: PhasePlan, schedule: SigmaSchedule, guidance: Guidance, latent: Tensor, stepIndex: Int,
-        sampler: Sampler
+        seed: UInt64, plan: PhasePlan, schedule: SigmaSchedule, guidance: Guidance, inputs: GenerationInputs,
+        latent: Tensor, stepIndex: Int, sampler: Sampler
     ) throws {
+        guard inputs.fit(latent.shape) else {
+            throw DiffusionError.batch("inputs of shapes \(inputs.shapes) do not fit the latent \(latent.shape)")
+        }
         guard guidance.scales.count == plan.phases.count else {
             throw DiffusionError.guidance(
                 "\(guidance.scales.count) scales do not fit \(plan.phases.count) phases")
@@ -43,7 +53,8 @@ package struct Generation: Sendable {
         self.plan = plan
         self.schedule = schedule
         self.guidance = guidance
-        self.latent = latent
+        self.inputs = inputs
+        self.latent = inputs.restoring(latent)
         self.stepIndex = stepIndex
         self.sampler = sampler
     }
@@ -66,9 +77,20 @@ package struct Generation: Sendable {
     private var nextPhaseIndex: Int? { nextStep.map { plan.phaseIndex(timestep: $0.timestep) } }
 
     /// Network evaluations (NFE) of the whole generation: one a step, two where guidance is on.
-    package var evaluations: Int {
-        schedule.timesteps.reduce(0) { $0 + (guidance.isOn(inPhase: plan.phaseIndex(timestep: $1)) ? 2 : 1) }
+    package var evaluations: Int { schedule.count + guidedSteps }
+
+    /// Whether any step needs a negative conditioning.
+    package var isGuided: Bool { guidedSteps > 0 }
+
+    private var guidedSteps: Int { (0..<schedule.count).count { isGuided(atStep: $0) } }
+
+    private func isGuided(atStep index: Int) -> Bool {
+        let step = schedule[index]
+        return guidance.isOn(inPhase: plan.phaseIndex(timestep: step.timestep), sigma: step.sigma)
     }
+
+    /// Generations whose keys agree may share an evaluation while they wait for the same expert.
+    package var shapes: [[Int]] { [latent.shape] + inputs.shapes }
 
     // MARK: - Steps
 
@@ -102,21 +124,23 @@ package struct Generation: Sendable {
         }
 
         var latents: [Tensor] = []
-        var timesteps: [Float] = []
+        var (timesteps, targets): ([Float], [Float]) = ([], [])
         var conditionings: [Expert.Conditioning] = []
-        for ((generation, prompt), phase) in zip(zip(batch, prompts), phases) {
+        var inputs: [GenerationInputs] = []
+        for (generation, prompt) in zip(batch, prompts) {
             let latent = generation.latent.reshaped([1] + generation.latent.shape)
-            let timestep = generation.schedule[generation.stepIndex].timestep
+            let index = generation.stepIndex
             func add(_ conditioning: Expert.Conditioning) {
                 latents.append(latent)
-                timesteps.append(timestep)
+                timesteps.append(generation.schedule[index].timestep)
+                targets.append(index + 1 < generation.schedule.count ? generation.schedule[index + 1].timestep : 0)
                 conditionings.append(conditioning)
+                inputs.append(generation.inputs)
             }
             add(prompt.positive)
-            if generation.guidance.isOn(inPhase: phase) {
+            if generation.isGuided(atStep: index) {
                 guard let negative = prompt.negative else {
-                    throw DiffusionError.guidance(
-                        "scale \(generation.guidance.scales[phase]) needs a negative conditioning")
+                    throw DiffusionError.guidance("scales \(generation.guidance.scales) need a negative conditioning")
                 }
                 add(negative)
             }
@@ -124,7 +148,9 @@ package struct Generation: Sendable {
         guard !latents.isEmpty else { return [] }
 
         let rows = latents.count == 1 ? latents[0] : Tensor.concatenate(latents)
-        let velocities = try expert.velocity(latents: rows, timesteps: timesteps, conditionings: conditionings)
+        let velocities = try expert.velocity(
+            Evaluation(
+                latents: rows, timesteps: timesteps, targets: targets, conditionings: conditionings, inputs: inputs))
         guard velocities.shape == rows.shape else {
             throw DiffusionError.batch("the expert answered \(velocities.shape) for latents \(rows.shape)")
         }
@@ -133,7 +159,7 @@ package struct Generation: Sendable {
         return zip(batch.indices, phases).map { index, phase in
             var velocity = velocities[row]
             row += 1
-            if batch[index].guidance.isOn(inPhase: phase) {
+            if batch[index].isGuided(atStep: batch[index].stepIndex) {
                 velocity = batch[index].guidance.combine(cond: velocity, uncond: velocities[row], phase: phase)
                 row += 1
             }
@@ -150,9 +176,9 @@ package struct Generation: Sendable {
             return phase
         }
         for (generation, phase) in zip(batch, phases).dropFirst() {
-            guard generation.latent.shape == batch[0].latent.shape else {
+            guard generation.shapes == batch[0].shapes else {
                 throw DiffusionError.batch(
-                    "latents \(batch[0].latent.shape) and \(generation.latent.shape) do not share a batch")
+                    "latents and inputs of \(batch[0].shapes) and \(generation.shapes) do not share a batch")
             }
             let experts = (batch[0].plan.phases[phases[0]].expert, generation.plan.phases[phase].expert)
             guard experts.0 == experts.1 else {
@@ -164,7 +190,7 @@ package struct Generation: Sendable {
 
     private mutating func advance(_ velocity: Tensor) -> Tensor {
         let (next, x0) = sampler.step(latent, velocity: velocity, at: stepIndex, of: schedule)
-        latent = next
+        latent = inputs.restoring(next)
         stepIndex += 1
         return x0
     }

@@ -55,15 +55,6 @@ package struct GeneratorSpec: Sendable, Equatable {
     package func schedule(steps: Int?, tokens: Int) throws -> SigmaSchedule {
         try grid.schedule(steps: steps, tokens: tokens)
     }
-
-    /// Network evaluations (NFE) of the default schedule: one a step, two where guidance is on.
-    /// - Parameter isGuided: false where there is nothing to guide away from, whatever the scales.
-    package func evaluations(tokens: Int, isGuided: Bool) throws -> Int {
-        try schedule(steps: nil, tokens: tokens).timesteps.reduce(0) { sum, timestep in
-            let phase = plan.phases[plan.phaseIndex(timestep: timestep)]
-            return sum + (isGuided && phase.guidanceScale > 1 ? 2 : 1)
-        }
-    }
 }
 
 /// The step rules.

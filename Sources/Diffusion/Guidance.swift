@@ -2,16 +2,41 @@ import Tensor
 
 /// How the velocities with and without the prompt become one, and how strongly in each phase.
 package struct Guidance: Sendable, Equatable, Codable {
-    package enum Rule: String, Sendable, Codable {
-        /// uncond + g (cond - uncond)
-        case classifierFree
-        /// Qwen-Image's true CFG: as above, then every token gets back the norm that `cond` had.
-        case normPreserving
+    /// The arithmetic of a family of models. Scales count as the family's published pipelines count them.
+    package struct Rule: Sendable, Equatable, Codable {
+        package enum Combination: String, Sendable, Codable {
+            /// uncond + g (cond - uncond); off where g <= 1.
+            case classifierFree
+            /// Qwen-Image's true CFG: as above, then every token gets back the norm that `cond` had.
+            case normPreserving
+            /// Z-Image's: cond + g (cond - uncond); off where g = 0.
+            case fromCondition
+        }
+
+        package let combination: Combination
+        /// The guided velocity is scaled down until its L2 norm is at most this many times that of `cond`, both over the
+        /// whole latent (`cfg_normalization`); nil for no limit.
+        package let normLimit: Float?
+        /// Guidance is off at steps whose 1 - sigma is above this (`cfg_truncation`); nil for none.
+        package let truncation: Float?
+
+        package init(_ combination: Combination, normLimit: Float? = nil, truncation: Float? = nil) {
+            self.combination = combination
+            self.normLimit = normLimit
+            self.truncation = truncation
+        }
+
+        package static let classifierFree = Rule(.classifierFree)
+        package static let normPreserving = Rule(.normPreserving)
+        package static let fromCondition = Rule(.fromCondition)
+
+        /// The largest scale at which there is no guidance.
+        package var neutralScale: Float { combination == .fromCondition ? 0 : 1 }
     }
 
     package let rule: Rule
-    /// One per phase of the plan, from high noise to low noise. In a phase whose scale is at most 1 guidance is off:
-    /// only `cond` is evaluated.
+    /// One per phase of the plan, from high noise to low noise. In a phase whose scale is at most the rule's
+    /// `neutralScale` guidance is off: only `cond` is evaluated.
     package let scales: [Float]
 
     /// The scales of the plan, or those of a request.
@@ -32,17 +57,47 @@ package struct Guidance: Sendable, Equatable, Codable {
         }
     }
 
-    package func isOn(inPhase phase: Int) -> Bool { scales[phase] > 1 }
+    /// The same rule with guidance off in every phase.
+    package var unguided: Guidance {
+        Guidance(rule: rule, scales: scales.map { min($0, rule.neutralScale) })
+    }
+
+    private init(rule: Rule, scales: [Float]) {
+        self.rule = rule
+        self.scales = scales
+    }
+
+    /// Whether a step from `sigma`, which that phase owns, evaluates `uncond` as well.
+    package func isOn(inPhase phase: Int, sigma: Float) -> Bool {
+        guard scales[phase] > rule.neutralScale else { return false }
+        guard let truncation = rule.truncation else { return true }
+        return 1 - sigma <= truncation
+    }
 
     /// - Parameters:
     ///   - cond, uncond: velocities of one shape; for `normPreserving` the first axis is the channels of a token.
     package func combine(cond: Tensor, uncond: Tensor, phase: Int) -> Tensor {
         let scale = scales[phase]
-        let guided = elementwise(cond, uncond) { cond, uncond in uncond + scale * (cond - uncond) }
-        switch rule {
-        case .classifierFree: return guided
-        case .normPreserving: return Self.restoringNorms(of: cond, in: guided)
+        let guided =
+            switch rule.combination {
+            case .classifierFree, .normPreserving:
+                elementwise(cond, uncond) { cond, uncond in uncond + scale * (cond - uncond) }
+            case .fromCondition: elementwise(cond, uncond) { cond, uncond in cond + scale * (cond - uncond) }
+            }
+        let kept = rule.combination == .normPreserving ? Self.restoringNorms(of: cond, in: guided) : guided
+        guard let limit = rule.normLimit else { return kept }
+        return Self.limiting(kept, to: limit, of: cond)
+    }
+
+    /// guided, scaled down to `limit` |cond| if its L2 norm is above that; the norms in float64.
+    private static func limiting(_ guided: Tensor, to limit: Float, of cond: Tensor) -> Tensor {
+        func norm(_ x: Tensor) -> Double {
+            x.withUnsafe { $0.reduce(0) { $0 + Double($1) * Double($1) } }.squareRoot()
         }
+        let (actual, allowed) = (norm(guided), Double(limit) * norm(cond))
+        guard actual > allowed else { return guided }
+        let factor = Float(allowed / actual)
+        return elementwise(guided, guided) { value, _ in value * factor }
     }
 
     /// guided * |cond| / |guided|, the norms over the first axis, in float64.
@@ -51,15 +106,13 @@ package struct Guidance: Sendable, Equatable, Codable {
         let actual = squaredNorms(of: guided)
         // A token that vanished altogether has no direction to rescale.
         let factors = zip(wanted, actual).map { $1 > 0 ? Float(($0 / $1).squareRoot()) : 0 }
-        let result = Tensor(uninitialized: guided.shape)
-        result.withUnsafeMutable { result in
+        return Tensor(shape: guided.shape) { result in
             guided.withUnsafe { guided in
                 for channel in stride(from: 0, to: result.count, by: max(factors.count, 1)) {
                     for token in factors.indices { result[channel + token] = guided[channel + token] * factors[token] }
                 }
             }
         }
-        return result
     }
 
     private static func squaredNorms(of x: Tensor) -> [Double] {

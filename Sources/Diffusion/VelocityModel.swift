@@ -8,14 +8,33 @@ package protocol VelocityModel {
     ///
     /// Row i must not depend on the other rows, to the last bit: generations are batched as load has it, and the same
     /// seed must give the same bytes.
-    /// - Parameters:
-    ///   - latents: [B, ...].
-    ///   - timesteps: B values in 0...1000.
-    ///   - conditionings: B.
-    /// - Returns: velocities, of the shape of `latents`.
+    /// - Returns: velocities, of the shape of `evaluation.latents`.
     /// - Throws: anything, such as a cancellation noticed between two transformer blocks; the generations of the
     ///   batch then are as they were before.
-    func velocity(latents: Tensor, timesteps: [Float], conditionings: [Conditioning]) throws -> Tensor
+    func velocity(_ evaluation: Evaluation<Conditioning>) throws -> Tensor
+}
+
+/// What one network evaluation of a batch reads. Every list has an entry for each row of the latents.
+package struct Evaluation<Conditioning> {
+    /// `[B, ...]`
+    package let latents: Tensor
+    /// The times of the latents, in 0...1000.
+    package let timesteps: [Float]
+    /// The times that the steps go to, in 0...1000. A flow map reads both times; other networks read the first alone.
+    package let targets: [Float]
+    package let conditionings: [Conditioning]
+    package let inputs: [GenerationInputs]
+
+    package init(
+        latents: Tensor, timesteps: [Float], targets: [Float]? = nil, conditionings: [Conditioning],
+        inputs: [GenerationInputs]? = nil
+    ) {
+        self.latents = latents
+        self.timesteps = timesteps
+        self.targets = targets ?? timesteps.map { _ in 0 }
+        self.conditionings = conditionings
+        self.inputs = inputs ?? timesteps.map { _ in GenerationInputs() }
+    }
 }
 
 /// What a generation is about. `negative` is needed in phases where guidance is on.

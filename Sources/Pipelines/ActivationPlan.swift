@@ -29,38 +29,32 @@ extension Pipeline {
     ) throws -> ActivationPlan {
         let tokens = tokens ?? maximumTokens
         let text = try MemoryPlan.of {
-            let rows = try promptEncoder.rows(ofTokens: tokens)
-            _ = Tensor.lasting(rows.copy)
+            _ = try parts.promptEncoder.encode(tokens: tokens).lasting
         }
+        let parameters = GenerationParameters(
+            prompt: "", negativePrompt: "", width: width, height: height, frames: frames, generator: generator)
         let steps = try MemoryPlan.of {
-            let prompt = Prompted(positive: conditioning(tokens: tokens), negative: conditioning(tokens: tokens))
-            var generation = try makeGeneration(
-                seed: 0, width: width, height: height, frames: frames, generator: generator)
-            while let phase = generation.nextPhase {
-                try generation.step(using: planned(phase.expert), prompt)
-                guard generation.nextPhase?.expert != phase.expert else { continue }
-                for conditioning in [prompt.positive, prompt.negative] { conditioning?.forget(expert: phase.expert) }
-            }
+            let generation = try planned.makeGeneration(parameters)
+            var run = Run(
+                generation, of: planned, generator: generator ?? generators.defaultName,
+                texts: Prompted(positive: "", negative: ""),
+                prompted: Prompted(
+                    positive: parts.promptEncoder.placeholder(tokens: tokens),
+                    negative: parts.promptEncoder.placeholder(tokens: tokens)))
+            _ = try run.finishSteps()
         }
         let decode = try MemoryPlan.of {
             let shape = latentShape(width: width, height: height, frames: frames)
-            try vae.decode(unpacked(Tensor(uninitialized: shape), by: family.packing)) { _ in }
+            try parts.autoencoder.decode(
+                unpacked(Tensor(uninitialized: shape), by: traits.packing), interrupt: {}) { _ in }
         }
         return ActivationPlan(text: text.peakExtent, steps: steps.peakExtent, decode: decode.peakExtent)
     }
 
-    private func conditioning(tokens: Int) -> Conditioning {
-        Conditioning(
-            TextEmbedding(
-                rows: Tensor.lasting { Tensor(uninitialized: [tokens, promptEncoder.width]) },
-                paddedLength: family.paddedTextLength))
-    }
-
-    /// An expert that asks for no weights to be in memory.
-    private func planned(_ name: String) throws -> Expert {
-        let network = try expert(name).network
-        return Expert(
-            name: name, loras: [], network: network, residency: ModelResidency(nil, model: id, weights: [:]),
-            interrupt: {})
+    /// The same model, which asks for no weights to be in memory.
+    private var planned: Pipeline {
+        Pipeline(
+            id: id, traits: traits, generators: generators, sizes: sizes, parts: parts,
+            residency: ModelResidency(nil, model: id, weights: [:]), identities: PartIdentities([:]))
     }
 }

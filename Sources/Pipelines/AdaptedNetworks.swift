@@ -1,3 +1,4 @@
+import Models
 import Support
 import Synchronization
 import Tensor
@@ -24,7 +25,7 @@ final class AdaptedNetworks: Sendable {
     private let sources: [String: Source]
     private let family: any ModelFamily
     private let compute: Compute
-    private let recent = Mutex(RecentlyUsed<Key, any ExpertNetwork>(capacity: 16))
+    private let recent = Mutex(RecentlyUsed<Key, any DenoisingNetwork>(capacity: 16))
 
     init(_ library: LoRALibrary?, sources: [String: Source], family: any ModelFamily, compute: Compute) {
         self.library = library
@@ -37,10 +38,10 @@ final class AdaptedNetworks: Sendable {
 
     /// Finds the files of `loras` and makes sure that they fit the experts they are for.
     /// - Parameter experts: of the generator that will run.
-    /// - Throws: `PipelineError` that says which file does not, and why.
+    /// - Throws: `ModelError` that says which file does not, and why.
     func settle(_ loras: [LoRA], for experts: [String]) throws -> SettledLoRAs {
         guard let first = loras.first else { return .none }
-        guard let library else { throw PipelineError.noSuchLoRA(name: first.name, known: []) }
+        guard let library else { throw ModelError.noSuchLoRA(name: first.name, known: []) }
         var all: [LoRA] = []
         var byExpert: [String: [LoRA]] = [:]
         for lora in loras {
@@ -48,7 +49,7 @@ final class AdaptedNetworks: Sendable {
             let found = LoRA(name: lora.name, strength: lora.strength, expert: lora.expert, digest: file.digest)
             let wanted = experts.filter(found.isFor)
             guard let first = wanted.first else {
-                throw PipelineError.unusableLoRA(
+                throw ModelError.unusableLoRA(
                     reason: "\(lora.name) is for the expert '\(lora.expert ?? "")', but the generator has "
                         + experts.joined(separator: ", "))
             }
@@ -65,18 +66,18 @@ final class AdaptedNetworks: Sendable {
         return SettledLoRAs(all: all, byExpert: byExpert.mapValues { $0.filter { $0.strength != 0 } })
     }
 
-    /// - Throws: `PipelineError` if a file does not fit, or is not what it was when the request was settled.
-    func network(_ expert: String, _ loras: [LoRA]) throws -> any ExpertNetwork {
+    /// - Throws: `ModelError` if a file does not fit, or is not what it was when the request was settled.
+    func network(_ expert: String, _ loras: [LoRA]) throws -> any DenoisingNetwork {
         let key = Key(expert: expert, loras: loras)
         if let known = recent.withLock({ $0.value(of: key) }) { return known }
         guard let library, let source = sources[expert] else {
-            throw PipelineError.noSuchLoRA(name: loras.first?.name ?? "", known: [])
+            throw ModelError.noSuchLoRA(name: loras.first?.name ?? "", known: [])
         }
         do {
             let added = try loras.map { lora in
                 try Adapter(
                     library.file(of: lora).checkpoint, strength: lora.strength, expert: source.base,
-                    rename: family.transformerKeys.rename)
+                    rename: family.networkKeys.rename)
             }
             let reader = WeightReader(source.weights, adapters: source.adapters + added)
             let network = try family.network(reader, compute: compute)

@@ -1,4 +1,5 @@
 import Diffusion
+import Models
 import Tensor
 
 /// An expert of a pipeline as denoising sees it.
@@ -6,8 +7,8 @@ package struct Expert: VelocityModel {
     package let name: String
     /// Of a request.
     let loras: [LoRA]
-    let network: any ExpertNetwork
-    let residency: ModelResidency
+    let network: any DenoisingNetwork
+    let residency: any PartResidency
     /// Called before each transformer block; throwing from it ends the step.
     let interrupt: @Sendable () throws -> Void
 
@@ -16,11 +17,9 @@ package struct Expert: VelocityModel {
         ([name] + loras.map { "\($0.digest ?? "") \($0.strength)" }).joined(separator: "\n")
     }
 
-    package func velocity(latents: Tensor, timesteps: [Float], conditionings: [Conditioning]) throws -> Tensor {
-        try residency.pass(through: .expert(name)) { check in
-            try network.velocity(
-                latents: latents, timesteps: timesteps, conditionings: conditionings, name: Self.key(name, loras)
-            ) {
+    package func velocity(_ evaluation: Evaluation<Conditioning>) throws -> Tensor {
+        try residency.pass(through: Part(name)) { check in
+            try network.velocity(evaluation, key: Self.key(name, loras)) {
                 try interrupt()
                 try check()
             }

@@ -6,7 +6,7 @@ package struct LoRA: Codable, Hashable, Sendable {
     package let strength: Float
     /// Whom it is for, also as `high` or `low`; nil is every expert that the file has keys for.
     package let expert: String?
-    /// SHA-256 of the file's `FileSample`; nil until the file was looked for.
+    /// The file's `contentDigest`; nil until the file was looked for.
     package let digest: String?
 
     package init(name: String, strength: Float = 1, expert: String? = nil, digest: String? = nil) {

@@ -1,4 +1,5 @@
 import Foundation
+import Models
 import Support
 import Synchronization
 import Weights
@@ -37,8 +38,8 @@ final class LoRALibrary: Sendable {
 
     private static let ending = ".safetensors"
 
-    /// - Throws: `PipelineError.noLoRAFolder`.
-    init(folder: String) throws(PipelineError) {
+    /// - Throws: `ModelError.noLoRAFolder`.
+    init(folder: String) throws(ModelError) {
         var isFolder: ObjCBool = false
         guard FileManager.default.fileExists(atPath: folder, isDirectory: &isFolder), isFolder.boolValue else {
             throw .noLoRAFolder(path: folder)
@@ -58,8 +59,8 @@ final class LoRALibrary: Sendable {
         return Dictionary(named, uniquingKeysWith: { first, _ in first })
     }
 
-    /// - Throws: `PipelineError.noSuchLoRA`, `loraChanged` if it is not the file that it was, `unusableLoRA`.
-    func file(of lora: LoRA) throws(PipelineError) -> File {
+    /// - Throws: `ModelError.noSuchLoRA`, `loraChanged` if it is not the file that it was, `unusableLoRA`.
+    func file(of lora: LoRA) throws(ModelError) -> File {
         let paths = paths
         guard let path = paths[lora.name], let stamp = Stamp(path) else {
             throw .noSuchLoRA(name: lora.name, known: paths.keys.sorted())
@@ -69,9 +70,8 @@ final class LoRALibrary: Sendable {
             file = known
         } else {
             do {
-                file = File(
-                    checkpoint: try Checkpoint(file: path),
-                    digest: SHA256.hexadecimal(of: try FileSample(path: path).bytes))
+                let checkpoint = try Checkpoint(file: path)
+                file = File(checkpoint: checkpoint, digest: checkpoint.contentDigest)
             } catch {
                 throw unusable(error)
             }
@@ -82,7 +82,7 @@ final class LoRALibrary: Sendable {
     }
 
     /// For clients: without where on the server the file lies.
-    func unusable(_ error: WeightError) -> PipelineError {
+    func unusable(_ error: WeightError) -> ModelError {
         .unusableLoRA(reason: error.description.replacing("\(folder)/", with: ""))
     }
 }

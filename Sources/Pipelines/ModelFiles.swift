@@ -1,7 +1,6 @@
 import Diffusion
 import Foundation
 import Models
-import PromptText
 import Weights
 
 /// What a model is made of on disk: a diffusers folder, such a folder with some parts replaced, or single files alone.
@@ -57,11 +56,17 @@ package struct ModelFiles: Sendable {
     }
 
     func family() throws -> any ModelFamily {
-        if let folder { return try ModelIndex(folder: folder).family(of: folder) }
-        guard !experts.isEmpty else {
-            throw PipelineError.notAModel(folder: source, reason: "give a folder, or the files of its experts")
+        if let folder {
+            return try Families.family(ofPipelineClass: ModelIndex(folder: folder).pipelineClass, folder: folder)
         }
-        return try FileIdentity.of(Checkpoint(path: source), as: .expert).family()
+        guard !experts.isEmpty else {
+            throw ModelError.notAModel(folder: source, reason: "give a folder, or the files of its experts")
+        }
+        let identity = try FileIdentity.of(Checkpoint(path: source), as: .expert)
+        guard let family = identity.family else {
+            throw ModelError.unsupported(folder: source, reason: "\(identity.name): no family runs it")
+        }
+        return family
     }
 
     /// The `phases.json` that says how to generate, if there is one.
@@ -88,7 +93,7 @@ package struct ModelFiles: Sendable {
     ///   - name: its folder in diffusers layout.
     ///   - file: a file or folder that was named for it.
     ///   - keys: the network's names of its keys.
-    /// - Throws: `PipelineError`, also for a file that is something else, and `WeightError`.
+    /// - Throws: `ModelError`, also for a file that is something else, and `WeightError`.
     func open(
         _ name: String, _ part: FileIdentity.Part, file: String?, keys: KeyTable, neededBy: String
     ) throws -> Checkpoint {
@@ -96,12 +101,12 @@ package struct ModelFiles: Sendable {
             let checkpoint = try Checkpoint(path: file)
             let identity = try FileIdentity.of(checkpoint, as: part)
             if let refusal = identity.refusal {
-                throw PipelineError.unsupported(folder: file, reason: "\(identity.name): \(refusal)")
+                throw ModelError.unsupported(folder: file, reason: "\(identity.name): \(refusal)")
             }
             return try checkpoint.renamed(by: keys).configured(by: folder.flatMap { configuration("\($0)/\(name)") })
         }
         guard let folder, FileManager.default.fileExists(atPath: "\(folder)/\(name)") else {
-            throw PipelineError.missingComponent(folder: source, component: name, neededBy: neededBy)
+            throw ModelError.missingComponent(folder: source, component: name, neededBy: neededBy)
         }
         return try Checkpoint(folder: "\(folder)/\(name)").renamed(by: keys)
     }
@@ -111,17 +116,18 @@ package struct ModelFiles: Sendable {
         return FileManager.default.contents(atPath: path).map { Checkpoint.Configuration(json: $0, source: path) }
     }
 
-    /// The folder of the tokenizer: the one that was named, the model's, or one beside the text encoder.
-    func tokenizerFolder() throws -> URL {
-        if let tokenizer {
+    /// The folder of a tokenizer: the one that was named, the model's, or one beside the text encoder.
+    /// - Parameter name: the folder's name in diffusers layout.
+    func tokenizerFolder(_ name: String) throws -> URL {
+        if let tokenizer, name == "tokenizer" {
             let url = URL(fileURLWithPath: tokenizer)
             return url.lastPathComponent == "tokenizer.json" ? url.deletingLastPathComponent() : url
         }
-        if let folder { return URL(fileURLWithPath: folder).appending(path: "tokenizer") }
+        if let folder { return URL(fileURLWithPath: folder).appending(path: name) }
         if let textEncoder {
-            let beside = URL(fileURLWithPath: textEncoder).deletingLastPathComponent().appending(path: "tokenizer")
+            let beside = URL(fileURLWithPath: textEncoder).deletingLastPathComponent().appending(path: name)
             if FileManager.default.fileExists(atPath: beside.path) { return beside }
         }
-        throw PipelineError.missingComponent(folder: source, component: "tokenizer", neededBy: "the text encoder")
+        throw ModelError.missingComponent(folder: source, component: name, neededBy: "the text encoder")
     }
 }

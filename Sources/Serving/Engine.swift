@@ -1,5 +1,6 @@
 import Foundation
 import Logging
+import Pipelines
 import Tensor
 
 /// Takes jobs, keeps them, and runs them on a thread of its own, in the order that a policy decides.
@@ -7,7 +8,7 @@ import Tensor
 /// Every method may be called from any task and none waits for a computation, except `delete` of a running job (one
 /// transformer block) and `drain`.
 package final class Engine: Sendable {
-    package let models: [any ImageModel]
+    package let models: [Pipeline]
     package let metrics = Metrics()
     private let store: JobStore
     private let queue: JobQueue
@@ -15,7 +16,7 @@ package final class Engine: Sendable {
     /// Opens the state folder, takes up the jobs that a stop or a crash left there, and starts to compute.
     /// - Parameter models: the first is the default.
     /// - Throws: `ServingError.storage`, `stateInUse`.
-    package init(models: [any ImageModel], options: EngineOptions, logger: Logger) throws {
+    package init(models: [Pipeline], options: EngineOptions, logger: Logger) throws {
         let store = try JobStore(options: options)
         let queue = JobQueue(capacity: options.queueCapacity, share: options.queueShare)
         self.models = models
@@ -41,7 +42,7 @@ package final class Engine: Sendable {
 
     /// The model of that id.
     /// - Throws: `ServingError.unknownModel`.
-    package func model(_ id: String) throws -> any ImageModel {
+    package func model(_ id: String) throws -> Pipeline {
         guard let model = models.first(where: { $0.id == id }) else {
             throw ServingError.unknownModel(id, known: models.map(\.id))
         }
@@ -178,7 +179,7 @@ package final class Engine: Sendable {
         metrics.set("phasor_activation_bytes", help, ["use": "peak"], to: Double(memory.peak))
         metrics.set("phasor_activation_bytes", help, ["use": "idle"], to: Double(memory.idle))
         // All models share one.
-        if let report = models.lazy.compactMap(\.residencyReport).first { metrics.set(report) }
+        if let report = models.lazy.compactMap(\.residency.report).first { metrics.set(report) }
         return metrics.render()
     }
 

@@ -1,4 +1,4 @@
-import Diffusion
+import Pipelines
 
 /// How a file was made, in the words of the A1111 web UI, which many programs read: prompt, negative prompt, and one
 /// line of `Name: value` pairs.
@@ -6,21 +6,18 @@ package enum FileMetadata {
     /// The keyword of the PNG text chunk.
     package static let keyword = "parameters"
 
-    /// - Parameter scales: guidance scales as they were used, one per phase.
-    package static func text(
-        _ request: GenerationRequest, image: Int, steps: Int, scales: [Float], generator: GeneratorSpec
-    ) -> String {
-        var pairs = [
-            ("Steps", "\(steps)"),
-            ("Sampler", generator.sampler.rawValue),
-            ("CFG scale", "\(scales[0])"),
-        ]
-        if scales.count > 1 { pairs.append(("CFG scale 2", "\(scales[1])")) }
+    /// - Parameter ran: what made the picture or clip.
+    package static func text(_ request: GenerationRequest, image: Int, ran: RunRecord) -> String {
+        let scales = ran.guidanceScales
+        var pairs = [("Steps", "\(ran.stepCount)"), ("Sampler", ran.sampler)]
+        for (index, scale) in scales.prefix(2).enumerated() {
+            pairs.append((index == 0 ? "CFG scale" : "CFG scale 2", "\(scale)"))
+        }
         pairs += [
             ("Seed", "\(request.seed(ofImage: image))"),
             ("Size", "\(request.width)x\(request.height)"),
             ("Model", request.model),
-            ("Generator", generator.name),
+            ("Generator", ran.generator),
         ]
         if request.kind == .video {
             pairs += [("Frames", "\(request.frames)"), ("FPS", "\(request.fps)")]

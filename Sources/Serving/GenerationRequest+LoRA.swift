@@ -20,7 +20,7 @@ extension GenerationRequest {
 
     /// Finds the files and makes sure that they fit, and are what they were if the request has been settled before.
     /// - Throws: `ServingError.invalid`.
-    package func settleLoRAs(for model: any ImageModel) throws -> SettledLoRAs {
+    package func settleLoRAs(for model: Pipeline) throws -> SettledLoRAs {
         guard let loras, !loras.isEmpty else { return .none }
         do {
             return try model.settle(loras, generator: generator)
@@ -31,7 +31,7 @@ extension GenerationRequest {
 
     /// The request with the digests of its LoRA files, so that the same request never means others.
     /// - Throws: as `settleLoRAs`.
-    package func settled(for model: any ImageModel) throws -> GenerationRequest {
+    package func settled(for model: Pipeline) throws -> GenerationRequest {
         var request = self
         let loras = try settleLoRAs(for: model).all
         request.loras = loras.isEmpty ? nil : loras

@@ -1,5 +1,6 @@
 import Diffusion
 import Media
+import Pipelines
 import Support
 
 /// Whether a model can do what is asked, before anything is computed. Nothing is rounded or left out silently.
@@ -9,7 +10,7 @@ extension GenerationRequest {
 
     /// - Returns: the number of steps it will take.
     /// - Throws: `ServingError.invalid`, which names the field, what was given and what is allowed.
-    package func validate(for model: any ImageModel) throws -> Int {
+    package func validate(for model: Pipeline) throws -> Int {
         try validateText(for: model)
         try validateSize(for: model)
         guard Self.counts.contains(count), kind == .image || count == 1 else {
@@ -35,7 +36,7 @@ extension GenerationRequest {
                     reason:
                         "\(scale) given; allowed is \(JSON(scales.lowerBound).text) to \(JSON(scales.upperBound).text)")
             }
-            guard scale <= 1 || !isUnguided(by: model) else {
+            guard scale <= model.traits.guidance.neutralScale || !isUnguided(by: model) else {
                 throw ServingError.invalid(
                     field: field,
                     reason: "\(scale) given, but this model is guided away from a negative_prompt only (\" \" will do)")
@@ -55,32 +56,16 @@ extension GenerationRequest {
     }
 
     /// Whether no phase is guided, whatever its scale: for want of a negative prompt.
-    package func isUnguided(by model: any ImageModel) -> Bool {
-        negativePrompt == nil && !model.guidesWithoutNegativePrompt
+    package func isUnguided(by model: Pipeline) -> Bool {
+        negativePrompt == nil && !model.traits.guidesWithoutNegativePrompt
     }
 
-    /// The scales that the run is given: 1 where nothing is guided, else the request's own.
-    private func runScales(by model: any ImageModel) -> (first: Float?, later: Float?) {
-        isUnguided(by: model) ? (1, 1) : (guidanceScale, guidanceScale2)
-    }
-
-    /// The guidance scales that the run uses, one for each phase.
-    /// - Throws: `DiffusionError` for a generator that the model does not have.
-    package func guidanceScales(by model: any ImageModel) throws -> [Float] {
-        let scales = runScales(by: model)
-        return try Guidance(
-            rule: .classifierFree, plan: model.generators.generator(generator).plan, guidanceScale: scales.first,
-            guidanceScale2: scales.later
-        ).scales
-    }
-
-    /// The generation of image `index` at its first step.
-    /// - Throws: what the model's `makeGeneration` throws.
-    package func makeGeneration<Model: ImageModel>(ofImage index: Int, by model: Model) throws -> Generation {
-        let scales = runScales(by: model)
-        return try model.makeGeneration(
-            seed: seed(ofImage: index), width: width, height: height, frames: frames, generator: generator,
-            steps: steps, guidanceScale: scales.first, guidanceScale2: scales.later)
+    /// What image `index` of the request is to be.
+    package func parameters(ofImage index: Int = 0) -> GenerationParameters {
+        GenerationParameters(
+            prompt: prompt, negativePrompt: negativePrompt, width: width, height: height, frames: frames,
+            seed: seed(ofImage: index), generator: generator, steps: steps, guidanceScale: guidanceScale,
+            guidanceScale2: guidanceScale2)
     }
 
     package func videoOptions(comment: String?) throws(MediaError) -> VideoOptions {
@@ -89,7 +74,7 @@ extension GenerationRequest {
             frameRate: try FrameRate(fps), comment: comment)
     }
 
-    private func validateText(for model: any ImageModel) throws {
+    private func validateText(for model: Pipeline) throws {
         for (field, text) in [("prompt", prompt), ("negative_prompt", negativePrompt ?? "")] {
             guard text.utf8.count <= Self.longestPrompt else {
                 throw ServingError.invalid(
@@ -106,7 +91,7 @@ extension GenerationRequest {
         }
     }
 
-    private func validateSize(for model: any ImageModel) throws {
+    private func validateSize(for model: Pipeline) throws {
         if let reason = model.sizes.advice(on: PixelSize(width: width, height: height)) {
             throw ServingError.invalid(field: "size", reason: reason)
         }
@@ -121,7 +106,7 @@ extension GenerationRequest {
         }
     }
 
-    private func stepCount(for model: any ImageModel) throws -> Int {
+    private func stepCount(for model: Pipeline) throws -> Int {
         do {
             // The number of tokens shifts the sigmas of some schedules; it never changes how many they are.
             return try model.generators.generator(generator).schedule(steps: steps, tokens: 1).count

@@ -12,7 +12,7 @@ package struct GenerationRequest: Codable, Sendable, Equatable {
     package var kind: Kind
     package var prompt: String
     package var negativePrompt: String?
-    /// The model's id, as `ImageModel.id` gives it.
+    /// The model's id, as `Pipeline.id` gives it.
     package var model: String
     /// One of the model's generators, such as `student` or `teacher`; nil is the model's default.
     package var generator: String?

@@ -5,7 +5,7 @@ import Pipelines
 /// A run between two steps, as a file: all that has been computed except embeddings, which have a cache of their own.
 struct Checkpoint: Codable {
     let request: GenerationRequest
-    /// Stands for the weights that the steps were done with.
+    /// Stand for the weights that the steps were done with, and for their arithmetic.
     let weights: [String]
     let generations: [Generation]
     let timings: Timings
@@ -27,7 +27,7 @@ extension GenerationRun {
             let encoder = PropertyListEncoder()
             encoder.outputFormat = .binary
             let checkpoint = Checkpoint(
-                request: request, weights: Self.weights(generations[0].plan, model), generations: generations,
+                request: request, weights: Self.weights(runs[0]), generations: runs.map(\.generation),
                 timings: job.timings)
             try workshop.store.checkpoints.writeSealed(encoder.encode(checkpoint), as: id)
         } catch {
@@ -37,23 +37,22 @@ extension GenerationRun {
         workshop.metrics.observe("phasor_checkpoint_seconds", "Writing a run between two steps.", [:], savingSeconds)
     }
 
-    /// What is left of an earlier process, if it is for this job, these weights and this plan.
-    /// - Parameter fresh: the generations at their first step.
-    static func checkpoint(
-        of job: Job, _ fresh: [Generation], _ model: Model, _ workshop: Workshop
-    ) -> Checkpoint? {
+    /// Takes up what is left of an earlier process, if it is for this job, these weights and this plan.
+    /// - Parameter runs: at their first step; at that of the checkpoint if there is one.
+    static func resume(_ runs: inout [Run], of job: Job, _ workshop: Workshop) -> Checkpoint? {
         let folder = workshop.store.checkpoints
         do {
             guard let content = try folder.readSealed(job.id) else { return nil }
             let checkpoint = try PropertyListDecoder().decode(Checkpoint.self, from: content)
+            var resumed = runs
             let isOurs =
-                checkpoint.request == job.request && checkpoint.weights == weights(fresh[0].plan, model)
-                && checkpoint.generations.count == fresh.count
-                && zip(checkpoint.generations, fresh).allSatisfy { old, new in
-                    old.plan == new.plan && old.schedule == new.schedule && old.guidance == new.guidance
-                        && old.latent.shape == new.latent.shape && old.seed == new.seed
-                }
-            if isOurs { return checkpoint }
+                checkpoint.request == job.request && checkpoint.weights == weights(runs[0])
+                && checkpoint.generations.count == runs.count
+                && resumed.indices.allSatisfy { resumed[$0].resume(checkpoint.generations[$0]) }
+            if isOurs {
+                runs = resumed
+                return checkpoint
+            }
             workshop.logger.notice(
                 "starting again: the model has changed since its checkpoint", metadata: ["job": "\(job.id)"])
         } catch {
@@ -63,7 +62,8 @@ extension GenerationRun {
         return nil
     }
 
-    private static func weights(_ plan: PhasePlan, _ model: Model) -> [String] {
-        ([.textEncoder] + plan.experts.map(Resident.expert)).map(model.identity(of:))
+    private static func weights(_ run: Run) -> [String] {
+        let parts = run.pipeline.identities(of: run.generation.plan).sorted { $0.key < $1.key }
+        return [run.pipeline.arithmetic] + parts.map { "\($0.key) \($0.value)" }
     }
 }

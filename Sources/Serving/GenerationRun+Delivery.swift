@@ -1,6 +1,7 @@
 import Diffusion
 import Foundation
 import Media
+import Pipelines
 import Tensor
 
 /// From the denoised latents to files that are whole, and the row that says so.
@@ -52,10 +53,8 @@ extension GenerationRun {
         "\(id)-\(index).\(request.kind == .image ? "png" : "mp4")"
     }
 
-    private func metadata(_ image: Int, _ generation: Generation) throws -> String {
-        FileMetadata.text(
-            request, image: image, steps: generation.schedule.count, scales: generation.guidance.scales,
-            generator: try model.generators.generator(request.generator))
+    private func metadata(_ image: Int) -> String {
+        FileMetadata.text(request, image: image, ran: RunRecord(of: runs[image]))
     }
 
     // MARK: Images
@@ -64,14 +63,14 @@ extension GenerationRun {
     private func writeImages() throws -> [String] {
         tell(.decoding)
         let decoding = ContinuousClock.now
-        let images = try generations.map { try image(of: $0.latent) }
+        let images = try runs.map { try image(of: $0.generation.latent) }
         job.timings.decode = decoding.seconds
         tell(.encoding)
         let encoding = ContinuousClock.now
         var names: [String] = []
-        for (index, (image, generation)) in zip(images, generations).enumerated() {
+        for (index, image) in images.enumerated() {
             try signal.check()
-            let text = [(keyword: FileMetadata.keyword, value: try metadata(index, generation))]
+            let text = [(keyword: FileMetadata.keyword, value: metadata(index))]
             names.append(name(ofFile: index))
             try workshop.store.artifacts.write(PNG.encode(image, text: text), as: names[index])
         }
@@ -83,7 +82,7 @@ extension GenerationRun {
     private func image(of latent: Tensor) throws -> RGBImage {
         var image: RGBImage?
         try model.decode(latent, interrupt: signal.check) { frames in
-            if image == nil { image = try rgb(frames, 0) }
+            if image == nil { image = try frames.slice(0..<1).images().first }
         }
         guard let image else { throw MediaError.noFrames(path: name(ofFile: 0)) }
         return image
@@ -97,33 +96,24 @@ extension GenerationRun {
         return try PNG.encode(image(of: first.reshaped(shape)))
     }
 
-    /// Frame `index` of `[T, H, W, 3]` in [0, 1].
-    /// - Throws: `MediaError.notFinite` rather than to make a black picture.
-    private func rgb(_ frames: Tensor, _ index: Int) throws -> RGBImage {
-        try frames[index].withUnsafe { values in
-            try RGBImage(width: request.width, height: request.height, floats: values.span, layout: .interleaved)
-        }
-    }
-
     // MARK: Video
 
     /// Encodes frames as they are decoded; they are never all held.
     /// - Returns: the name of the file, which is aside.
     private func writeVideo() throws -> String {
         let name = name(ofFile: 0)
-        let generation = generations[0]
         let start = ContinuousClock.now
         var encoding = 0.0
         tell(.decoding)
         let encoder = try MP4Encoder(
             path: workshop.store.artifacts.pathAside(of: name), width: request.width, height: request.height,
-            options: request.videoOptions(comment: metadata(0, generation)))
-        try model.decode(generation.latent, interrupt: signal.check) { frames in
+            options: request.videoOptions(comment: metadata(0)))
+        try runs[0].decode(interrupt: signal.check) { frames in
             if encoder.frameCount == 0 { tell(.encoding) }
-            for index in 0..<frames.shape[0] {
+            for image in try frames.images() {
                 try signal.check()
                 let began = ContinuousClock.now
-                try encoder.append(rgb(frames, index))
+                try encoder.append(image)
                 encoding += began.seconds
             }
         }

@@ -1,4 +1,5 @@
 import Foundation
+import Pipelines
 
 /// A request on its way: what `GET /v1/jobs/{id}` shows. `encode(to:)` writes exactly that object.
 package struct Job: Sendable, Equatable {
@@ -48,6 +49,11 @@ package struct Job: Sendable, Equatable {
     package var artifacts: [Artifact]
     package var failure: Failure?
     package var timings: Timings
+    /// What runs or ran; nil before the job has begun.
+    package var ran: RunRecord? {
+        get { timings.ran }
+        set { timings.ran = newValue }
+    }
 
     package var kind: GenerationRequest.Kind { request.kind }
 
@@ -98,13 +104,7 @@ package struct Artifact: Sendable, Equatable {
 
 /// Wall-clock seconds of the stages of a job.
 package struct Timings: Codable, Sendable, Equatable {
-    package struct Step: Codable, Sendable, Equatable {
-        package var step: Int
-        package var sigma: Float
-        package var phase: String
-        package var expert: String
-        package var seconds: Double
-    }
+    package typealias Step = RunRecord.Step
 
     /// Prompt to embedding; next to nothing when the prompt was known.
     package var text: Double?
@@ -113,6 +113,8 @@ package struct Timings: Codable, Sendable, Equatable {
     package var decode: Double?
     /// Frames to PNG or MP4, and the file to disk.
     package var encode: Double?
+    /// What these are the seconds of; stored beside them.
+    var ran: RunRecord?
 
     package init() {}
 }
@@ -120,7 +122,7 @@ package struct Timings: Codable, Sendable, Equatable {
 extension Job: Encodable {
     private enum Key: String, CodingKey {
         case id, object, kind, priority, state, progress, step, steps, sigma, phase, expert, parameters, timings,
-            artifacts, error
+            artifacts, error, ran
         case queuePosition = "queue_position"
         case secondsLeft = "eta_seconds"
         case createdAt = "created_at"
@@ -150,7 +152,10 @@ extension Job: Encodable {
         try object.encode(finishedAt?.timeIntervalSince1970, forKey: .finishedAt)
         try object.encode(expiresAt?.timeIntervalSince1970, forKey: .expiresAt)
         try object.encode(request, forKey: .parameters)
-        try object.encode(timings, forKey: .timings)
+        var seconds = timings
+        seconds.ran = nil
+        try object.encode(seconds, forKey: .timings)
+        try object.encode(ran, forKey: .ran)
         try object.encode(artifacts, forKey: .artifacts)
         try object.encode(failure, forKey: .error)
     }

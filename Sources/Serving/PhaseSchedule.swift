@@ -104,7 +104,7 @@ package struct PhaseSchedule: StepPolicy {
         let isLate = (overdue.contains(one.id), overdue.contains(other.id))
         guard isLate.0 == isLate.1 else { return isLate.0 }
         if isLate.0 { return hasWaitedLonger(one, other) }
-        let isText = (one.weights.part == .textEncoder, other.weights.part == .textEncoder)
+        let isText = (one.weights.stage == .text, other.weights.stage == .text)
         guard isText.0 == isText.1 else { return isText.0 }
         return (one.work, one.arrival) < (other.work, other.arrival)
     }

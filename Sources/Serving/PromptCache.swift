@@ -1,34 +1,35 @@
 import Diffusion
 import Foundation
 import Logging
+import Models
 import Pipelines
 import Support
 
 /// The embeddings of a model's prompts: in memory, and on disk beyond the process, so that a prompt that was encoded
 /// once does not need the text encoder again. Used on the compute thread only.
-final class PromptCache<Model: ImageModel> {
-    let model: Model
+final class PromptCache {
+    private let model: Pipeline
     private let folder: EmbeddingFolder
     private let metrics: Metrics
     /// The embedding of one prompt of UMT5-XXL takes 8 MB at most.
-    private var recent = RecentlyUsed<String, Model.Conditioning>(capacity: 32)
+    private var recent = RecentlyUsed<String, Conditioning>(capacity: 32)
 
-    init(model: Model, folder: EmbeddingFolder, metrics: Metrics) {
+    init(model: Pipeline, folder: EmbeddingFolder, metrics: Metrics) {
         self.model = model
         self.folder = folder
         self.metrics = metrics
     }
 
     /// The embedding of a prompt, if the text encoder is not needed for it.
-    func known(_ prompt: String) -> Model.Conditioning? {
+    func known(_ prompt: String) -> Conditioning? {
         let key = key(prompt)
         if let conditioning = recent.value(of: key) { return conditioning }
-        guard let conditioning = folder.read(key, as: Model.Conditioning.self) else { return nil }
+        guard let conditioning = folder.read(key, as: Conditioning.self) else { return nil }
         recent.keep(conditioning, as: key)
         return conditioning
     }
 
-    func encode(_ prompt: String, interrupt: () throws -> Void) throws -> Model.Conditioning {
+    func encode(_ prompt: String, interrupt: () throws -> Void) throws -> Conditioning {
         if let known = known(prompt) {
             count("hit")
             return known
@@ -41,7 +42,9 @@ final class PromptCache<Model: ImageModel> {
         return conditioning
     }
 
-    private func key(_ prompt: String) -> String { "\(model.identity(of: .textEncoder))\n\n\(model.cleaned(prompt))" }
+    private func key(_ prompt: String) -> String {
+        "\(model.arithmetic)\n\(model.identity(of: model.textPart))\n\n\(model.cleaned(prompt))"
+    }
 
     private func count(_ result: String) {
         metrics.count(

@@ -1,5 +1,5 @@
 import Foundation
-import Pipelines
+import Models
 import Support
 
 /// What a server makes of a size that its model does not.

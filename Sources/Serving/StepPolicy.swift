@@ -1,3 +1,4 @@
+import Models
 import Pipelines
 
 /// Who goes before whom.
@@ -11,22 +12,22 @@ package enum Priority: String, Codable, Sendable, CaseIterable {
 /// What a stage computes with: a part of a model.
 package struct StageWeights: Hashable, Sendable {
     package let model: String
-    package let part: Resident
+    package let stage: Stage.Kind
+    package let part: Part
     /// The part whose heavy weights it uses: for an expert that is a LoRA on a shared base, that base; else itself.
-    package let base: Resident
+    package let base: Part
     /// LoRA files of the request on the part.
     package let loras: [LoRA]
 
-    package init(model: String, part: Resident, base: Resident? = nil, loras: [LoRA] = []) {
+    package init(model: String, stage: Stage.Kind, part: Part, base: Part? = nil, loras: [LoRA] = []) {
         self.model = model
+        self.stage = stage
         self.part = part
         self.base = base ?? part
         self.loras = loras
     }
 
-    package var isExpert: Bool {
-        if case .expert = part { true } else { false }
-    }
+    package var isExpert: Bool { stage == .steps }
 
     /// To change to these, a LoRA has to change at most.
     func shareHeavyWeights(with other: StageWeights?) -> Bool { model == other?.model && base == other?.base }
@@ -37,8 +38,9 @@ package struct WaitingRun: Sendable {
     package let id: String
     /// One entry for each stage to come: the prompt, the steps, the decoding. Not empty.
     package let course: ArraySlice<StageWeights>
-    /// `[C, F, H, W]` of its latents: runs of one shape share a network evaluation. Nil for a stage that is not shared.
-    package let shape: [Int]?
+    /// Of its latents and other inputs: runs of the same shapes share a network evaluation. Nil for a stage that is not
+    /// shared.
+    package let shape: [[Int]]?
     /// Of all frames of all its images that are to do the stage.
     package let pixels: Int
     package let priority: Priority
@@ -47,7 +49,7 @@ package struct WaitingRun: Sendable {
 
     /// Nil without a stage to come.
     package init?(
-        id: String, course: ArraySlice<StageWeights>, shape: [Int]?, pixels: Int, priority: Priority, arrival: Int64
+        id: String, course: ArraySlice<StageWeights>, shape: [[Int]]?, pixels: Int, priority: Priority, arrival: Int64
     ) {
         guard let first = course.first else { return nil }
         self.id = id

@@ -1,6 +1,7 @@
 import Foundation
 import Logging
 import Media
+import Models
 import Pipelines
 import Tensor
 
@@ -9,10 +10,10 @@ final class Worker {
     private let workshop: Workshop
     private let options: EngineOptions
     private let logger: Logger
-    private var groups: [String: any RunGroup] = [:]
+    private var groups: [String: ModelRuns] = [:]
     private var policy: any StepPolicy
     /// In the order in which they began.
-    private var runs: [any ActiveRun] = []
+    private var runs: [GenerationRun] = []
     private var expected: [StageWeights] = []
     private var lastExpert: StageWeights?
     private let start = ContinuousClock.now
@@ -21,17 +22,16 @@ final class Worker {
     /// Seconds between two looks at what retention would remove.
     private static let sweepSeconds = 60.0
 
-    init(models: [any ImageModel], workshop: Workshop, options: EngineOptions, logger: Logger) {
+    init(models: [Pipeline], workshop: Workshop, options: EngineOptions, logger: Logger) {
         self.workshop = workshop
         self.options = options
         self.logger = logger
         policy = options.makePolicy()
         let embeddings = EmbeddingFolder(
             workshop.store.prompts, capacity: options.promptCacheBytes, logger: logger)
-        func group<Model: ImageModel>(_ model: Model) -> any RunGroup {
-            ModelRuns(model, embeddings: embeddings, metrics: workshop.metrics)
+        for model in models {
+            groups[model.id] = ModelRuns(model, embeddings: embeddings, metrics: workshop.metrics)
         }
-        for model in models { groups[model.id] = group(model) }
     }
 
     private var queue: JobQueue { workshop.queue }
@@ -97,7 +97,7 @@ final class Worker {
         var known: [StageWeights: Bool] = [:]
         return policy.decide(runs.compactMap(\.waiting), at: start.seconds) { weights in
             if let answer = known[weights] { return answer }
-            let answer = groups[weights.model]?.isResident(weights.part) ?? true
+            let answer = groups[weights.model]?.model.residency.isResident(weights.part) ?? true
             known[weights] = answer
             return answer
         }
@@ -114,14 +114,14 @@ final class Worker {
                 EngineOptions.Turn(
                     runs: chosen.map(\.job.id), weights: decision.weights, start: began, seconds: began.seconds))
         }
-        switch decision.weights.part {
-        case .textEncoder:
+        switch decision.weights.stage {
+        case .text:
             attempt(first) { try first.encodePrompts(onlyKnown: false) }
             queue.record(work: 0, seconds: began.seconds)
-        case .expert:
+        case .steps:
             countStep(decision.weights)
             step(chosen, group)
-        case .vae:
+        case .decode:
             attempt(first) {
                 try first.deliver()
                 drop(first)
@@ -136,10 +136,10 @@ final class Worker {
     private func expect(_ passes: [StageWeights]) {
         guard passes != expected else { return }
         expected = passes
-        for (model, group) in groups { group.expect(passes.filter { $0.model == model }.map(\.part)) }
+        for (model, group) in groups { group.model.expect(passes.filter { $0.model == model }.map(\.part)) }
     }
 
-    private func step(_ chosen: [any ActiveRun], _ group: any RunGroup) {
+    private func step(_ chosen: [GenerationRun], _ group: ModelRuns) {
         let began = ContinuousClock.now
         do {
             let stepped = try group.step(chosen, batchPixels: options.batchPixels)
@@ -160,7 +160,7 @@ final class Worker {
     }
 
     /// Does something of one run, which ends if it throws.
-    private func attempt(_ run: any ActiveRun, _ body: () throws -> Void) {
+    private func attempt(_ run: GenerationRun, _ body: () throws -> Void) {
         do {
             try body()
         } catch Interruption.shutDown {
@@ -172,12 +172,12 @@ final class Worker {
 
     // MARK: Ending
 
-    private func drop(_ run: any ActiveRun) {
+    private func drop(_ run: GenerationRun) {
         run.discard()
         runs.removeAll { $0 === run }
     }
 
-    private func end(_ run: any ActiveRun, with error: any Error) {
+    private func end(_ run: GenerationRun, with error: any Error) {
         drop(run)
         end(run.job, with: error)
     }
@@ -209,7 +209,7 @@ final class Worker {
     private static func failure(_ error: any Error) -> Job.Failure {
         let code =
             switch error {
-            case PipelineError.notFinite, MediaError.notFinite: "not_finite"
+            case ModelError.notFinite, MediaError.notFinite: "not_finite"
             case ServingError.invalid, ServingError.unknownModel: "invalid_request"
             default: "generation_failed"
             }

@@ -1,6 +1,6 @@
 /// SHA-256 (FIPS 180-4), for identities of files and for API keys: no key is kept, and digests compare in a time that
-/// tells nothing.
-package enum SHA256 {
+/// tells nothing. Feed it with `update`, then ask for `finish`.
+package struct SHA256 {
     /// The first 32 bits of the fractional parts of the cube roots of the first 64 primes.
     private static let constants: [UInt32] = [
         0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
@@ -13,51 +13,82 @@ package enum SHA256 {
         0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2,
     ]
 
+    /// The first 32 bits of the fractional parts of the square roots of the first 8 primes.
+    private var state: [UInt32] = [
+        0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19,
+    ]
+    /// Bytes that do not fill a block yet.
+    private var rest: [UInt8] = []
+    private var count: UInt64 = 0
+
+    package init() {}
+
+    package mutating func update(_ bytes: UnsafeRawBufferPointer) {
+        count += UInt64(bytes.count)
+        var start = 0
+        if !rest.isEmpty {
+            start = min(64 - rest.count, bytes.count)
+            rest += bytes[..<start]
+            guard rest.count == 64 else { return }
+            rest.withUnsafeBytes { Self.compress($0, into: &state) }
+            rest = []
+        }
+        while bytes.count - start >= 64 {
+            Self.compress(UnsafeRawBufferPointer(rebasing: bytes[start..<start + 64]), into: &state)
+            start += 64
+        }
+        rest += bytes[start...]
+    }
+
+    package mutating func update(_ bytes: some Collection<UInt8>) {
+        Array(bytes).withUnsafeBytes { update($0) }
+    }
+
+    /// - Returns: the 32 bytes of the digest.
+    package consuming func finish() -> [UInt8] {
+        let length = count &* 8
+        update([0x80] + [UInt8](repeating: 0, count: (119 - rest.count) % 64))
+        update((0..<8).map { UInt8(truncatingIfNeeded: length >> UInt64(56 - 8 * $0)) })
+        return state.flatMap { word in (0..<4).map { UInt8(truncatingIfNeeded: word >> UInt32(24 - 8 * $0)) } }
+    }
+
     /// - Returns: 32 bytes.
     package static func digest(_ message: some Collection<UInt8>) -> [UInt8] {
-        var padded = Array(message) + [0x80]
-        padded += [UInt8](repeating: 0, count: (120 - padded.count % 64) % 64)
-        padded += bytes(UInt64(message.count) &* 8)
-        // The first 32 bits of the fractional parts of the square roots of the first 8 primes.
-        var state: [UInt32] = [
-            0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19,
-        ]
-        for start in stride(from: 0, to: padded.count, by: 64) {
-            compress(padded[start..<start + 64], into: &state)
-        }
-        return state.flatMap(bytes)
+        var hash = SHA256()
+        hash.update(message)
+        return hash.finish()
     }
 
-    /// The digest as 64 hexadecimal digits.
-    package static func hexadecimal(of message: some Collection<UInt8>) -> String {
-        Hexadecimal.text(digest(message))
-    }
+    /// The digest of a message as 64 hexadecimal digits.
+    package static func hexadecimal(of message: some Collection<UInt8>) -> String { Hexadecimal.text(digest(message)) }
 
-    private static func compress(_ block: ArraySlice<UInt8>, into state: inout [UInt32]) {
-        var schedule = [UInt32](repeating: 0, count: 64)
-        for (index, byte) in block.enumerated() { schedule[index / 4] = schedule[index / 4] << 8 | UInt32(byte) }
-        for t in 16..<64 {
-            let (early, late) = (schedule[t - 15], schedule[t - 2])
-            let sigma0 = rotate(early, 7) ^ rotate(early, 18) ^ early >> 3
-            let sigma1 = rotate(late, 17) ^ rotate(late, 19) ^ late >> 10
-            schedule[t] = sigma1 &+ schedule[t - 7] &+ sigma0 &+ schedule[t - 16]
+    /// - Parameter block: 64 bytes.
+    private static func compress(_ block: UnsafeRawBufferPointer, into state: inout [UInt32]) {
+        withUnsafeTemporaryAllocation(of: UInt32.self, capacity: 64) { schedule in
+            for t in 0..<16 {
+                schedule[t] = UInt32(bigEndian: block.loadUnaligned(fromByteOffset: 4 * t, as: UInt32.self))
+            }
+            for t in 16..<64 {
+                let (early, late) = (schedule[t - 15], schedule[t - 2])
+                let sigma0 = rotate(early, 7) ^ rotate(early, 18) ^ early >> 3
+                let sigma1 = rotate(late, 17) ^ rotate(late, 19) ^ late >> 10
+                schedule[t] = sigma1 &+ schedule[t - 7] &+ sigma0 &+ schedule[t - 16]
+            }
+            var (a, b, c, d) = (state[0], state[1], state[2], state[3])
+            var (e, f, g, h) = (state[4], state[5], state[6], state[7])
+            constants.withUnsafeBufferPointer { constants in
+                for t in 0..<64 {
+                    let sum1 = rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)
+                    let first = h &+ sum1 &+ (e & f ^ ~e & g) &+ constants[t] &+ schedule[t]
+                    let sum0 = rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)
+                    let second = sum0 &+ (a & b ^ a & c ^ b & c)
+                    (h, g, f, e) = (g, f, e, d &+ first)
+                    (d, c, b, a) = (c, b, a, first &+ second)
+                }
+            }
+            for (index, value) in [a, b, c, d, e, f, g, h].enumerated() { state[index] &+= value }
         }
-        var v = state
-        for t in 0..<64 {
-            let sum1 = rotate(v[4], 6) ^ rotate(v[4], 11) ^ rotate(v[4], 25)
-            let choice = v[4] & v[5] ^ ~v[4] & v[6]
-            let first = v[7] &+ sum1 &+ choice &+ constants[t] &+ schedule[t]
-            let sum0 = rotate(v[0], 2) ^ rotate(v[0], 13) ^ rotate(v[0], 22)
-            let majority = v[0] & v[1] ^ v[0] & v[2] ^ v[1] & v[2]
-            v = [first &+ sum0 &+ majority, v[0], v[1], v[2], v[3] &+ first, v[4], v[5], v[6]]
-        }
-        for index in state.indices { state[index] &+= v[index] }
     }
 
     private static func rotate(_ word: UInt32, _ count: UInt32) -> UInt32 { word >> count | word << (32 - count) }
-
-    /// Most significant first.
-    private static func bytes<Word: FixedWidthInteger>(_ word: Word) -> [UInt8] {
-        stride(from: Word.bitWidth - 8, through: 0, by: -8).map { UInt8(truncatingIfNeeded: word >> Word($0)) }
-    }
 }

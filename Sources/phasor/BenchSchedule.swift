@@ -1,6 +1,7 @@
 import ArgumentParser
 import Benchmarks
 import Foundation
+import Models
 import Pipelines
 import Serving
 import Support
@@ -68,7 +69,7 @@ struct BenchSchedule: AsyncParsableCommand {
         let pipeline = try open()
         let sizes = pipeline.sizes
         let (width, height) = try PixelSize.parse(size, default: (sizes.defaultWidth, sizes.defaultHeight))
-        func replay(_ trace: ArrivalTrace) -> ScheduleReplay<Pipeline> {
+        func replay(_ trace: ArrivalTrace) -> ScheduleReplay {
             ScheduleReplay(
                 model: pipeline, trace: trace, width: width, height: height, frames: frames ?? sizes.defaultFrames)
         }
@@ -94,8 +95,8 @@ struct BenchSchedule: AsyncParsableCommand {
         let report = ScheduleReport(
             model: pipeline.id, requests: requests.arrivals.count, rounds: measuring.rounds ?? 1,
             expertBytes: Dictionary(
-                uniqueKeysWithValues: experts.map { ($0, pipeline.weightBytes(of: .expert($0))) }),
-            memoryBytes: pipeline.residencyReport?.budget, policies: .init(fifo: fifo, phaseSynchronous: phases))
+                uniqueKeysWithValues: experts.map { ($0, pipeline.residency.bytes(of: Part($0))) }),
+            memoryBytes: pipeline.residency.report?.budget, policies: .init(fifo: fifo, phaseSynchronous: phases))
         print(report.table)
         try measuring.write(report)
         if let svg { try AtomicFile.write(Array(ScheduleDrawing(drawn).svg.utf8), to: svg) }
@@ -109,8 +110,9 @@ struct BenchSchedule: AsyncParsableCommand {
         let whole = try options.open(files, compute: compute)
         guard options.memory == nil else { return whole }
         let experts = Set(whole.generators.generators.flatMap(\.plan.experts))
-        let largest = experts.map { whole.weightBytes(of: .expert($0)) }.max() ?? 0
-        let room = whole.weightBytes(of: .textEncoder) + whole.weightBytes(of: .vae) + largest * 3 / 2
+        let largest = experts.map { whole.residency.bytes(of: Part($0)) }.max() ?? 0
+        let others = whole.traits.course.compactMap(\.part).reduce(0) { $0 + whole.residency.bytes(of: $1) }
+        let room = others + largest * 3 / 2
         return try Pipeline(
             files, compute: compute, vaeCompute: compute.with(options.vaePrecision),
             residency: Residency(budget: room) { ProcessMemory() })
@@ -124,7 +126,7 @@ struct BenchSchedule: AsyncParsableCommand {
     }
 
     /// The trace that was asked for, its pace by how long one picture takes alone.
-    private func arrivals(_ replay: (ArrivalTrace) -> ScheduleReplay<Pipeline>) async throws -> ArrivalTrace {
+    private func arrivals(_ replay: (ArrivalTrace) -> ScheduleReplay) async throws -> ArrivalTrace {
         if let trace { return try ArrivalTrace(file: trace) }
         let clips = pattern == .mixed
         func made(every seconds: Double, count: Int) -> ArrivalTrace {

@@ -71,51 +71,39 @@ struct Generate: ParsableCommand {
         let pipeline = try options.openPipeline(model, compute: options.makeCompute())
         let request = try request(for: pipeline, isClip: isClip)
 
-        let loras = try request.settleLoRAs(for: pipeline).byExpert
-
         var times = StageTimes()
         let bar = ProgressLine()
-        var generation = try request.makeGeneration(ofImage: 0, by: pipeline)
-        let initial = generation.latent
-        bar.show("text")
-        let isGuided = generation.guidance.scales.contains { $0 > 1 }
-        pipeline.expect(
-            [Resident](repeating: .textEncoder, count: isGuided ? 2 : 1)
-                + generation.upcomingExperts.map { .expert($0) } + [.vae])
-        let prompted = Prompted(
-            positive: try pipeline.encode(request.prompt),
-            negative: isGuided ? try pipeline.encode(negativePrompt ?? "") : nil)
-        times.end("text")
-        while let phase = generation.nextPhase, let step = generation.nextStep {
-            let sigma = String(format: "%.3f", step.sigma)
-            bar.show(
-                step: step.index + 1, of: generation.schedule.count,
-                "sigma \(sigma)  phase \(phase.name)  expert \(phase.expert)")
-            try generation.step(
-                using: pipeline.expert(phase.expert, loras: loras[phase.expert] ?? []), prompted)
-            times.end("steps")
+        var run = try Run(request.parameters(), of: pipeline, loras: request.settleLoRAs(for: pipeline))
+        let initial = run.generation.latent
+        var last = initial
+        var observer = RunObserver()
+        observer.onStage = { stage in
+            if stage == .steps { times.end("text") } else { bar.show(stage == .text ? "text" : "decoding") }
         }
+        let steps = run.generation.schedule.count
+        observer.beforeStep = { step, sigma, phase in
+            let sigma = String(format: "%.3f", sigma)
+            bar.show(step: step, of: steps, "sigma \(sigma)  phase \(phase.name)  expert \(phase.expert)")
+        }
+        observer.onStep = { _, run, _ in
+            times.end("steps")
+            last = run.generation.latent
+        }
+        let metadata = FileMetadata.text(request, image: 0, ran: RunRecord(of: run))
+        let ran = try isClip
+            ? writeClip(&run, observer, request, metadata) : writePicture(&run, observer, metadata)
+        times.end("decoding")
         if let latents {
             try SafetensorsWriter.write(
-                [("initial", initial), ("final", generation.latent)],
+                [("initial", initial), ("final", last)],
                 metadata: ["prompt": prompt, "seed": "\(seed)"], to: latents)
         }
-        bar.show("decoding")
-        let metadata = FileMetadata.text(
-            request, image: 0, steps: generation.schedule.count, scales: generation.guidance.scales,
-            generator: try pipeline.generators.generator(generator))
-        if isClip {
-            try writeClip(generation.latent, pipeline, request, metadata)
-        } else {
-            try writePicture(generation.latent, pipeline, metadata)
-        }
-        times.end("decoding")
         bar.finish()
         print(
             "\(output): \(request.width)x\(request.height), \(request.frames) frame\(request.frames == 1 ? "" : "s"), "
-                + "seed \(seed), NFE \(generation.evaluations), \(String(format: "%.2f", times.total)) s")
+                + "seed \(seed), NFE \(ran.nfe), \(String(format: "%.2f", times.total)) s")
         print("  \(times.description)")
-        if let tally = pipeline.residencyReport?.tally {
+        if let tally = pipeline.residency.report?.tally {
             print(
                 String(
                     format: "  weights: %.2f GB read, at most %.2f GB at once, %.2f s waited for",
@@ -150,27 +138,31 @@ struct Generate: ParsableCommand {
 
     // MARK: Output
 
-    private func writePicture(_ latent: Tensor, _ pipeline: Pipeline, _ metadata: String) throws {
-        try pipeline.decode(latent) { frames in
-            let png = try PNG.encode(frames.images()[0], text: [(FileMetadata.keyword, metadata)])
+    private func writePicture(
+        _ run: inout Run, _ observer: RunObserver, _ metadata: String
+    ) throws -> RunRecord {
+        try run.finish(observer) { frames in
+            guard let image = try frames.images().first else { return }
+            let png = try PNG.encode(image, text: [(FileMetadata.keyword, metadata)])
             try Data(png).write(to: URL(fileURLWithPath: output), options: .atomic)
         }
     }
 
     /// Frames go to the encoder as they are decoded; the file takes its name when it is whole.
     private func writeClip(
-        _ latent: Tensor, _ pipeline: Pipeline, _ request: GenerationRequest, _ metadata: String
-    ) throws {
+        _ run: inout Run, _ observer: RunObserver, _ request: GenerationRequest, _ metadata: String
+    ) throws -> RunRecord {
         let partial = output + ".part"
         let encoder = try MP4Encoder(
             path: partial, width: request.width, height: request.height,
             options: request.videoOptions(comment: metadata))
         do {
-            try pipeline.decode(latent) { frames in
+            let ran = try run.finish(observer) { frames in
                 for image in try frames.images() { try encoder.append(image) }
             }
             try encoder.finish()
             try rename(partial, to: output)
+            return ran
         } catch {
             try? FileManager.default.removeItem(atPath: partial)
             throw error
@@ -181,17 +173,6 @@ struct Generate: ParsableCommand {
     private func rename(_ path: String, to target: String) throws {
         guard Foundation.rename(path, target) == 0 else {
             throw CocoaError(.fileWriteUnknown, userInfo: [NSFilePathErrorKey: target])
-        }
-    }
-}
-
-extension Tensor {
-    /// Frames `[T, H, W, 3]` in [0, 1] as pictures.
-    func images() throws -> [RGBImage] {
-        try (0..<shape[0]).map { index in
-            try self[index].withUnsafe { values in
-                try RGBImage(width: shape[2], height: shape[1], floats: values.span, layout: .interleaved)
-            }
         }
     }
 }

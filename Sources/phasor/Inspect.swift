@@ -1,6 +1,7 @@
 import ArgumentParser
 import Diffusion
 import Foundation
+import Models
 import Pipelines
 
 struct Inspect: ParsableCommand {
@@ -92,9 +93,8 @@ struct Inspect: ParsableCommand {
         let tokens = sizes.tokens(width: sizes.defaultWidth, height: sizes.defaultHeight)
         let schedule = try generator.schedule(steps: nil, tokens: tokens)
         let owners = schedule.timesteps.map { generator.plan.phaseIndex(timestep: $0) }
-        let evaluations = try generator.evaluations(
-            tokens: tokens, isGuided: pipeline.guidesWithoutNegativePrompt)
-        let guided = try generator.evaluations(tokens: tokens, isGuided: true)
+        let evaluations = try pipeline.evaluations(of: generator.name)
+        let guided = try pipeline.evaluations(of: generator.name, negativePrompt: "")
         print(
             "\ngenerator \(generator.name)\(isDefault ? " (default)" : ""): \(generator.sampler.rawValue), "
                 + "\(schedule.count) steps, NFE \(evaluations)"

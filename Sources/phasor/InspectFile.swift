@@ -1,4 +1,5 @@
 import Foundation
+import Models
 import Pipelines
 import Tensor
 import Weights

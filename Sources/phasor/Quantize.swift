@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Models
 import Pipelines
 import Tensor
 import Weights

@@ -80,19 +80,17 @@ struct Render: AsyncParsableCommand {
 
     func run() async throws {
         let compute = options.makeCompute()
-        let files = try options.files(model)
-        let pipeline = try options.open(files, compute: compute)
-        let identity = try ModelIdentity(pipeline, files: files)
+        let pipeline = try options.openPipeline(model, compute: compute)
         let maker = Sidecar.Maker(
             precision: "\(options.precision), VAE \(options.vaePrecision)",
             instructions: compute.instructions.description)
         var logger = Logger(label: "phasor")
         logger.logLevel = .critical
         if let verify {
-            let verification = BatchVerification(model: pipeline, made: maker, identity: identity, folder: verify)
+            let verification = BatchVerification(model: pipeline, made: maker, folder: verify)
             try await remake(verification, logger)
         } else if let manifest {
-            try await make(read(manifest, for: pipeline), pipeline, maker, identity, logger)
+            try await make(read(manifest, for: pipeline), pipeline, maker, logger)
         }
     }
 
@@ -119,7 +117,7 @@ struct Render: AsyncParsableCommand {
     }
 
     private func make(
-        _ manifest: Manifest, _ pipeline: Pipeline, _ maker: Sidecar.Maker, _ identity: ModelIdentity, _ logger: Logger
+        _ manifest: Manifest, _ pipeline: Pipeline, _ maker: Sidecar.Maker, _ logger: Logger
     ) async throws {
         guard let out, !check else {
             print("\(manifest.items.count) files to make; the manifest is right")
@@ -129,7 +127,7 @@ struct Render: AsyncParsableCommand {
         runOptions.window = window
         runOptions.mustResume = resume
         let run = BatchRun(
-            manifest, model: pipeline, made: maker, identity: identity, folder: out, options: runOptions)
+            manifest, model: pipeline, made: maker, folder: out, options: runOptions)
         var painter: Task<Void, Never>?
         let summary: BatchSummary
         do {

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Models
 import Verification
 
 struct Verify: ParsableCommand {

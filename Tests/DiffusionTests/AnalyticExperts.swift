@@ -8,7 +8,9 @@ struct ElementwiseExpert: VelocityModel {
     /// v from x, timestep and a conditioning number.
     let velocity: @Sendable (Float, Float, Float) -> Float
 
-    func velocity(latents: Tensor, timesteps: [Float], conditionings: [Tensor]) throws -> Tensor {
+    func velocity(_ evaluation: Evaluation<Tensor>) throws -> Tensor {
+        let (latents, timesteps) = (evaluation.latents, evaluation.timesteps)
+        let conditionings = evaluation.conditionings
         let row = latents.count / latents.shape[0]
         var result: [Float] = []
         for (index, (timestep, conditioning)) in zip(timesteps, conditionings).enumerated() {
@@ -69,11 +71,11 @@ final class RecordingExpert: VelocityModel {
         self.failing = failing
     }
 
-    func velocity(latents: Tensor, timesteps: [Float], conditionings: [Tensor]) throws -> Tensor {
+    func velocity(_ evaluation: Evaluation<Tensor>) throws -> Tensor {
         if failing { throw Cancelled() }
-        let result = try base.velocity(latents: latents, timesteps: timesteps, conditionings: conditionings)
+        let result = try base.velocity(evaluation)
         notes.withLock {
-            $0.timesteps.append(timesteps)
+            $0.timesteps.append(evaluation.timesteps)
             $0.velocities.append(result)
         }
         return result

@@ -107,7 +107,7 @@ import Testing
     }
 
     @Test func aLoRAForNobodyIsNamed() throws {
-        let error = #expect(throws: PipelineError.self) {
+        let error = #expect(throws: ModelError.self) {
             try Pipeline(
                 folder: qwenFixture, compute: Compute(threads: 1),
                 adapters: [.init(expert: "transformer_2", path: "x.safetensors", strength: 1)])

@@ -85,7 +85,7 @@ import Weights
 
     @Test func strangersAreSaidToBeUnknown() throws {
         let stranger = try checkpoint(["model.first_layer.kernel": [4, 4]])
-        let error = #expect(throws: PipelineError.self) { try FileIdentity.all(in: stranger) }
+        let error = #expect(throws: ModelError.self) { try FileIdentity.all(in: stranger) }
         #expect("\(try #require(error))".contains("model.first_layer.kernel"))
     }
 }

@@ -124,7 +124,7 @@ import Weights
     }
 
     @Test func absentFolderIsNamed() throws {
-        let error = #expect(throws: PipelineError.self) {
+        let error = #expect(throws: ModelError.self) {
             try Pipeline(folder: "/nonexistent/model", compute: Compute(threads: 1))
         }
         #expect("\(try #require(error))".contains("/nonexistent/model"))

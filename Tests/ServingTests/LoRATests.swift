@@ -166,7 +166,7 @@ struct LoRATests {
         // Nor is there any without a folder.
         let bare = try Pipeline(ModelFiles(folder: Self.wan), compute: Compute(threads: 1))
         #expect(bare.loraNames.isEmpty)
-        #expect(throws: PipelineError.self) { try bare.settle([LoRA(name: "ink")], generator: nil) }
+        #expect(throws: ModelError.self) { try bare.settle([LoRA(name: "ink")], generator: nil) }
     }
 
     @Test(arguments: [false, true]) func aRestartGoesOnWithTheSameFileOrNotAtAll(isReplaced: Bool) async throws {

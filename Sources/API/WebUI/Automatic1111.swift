@@ -46,7 +46,7 @@ struct Automatic1111: Sendable {
         // As the web UI itself does, which its clients have come to rely on: a scale of "7.0" is one.
         let fields = try Fields(json: request, takesText: true)
         var wanted: ReadRequest?
-        var model: (any ImageModel)?
+        var model: Pipeline?
         do {
             let found = try self.model(of: fields)
             let read = try read(fields, for: found)
@@ -66,16 +66,16 @@ struct Automatic1111: Sendable {
         [
             "images": .array(try job.artifacts.map { JSON.string(try OpenAIImages.content(of: $0)) }),
             "parameters": .object(fields.names.map { JSON.Member(name: $0, value: fields[$0] ?? .null) }),
-            "info": .string(warnings.added(to: try info(job)).text),
+            "info": .string(warnings.added(to: info(job)).text),
         ]
     }
 
-    private func model(of fields: Fields) throws -> any ImageModel {
+    private func model(of fields: Fields) throws -> Pipeline {
         let chosen = try fields.object("override_settings")?.string("sd_model_checkpoint")
         return try catalogue.model(chosen ?? checkpoint.name)
     }
 
-    private func read(_ fields: Fields, for model: any ImageModel) throws -> ReadRequest {
+    private func read(_ fields: Fields, for model: Pipeline) throws -> ReadRequest {
         for name in ["enable_hr", "tiling", "restore_faces"] where try fields.boolean(name) == true {
             throw APIError.invalid(name, "\(name) is not supported; leave it out", code: "unsupported")
         }
@@ -105,17 +105,14 @@ struct Automatic1111: Sendable {
         return reader.made(ReadRequest(request: request, warnings: warnings), by: model)
     }
 
-    /// How the images were made, by the rule that the run itself goes by.
-    private func info(_ job: Job) throws -> JSON {
+    /// How the images were made, as the run tells it.
+    private func info(_ job: Job) -> JSON {
         let request = job.request
-        let model = try engine.model(request.model)
         let seeds = job.artifacts.indices.map { JSON(request.seed(ofImage: $0)) }
         let prompt = LoRATags.text(request.prompt, request.loras ?? [])
         let negative = request.negativePrompt ?? ""
-        let generator = try model.generators.generator(request.generator)
-        let scales = try request.guidanceScales(by: model)
-        let texts = job.artifacts.indices.map { image in
-            FileMetadata.text(request, image: image, steps: job.steps, scales: scales, generator: generator)
+        let texts = job.artifacts.indices.compactMap { image in
+            job.ran.map { FileMetadata.text(request, image: image, ran: $0) }
         }
         return [
             "prompt": .string(prompt),
@@ -129,8 +126,8 @@ struct Automatic1111: Sendable {
             "subseed_strength": 0,
             "width": JSON(request.width),
             "height": JSON(request.height),
-            "sampler_name": .string(generator.name),
-            "cfg_scale": JSON(scales.first),
+            "sampler_name": .string(job.ran?.generator ?? ""),
+            "cfg_scale": JSON(job.ran?.guidanceScales.first),
             "steps": JSON(job.steps),
             "batch_size": JSON(request.count),
             "restore_faces": false,

@@ -1,9 +1,10 @@
+import Pipelines
 import Serving
 
 /// Refusals in the words of the web UI's dialect: a client is told of the fields that it sent.
 enum WebUIErrors {
     /// - Parameter request: what was refused, if it came so far.
-    static func translated(_ error: any Error, of request: GenerationRequest?, model: (any ImageModel)?) -> any Error {
+    static func translated(_ error: any Error, of request: GenerationRequest?, model: Pipeline?) -> any Error {
         switch error {
         case ServingError.invalid(let field, let reason):
             let name = name(of: field, request, model)
@@ -17,7 +18,7 @@ enum WebUIErrors {
         }
     }
 
-    private static func name(of field: String, _ request: GenerationRequest?, _ model: (any ImageModel)?) -> String {
+    private static func name(of field: String, _ request: GenerationRequest?, _ model: Pipeline?) -> String {
         switch field {
         // Where this dialect has them.
         case "loras": return "prompt"

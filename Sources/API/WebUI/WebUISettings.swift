@@ -14,7 +14,7 @@ struct WebUISettings: Sendable {
     /// A sampler is known by its generator's name, or as the rule of that generator that comes first: "Euler". The web
     /// UI's other samplers mean the default generator.
     /// - Returns: nil for the default generator.
-    func generator(_ fields: Fields, of model: any ImageModel) throws -> String? {
+    func generator(_ fields: Fields, of model: Pipeline) throws -> String? {
         let names = try (fields.string("sampler_name"), fields.string("sampler_index"))
         let field = names.0 == nil ? "sampler_index" : "sampler_name"
         guard let name = names.0 ?? names.1, !name.isEmpty else { return nil }
@@ -34,10 +34,11 @@ struct WebUISettings: Sendable {
 
     /// Takes back what the generator cannot do or would burn by.
     /// - Returns: what was taken back.
-    func settle(_ request: inout GenerationRequest, for model: any ImageModel) throws -> [RequestWarning] {
+    func settle(_ request: inout GenerationRequest, for model: Pipeline) throws -> [RequestWarning] {
         guard !isStrict else { return [] }
         let generator = try model.generators.generator(request.generator)
-        let isDistilled = generator.plan.phases.allSatisfy { $0.guidanceScale <= 1 }
+        let neutral = model.traits.guidance.neutralScale
+        let isDistilled = generator.plan.phases.allSatisfy { $0.guidanceScale <= neutral }
         var warnings: [RequestWarning] = []
         if let steps = request.steps, !Self.takes(steps, generator, isDistilled: isDistilled) {
             request.steps = nil
@@ -45,7 +46,7 @@ struct WebUISettings: Sendable {
                 RequestWarning(
                     "steps", "\(steps) ignored; '\(generator.name)' makes its own \(generator.grid.defaultSteps)"))
         }
-        if let scale = request.guidanceScale, scale > 1, isDistilled || request.isUnguided(by: model) {
+        if let scale = request.guidanceScale, scale > neutral, isDistilled || request.isUnguided(by: model) {
             request.guidanceScale = nil
             let why =
                 isDistilled ? "'\(generator.name)' is distilled without guidance" : "guidance needs a negative prompt"

@@ -65,15 +65,37 @@ package struct WanVAE: Sendable {
     /// The VAE's latents `[C, F, H, W]` on the diffusion's scale: (z - mean) / std.
     package func normalised(_ latents: Tensor) -> Tensor {
         let area = latents.count / config.zDim
-        let out = latents.copy()
-        out.withUnsafeMutable { out in
-            for c in 0..<config.zDim {
-                for place in c * area..<(c + 1) * area {
-                    out[place] = (out[place] - config.latentsMean[c]) / config.latentsStd[c]
+        return Tensor(shape: latents.shape) { out in
+            latents.withUnsafe { z in
+                for c in 0..<config.zDim {
+                    for place in c * area..<(c + 1) * area {
+                        out[place] = (z[place] - config.latentsMean[c]) / config.latentsStd[c]
+                    }
                 }
             }
         }
-        return out
+    }
+}
+
+extension WanVAE: Autoencoder {
+    package var channels: Int { config.zDim }
+    package var spatialFactor: Int { config.spatialFactor }
+    package var temporalFactor: Int { config.temporalFactor }
+
+    /// What a file is if it holds this autoencoder, of Wan or Qwen-Image.
+    static func recognise(_ checkpoint: Checkpoint) throws -> FileIdentity? {
+        let tensors = try checkpoint.renamed(by: WanKeys.vae).tensors
+        guard let input = tensors["decoder.conv_in.weight"], input.shape.count == 5,
+            tensors["post_quant_conv.weight"] != nil
+        else { return nil }
+        let channels = input.shape[1]
+        return FileIdentity(
+            .vae, "Wan or Qwen-Image VAE, \(channels) latent channels", architecture: "wan_vae",
+            refusal: channels == 16 ? nil : "it is the VAE of TI2V-5B; A14B and Wan2.1 use the one of 16 channels",
+            keys: WanKeys.vae
+        ) { reader, compute in
+            _ = try WanVAE(reader, config: try WanVAEConfig.of(reader.checkpoint), compute: compute)
+        }
     }
 }
 
@@ -81,24 +103,20 @@ package struct WanVAE: Sendable {
 package func channelsFirst(_ x: Tensor) -> Tensor {
     let channels = x.shape[3]
     let area = x.count / channels
-    let out = Tensor(uninitialized: [channels] + x.shape.dropLast())
-    x.withUnsafe { x in
-        out.withUnsafeMutable { out in
+    return Tensor(shape: [channels] + x.shape.dropLast()) { out in
+        x.withUnsafe { x in
             for place in 0..<area { for c in 0..<channels { out[c * area + place] = x[place * channels + c] } }
         }
     }
-    return out
 }
 
 /// `[C, T, H, W]` -> `[T, H, W, C]`.
 package func channelsLast(_ x: Tensor) -> Tensor {
     let channels = x.shape[0]
     let area = x.count / channels
-    let out = Tensor(uninitialized: x.shape.dropFirst() + [channels])
-    x.withUnsafe { x in
-        out.withUnsafeMutable { out in
+    return Tensor(shape: x.shape.dropFirst() + [channels]) { out in
+        x.withUnsafe { x in
             for c in 0..<channels { for place in 0..<area { out[place * channels + c] = x[c * area + place] } }
         }
     }
-    return out
 }

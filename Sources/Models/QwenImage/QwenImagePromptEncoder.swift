@@ -48,8 +48,12 @@ package struct QwenImagePromptEncoder: PromptEncoder {
         return rows.slice(Self.dropped..<rows.shape[0])
     }
 
-    package func rows(ofTokens count: Int) throws -> Tensor {
+    package func encode(_ prompt: String, interrupt: () throws -> Void) throws -> Conditioning {
+        Conditioning(rows: try rows(of: prompt, interrupt: interrupt))
+    }
+
+    package func encode(tokens count: Int) throws -> Conditioning {
         let rows = try encoder.encode([Int](repeating: 0, count: Self.dropped + min(count, length)))
-        return rows.slice(Self.dropped..<rows.shape[0])
+        return Conditioning(rows: rows.slice(Self.dropped..<rows.shape[0]))
     }
 }

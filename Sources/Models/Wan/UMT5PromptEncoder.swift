@@ -44,8 +44,12 @@ package struct UMT5PromptEncoder: PromptEncoder {
         return try encoder.encode(ids, interrupt: interrupt)
     }
 
-    package func rows(ofTokens count: Int) throws -> Tensor {
-        try encoder.encode([Int](repeating: 0, count: min(count, length)))
+    package func encode(_ prompt: String, interrupt: () throws -> Void) throws -> Conditioning {
+        Conditioning(rows: try rows(of: prompt, interrupt: interrupt))
+    }
+
+    package func encode(tokens count: Int) throws -> Conditioning {
+        Conditioning(rows: try encoder.encode([Int](repeating: 0, count: min(count, length))))
     }
 
     /// Tokens of the prompt, the end mark included, before it is cut to `length`.

@@ -13,14 +13,11 @@ struct BatchFolder: Sendable {
     var statePath: String { "\(path)/\(Self.state)" }
 
     /// Whether an item's file is there, made from the same request by the same model.
-    /// - Parameter experts: of the request's generator; another one's weights have no part in the file.
-    func isDone(
-        _ item: Manifest.Item, made: Sidecar.Maker, identity: ModelIdentity, experts: [String]
-    ) -> Bool {
+    func isDone(_ item: Manifest.Item, made: Sidecar.Maker, identity: ModelIdentity) -> Bool {
         // Another library or processor since then is no reason to begin again.
         guard let sidecar = Sidecar(of: item.file, in: path), sidecar.request == item.request,
             sidecar.made.precision == made.precision,
-            sidecar.identity.difference(from: identity, experts: experts) == nil
+            sidecar.identity.difference(from: identity) == nil
         else { return false }
         return size(of: item.file) == sidecar.bytes
     }

@@ -1,5 +1,6 @@
 import Foundation
 import Logging
+import Pipelines
 import Serving
 
 /// Makes the files of a manifest, each once, whatever interrupts it.
@@ -10,9 +11,8 @@ import Serving
 /// they are stepped.
 package struct BatchRun: Sendable {
     let manifest: Manifest
-    let model: any ImageModel
+    let model: Pipeline
     let made: Sidecar.Maker
-    let identity: ModelIdentity
     let folder: BatchFolder
     let options: Options
 
@@ -26,13 +26,12 @@ package struct BatchRun: Sendable {
     }
 
     package init(
-        _ manifest: Manifest, model: any ImageModel, made: Sidecar.Maker, identity: ModelIdentity, folder: String,
+        _ manifest: Manifest, model: Pipeline, made: Sidecar.Maker, folder: String,
         options: Options = Options()
     ) {
         self.manifest = manifest
         self.model = model
         self.made = made
-        self.identity = identity
         self.folder = BatchFolder(path: folder)
         self.options = options
     }
@@ -57,8 +56,7 @@ package struct BatchRun: Sendable {
 
     private func run(in engine: Engine, onStart: (BatchProgress) -> Void) async throws -> BatchSummary {
         let pending = try manifest.items.filter { item in
-            let experts = try model.generators.generator(item.request.generator).plan.experts
-            return !folder.isDone(item, made: made, identity: identity, experts: experts)
+            !folder.isDone(item, made: made, identity: try identity(of: item))
         }
         let work = try pending.reduce(0.0) { sum, item in
             sum + BatchProgress.work(of: item.request, steps: try item.request.validate(for: model))
@@ -89,6 +87,10 @@ package struct BatchRun: Sendable {
             seconds: end.seconds, stages: end.stages)
     }
 
+    private func identity(of item: Manifest.Item) throws -> ModelIdentity {
+        try ModelIdentity(model, generator: item.request.generator)
+    }
+
     private var engineOptions: EngineOptions {
         var engine = EngineOptions(stateFolder: folder.statePath)
         engine.queueCapacity = options.window + 1
@@ -113,7 +115,8 @@ package struct BatchRun: Sendable {
     private func key(of item: Manifest.Item) throws -> Idempotency {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys]
-        let text = try encoder.encode(item.request) + Data(made.precision.utf8) + encoder.encode(identity)
+        let text =
+            try encoder.encode(item.request) + Data(made.precision.utf8) + encoder.encode(identity(of: item))
         let digest = Idempotency(key: "", body: text).fingerprint
         return Idempotency(key: "\(item.file) \(digest)", body: text)
     }
@@ -132,7 +135,7 @@ package struct BatchRun: Sendable {
             return BatchSummary.Failure(
                 line: item.line, file: item.file, reason: ended.failure?.message ?? ended.state.rawValue)
         }
-        try folder.deliver(item, artifact: artifact.path, made: made, identity: identity)
+        try folder.deliver(item, artifact: artifact.path, made: made, identity: identity(of: item))
         // The file has its name; the job has no more to tell.
         try await engine.delete(job.id)
         progress.finish(succeeded: true)

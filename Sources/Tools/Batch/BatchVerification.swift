@@ -1,14 +1,14 @@
 import Foundation
 import Logging
+import Pipelines
 import Serving
 import Support
 import Weights
 
 /// Makes the files of a batch again from their sidecars alone, and compares bytes.
 package struct BatchVerification: Sendable {
-    let model: any ImageModel
+    let model: Pipeline
     let made: Sidecar.Maker
-    let identity: ModelIdentity
     let folder: BatchFolder
 
     package struct Result: Sendable, Equatable {
@@ -17,10 +17,9 @@ package struct BatchVerification: Sendable {
         package let fault: String?
     }
 
-    package init(model: any ImageModel, made: Sidecar.Maker, identity: ModelIdentity, folder: String) {
+    package init(model: Pipeline, made: Sidecar.Maker, folder: String) {
         self.model = model
         self.made = made
-        self.identity = identity
         self.folder = BatchFolder(path: folder)
     }
 
@@ -62,10 +61,10 @@ package struct BatchVerification: Sendable {
         guard SHA256.hexadecimal(of: bytes) == sidecar.sha256 else {
             return result("the file was changed after it was made: its SHA-256 is not the sidecar's")
         }
-        guard let generator = try? model.generators.generator(sidecar.request.generator) else {
+        guard let identity = try? ModelIdentity(model, generator: sidecar.request.generator) else {
             return result("the model has no generator '\(sidecar.request.generator ?? "")'")
         }
-        if let part = sidecar.identity.difference(from: identity, experts: generator.plan.experts) {
+        if let part = sidecar.identity.difference(from: identity) {
             return result("it was made by another model: \(part) differ")
         }
         guard sidecar.made.precision == made.precision else {

@@ -1,9 +1,10 @@
 import Media
+import Pipelines
 import Serving
 
 /// Makes the requests of a line.
 struct LineReader {
-    let model: any ImageModel
+    let model: Pipeline
     let defaults: Manifest.Defaults
 
     /// Fields that mean something for clips only.

@@ -50,7 +50,7 @@ package struct Manifest: Sendable {
 
     /// - Throws: `ManifestError` with every wrong line.
     package init(
-        _ bytes: [UInt8], format: Format, model: any ImageModel, defaults: Defaults = Defaults()
+        _ bytes: [UInt8], format: Format, model: Pipeline, defaults: Defaults = Defaults()
     ) throws(ManifestError) {
         var (lines, faults) = Self.lines(bytes, format)
         var items: [Item] = []

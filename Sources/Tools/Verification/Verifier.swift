@@ -1,3 +1,4 @@
+import Models
 import Tensor
 import Weights
 
@@ -14,14 +15,6 @@ package struct Verifier {
 
     package var checkCount: Int { folder.checks.count }
 
-    private var checks: (any FamilyChecks)? {
-        switch folder.family {
-        case "wan22": WanChecks(folder: folder.path, compute: compute)
-        case "qwen-image": QwenImageChecks(folder: folder.path, compute: compute)
-        default: nil
-        }
-    }
-
     /// One row for each reference tensor. A check that is not known here, or that throws, is a failed row.
     package func run(onRow: (Comparison) -> Void = { _ in }) -> [Comparison] {
         var rows: [Comparison] = []
@@ -29,12 +22,16 @@ package struct Verifier {
             rows.append(row)
             onRow(row)
         }
-        let family = checks
+        let family = Families.family(named: folder.family)?.checks(folder: folder.path, compute: compute)
         for check in folder.checks {
             do {
                 guard let family else { throw VerificationError.unknownCheck(check.name) }
                 var extra: [Comparison] = []
-                let computed = try family.run(check, extra: &extra)
+                let computed =
+                    check.component == "e2e"
+                    ? try EndToEndRun(folder: folder.path, compute: compute).run(
+                        check, family.endToEnd(check), extra: &extra)
+                    : try family.run(check, extra: &extra)
                 extra.forEach(add)
                 for (name, reference) in check.outputs.sorted(by: { $0.key < $1.key }) {
                     switch computed[name] {
@@ -49,11 +46,4 @@ package struct Verifier {
         }
         return rows
     }
-}
-
-/// The checks of one family of models, by name: which part of the code each one runs.
-protocol FamilyChecks {
-    /// - Parameter extra: rows beyond one for each reference tensor.
-    /// - Throws: `VerificationError.unknownCheck`, or what the computation throws.
-    func run(_ check: GoldenCheck, extra: inout [Comparison]) throws -> [String: Computed]
 }

@@ -1,5 +1,5 @@
 import Diffusion
-import Serving
+import Pipelines
 
 /// A generator in a comparison: its name, and steps if not its own number of them.
 package struct Contender: Sendable, Equatable, CustomStringConvertible {
@@ -27,15 +27,9 @@ package struct Contender: Sendable, Equatable, CustomStringConvertible {
 
     /// What a model is compared with itself by when nobody says: its default generator, then the one that takes most
     /// network evaluations, if that is another one.
-    package static func natural(of model: some ImageModel) throws -> [Contender] {
+    package static func natural(of model: Pipeline) throws -> [Contender] {
         let generators = model.generators
-        let sizes = model.sizes
-        let evaluations = try generators.generators.map { spec in
-            try model.makeGeneration(
-                seed: 0, width: sizes.defaultWidth, height: sizes.defaultHeight, frames: 1, generator: spec.name,
-                steps: nil, guidanceScale: nil, guidanceScale2: nil
-            ).evaluations
-        }
+        let evaluations = try generators.generators.map { try model.evaluations(of: $0.name) }
         let most = zip(generators.generators, evaluations).max { $0.1 < $1.1 }?.0.name
         return ([generators.defaultName] + [most].compactMap(\.self).filter { $0 != generators.defaultName })
             .map { Contender(generator: $0) }

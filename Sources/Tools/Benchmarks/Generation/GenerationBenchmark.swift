@@ -1,13 +1,14 @@
 import Diffusion
 import Foundation
 import Media
+import Pipelines
 import Serving
 import Tensor
 
 /// Runs generators of one model against each other: the same prompts and seeds, in turn (A B A B ...), so that what else
 /// the machine does falls on all of them alike.
-package struct GenerationBenchmark<Model: ImageModel> {
-    let model: Model
+package struct GenerationBenchmark {
+    let model: Pipeline
     /// The last one is what the others are compared with.
     let contenders: [Contender]
     let prompts: [String]
@@ -23,7 +24,7 @@ package struct GenerationBenchmark<Model: ImageModel> {
     private static var shown: Int { 3 }
 
     package init(
-        model: Model, contenders: [Contender], prompts: [String], seeds: [UInt64], rounds: Int, preset: String? = nil,
+        model: Pipeline, contenders: [Contender], prompts: [String], seeds: [UInt64], rounds: Int, preset: String? = nil,
         now: @escaping () -> Double = { BenchmarkClock.wall.seconds(threads: 1) }
     ) {
         self.model = model
@@ -45,9 +46,9 @@ package struct GenerationBenchmark<Model: ImageModel> {
 
         /// A trial without its frames.
         struct Trial {
-            let timings: GenerationTrial.Timings
-            let switchStall, total: Double
-            let evaluations, mediaBytes: Int
+            let ran: RunRecord
+            let decodeSeconds, encodeSeconds, switchStall, total: Double
+            let mediaBytes: Int
             let peakResidentBytes: Int?
             let joules: Double?
         }
@@ -90,8 +91,10 @@ package struct GenerationBenchmark<Model: ImageModel> {
                             request(contender, prompt, seed), model, meter: meter, scratch: scratch, now: now)
                         tallies[index].trials.append(
                             Tally.Trial(
-                                timings: trial.timings, switchStall: trial.switchStall, total: trial.total,
-                                evaluations: trial.evaluations, mediaBytes: trial.mediaBytes,
+                                ran: trial.ran,
+                                decodeSeconds: trial.ran.decodeSeconds - trial.encodeSecondsWhileDecoding,
+                                encodeSeconds: trial.encodeSeconds, switchStall: trial.switchStall,
+                                total: trial.total, mediaBytes: trial.mediaBytes,
                                 peakResidentBytes: trial.peakResidentBytes, joules: trial.joules))
                         made.append(round == 0 ? trial.frames : [])
                         done += 1
@@ -157,12 +160,12 @@ package struct GenerationBenchmark<Model: ImageModel> {
     private func result(_ contender: Contender, _ tally: Tally) -> GenerationReport.ContenderResult? {
         let trials = tally.trials
         guard let first = trials.first, let total = Summary(trials.map(\.total)),
-            let text = Summary(trials.map(\.timings.text)),
-            let decode = Summary(trials.map(\.timings.decode)),
-            let encode = Summary(trials.map(\.timings.encode)), let stall = Summary(trials.map(\.switchStall))
+            let text = Summary(trials.map(\.ran.textSeconds)),
+            let decode = Summary(trials.map(\.decodeSeconds)),
+            let encode = Summary(trials.map(\.encodeSeconds)), let stall = Summary(trials.map(\.switchStall))
         else { return nil }
-        let steps = first.timings.steps.enumerated().compactMap { index, step in
-            Summary(trials.map { $0.timings.steps[index].seconds }).map {
+        let steps = first.ran.steps.enumerated().compactMap { index, step in
+            Summary(trials.map { $0.ran.steps[index].seconds }).map {
                 GenerationReport.Stages.Step(
                     step: step.step, sigma: step.sigma, phase: step.phase, expert: step.expert, seconds: $0)
             }
@@ -172,8 +175,7 @@ package struct GenerationBenchmark<Model: ImageModel> {
         let joules = trials.compactMap(\.joules)
         return GenerationReport.ContenderResult(
             name: "\(contender)", generator: contender.generator,
-            sampler: (try? model.generators.generator(contender.generator).sampler.rawValue) ?? "",
-            nfe: first.evaluations, total: total,
+            sampler: first.ran.sampler, nfe: first.ran.nfe, total: total,
             stages: GenerationReport.Stages(
                 text: text, steps: steps, switchStall: stall, decode: decode, encode: encode),
             stepsPerSecond: stepSeconds > 0 ? Double(steps.count) / stepSeconds : 0,

@@ -1,3 +1,4 @@
+import Models
 import Foundation
 import Pipelines
 import Support
@@ -6,7 +7,7 @@ import Support
 /// arrival to its end. One panel for each policy, on one scale of time.
 package struct ScheduleDrawing {
     private let panels: [(title: String, record: ScheduleRecord)]
-    private let experts: [Resident]
+    private let experts: [Pass]
     private let end: Double
 
     private static let left = 178.0
@@ -18,8 +19,8 @@ package struct ScheduleDrawing {
         self.panels = panels
         end = panels.flatMap { $0.record.runs.map(\.end) }.max() ?? 1
         // In the order in which they first computed.
-        experts = panels.flatMap(\.record.turns).map(\.part).reduce(into: []) { experts, part in
-            if case .expert = part, !experts.contains(part) { experts.append(part) }
+        experts = panels.flatMap(\.record.turns).map(\.pass).reduce(into: [Pass]()) { experts, pass in
+            if pass.stage == .steps, !experts.contains(pass) { experts.append(pass) }
         }
     }
 
@@ -57,7 +58,7 @@ package struct ScheduleDrawing {
     /// What computed.
     private func strip(_ record: ScheduleRecord, _ y: inout Double) -> String {
         var body = text("computing", x: 16, y: y + 14, style: "soft") + well(y, 20)
-        for turn in record.turns { body += bar(turn.start, turn.seconds, y, 20, turn.part, title: name(turn.part)) }
+        for turn in record.turns { body += bar(turn.start, turn.seconds, y, 20, turn.pass, title: name(turn.pass)) }
         y += 26
         return body
     }
@@ -72,7 +73,7 @@ package struct ScheduleDrawing {
             var points = ["\(number(x(0))),\(number(base))"]
             var last = -1.0
             for look in record.looks where look.at <= end {
-                let share = look.here[expert.description] ?? 0
+                let share = look.here[expert.part.name] ?? 0
                 // Only where it changes, and the point before.
                 guard share != last else { continue }
                 if last >= 0 { points.append("\(number(x(look.at))),\(number(base - 20 * last))") }
@@ -98,7 +99,7 @@ package struct ScheduleDrawing {
                 "<line class=\"\(line)\" x1=\"\(number(x(run.arrival)))\" x2=\"\(number(x(run.end)))\" "
                 + "y1=\"\(number(middle))\" y2=\"\(number(middle))\"/>\n"
             for turn in record.turns where turn.runs.contains(run.id) {
-                body += bar(turn.start, turn.seconds, y + 2, Self.row - 4, turn.part, title: run.kind.rawValue)
+                body += bar(turn.start, turn.seconds, y + 2, Self.row - 4, turn.pass, title: run.kind.rawValue)
             }
             body += "<circle class=\"arrival\" cx=\"\(number(x(run.arrival)))\" cy=\"\(number(middle))\" r=\"2\"/>\n"
             y += Self.row
@@ -119,7 +120,7 @@ package struct ScheduleDrawing {
 
     private var legend: String {
         var at = Self.left
-        return ([.textEncoder] + experts + [.vae]).map { part in
+        return (others(.text) + experts + others(.decode)).map { part in
             let name = name(part)
             defer { at += 34 + 7.2 * Double(name.count) }
             return "<rect class=\"\(style(part))\" x=\"\(number(at))\" y=\"18\" width=\"12\" height=\"12\" rx=\"2\"/>\n"
@@ -131,24 +132,29 @@ package struct ScheduleDrawing {
 
     private func x(_ seconds: Double) -> Double { Self.left + seconds / end * (Self.width - Self.left - Self.right) }
 
-    private func name(_ part: Resident) -> String {
-        switch part {
-        case .textEncoder: "text encoder"
-        case .vae: "VAE"
-        case .expert(let name): name
+    /// The parts that a stage passes through.
+    private func others(_ stage: Stage.Kind) -> [Pass] {
+        panels.flatMap(\.record.turns).map(\.pass).filter { $0.stage == stage }.prefix(1).map(\.self)
+    }
+
+    private func name(_ pass: Pass) -> String {
+        switch pass.stage {
+        case .text: "text encoder"
+        case .decode: "VAE"
+        case .steps: pass.part.name
         }
     }
 
-    private func style(_ part: Resident) -> String {
-        switch part {
-        case .textEncoder: "text"
-        case .vae: "vae"
-        case .expert: "part\((experts.firstIndex(of: part) ?? 0) % 4)"
+    private func style(_ pass: Pass) -> String {
+        switch pass.stage {
+        case .text: "text"
+        case .decode: "vae"
+        case .steps: "part\((experts.firstIndex(of: pass) ?? 0) % 4)"
         }
     }
 
     private func bar(
-        _ start: Double, _ seconds: Double, _ y: Double, _ height: Double, _ part: Resident, title: String
+        _ start: Double, _ seconds: Double, _ y: Double, _ height: Double, _ part: Pass, title: String
     ) -> String {
         let width = max(x(start + seconds) - x(start), 0.4)
         return "<rect class=\"\(style(part))\" x=\"\(number(x(start)))\" y=\"\(number(y))\" width=\"\(number(width))\" "

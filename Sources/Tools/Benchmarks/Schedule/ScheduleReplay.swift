@@ -1,5 +1,6 @@
 import Foundation
 import Logging
+import Models
 import Pipelines
 import Serving
 import Synchronization
@@ -16,7 +17,7 @@ package struct ScheduleRecord: Sendable {
 
     package struct Turn: Sendable {
         package let runs: [String]
-        package let part: Resident
+        package let pass: Pass
         package let start: Double
         package let seconds: Double
     }
@@ -35,16 +36,16 @@ package struct ScheduleRecord: Sendable {
 }
 
 /// Plays an arrival trace against an engine, and notes what happened when.
-package struct ScheduleReplay<Model: ImageModel>: Sendable {
+package struct ScheduleReplay: Sendable {
     package typealias Record = ScheduleRecord
 
-    let model: Model
+    let model: Pipeline
     let trace: ArrivalTrace
     let width: Int
     let height: Int
     let frames: Int
 
-    package init(model: Model, trace: ArrivalTrace, width: Int, height: Int, frames: Int) {
+    package init(model: Pipeline, trace: ArrivalTrace, width: Int, height: Int, frames: Int) {
         self.model = model
         self.trace = trace
         self.width = width
@@ -72,7 +73,7 @@ package struct ScheduleReplay<Model: ImageModel>: Sendable {
         logger.logLevel = .error
         let meter = ResourceMeter()
         meter.start()
-        let stallBefore = model.residencyReport?.tally.stallSeconds ?? 0
+        let stallBefore = model.residency.report?.tally.stallSeconds ?? 0
         let engine = try Engine(models: [model], options: options, logger: logger)
         let start = ContinuousClock.now
         let looking = Task { await look(since: start) }
@@ -99,10 +100,11 @@ package struct ScheduleReplay<Model: ImageModel>: Sendable {
         await engine.drain(within: 10)
         record.turns = turns.withLock { $0 }.map { turn in
             Record.Turn(
-                runs: turn.runs, part: turn.weights.part, start: start.duration(to: turn.start) / .seconds(1),
+                runs: turn.runs, pass: Pass(turn.weights.stage, turn.weights.part),
+                start: start.duration(to: turn.start) / .seconds(1),
                 seconds: turn.seconds)
         }
-        record.stallSeconds = (model.residencyReport?.tally.stallSeconds ?? 0) - stallBefore
+        record.stallSeconds = (model.residency.report?.tally.stallSeconds ?? 0) - stallBefore
         record.peakResidentBytes = meter.stop().peakResidentBytes
         return record
     }
@@ -111,7 +113,7 @@ package struct ScheduleReplay<Model: ImageModel>: Sendable {
     private func look(since start: ContinuousClock.Instant) async -> [Record.Look] {
         var looks: [Record.Look] = []
         while !Task.isCancelled {
-            guard let report = model.residencyReport else { break }
+            guard let report = model.residency.report else { break }
             var here: [String: Double] = [:]
             for part in report.residents where part.bytes > 0 {
                 here[part.part] = Double(part.bytesHere) / Double(part.bytes)

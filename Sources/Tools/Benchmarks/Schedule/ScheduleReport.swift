@@ -97,7 +97,7 @@ extension ScheduleReport.Figures {
         guard let summary = Summary(latencies), let end = record.runs.map(\.end).max(),
             let start = record.runs.map(\.arrival).min(), end > start
         else { return nil }
-        let experts = record.turns.map(\.part).filter { if case .expert = $0 { true } else { false } }
+        let experts = record.turns.map(\.pass).filter { $0.stage == .steps }
         self.init(
             expertSwitches: Double(zip(experts, experts.dropFirst()).filter { $0 != $1 }.count),
             evaluations: Double(experts.count), stallSeconds: record.stallSeconds,

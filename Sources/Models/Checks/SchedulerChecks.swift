@@ -141,8 +141,8 @@ struct SchedulerChecks {
 struct GivenVelocity: VelocityModel {
     let function: (Tensor, Float) -> Tensor
 
-    func velocity(latents: Tensor, timesteps: [Float], conditionings: [Void]) throws -> Tensor {
-        function(latents, timesteps[0]).reshaped(latents.shape)
+    func velocity(_ evaluation: Evaluation<Void>) throws -> Tensor {
+        function(evaluation.latents, evaluation.timesteps[0]).reshaped(evaluation.latents.shape)
     }
 }
 

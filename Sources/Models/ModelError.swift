@@ -1,5 +1,5 @@
-/// Why a model folder does not open, or why a request does not fit it.
-package enum PipelineError: Error, CustomStringConvertible {
+/// Why a model does not open, or why a request does not fit it.
+package enum ModelError: Error, CustomStringConvertible {
     case notAModel(folder: String, reason: String)
     case unsupported(folder: String, reason: String)
     /// A component that the phase plan or the pipeline needs is not there.

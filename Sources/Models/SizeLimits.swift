@@ -14,7 +14,7 @@ package struct SizeLimits: Sendable, Equatable {
     package let maximumFrames: Int
 
     /// - Parameter defaults: up to four times this area and twice this length are accepted.
-    init(sideMultiple: Int, frameMultiple: Int, defaults: Defaults) {
+    package init(sideMultiple: Int, frameMultiple: Int, defaults: Defaults) {
         self.sideMultiple = sideMultiple
         self.frameMultiple = frameMultiple
         defaultWidth = defaults.width
@@ -33,18 +33,25 @@ package struct SizeLimits: Sendable, Equatable {
     }
 
     /// `"defaults"` of `phases.json`, or of a family.
-    struct Defaults: Decodable {
+    package struct Defaults: Decodable, Sendable {
         let width: Int
         let height: Int
         let frames: Int
         let fps: Int
+
+        package init(width: Int, height: Int, frames: Int, fps: Int) {
+            self.width = width
+            self.height = height
+            self.frames = frames
+            self.fps = fps
+        }
     }
 
     private struct File: Decodable { let defaults: Defaults? }
 
     /// Those of a `phases.json`, else of the family.
-    /// - Throws: `PipelineError.notAModel` for values the model itself could not make.
-    static func read(
+    /// - Throws: `ModelError.notAModel` for values the model itself could not make.
+    package static func read(
         phases: String?, sideMultiple: Int, frameMultiple: Int, family: Defaults
     ) throws -> SizeLimits {
         guard let phases, let data = FileManager.default.contents(atPath: phases),
@@ -54,23 +61,23 @@ package struct SizeLimits: Sendable, Equatable {
         }
         for (field, side) in [("width", defaults.width), ("height", defaults.height)] {
             guard 1...16384 ~= side, side % sideMultiple == 0 else {
-                throw PipelineError.notAModel(
+                throw ModelError.notAModel(
                     folder: phases,
                     reason: "defaults.\(field) is \(side), expected a multiple of \(sideMultiple)")
             }
         }
         guard family.frames > 1 || defaults.frames == 1 else {
-            throw PipelineError.notAModel(
+            throw ModelError.notAModel(
                 folder: phases,
                 reason: "defaults.frames is \(defaults.frames), but the model makes single pictures")
         }
         guard 1...10000 ~= defaults.frames, defaults.frames % frameMultiple == 1 else {
-            throw PipelineError.notAModel(
+            throw ModelError.notAModel(
                 folder: phases,
                 reason: "defaults.frames is \(defaults.frames), expected \(frameMultiple)k + 1")
         }
         guard 1...240 ~= defaults.fps else {
-            throw PipelineError.notAModel(
+            throw ModelError.notAModel(
                 folder: phases, reason: "defaults.fps is \(defaults.fps), expected 1...240")
         }
         return SizeLimits(sideMultiple: sideMultiple, frameMultiple: frameMultiple, defaults: defaults)

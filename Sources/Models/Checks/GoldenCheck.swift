@@ -5,16 +5,16 @@ import Weights
 /// Golden tensors of one check: what went into a computation of the reference libraries and what came out.
 package struct GoldenCheck {
     package let name: String
-    let component: String
-    let parameters: [String: Any]
-    let tolerance: Tolerance
-    let inputs: [String: Weight]
-    let outputs: [String: Weight]
+    package let component: String
+    package let parameters: [String: Any]
+    package let tolerance: Tolerance
+    package let inputs: [String: Weight]
+    package let outputs: [String: Weight]
 
     /// A value passes when |value - reference| <= atol + rtol |reference|.
-    struct Tolerance {
-        let atol: Double
-        let rtol: Double
+    package struct Tolerance {
+        package let atol: Double
+        package let rtol: Double
     }
 
     /// An input as float32.

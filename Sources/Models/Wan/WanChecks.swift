@@ -1,7 +1,5 @@
 import Diffusion
 import Foundation
-import Models
-import Pipelines
 import Tensor
 import Weights
 
@@ -13,13 +11,12 @@ struct WanChecks: FamilyChecks {
     func run(_ check: GoldenCheck, extra: inout [Comparison]) throws -> [String: Computed] {
         switch check.component {
         case "tokenizer", "text_encoder":
-            return try TextChecks(folder: folder, compute: compute).run(check, extra: &extra)
+            return try WanTextChecks(folder: folder, compute: compute).run(check, extra: &extra)
         case "rope": return try rope(check)
         case "transformer", "transformer_2": return try transformer(check)
-        case "vae", "vae_norm": return try VAEChecks(folder: folder, compute: compute).run(check)
+        case "vae", "vae_norm": return try WanVAEChecks(folder: folder, compute: compute).run(check)
         case "scheduler": return try SchedulerChecks(folder: folder).run(check)
         case "lora": return try lora(check, extra: &extra)
-        case "e2e": return try EndToEndChecks(folder: folder, compute: compute).run(check, extra: &extra)
         default: throw VerificationError.unknownCheck(check.name)
         }
     }

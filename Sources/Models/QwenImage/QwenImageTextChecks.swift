@@ -1,5 +1,4 @@
 import Foundation
-import Models
 import PromptText
 import Tensor
 import Weights

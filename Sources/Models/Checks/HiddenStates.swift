@@ -29,6 +29,6 @@ func padded(_ x: Tensor, to length: Int) -> Tensor {
 }
 
 /// Tensors of one shape along a new first axis.
-func stacked(_ tensors: [Tensor]) -> Tensor {
+package func stacked(_ tensors: [Tensor]) -> Tensor {
     Tensor.concatenate(tensors.map { $0.reshaped([1] + $0.shape) })
 }

@@ -1,7 +1,5 @@
 import Diffusion
 import Foundation
-import Models
-import Pipelines
 import PromptText
 import Tensor
 import Weights
@@ -17,14 +15,13 @@ struct QwenImageChecks: FamilyChecks {
         case "rope": return try rope(check)
         case "transformer": return try transformer(check)
         case "pack": return try pack(check)
-        case "vae", "vae_norm": return try VAEChecks(folder: folder, compute: compute).run(check)
+        case "vae", "vae_norm": return try WanVAEChecks(folder: folder, compute: compute).run(check)
         case "scheduler": return try SchedulerChecks(folder: folder).run(check)
         case "lora":
             let lora = LoRACheck(component: "transformer", rename: { $0 }) { reader in
                 try forward(network(reader), check)
             }
             return try lora.run(check, folder: folder, compute: compute, extra: &extra)
-        case "e2e": return try QwenImageEndToEndChecks(folder: folder, compute: compute).run(check, extra: &extra)
         default: throw VerificationError.unknownCheck(check.name)
         }
     }

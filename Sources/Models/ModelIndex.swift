@@ -7,19 +7,19 @@ package struct ModelIndex: Sendable {
     /// Component name -> class name, e.g. `transformer` -> `WanTransformer3DModel`.
     package let components: [String: String]
 
-    /// - Throws: `PipelineError.notAModel` with what is missing.
+    /// - Throws: `ModelError.notAModel` with what is missing.
     package init(folder: String) throws {
         let path = "\(folder)/model_index.json"
         guard let data = try? Data(contentsOf: URL(fileURLWithPath: path)) else {
             let exists = FileManager.default.fileExists(atPath: folder)
-            throw PipelineError.notAModel(
+            throw ModelError.notAModel(
                 folder: folder, reason: exists ? "it has no model_index.json" : "no such folder")
         }
         guard let fields = (try? JSONSerialization.jsonObject(with: data)) as? [String: Any] else {
-            throw PipelineError.notAModel(folder: folder, reason: "model_index.json is not a JSON object")
+            throw ModelError.notAModel(folder: folder, reason: "model_index.json is not a JSON object")
         }
         guard let name = fields["_class_name"] as? String else {
-            throw PipelineError.notAModel(folder: folder, reason: "model_index.json has no \"_class_name\"")
+            throw ModelError.notAModel(folder: folder, reason: "model_index.json has no \"_class_name\"")
         }
         pipelineClass = name
         components = fields.compactMapValues { value in

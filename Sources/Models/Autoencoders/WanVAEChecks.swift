@@ -1,9 +1,8 @@
-import Models
 import Tensor
 import Weights
 
 /// Checks of the autoencoder: whole decodes and encodes, and its parts on successive chunks.
-struct VAEChecks {
+struct WanVAEChecks {
     private let vae: WanVAE
 
     init(folder: String, compute: Compute) throws {

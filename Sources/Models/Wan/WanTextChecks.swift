@@ -1,11 +1,10 @@
 import Foundation
-import Models
 import PromptText
 import Tensor
 import Weights
 
 /// Checks of prompt cleaning, tokenizer and text encoder.
-struct TextChecks {
+struct WanTextChecks {
     private let folder: String
     private let prompts: UMT5PromptEncoder
 

@@ -14,7 +14,7 @@ package struct Comparison: Sendable {
     /// Why there is nothing to compare, or where it failed.
     package let note: String
 
-    init(_ check: GoldenCheck, _ tensor: String, error: Double?, passed: Bool, note: String = "") {
+    package init(_ check: GoldenCheck, _ tensor: String, error: Double?, passed: Bool, note: String = "") {
         self.init(
             check: check.name, tensor: tensor, maximumError: error, atol: check.tolerance.atol,
             rtol: check.tolerance.rtol, passed: passed, note: note)
@@ -33,7 +33,7 @@ package struct Comparison: Sendable {
     }
 
     /// Compares element by element; shapes may differ in axes of length 1 only.
-    static func compare(_ value: Tensor, with reference: Weight, in check: GoldenCheck, as name: String) -> Comparison {
+    package static func compare(_ value: Tensor, with reference: Weight, in check: GoldenCheck, as name: String) -> Comparison {
         let (given, wanted) = (value.shape.filter { $0 != 1 }, reference.shape.filter { $0 != 1 })
         guard given == wanted else {
             return Comparison(
@@ -57,7 +57,7 @@ package struct Comparison: Sendable {
         )
     }
 
-    static func compare(_ value: [Int], with reference: Weight, in check: GoldenCheck, as name: String) -> Comparison {
+    package static func compare(_ value: [Int], with reference: Weight, in check: GoldenCheck, as name: String) -> Comparison {
         let expected = reference.integers
         guard value.count == expected.count else {
             return Comparison(
@@ -72,7 +72,7 @@ package struct Comparison: Sendable {
 }
 
 /// What a check computed, by the name of the reference tensor.
-enum Computed {
+package enum Computed {
     case tensor(Tensor)
     case integers([Int])
 }

@@ -1,0 +1,67 @@
+import Diffusion
+import Foundation
+import Tensor
+import Weights
+
+/// The golden checks of one family of models, by name: which part of the code each one runs.
+package protocol FamilyChecks {
+    /// A check of one computation.
+    /// - Parameter extra: rows beyond one for each reference tensor.
+    /// - Throws: `VerificationError.unknownCheck`, or what the computation throws.
+    func run(_ check: GoldenCheck, extra: inout [Comparison]) throws -> [String: Computed]
+
+    /// A check of a whole run, whose component is `e2e`: what to run, and how the reference lays out what comes out.
+    /// - Throws: as `run`.
+    func endToEnd(_ check: GoldenCheck) throws -> EndToEndCase
+}
+
+/// A whole run that a fixture describes.
+package struct EndToEndCase {
+    package let generator: GeneratorSpec
+    package let schedule: SigmaSchedule
+    package let guidance: Guidance
+    /// The given noise, `[C, F, H, W]`.
+    package let latent: Tensor
+    package let prompts: Prompted<Conditioning>
+    /// LoRA files on experts.
+    package var loras: [(expert: String, file: String, strength: Float)] = []
+    /// Texts whose encodings must agree with references as well: a run from text must agree too.
+    package var texts: [(label: String, text: String, reference: Weight)] = []
+    /// The rows of a conditioning as the reference has them.
+    package var rows: (Conditioning) -> Tensor = { $0.rows }
+    /// A latent `[C, F, H, W]` as the reference has it.
+    package var layout: (Tensor) -> Tensor = { $0 }
+    /// What the reference calls the pixels.
+    package let pixels: String
+    /// The numbers of the experts in the reference, by name; empty where it has none.
+    package var experts: [String: Int] = [:]
+
+    package init(
+        generator: GeneratorSpec, schedule: SigmaSchedule, guidance: Guidance, latent: Tensor,
+        prompts: Prompted<Conditioning>, pixels: String
+    ) {
+        self.generator = generator
+        self.schedule = schedule
+        self.guidance = guidance
+        self.latent = latent
+        self.prompts = prompts
+        self.pixels = pixels
+    }
+
+    /// The generation at its first step.
+    package func generation() throws -> Generation {
+        try Generation(seed: 0, latent: latent, generator: generator, schedule: schedule, guidance: guidance)
+    }
+}
+
+extension GoldenCheck {
+    /// The texts of `prompt` and `negative_prompt` with the references of their encodings.
+    func texts() -> [(label: String, text: String, reference: Weight)] {
+        ["prompt", "negative_prompt"].compactMap { name in
+            guard let reference = inputs["\(name)_embeds"], let text = parameters[name] as? String else { return nil }
+            return ("\(name) encoded", text, reference)
+        }
+    }
+
+    func number(_ name: String) throws -> Double { try parameter(name, as: NSNumber.self).doubleValue }
+}

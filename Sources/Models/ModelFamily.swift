@@ -1,0 +1,102 @@
+import Diffusion
+import Foundation
+import Tensor
+import Weights
+
+/// A family of models: how its files are recognised and opened, and by what rules its parts play together. A family is a
+/// folder beside this file and a line in `Families.swift`; docs/new-family.md says what goes into the folder.
+package protocol ModelFamily: Sendable {
+    /// What messages call the family, and the `family` of its fixture folders.
+    var name: String { get }
+    var traits: FamilyTraits { get }
+
+    // MARK: Recognising files
+
+    /// `_class_name` in `model_index.json` of the pipelines that this family runs.
+    var pipelineClasses: [String] { get }
+
+    /// Why a pipeline class of a relative is not run, and what to use instead; nil for classes that are no relatives.
+    func refusal(ofPipelineClass name: String) -> String?
+
+    /// The family's network, text encoders and autoencoder in a weight file, told by keys and shapes.
+    /// - Throws: `WeightError` for keys that collide.
+    func recognise(_ checkpoint: Checkpoint) throws -> [FileIdentity]
+
+    /// Whether these are module names of the family's network, as LoRA files have them after renaming.
+    func ownsAdapter(modules: some Collection<String>) -> Bool
+
+    // MARK: Parts
+
+    /// Names that other tools give the keys of the network's checkpoints and LoRA files.
+    var networkKeys: KeyTable { get }
+    /// The text encoders, the first of which `--text-encoder` replaces.
+    var textEncoders: [PartFiles] { get }
+    var autoencoder: PartFiles { get }
+
+    /// - Parameters:
+    ///   - readers: the weights of `textEncoders`, by folder name.
+    ///   - tokenizer: the folder of the tokenizer of that name (`tokenizer`, `tokenizer_2`).
+    func promptEncoder(
+        _ readers: [String: WeightReader], tokenizer: (String) throws -> URL, compute: Compute
+    ) throws -> any PromptEncoder
+
+    func network(_ reader: WeightReader, compute: Compute) throws -> any DenoisingNetwork
+
+    func autoencoder(_ reader: WeightReader, compute: Compute) throws -> any Autoencoder
+
+    /// Ways to generate where no file says any: the few-step student first, then the published sampler.
+    /// - Parameter experts: how many networks the model has.
+    func generators(experts: Int) throws -> [GeneratorSpec]
+
+    // MARK: Golden values
+
+    /// The checks of a fixture folder of this family.
+    func checks(folder: String, compute: Compute) -> any FamilyChecks
+}
+
+/// What decides, beside the weights, what a family's pictures look like.
+package struct FamilyTraits: Sendable {
+    /// How velocities with and without the prompt become one.
+    package let guidance: Guidance.Rule
+    /// Whether guidance is on without a negative prompt, against the empty one.
+    package let guidesWithoutNegativePrompt: Bool
+    /// Cells of the autoencoder's latent, along a side, that are folded into the channels of one before diffusion.
+    package let packing: Int
+    /// Size and length where nothing else says so; one frame: the family makes pictures only.
+    package let defaults: SizeLimits.Defaults
+    package let course: [Stage]
+
+    package init(
+        guidance: Guidance.Rule, guidesWithoutNegativePrompt: Bool, packing: Int = 1, defaults: SizeLimits.Defaults,
+        course: [Stage] = [.text("text_encoder"), .steps, .decode("vae")]
+    ) {
+        self.guidance = guidance
+        self.guidesWithoutNegativePrompt = guidesWithoutNegativePrompt
+        self.packing = packing
+        self.defaults = defaults
+        self.course = course
+    }
+}
+
+/// Where the weights of a part lie.
+package struct PartFiles: Sendable {
+    /// The folder in diffusers layout.
+    package let folder: String
+    /// Names that other tools give the keys.
+    package let keys: KeyTable
+
+    package init(_ folder: String, keys: KeyTable) {
+        self.folder = folder
+        self.keys = keys
+    }
+}
+
+extension [String: WeightReader] {
+    /// - Throws: `ModelError.missingComponent`: the family has not declared the part.
+    func reader(_ name: String) throws(ModelError) -> WeightReader {
+        guard let reader = self[name] else {
+            throw .missingComponent(folder: "the model", component: name, neededBy: "the family")
+        }
+        return reader
+    }
+}

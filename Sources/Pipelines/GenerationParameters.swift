@@ -1,0 +1,35 @@
+/// What one picture or clip is to be. Every way to ask for one (HTTP, the command line, a manifest, a benchmark) becomes
+/// this, so the same parameters give the same bytes wherever they come from.
+package struct GenerationParameters: Sendable {
+    package var prompt: String
+    package var negativePrompt: String?
+    package var width: Int
+    package var height: Int
+    /// 1 for a picture.
+    package var frames: Int
+    package var seed: UInt64
+    /// Nil for the model's default generator.
+    package var generator: String?
+    /// Nil for the generator's own.
+    package var steps: Int?
+    /// Of the first phase, and of all phases unless `guidanceScale2` is given; nil for the generator's own.
+    package var guidanceScale: Float?
+    /// Of the phases after the first.
+    package var guidanceScale2: Float?
+
+    package init(
+        prompt: String, negativePrompt: String? = nil, width: Int, height: Int, frames: Int = 1, seed: UInt64 = 0,
+        generator: String? = nil, steps: Int? = nil, guidanceScale: Float? = nil, guidanceScale2: Float? = nil
+    ) {
+        self.prompt = prompt
+        self.negativePrompt = negativePrompt
+        self.width = width
+        self.height = height
+        self.frames = frames
+        self.seed = seed
+        self.generator = generator
+        self.steps = steps
+        self.guidanceScale = guidanceScale
+        self.guidanceScale2 = guidanceScale2
+    }
+}

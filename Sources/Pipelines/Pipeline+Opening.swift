@@ -1,0 +1,199 @@
+import Diffusion
+import Foundation
+import Models
+import Tensor
+import Weights
+
+/// Opening checks every configuration, every file's header and every tensor's shape, and reads next to nothing.
+extension Pipeline {
+    /// A diffusers folder of a known family, optionally with a `phases.json` of its generators.
+    package convenience init(
+        folder: String, compute: Compute, adapters: [ModelFiles.AdapterFile] = [], residency: Residency? = nil
+    ) throws {
+        var files = ModelFiles(folder: folder)
+        files.adapters = adapters
+        try self.init(files, compute: compute, residency: residency)
+    }
+
+    /// - Parameters:
+    ///   - autoencoderCompute: nil for `compute`.
+    ///   - residency: decides which weights are in memory; nil leaves it to the system.
+    ///   - id: what requests name the model by; nil for the files' own name.
+    /// - Throws: `ModelError`, `NetworkError`, `WeightError`, `DiffusionError` or `TextError`; each names the file
+    ///   and the field or key.
+    package convenience init(
+        _ files: ModelFiles, compute: Compute, vaeCompute autoencoderCompute: Compute? = nil,
+        residency: Residency? = nil, id: String? = nil
+    ) throws {
+        let family = try files.family()
+        let generators = try Self.generators(files, family)
+        var opening = Opening(files: files, family: family, generators: generators)
+        let promptEncoder = try opening.openText(compute.unquantized)
+        let networks = try opening.openExperts(compute)
+        let autoencoder = try opening.openAutoencoder((autoencoderCompute ?? compute).unquantized)
+        let parts = Parts(promptEncoder: promptEncoder, networks: networks, autoencoder: autoencoder)
+        let id = id ?? files.id
+        self.init(
+            id: id, source: files.source, traits: family.traits, generators: generators,
+            sizes: try opening.sizes(parts), components: opening.components, parts: parts,
+            adapted: AdaptedNetworks(
+                try files.loras.map(LoRALibrary.init(folder:)), sources: opening.sources, family: family,
+                compute: compute),
+            residency: ModelResidency(residency, model: id, weights: opening.weights),
+            identities: PartIdentities(opening.identities),
+            // Results agree to the bit only within these.
+            arithmetic: "\(compute.instructions) \(compute.precision.rawValue)")
+    }
+
+    /// What `phases.json` says, else diffusers' own way to run the folder. Whoever names adapters or experts has them for
+    /// their few steps: then the family's student comes first.
+    private static func generators(_ files: ModelFiles, _ family: any ModelFamily) throws -> GeneratorSet {
+        if let phases = files.phasesFile {
+            guard let json = FileManager.default.contents(atPath: phases) else {
+                throw ModelError.notAModel(folder: phases, reason: "the file cannot be read")
+            }
+            return try GeneratorSet(phases: json)
+        }
+        guard let folder = files.folder else {
+            let own = try family.generators(experts: files.experts.count)
+            return try GeneratorSet(own, default: own[0].name)
+        }
+        let published = try GeneratorSet(folder: URL(fileURLWithPath: folder))
+        guard !files.adapters.isEmpty || !files.experts.isEmpty, let spec = published.generators.first else {
+            return published
+        }
+        let student = try family.generators(experts: spec.plan.experts.count)[0]
+        return try GeneratorSet([student] + published.generators, default: student.name)
+    }
+}
+
+/// A model while it is opened, part by part.
+private struct Opening {
+    let files: ModelFiles
+    let family: any ModelFamily
+    let generators: GeneratorSet
+
+    private(set) var components: [Pipeline.Component] = []
+    /// Of each part, in the order a pass reads them.
+    private(set) var weights: [Part: [Weight]] = [:]
+    private(set) var identities: [Part: @Sendable () -> String] = [:]
+    private(set) var sources: [String: AdaptedNetworks.Source] = [:]
+
+    init(files: ModelFiles, family: any ModelFamily, generators: GeneratorSet) {
+        self.files = files
+        self.family = family
+        self.generators = generators
+    }
+
+    mutating func openText(_ compute: Compute) throws -> any PromptEncoder {
+        var readers: [String: WeightReader] = [:]
+        for (index, part) in family.textEncoders.enumerated() {
+            readers[part.folder] = WeightReader(
+                try files.open(
+                    part.folder, .textEncoder, file: index == 0 ? files.textEncoder : nil, keys: part.keys,
+                    neededBy: "the pipeline"))
+        }
+        var tokenizers: [URL] = []
+        let encoder = try family.promptEncoder(
+            readers,
+            tokenizer: { name in
+                let folder = try files.tokenizerFolder(name)
+                tokenizers.append(folder)
+                return folder
+            }, compute: compute)
+        let ordered = family.textEncoders.compactMap { readers[$0.folder] }
+        for (part, reader) in zip(family.textEncoders, ordered) {
+            components.append(Pipeline.Component(part.folder, reader.checkpoint, unusedKeys: reader.unusedKeys))
+        }
+        if let part = family.traits.course.first(where: { $0.kind == .text })?.part {
+            weights[part] = ordered.flatMap(\.streamed)
+            identities[part] = { [tokenizers] in
+                PartIdentities.text(ordered.map(\.checkpoint), tokenizers: tokenizers)
+            }
+        }
+        return encoder
+    }
+
+    /// Each base is mapped once, however many experts it serves.
+    mutating func openExperts(_ compute: Compute) throws -> [String: any DenoisingNetwork] {
+        var bases: [String: Checkpoint] = [:]
+        var networks: [String: any DenoisingNetwork] = [:]
+        for generator in generators.generators {
+            for name in generator.plan.experts where networks[name] == nil {
+                let adapted = generators.adaptedExperts[name]
+                let base = adapted?.base ?? name
+                let checkpoint =
+                    try bases[base]
+                    ?? files.open(
+                        base, .expert, file: files.experts[base], keys: family.networkKeys,
+                        neededBy: "generator \"\(generator.name)\"")
+                let loras = files.adapters(of: name, adapted)
+                let updates = try loras.map {
+                    try Adapter(
+                        file: $0.path, strength: $0.strength, expert: base, rename: family.networkKeys.rename)
+                }
+                let reader = WeightReader(checkpoint, adapters: updates)
+                networks[name] = try family.network(reader, compute: compute)
+                try reader.requireAdaptersUsed()
+                sources[name] = AdaptedNetworks.Source(base: base, weights: checkpoint, adapters: updates)
+                if bases.updateValue(checkpoint, forKey: base) == nil {
+                    components.append(Pipeline.Component(base, checkpoint, unusedKeys: reader.unusedKeys))
+                }
+                let opened = try loras.map { (try Checkpoint(file: $0.path), strength: $0.strength) }
+                for (lora, _) in opened {
+                    components.append(Pipeline.Component("\(name) LoRA", lora, unusedKeys: []))
+                }
+                weights[Part(name)] = reader.streamed
+                identities[Part(name)] = { PartIdentities.expert(checkpoint, opened) }
+            }
+        }
+        if let stray = files.adapters.first(where: { networks[$0.expert] == nil }) {
+            throw ModelError.noSuchExpert(name: stray.expert, file: stray.path, experts: networks.keys.sorted())
+        }
+        if let stray = files.experts.keys.sorted().first(where: { bases[$0] == nil }) {
+            throw ModelError.noSuchExpert(
+                name: stray, file: files.experts[stray] ?? "", experts: bases.keys.sorted())
+        }
+        return networks
+    }
+
+    mutating func openAutoencoder(_ compute: Compute) throws -> any Autoencoder {
+        let part = family.autoencoder
+        let reader = WeightReader(
+            try files.open(part.folder, .vae, file: files.vae, keys: part.keys, neededBy: "the pipeline"))
+        let autoencoder = try family.autoencoder(reader, compute: compute)
+        components.append(Pipeline.Component(part.folder, reader.checkpoint, unusedKeys: reader.unusedKeys))
+        weights[Part(part.folder)] = reader.streamed
+        identities[Part(part.folder)] = { reader.checkpoint.contentDigest }
+        return autoencoder
+    }
+
+    /// What sizes the model makes, after checking that its parts go together.
+    func sizes(_ parts: Pipeline.Parts) throws -> SizeLimits {
+        let (autoencoder, packing) = (parts.autoencoder, family.traits.packing)
+        let sorted = parts.networks.sorted { $0.key < $1.key }
+        let patch = sorted.last?.value.patch ?? [1, 1, 1]
+        guard patch[1] == patch[2] else {
+            throw ModelError.unsupported(folder: files.source, reason: "patches of \(patch[1]) by \(patch[2])")
+        }
+        let sizes = try SizeLimits.read(
+            phases: files.phasesFile, sideMultiple: autoencoder.spatialFactor * packing * patch[1],
+            frameMultiple: autoencoder.temporalFactor * patch[0], family: family.traits.defaults)
+        let cells = packing * packing
+        for (name, network) in sorted {
+            guard network.channels == autoencoder.channels * cells else {
+                throw ModelError.notAModel(
+                    folder: files.source,
+                    reason: "\(name) works on \(network.channels) channels, the vae has \(autoencoder.channels) (z_dim)"
+                        + (cells > 1 ? ", times \(cells) when packed" : ""))
+            }
+            guard network.textWidth == parts.promptEncoder.width else {
+                throw ModelError.notAModel(
+                    folder: files.source,
+                    reason: "\(name) reads text of width \(network.textWidth), the text encoder gives "
+                        + "\(parts.promptEncoder.width)")
+            }
+        }
+        return sizes
+    }
+}

@@ -1,0 +1,119 @@
+import Diffusion
+import Models
+import Tensor
+
+/// One picture or clip on its way through the stages of its model: a value between any two passes, so whoever drives it
+/// may pause it, reorder and batch several, store what it has and go on elsewhere; none of this changes the bytes.
+///
+/// Everything that generates drives runs: the server in the order that its policy decides, everybody else by `finish`.
+package struct Run: Sendable {
+    package let pipeline: Pipeline
+    /// The name of the generator whose plan and schedule it follows.
+    package let generator: String
+    /// The texts that it needs encoded: the prompt, and the negative one where guidance is on.
+    package let texts: Prompted<String>
+    package let loras: SettledLoRAs
+    package private(set) var generation: Generation
+    /// Nil until the texts are encoded.
+    package private(set) var prompted: Prompted<Conditioning>?
+
+    /// - Parameters:
+    ///   - loras: what `Pipeline.settle` gave.
+    /// - Throws: `DiffusionError` for steps or scales that the generator does not take.
+    /// - Precondition: width, height and frames are ones that the model's `sizes` do not refuse.
+    package init(_ parameters: GenerationParameters, of pipeline: Pipeline, loras: SettledLoRAs = .none) throws {
+        let generation = try pipeline.makeGeneration(parameters)
+        self.init(
+            generation, of: pipeline, generator: try pipeline.generators.generator(parameters.generator).name,
+            texts: Prompted(
+                positive: parameters.prompt,
+                negative: generation.isGuided ? parameters.negativePrompt ?? "" : nil), loras: loras)
+    }
+
+    /// - Parameter prompted: conditionings that are known already.
+    package init(
+        _ generation: Generation, of pipeline: Pipeline, generator: String, texts: Prompted<String>,
+        loras: SettledLoRAs = .none, prompted: Prompted<Conditioning>? = nil
+    ) {
+        self.pipeline = pipeline
+        self.generator = generator
+        self.texts = texts
+        self.loras = loras
+        self.generation = generation
+        self.prompted = prompted
+    }
+
+    // MARK: What comes next
+
+    /// The passes through weights that are left, in order. Not empty: decoding is the last.
+    package var passes: [Pass] {
+        pipeline.traits.course.flatMap { stage -> [Pass] in
+            switch (stage.kind, stage.part) {
+            case (.text, let part?):
+                let count = prompted == nil && !generation.isFinished ? texts.negative == nil ? 1 : 2 : 0
+                return [Pass](repeating: Pass(.text, part), count: count)
+            case (.steps, _): return generation.upcomingExperts.map { Pass(.steps, Part($0)) }
+            case (.decode, let part?): return [Pass(.decode, part)]
+            default: return []
+            }
+        }
+    }
+
+    /// What the request puts on an expert.
+    package func loras(of expert: String) -> [LoRA] { loras.byExpert[expert] ?? [] }
+
+    // MARK: Stages
+
+    /// Has the texts encoded, unless they are known already.
+    /// - Parameter encode: a cache in front of `Pipeline.encode`, or that itself.
+    package mutating func encodeTexts(_ encode: (String) throws -> Conditioning) rethrows {
+        guard prompted == nil else { return }
+        prompted = Prompted(positive: try encode(texts.positive), negative: try texts.negative.map(encode))
+    }
+
+    /// Does the next step of several runs in one network evaluation. They may be at different steps, but wait for the
+    /// same expert with the same LoRA files, and have latents and inputs of one shape.
+    ///
+    /// - Parameters:
+    ///   - batch: runs whose texts are encoded; all are advanced, or none if this throws.
+    ///   - interrupt: called before each transformer block; what it throws ends the step.
+    /// - Returns: the estimates of x0, `[C, F, H, W]` each, for previews.
+    package static func step(
+        _ batch: inout [Run], interrupt: @escaping @Sendable () throws -> Void = {}
+    ) throws -> [Tensor] {
+        guard let first = batch.first, let phase = first.generation.nextPhase else { return [] }
+        let expert = try first.pipeline.expert(
+            phase.expert, loras: first.loras(of: phase.expert), interrupt: interrupt)
+        let prompts = batch.compactMap(\.prompted)
+        var generations = batch.map(\.generation)
+        let estimates = try Generation.step(&generations, using: expert, prompts)
+        for index in batch.indices { batch[index].generation = generations[index] }
+        return estimates
+    }
+
+    /// Lets go of what the conditionings keep for an expert, once no step of it is to come.
+    package func forget(expert: String) {
+        let key = Expert.key(expert, loras(of: expert))
+        for conditioning in [prompted?.positive, prompted?.negative] { conditioning?.forget(key: key) }
+    }
+
+    /// Decodes the latent and hands on frames `[T, H, W, 3]` in [0, 1] as they are ready.
+    /// - Throws: as `Pipeline.decode`.
+    package func decode(interrupt: () throws -> Void = {}, onFrames: (Tensor) throws -> Void) throws {
+        try pipeline.decode(generation.latent, interrupt: interrupt, onFrames: onFrames)
+    }
+
+    // MARK: Across processes
+
+    /// Goes on from a generation that was stored, if it is this one at a later step.
+    /// - Returns: whether it is.
+    package mutating func resume(_ stored: Generation) -> Bool {
+        guard
+            stored.plan == generation.plan, stored.schedule == generation.schedule,
+            stored.guidance == generation.guidance, stored.shapes == generation.shapes,
+            stored.seed == generation.seed
+        else { return false }
+        generation = stored
+        return true
+    }
+}

@@ -1,0 +1,49 @@
+import Diffusion
+
+/// What ran: the one source of what files, answers, sidecars and reports say about a generation.
+package struct RunRecord: Sendable, Equatable, Codable {
+    package struct Step: Sendable, Equatable, Codable {
+        /// From 1.
+        package var step: Int
+        package var sigma: Float
+        package var phase: String
+        package var expert: String
+        package var seconds: Double
+
+        package init(step: Int, sigma: Float, phase: String, expert: String, seconds: Double) {
+            self.step = step
+            self.sigma = sigma
+            self.phase = phase
+            self.expert = expert
+            self.seconds = seconds
+        }
+    }
+
+    package let generator: String
+    package let sampler: String
+    /// Guidance scales as they were used, one for each phase, from high noise to low noise.
+    package let guidanceScales: [Float]
+    /// The sigmas of the steps, and the last one's target.
+    package let sigmas: [Float]
+    /// Network evaluations.
+    package let nfe: Int
+    /// Digests of the parts that took part, by name.
+    package let weights: [String: String]
+    package var textSeconds = 0.0
+    /// Steps that were done in this process.
+    package var steps: [Step] = []
+    /// Decoding, and what the receiver of frames did meanwhile.
+    package var decodeSeconds = 0.0
+
+    package var stepCount: Int { sigmas.count - 1 }
+
+    package init(of run: Run) {
+        let generation = run.generation
+        generator = run.generator
+        sampler = generation.samplerKind.rawValue
+        guidanceScales = generation.guidance.scales
+        sigmas = generation.schedule.sigmas
+        nfe = generation.evaluations
+        weights = run.pipeline.identities(of: generation.plan)
+    }
+}

@@ -1,0 +1,37 @@
+import Diffusion
+import Models
+import Pipelines
+import Tensor
+
+/// Runs a whole generation that a fixture describes, as every other generation runs.
+struct EndToEndRun {
+    let folder: String
+    let compute: Compute
+
+    func run(_ check: GoldenCheck, _ wanted: EndToEndCase, extra: inout [Comparison]) throws -> [String: Computed] {
+        let pipeline = try Pipeline(
+            folder: folder, compute: compute,
+            adapters: wanted.loras.map {
+                ModelFiles.AdapterFile(expert: $0.expert, path: "\(folder)/\($0.file)", strength: $0.strength)
+            })
+        for (label, text, reference) in wanted.texts {
+            let rows = wanted.rows(try pipeline.encode(text))
+            extra.append(.compare(rows, with: reference, in: check, as: label))
+        }
+        var run = Run(
+            try wanted.generation(), of: pipeline, generator: wanted.generator.name,
+            texts: Prompted(positive: "", negative: nil), prompted: wanted.prompts)
+        var latents: [Tensor] = []
+        var observer = RunObserver()
+        observer.onStep = { _, run, _ in latents.append(wanted.layout(run.generation.latent)) }
+        var frames: [Tensor] = []
+        let ran = try run.finish(observer) { frames.append($0) }
+        var computed: [String: Computed] = [
+            wanted.pixels: .tensor(Tensor.concatenate(frames)), "latents_per_step": .tensor(stacked(latents)),
+            "sigmas": .tensor(Tensor(wanted.schedule.sigmas, shape: [wanted.schedule.sigmas.count])),
+            "timesteps": .tensor(Tensor(wanted.schedule.timesteps, shape: [wanted.schedule.timesteps.count])),
+        ]
+        if !wanted.experts.isEmpty { computed["expert"] = .integers(ran.steps.compactMap { wanted.experts[$0.expert] }) }
+        return computed
+    }
+}
