@@ -23,25 +23,25 @@ extension SizeLimits {
         // So long and thin a picture that one side would be less than a unit is as long as the pixels allow.
         let longest = most / (side * side)
         let aspect = min(max(width / height, 1 / longest), longest)
-        let ideal = ((area * aspect).squareRoot() / side, (area / aspect).squareRoot() / side)
+        let ratio = max(aspect, 1 / aspect)
+        let units = area / (side * side)
         var best = PixelSize(width: sideMultiple, height: sideMultiple)
         var least = Double.infinity
-        for columns in Self.candidates(around: ideal.0) {
-            for rows in Self.candidates(around: ideal.1) {
-                let size = PixelSize(width: columns * sideMultiple, height: rows * sideMultiple)
-                guard refusal(width: size.width, height: size.height) == nil else { continue }
-                let (own, pixels) = (Double(size.width) / Double(size.height), Double(size.width * size.height))
-                // A wrong shape is seen sooner than a somewhat smaller picture.
-                let distance = 3 * abs(log(own / aspect)) + abs(log(pixels / area))
-                if distance < least { (best, least) = (size, distance) }
+        // For a short side the long one that is best has about the aspect, or about the area.
+        for short in 1...Int((units / ratio).squareRoot() * 1.5) + 1 {
+            for ideal in [Double(short) * ratio, units / Double(short)] {
+                for long in [max(Int(ideal), 1), Int(ideal) + 1] {
+                    let (columns, rows) = aspect >= 1 ? (long, short) : (short, long)
+                    let size = PixelSize(width: columns * sideMultiple, height: rows * sideMultiple)
+                    guard refusal(width: size.width, height: size.height) == nil else { continue }
+                    let own = Double(size.width) / Double(size.height)
+                    // A wrong shape is seen sooner than a somewhat smaller picture.
+                    let distance = 3 * abs(log(own / aspect)) + abs(log(Double(size.width * size.height) / area))
+                    if distance < least { (best, least) = (size, distance) }
+                }
             }
         }
         return best
-    }
-
-    private static func candidates(around ideal: Double) -> ClosedRange<Int> {
-        let whole = Int(ideal)
-        return max(1, whole - 2)...max(1, whole + 2)
     }
 
     /// Why a size is refused, and one that is not; nil for a size that the model makes.

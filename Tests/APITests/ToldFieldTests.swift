@@ -83,9 +83,10 @@ import Testing
             let answer = try await server.client.post(Self.path, #"{"prompt": "a", "size": "1024x1024"}"#)
             #expect(answer.status == 200)
             // 12288 pixels are allowed: 112x112 is too many by 256.
-            #expect(try answer.json["size"] as? String == "96x96" || answer.json["size"] as? String == "112x96")
+            let made = try answer.json["size"] as? String ?? ""
+            #expect(["96x96", "112x96"].contains(made))
             let told = try #require(try (answer.json["warnings"] as? [String])?.first)
-            #expect(told.contains("1024x1024") && told.contains(try answer.json["size"] as? String ?? "-"))
+            #expect(told.contains("1024x1024") && told.contains(made))
             let web = try await server.client.post(
                 "/sdapi/v1/txt2img", #"{"prompt": "a", "width": 512, "height": 512}"#)
             #expect(web.status == 200)
@@ -125,9 +126,11 @@ import Testing
     @Test func lifeIsToldUnderTheNamesOfOthers() async throws {
         try await TestServer.run { server in
             for path in ["/healthz", "/health", "/v1/health", "/ping"] {
-                #expect(try await server.client.get(path).status == 200, "\(path)")
+                let answer = try await server.client.get(path)
+                #expect(answer.status == 200, "\(path)")
             }
-            #expect(try await server.client.get("/version").json["version"] as? String == Release.version)
+            let version = try await server.client.get("/version").json["version"] as? String
+            #expect(version == Release.version)
         }
     }
 }

@@ -88,10 +88,11 @@ import Testing
         (#"{"prompt": "  "}"#, "prompt", "empty"),
         (#"{"prompt": 4}"#, "prompt", "not a text"),
         (#"{"prompt": "a\u0000b"}"#, "prompt", "NUL"),
-        (#"{"prompt": "\#(String(repeating: "dog ", count: 3000))"}"#, "prompt", "tokens"),
+        (#"{"prompt": "\#(String(repeating: "dog ", count: 1000))"}"#, "prompt", "tokens"),
+        (#"{"prompt": "\#(String(repeating: "dog ", count: 3000))"}"#, "prompt", "at most 4096"),
         (#"{"prompt": "a", "negative_prompt": ["b"]}"#, "negative_prompt", "not a text"),
         (
-            #"{"prompt": "a", "negative_prompt": "\#(String(repeating: "cat ", count: 3000))"}"#, "negative_prompt",
+            #"{"prompt": "a", "negative_prompt": "\#(String(repeating: "cat ", count: 1000))"}"#, "negative_prompt",
             "tokens"
         ),
         (#"{"prompt": "a", "kind": "film"}"#, "kind", "image or video"),
