@@ -9,7 +9,9 @@ import PackageDescription
 let package = Package(
     name: "phasor",
     products: [
-        .executable(name: "phasor", targets: ["phasor"])
+        .executable(name: "phasor", targets: ["phasor"]),
+        // For Swift programs that generate without a server.
+        .library(name: "PhasorKit", targets: ["PhasorKit"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -21,6 +23,8 @@ let package = Package(
         // C: kernels of our own, and system libraries.
         .target(name: "CKernels"),
         .target(name: "CPNG", linkerSettings: [.linkedLibrary("png16"), .linkedLibrary("z")]),
+        .target(name: "CJPEG", linkerSettings: [.linkedLibrary("jpeg")]),
+        .systemLibrary(name: "CWebP", pkgConfig: "libwebp", providers: [.apt(["libwebp-dev"])]),
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
         .systemLibrary(
             name: "CFFmpeg", pkgConfig: "libavformat",
@@ -39,7 +43,7 @@ let package = Package(
             name: "Pipelines", dependencies: ["Models", "PromptText", "Diffusion", "Weights", "Tensor", "Support"]),
 
         // Media and serving.
-        .target(name: "Media", dependencies: ["CPNG", "CFFmpeg"]),
+        .target(name: "Media", dependencies: ["Tensor", "CPNG", "CJPEG", "CWebP", "CFFmpeg"]),
         .target(
             name: "Serving",
             dependencies: [
@@ -59,6 +63,8 @@ let package = Package(
                 "Serving", "HTTP", "Media", "Pipelines", "Models", "Diffusion", "Weights", "Tensor", "Support",
                 .product(name: "Logging", package: "swift-log"),
             ]),
+
+        .target(name: "PhasorKit", dependencies: ["Pipelines", "Media", "Weights", "Tensor"]),
 
         // What is done with a model besides serving it.
         .target(
@@ -91,14 +97,16 @@ let package = Package(
         .testTarget(name: "TensorTests", dependencies: ["Tensor", "CKernels", "TestSupport"]),
         .testTarget(name: "WeightsTests", dependencies: ["Weights", "Tensor", "TestSupport"]),
         .testTarget(name: "PromptTextTests", dependencies: ["PromptText", "TestSupport"]),
-        .testTarget(name: "ModelsTests", dependencies: ["Models", "PromptText", "Weights", "Tensor", "TestSupport"]),
+        .testTarget(
+            name: "ModelsTests",
+            dependencies: ["Models", "Diffusion", "PromptText", "Weights", "Tensor", "TestSupport"]),
         .testTarget(name: "PipelinesTests", dependencies: ["Pipelines", "Models", "Diffusion", "Weights", "Tensor"]),
         .testTarget(name: "DiffusionTests", dependencies: ["Diffusion", "Tensor"]),
-        .testTarget(name: "MediaTests", dependencies: ["Media"]),
+        .testTarget(name: "MediaTests", dependencies: ["Media"], exclude: ["hostile_pictures.py"]),
         .testTarget(
             name: "ServingTests",
             dependencies: [
-                "Serving", "Pipelines", "Diffusion", "Media", "Weights", "Tensor", "Support", "TestSupport",
+                "Serving", "Pipelines", "Models", "Diffusion", "Media", "Weights", "Tensor", "Support", "TestSupport",
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
@@ -109,15 +117,19 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ]),
         .testTarget(
-            name: "BenchmarksTests", dependencies: ["Benchmarks", "HTTP", "Serving", "Pipelines", "Media", "Tensor"]),
+            name: "BenchmarksTests",
+            dependencies: ["Benchmarks", "HTTP", "Serving", "Pipelines", "Models", "Media", "Tensor"]),
         .testTarget(name: "HTTPTests", dependencies: ["HTTP", "TestSupport"]),
         .testTarget(
             name: "APITests",
             dependencies: [
-                "API", "Batch", "Serving", "HTTP", "Media", "Pipelines", "Diffusion", "Weights", "Tensor", "Support",
-                "TestSupport",
+                "API", "Batch", "Serving", "HTTP", "Media", "Pipelines", "Models", "Diffusion", "Weights", "Tensor",
+                "Support", "TestSupport",
             ]),
+        .testTarget(name: "PhasorKitTests", dependencies: ["PhasorKit"]),
         .testTarget(name: "VerificationTests", dependencies: ["Verification", "Pipelines"]),
+        // They run the built command, as a person does.
+        .testTarget(name: "CommandTests", dependencies: ["phasor"]),
     ],
     swiftLanguageModes: [.v6]
 )

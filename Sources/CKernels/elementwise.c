@@ -124,18 +124,23 @@ PHASOR_DISPATCH(
     (x, out, rows, columns, eps, weight, bias, scale, shift))
 
 PHASOR_INLINE void phasor_rms_norm_body(
-    const float *x, float *out, size_t rows, size_t columns, float eps, const float *weight) {
+    const float *x, float *out, size_t rows, size_t columns, float eps, const float *weight, const float *residual) {
     for (size_t r = 0; r < rows; r++) {
         const float *in = x + r * columns;
         float *o = out + r * columns;
         float factor = 1.0f / sqrtf(squares_of(in, columns, 0) / (float)columns + eps);
-        for (size_t c = 0; c < columns; c++) o[c] = in[c] * factor * weight[c];
+        if (residual) {
+            const float *base = residual + r * columns;
+            for (size_t c = 0; c < columns; c++) o[c] = base[c] + in[c] * factor * weight[c];
+        } else {
+            for (size_t c = 0; c < columns; c++) o[c] = in[c] * factor * weight[c];
+        }
     }
 }
 PHASOR_DISPATCH(
     phasor_rms_norm,
-    (const float *x, float *out, size_t rows, size_t columns, float eps, const float *weight),
-    (x, out, rows, columns, eps, weight))
+    (const float *x, float *out, size_t rows, size_t columns, float eps, const float *weight, const float *residual),
+    (x, out, rows, columns, eps, weight, residual))
 
 PHASOR_INLINE void phasor_channel_norm_body(
     const float *x, float *out, size_t rows, size_t columns, const float *gamma, phasor_activation activation) {
@@ -154,6 +159,59 @@ PHASOR_DISPATCH(
     phasor_channel_norm,
     (const float *x, float *out, size_t rows, size_t columns, const float *gamma, phasor_activation activation),
     (x, out, rows, columns, gamma, activation))
+
+PHASOR_INLINE void phasor_group_moments_body(
+    const float *x, size_t rows, size_t channels, size_t groups, float *buffer, float *means, float *squares) {
+    float *sums = buffer, *centres = buffer + channels;
+    size_t width = channels / groups;
+    for (size_t c = 0; c < channels; c++) sums[c] = 0;
+    for (size_t r = 0; r < rows; r++)
+        for (size_t c = 0; c < channels; c++) sums[c] += x[r * channels + c];
+    for (size_t g = 0; g < groups; g++) {
+        float sum = 0;
+        for (size_t c = g * width; c < (g + 1) * width; c++) sum += sums[c];
+        means[g] = sum / (float)(rows * width);
+        for (size_t c = g * width; c < (g + 1) * width; c++) centres[c] = means[g];
+    }
+    for (size_t c = 0; c < channels; c++) sums[c] = 0;
+    for (size_t r = 0; r < rows; r++)
+        for (size_t c = 0; c < channels; c++) {
+            float d = x[r * channels + c] - centres[c];
+            sums[c] += d * d;
+        }
+    for (size_t g = 0; g < groups; g++) {
+        squares[g] = 0;
+        for (size_t c = g * width; c < (g + 1) * width; c++) squares[g] += sums[c];
+    }
+}
+PHASOR_DISPATCH(
+    phasor_group_moments,
+    (const float *x, size_t rows, size_t channels, size_t groups, float *buffer, float *means, float *squares),
+    (x, rows, channels, groups, buffer, means, squares))
+
+PHASOR_INLINE void phasor_scale_shift_body(
+    const float *x, float *out, size_t rows, size_t channels, const float *scale, const float *shift,
+    phasor_activation activation) {
+    for (size_t r = 0; r < rows; r++) {
+        const float *in = x + r * channels;
+        float *o = out + r * channels;
+        if (activation == PHASOR_SILU) {
+            for (size_t c = 0; c < channels; c++) {
+                float y = in[c] * scale[c] + shift[c];
+                o[c] = y * phasor_sigmoid(y);
+            }
+        } else {
+            for (size_t c = 0; c < channels; c++) o[c] = in[c] * scale[c] + shift[c];
+            if (activation == PHASOR_GELU_TANH)
+                for (size_t c = 0; c < channels; c++) o[c] = phasor_gelu_tanh(o[c]);
+        }
+    }
+}
+PHASOR_DISPATCH(
+    phasor_scale_shift,
+    (const float *x, float *out, size_t rows, size_t channels, const float *scale, const float *shift,
+     phasor_activation activation),
+    (x, out, rows, channels, scale, shift, activation))
 
 PHASOR_INLINE void phasor_rope_pairs_body(
     const float *x, float *out, size_t rows, size_t heads, size_t head_dim, const float *cosine, const float *sine) {

@@ -17,6 +17,8 @@ static const description formats[] = {
     [PHASOR_F16] = {1, 2, phasor_widen_f16},
     [PHASOR_BF16] = {1, 2, phasor_widen_bf16},
     [PHASOR_F8_E4M3] = {1, 1, phasor_widen_f8_e4m3},
+    [PHASOR_F8_E5M2] = {1, 1, phasor_widen_f8_e5m2},
+    [PHASOR_I8] = {1, 1, phasor_widen_i8},
     [PHASOR_Q8_0] = {32, 34, phasor_decode_q8_0},
     [PHASOR_Q4_0] = {32, 18, phasor_decode_q4_0},
     [PHASOR_Q4_1] = {32, 20, phasor_decode_q4_1},
@@ -27,6 +29,16 @@ static const description formats[] = {
     [PHASOR_Q4_K] = {256, 144, phasor_decode_q4_k},
     [PHASOR_Q5_K] = {256, 176, phasor_decode_q5_k},
     [PHASOR_Q6_K] = {256, 210, phasor_decode_q6_k},
+    [PHASOR_IQ1_S] = {256, 50, phasor_decode_iq1_s},
+    [PHASOR_IQ1_M] = {256, 56, phasor_decode_iq1_m},
+    [PHASOR_IQ2_XXS] = {256, 66, phasor_decode_iq2_xxs},
+    [PHASOR_IQ2_XS] = {256, 74, phasor_decode_iq2_xs},
+    [PHASOR_IQ2_S] = {256, 82, phasor_decode_iq2_s},
+    [PHASOR_IQ3_XXS] = {256, 98, phasor_decode_iq3_xxs},
+    [PHASOR_IQ3_S] = {256, 110, phasor_decode_iq3_s},
+    [PHASOR_IQ4_NL] = {32, 18, phasor_decode_iq4_nl},
+    [PHASOR_IQ4_XS] = {256, 136, phasor_decode_iq4_xs},
+    [PHASOR_MXFP4] = {32, 17, phasor_decode_mxfp4},
 };
 
 size_t phasor_format_elements(phasor_format format) { return formats[format].elements; }

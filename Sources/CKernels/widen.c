@@ -36,6 +36,20 @@ PHASOR_INLINE void phasor_widen_f8_e4m3_body(const void *in, float *out, size_t 
     }
 }
 
+/// The upper half of a binary16: sign, five exponent bits, two fraction bits (OCP 8-bit, "e5m2").
+PHASOR_INLINE void phasor_widen_f8_e5m2_body(const void *in, float *out, size_t count) {
+    const unsigned char *bytes = in;
+    for (size_t i = 0; i < count; i++) {
+        uint16_t half = (uint16_t)(bytes[i] << 8);
+        out[i] = phasor_half(&half);
+    }
+}
+
+PHASOR_INLINE void phasor_widen_i8_body(const void *in, float *out, size_t count) {
+    const signed char *bytes = in;
+    for (size_t i = 0; i < count; i++) out[i] = (float)bytes[i];
+}
+
 PHASOR_INLINE void phasor_widen_f64_body(const void *in, float *out, size_t count) {
     const unsigned char *bytes = in;
     for (size_t i = 0; i < count; i++) {
@@ -48,4 +62,6 @@ PHASOR_INLINE void phasor_widen_f64_body(const void *in, float *out, size_t coun
 PHASOR_DISPATCH(phasor_widen_bf16, (const void *in, float *out, size_t count), (in, out, count))
 PHASOR_DISPATCH(phasor_widen_f16, (const void *in, float *out, size_t count), (in, out, count))
 PHASOR_DISPATCH(phasor_widen_f8_e4m3, (const void *in, float *out, size_t count), (in, out, count))
+PHASOR_DISPATCH(phasor_widen_f8_e5m2, (const void *in, float *out, size_t count), (in, out, count))
+PHASOR_DISPATCH(phasor_widen_i8, (const void *in, float *out, size_t count), (in, out, count))
 PHASOR_DISPATCH(phasor_widen_f64, (const void *in, float *out, size_t count), (in, out, count))

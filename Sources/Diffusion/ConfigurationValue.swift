@@ -11,6 +11,9 @@ struct ConfigurationValue {
     init(_ data: Data, file: String) throws {
         self.file = file
         path = ""
+        if let foreign = ForeignFile.description(of: data.prefix(ForeignFile.looked)) {
+            throw DiffusionError.configuration(file: file, key: "", reason: "it is \(foreign)")
+        }
         do {
             content = try JSON(parsing: [UInt8](data), limits: .file)
         } catch {

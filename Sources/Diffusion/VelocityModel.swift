@@ -37,6 +37,8 @@ package struct Evaluation<Conditioning> {
     }
 }
 
+extension Evaluation: Sendable where Conditioning: Sendable {}
+
 /// What a generation is about. `negative` is needed in phases where guidance is on.
 package struct Prompted<Conditioning> {
     package let positive: Conditioning

@@ -25,6 +25,7 @@ package final class MP4Encoder {
     private var codec: UnsafeMutablePointer<AVCodecContext>?
     private var frame: UnsafeMutablePointer<AVFrame>?
     private var packet: UnsafeMutablePointer<AVPacket>?
+    private let provenance: Provenance?
     private var createdFile = false
     private var finished = false
 
@@ -37,6 +38,7 @@ package final class MP4Encoder {
         self.width = width
         self.height = height
         pixelFormat = options.pixelFormat
+        provenance = options.provenance
         try options.check(width: width, height: height)
         Self.silenceLibraries
         try openEncoder(options)
@@ -92,6 +94,13 @@ package final class MP4Encoder {
         try check(avcodec_send_frame(codec, nil), "coding the last frames of \(path)")
         try writePackets()
         try check(av_write_trailer(container), "writing the index of \(path)")
+        if let provenance, let file = container.pointee.pb {
+            // Behind all others, the box moves none of what the index points to. The muxer leaves off after the index.
+            let end = avio_size(file)
+            try check(Int32(clamping: min(avio_seek(file, end, SEEK_SET), end, 0)), "going to the end of \(path)")
+            let box = provenance.mp4Box
+            avio_write(file, box, Int32(box.count))
+        }
         // Writes are buffered: what failed late shows only here.
         let status = container.pointee.pb?.pointee.error ?? 0
         try check(min(status, avio_closep(&container.pointee.pb)), "writing \(path)")

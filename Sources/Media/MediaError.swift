@@ -11,6 +11,15 @@ package enum MediaError: Error, Equatable, CustomStringConvertible {
     /// A text holds U+0000, which no PNG chunk and no MP4 tag can carry.
     case nulInText(keyword: String)
     case png(String)
+    case jpeg(String)
+    case webp(String)
+    /// The format cannot hold a picture of these sides.
+    case unsupportedPictureSize(width: Int, height: Int, format: PictureFormat, allowed: ClosedRange<Int>)
+    case invalidQuality(given: Int)
+    /// The format has a limit on the metadata that describe a picture.
+    case textTooLong(format: PictureFormat, bytes: Int, allowed: Int)
+    /// A part of a picture that is empty or not inside of it.
+    case invalidBox(String)
 
     /// H.264 and AV1 in 4:2:0 carry one chroma sample for each 2 x 2 pixels.
     case oddVideoSize(width: Int, height: Int)
@@ -39,6 +48,19 @@ package enum MediaError: Error, Equatable, CustomStringConvertible {
             "the text of \"\(keyword)\" contains a NUL character, which the file format cannot hold"
         case .png(let reason):
             "cannot write or read PNG: \(reason)"
+        case .jpeg(let reason):
+            "cannot write JPEG: \(reason)"
+        case .webp(let reason):
+            "cannot write WebP: \(reason)"
+        case .unsupportedPictureSize(let width, let height, let format, let allowed):
+            "a picture of \(width)x\(height) pixels: \(format) takes sides of \(allowed.lowerBound) to "
+                + "\(allowed.upperBound)"
+        case .invalidQuality(let given):
+            "picture quality \(given): allowed is 1 to 100"
+        case .textTooLong(let format, let bytes, let allowed):
+            "a text of \(bytes) bytes beside a \(format) picture: at most \(allowed) are possible"
+        case .invalidBox(let box):
+            "the part \(box) of the picture is empty or not inside of it"
         case .oddVideoSize(let width, let height):
             "a video of \(width)x\(height) pixels: width and height must be even (4:2:0 chroma)"
         case .unsupportedVideoSize(let width, let height, let codec, let allowed):

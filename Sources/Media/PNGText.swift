@@ -13,6 +13,11 @@ enum PNGText {
         return chunk(type: "iTXt", data: name + [0, 0, 0, 0, 0] + Array(value.utf8))
     }
 
+    /// The chunk of an XMP packet (XMP specification, part 3, 1.1.5).
+    static func chunk(xmp packet: [UInt8]) -> [UInt8] {
+        chunk(type: "iTXt", data: Array("XML:com.adobe.xmp".utf8) + [0, 0, 0, 0, 0] + packet)
+    }
+
     /// The Latin-1 bytes of `text` if it has printable characters and newlines only: the specification
     /// discourages other control characters in tEXt.
     private static func latin1(_ text: String) -> [UInt8]? {

@@ -51,11 +51,13 @@ package struct VideoOptions: Sendable, Equatable {
     package var frameRate: FrameRate
     /// The file's `comment` tag.
     package var comment: String?
+    /// Stands behind the clip as XMP; nil leaves it out.
+    package var provenance: Provenance?
 
     package init(
         codec: Codec = .h264, pixelFormat: PixelFormat = .yuv420p, crf: Int? = nil, preset: String? = nil,
         frameRate: FrameRate = .wan,
-        comment: String? = nil
+        comment: String? = nil, provenance: Provenance? = nil
     ) {
         self.codec = codec
         self.pixelFormat = pixelFormat
@@ -63,6 +65,7 @@ package struct VideoOptions: Sendable, Equatable {
         self.preset = preset
         self.frameRate = frameRate
         self.comment = comment
+        self.provenance = provenance
     }
 
     /// - Throws: `invalidOption`, `nulInText`, `oddVideoSize`, `unsupportedVideoSize`.

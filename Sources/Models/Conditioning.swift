@@ -31,9 +31,11 @@ package final class Conditioning: Sendable {
 
     /// What an expert made of this conditioning; `make` is called where the expert has made nothing yet.
     /// - Parameter key: stands for the expert and the LoRA files on it.
-    package func kept<Value: Sendable>(for key: String, _ make: (Conditioning) -> Value) -> Value {
+    package func kept<Value: Sendable>(
+        for key: String, _ make: (Conditioning) throws -> Value
+    ) rethrows -> Value {
         if let known = kept.withLock({ $0[key] }) as? Value { return known }
-        let made = make(self)
+        let made = try make(self)
         kept.withLock { $0[key] = made }
         return made
     }

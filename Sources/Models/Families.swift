@@ -2,7 +2,7 @@ import Weights
 
 /// The families of models that there are. This list is the one place outside a family's folder that names the family.
 package enum Families {
-    package static let all: [any ModelFamily] = [WanFamily(), QwenImageFamily()]
+    package static let all: [any ModelFamily] = [WanFamily(), QwenImageFamily(), ZImageFamily()]
 
     /// The family that runs a diffusers folder.
     /// - Throws: `ModelError.unsupported`, which names the class and, for relatives, what to use instead.
@@ -19,13 +19,14 @@ package enum Families {
 
     /// The family whose network a LoRA file belongs to, told by its module names.
     package static func family(ofAdapter file: Checkpoint) -> (any ModelFamily)? {
-        all.first { family in
-            guard
-                let adapter = try? Adapter(
-                    file, strength: 1, expert: Adapter.hasKeys(of: "transformer", in: file) ? "transformer" : "transformer_2",
-                    rename: family.networkKeys.rename)
-            else { return false }
-            return family.ownsAdapter(modules: adapter.updates.keys)
-        }
+        guard let content = try? AdapterFile(file) else { return nil }
+        return all.first { $0.ownsAdapter(modules: content.names(by: $0.networkKeys)) }
+    }
+
+    /// Makes sure that a LoRA file is not another family's.
+    /// - Throws: `WeightError.unusableAdapter` that names the family.
+    package static func requireAdapter(_ file: Checkpoint, of family: any ModelFamily) throws(WeightError) {
+        guard let owner = self.family(ofAdapter: file), owner.name != family.name else { return }
+        throw .unusableAdapter(file: file.path, reason: "it is a LoRA for \(owner.name), not for \(family.name)")
     }
 }

@@ -28,7 +28,8 @@ package struct FileIdentity: Sendable {
     ///   - keys: names that other tools give the keys.
     ///   - open: builds the network over the file's weights, renamed by `keys`, which reads next to nothing.
     package init(
-        _ part: Part, _ name: String, architecture: String, family: (any ModelFamily)? = nil, isOneOfSeveral: Bool = false,
+        _ part: Part, _ name: String, architecture: String, family: (any ModelFamily)? = nil,
+        isOneOfSeveral: Bool = false,
         refusal: String? = nil, keys: KeyTable, open: @escaping @Sendable (WeightReader, Compute) throws -> Void
     ) {
         self.part = part
@@ -82,12 +83,16 @@ package struct FileIdentity: Sendable {
         guard Adapter.isAdapter(checkpoint) else { return nil }
         let family = Families.family(ofAdapter: checkpoint)
         let keys = family?.networkKeys ?? KeyTable(prefixes: [], [])
-        let adapter = try Adapter(file: checkpoint.path, strength: 1, rename: keys.rename)
-        let ranks = Set(adapter.updates.values.map { $0.down.shape[0] }).sorted().map(String.init)
+        let expert =
+            Adapter.hasKeys(of: "transformer", in: checkpoint) ? "transformer" : AdapterFile.secondExpert
+        let adapter = try Adapter(
+            checkpoint, strength: 1, expert: expert, targets: AdapterTargets(rename: keys.rename))
+        let ranks = Set(adapter.updates.values.flatMap { $0.compactMap(\.rank) }).sorted().map(String.init)
         return FileIdentity(
             .adapter,
             "LoRA of \(adapter.updates.count) layers and \(adapter.deltas.count) biases or norms, rank "
-                + "\(ranks.joined(separator: ", ")), for \(family?.name ?? "unknown") transformers",
+                + "\(ranks.joined(separator: ", ")), for \(family?.name ?? "unknown") transformers"
+                + adapter.notes.map { "; \($0)" }.joined(),
             architecture: "lora", family: family, keys: keys
         ) { _, _ in }
     }

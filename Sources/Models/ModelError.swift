@@ -4,6 +4,8 @@ package enum ModelError: Error, CustomStringConvertible {
     case unsupported(folder: String, reason: String)
     /// A component that the phase plan or the pipeline needs is not there.
     case missingComponent(folder: String, component: String, neededBy: String)
+    /// Neither a folder of the tokenizer nor one that the text encoder's file carries.
+    case noTokenizer(source: String)
     /// A file was named for an expert that no generator has.
     case noSuchExpert(name: String, file: String, experts: [String])
     /// A weight file of something else than it was named for.
@@ -25,6 +27,9 @@ package enum ModelError: Error, CustomStringConvertible {
         case .unsupported(let folder, let reason): "\(folder): not supported: \(reason)"
         case .missingComponent(let folder, let component, let neededBy):
             "\(folder): \(component) is missing: \(neededBy) needs the folder \(component)/ or a file named for it"
+        case .noTokenizer(let source):
+            "\(source): it has no tokenizer, in itself or beside it: give --tokenizer DIR, the folder tokenizer/ of the model's "
+                + "repository (Wan-AI/Wan2.2-T2V-A14B-Diffusers, google/umt5-xxl, Qwen/Qwen-Image)"
         case .noSuchExpert(let name, let file, let experts):
             "\(file): there is no expert \"\(name)\"; the model has \(experts.joined(separator: ", "))"
         case .wrongFile(let file, let expected, let found):

@@ -48,10 +48,18 @@ package protocol ModelFamily: Sendable {
     /// - Parameter experts: how many networks the model has.
     func generators(experts: Int) throws -> [GeneratorSpec]
 
+    /// Ways to generate with a folder in diffusers layout, the default first: `spec` is what the folder's scheduler says,
+    /// with the steps and the guidance that most pipelines have.
+    func generators(publishedAs spec: GeneratorSpec) throws -> [GeneratorSpec]
+
     // MARK: Golden values
 
     /// The checks of a fixture folder of this family.
     func checks(folder: String, compute: Compute) -> any FamilyChecks
+}
+
+extension ModelFamily {
+    package func generators(publishedAs spec: GeneratorSpec) throws -> [GeneratorSpec] { [spec] }
 }
 
 /// What decides, beside the weights, what a family's pictures look like.

@@ -1,5 +1,6 @@
 import Foundation
 import Models
+import Support
 
 /// `model_index.json` of a diffusers pipeline folder: which class it is and what components it has.
 package struct ModelIndex: Sendable {
@@ -14,6 +15,9 @@ package struct ModelIndex: Sendable {
             let exists = FileManager.default.fileExists(atPath: folder)
             throw ModelError.notAModel(
                 folder: folder, reason: exists ? "it has no model_index.json" : "no such folder")
+        }
+        if let foreign = ForeignFile.description(of: data.prefix(ForeignFile.looked)) {
+            throw ModelError.notAModel(folder: folder, reason: "model_index.json is \(foreign)")
         }
         guard let fields = (try? JSONSerialization.jsonObject(with: data)) as? [String: Any] else {
             throw ModelError.notAModel(folder: folder, reason: "model_index.json is not a JSON object")

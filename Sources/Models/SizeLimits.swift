@@ -1,4 +1,5 @@
 import Foundation
+import PromptText
 
 /// What sizes a model makes, and what it makes when it is not told.
 package struct SizeLimits: Sendable, Equatable {
@@ -33,7 +34,7 @@ package struct SizeLimits: Sendable, Equatable {
     }
 
     /// `"defaults"` of `phases.json`, or of a family.
-    package struct Defaults: Decodable, Sendable {
+    package struct Defaults: Sendable {
         let width: Int
         let height: Int
         let frames: Int
@@ -50,12 +51,12 @@ package struct SizeLimits: Sendable, Equatable {
     private struct File: Decodable { let defaults: Defaults? }
 
     /// Those of a `phases.json`, else of the family.
-    /// - Throws: `ModelError.notAModel` for values the model itself could not make.
+    /// - Throws: `TextError` that names the file and the key for what cannot be read, `ModelError.notAModel` for values the
+    ///   model itself could not make.
     package static func read(
         phases: String?, sideMultiple: Int, frameMultiple: Int, family: Defaults
     ) throws -> SizeLimits {
-        guard let phases, let data = FileManager.default.contents(atPath: phases),
-            let defaults = try? JSONDecoder().decode(File.self, from: data).defaults
+        guard let phases, let defaults = try JSONFile.decode(File.self, at: URL(fileURLWithPath: phases)).defaults
         else {
             return SizeLimits(sideMultiple: sideMultiple, frameMultiple: frameMultiple, defaults: family)
         }
@@ -110,5 +111,25 @@ package struct SizeLimits: Sendable, Equatable {
             return "must be \(frameMultiple)k + 1: 1, \(frameMultiple + 1), \(2 * frameMultiple + 1), ..."
         }
         return frames <= maximumFrames ? nil : "must be at most \(maximumFrames)"
+    }
+}
+
+extension SizeLimits.Defaults: Decodable {
+    private enum Key: String, CodingKey { case width, height, frames, fps }
+
+    /// - Throws: `DecodingError` that names the key, also for a number that is not whole, of which `Int` would not tell where
+    ///   it stands.
+    package init(from decoder: any Decoder) throws {
+        let fields = try decoder.container(keyedBy: Key.self)
+        func whole(_ key: Key) throws -> Int {
+            let number = try fields.decode(Double.self, forKey: key)
+            guard let value = Int(exactly: number) else {
+                throw DecodingError.dataCorruptedError(
+                    forKey: key, in: fields, debugDescription: "is \(number), expected a whole number")
+            }
+            return value
+        }
+        self.init(
+            width: try whole(.width), height: try whole(.height), frames: try whole(.frames), fps: try whole(.fps))
     }
 }

@@ -46,7 +46,8 @@ extension Pipeline {
         let decode = try MemoryPlan.of {
             let shape = latentShape(width: width, height: height, frames: frames)
             try parts.autoencoder.decode(
-                unpacked(Tensor(uninitialized: shape), by: traits.packing), interrupt: {}) { _ in }
+                unpacked(Tensor(uninitialized: shape), by: traits.packing), interrupt: {}
+            ) { _ in }
         }
         return ActivationPlan(text: text.peakExtent, steps: steps.peakExtent, decode: decode.peakExtent)
     }

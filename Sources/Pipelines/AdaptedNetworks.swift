@@ -74,10 +74,11 @@ final class AdaptedNetworks: Sendable {
             throw ModelError.noSuchLoRA(name: loras.first?.name ?? "", known: [])
         }
         do {
+            let targets = AdapterTargets(source.weights, keys: family.networkKeys)
             let added = try loras.map { lora in
-                try Adapter(
-                    library.file(of: lora).checkpoint, strength: lora.strength, expert: source.base,
-                    rename: family.networkKeys.rename)
+                let file = try library.file(of: lora).checkpoint
+                try Families.requireAdapter(file, of: family)
+                return try Adapter(file, strength: lora.strength, expert: source.base, targets: targets)
             }
             let reader = WeightReader(source.weights, adapters: source.adapters + added)
             let network = try family.network(reader, compute: compute)

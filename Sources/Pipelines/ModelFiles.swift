@@ -103,7 +103,8 @@ package struct ModelFiles: Sendable {
             if let refusal = identity.refusal {
                 throw ModelError.unsupported(folder: file, reason: "\(identity.name): \(refusal)")
             }
-            return try checkpoint.renamed(by: keys).configured(by: folder.flatMap { configuration("\($0)/\(name)") })
+            return try checkpoint.renamed(by: keys).configured(
+                by: folder.flatMap { try configuration("\($0)/\(name)") })
         }
         guard let folder, FileManager.default.fileExists(atPath: "\(folder)/\(name)") else {
             throw ModelError.missingComponent(folder: source, component: name, neededBy: neededBy)
@@ -111,23 +112,23 @@ package struct ModelFiles: Sendable {
         return try Checkpoint(folder: "\(folder)/\(name)").renamed(by: keys)
     }
 
-    private func configuration(_ folder: String) -> Checkpoint.Configuration? {
-        let path = "\(folder)/config.json"
-        return FileManager.default.contents(atPath: path).map { Checkpoint.Configuration(json: $0, source: path) }
+    private func configuration(_ folder: String) throws -> Checkpoint.Configuration? {
+        try Checkpoint.Configuration(file: "\(folder)/config.json")
     }
 
     /// The folder of a tokenizer: the one that was named, the model's, or one beside the text encoder.
+    /// - Throws: `ModelError.noTokenizer`: then the text encoder's own counts, if its file carries one.
     /// - Parameter name: the folder's name in diffusers layout.
     func tokenizerFolder(_ name: String) throws -> URL {
         if let tokenizer, name == "tokenizer" {
             let url = URL(fileURLWithPath: tokenizer)
             return url.lastPathComponent == "tokenizer.json" ? url.deletingLastPathComponent() : url
         }
-        if let folder { return URL(fileURLWithPath: folder).appending(path: name) }
-        if let textEncoder {
-            let beside = URL(fileURLWithPath: textEncoder).deletingLastPathComponent().appending(path: name)
-            if FileManager.default.fileExists(atPath: beside.path) { return beside }
+        let besides = [folder, textEncoder.map { URL(fileURLWithPath: $0).deletingLastPathComponent().path }]
+        for folder in besides.compactMap(\.self) {
+            let candidate = URL(fileURLWithPath: folder).appending(path: name)
+            if FileManager.default.fileExists(atPath: candidate.path) { return candidate }
         }
-        throw ModelError.missingComponent(folder: source, component: name, neededBy: "the text encoder")
+        throw ModelError.noTokenizer(source: textEncoder ?? folder.map { "\($0)/text_encoder" } ?? source)
     }
 }

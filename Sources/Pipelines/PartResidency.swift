@@ -55,7 +55,9 @@ struct ModelResidency: PartResidency {
     func isResident(_ part: Part) -> Bool {
         guard let report = residency?.report else { return true }
         if report.residents.reduce(0, { $0 + $1.bytes }) <= report.room { return true }
-        guard let own = report.residents.first(where: { $0.model == model && $0.part == part.name }) else { return true }
+        guard let own = report.residents.first(where: { $0.model == model && $0.part == part.name }) else {
+            return true
+        }
         // A little may make room for activations from time to time.
         return Double(own.bytesHere) >= 0.95 * Double(own.bytes)
     }

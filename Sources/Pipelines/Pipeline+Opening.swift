@@ -58,12 +58,14 @@ extension Pipeline {
             let own = try family.generators(experts: files.experts.count)
             return try GeneratorSet(own, default: own[0].name)
         }
-        let published = try GeneratorSet(folder: URL(fileURLWithPath: folder))
-        guard !files.adapters.isEmpty || !files.experts.isEmpty, let spec = published.generators.first else {
-            return published
+        let described = try GeneratorSet(folder: URL(fileURLWithPath: folder))
+        guard let spec = described.generators.first else { return described }
+        var generators = try family.generators(publishedAs: spec)
+        if !files.adapters.isEmpty || !files.experts.isEmpty {
+            let student = try family.generators(experts: spec.plan.experts.count)[0]
+            if !generators.contains(where: { $0.name == student.name }) { generators.insert(student, at: 0) }
         }
-        let student = try family.generators(experts: spec.plan.experts.count)[0]
-        return try GeneratorSet([student] + published.generators, default: student.name)
+        return try GeneratorSet(generators, default: generators[0].name)
     }
 }
 
@@ -128,9 +130,11 @@ private struct Opening {
                         base, .expert, file: files.experts[base], keys: family.networkKeys,
                         neededBy: "generator \"\(generator.name)\"")
                 let loras = files.adapters(of: name, adapted)
-                let updates = try loras.map {
-                    try Adapter(
-                        file: $0.path, strength: $0.strength, expert: base, rename: family.networkKeys.rename)
+                let opened = try loras.map { (try Checkpoint(path: $0.path), strength: $0.strength) }
+                let targets = AdapterTargets(checkpoint, keys: family.networkKeys)
+                let updates = try opened.map { lora, strength in
+                    try Families.requireAdapter(lora, of: family)
+                    return try Adapter(lora, strength: strength, expert: base, targets: targets)
                 }
                 let reader = WeightReader(checkpoint, adapters: updates)
                 networks[name] = try family.network(reader, compute: compute)
@@ -139,7 +143,6 @@ private struct Opening {
                 if bases.updateValue(checkpoint, forKey: base) == nil {
                     components.append(Pipeline.Component(base, checkpoint, unusedKeys: reader.unusedKeys))
                 }
-                let opened = try loras.map { (try Checkpoint(file: $0.path), strength: $0.strength) }
                 for (lora, _) in opened {
                     components.append(Pipeline.Component("\(name) LoRA", lora, unusedKeys: []))
                 }

@@ -51,6 +51,7 @@ extension Run {
 
     /// Does the steps that are left.
     /// - Returns: what was done, step by step.
+    @discardableResult
     package mutating func finishSteps(
         _ observer: RunObserver = RunObserver(), interrupt: @escaping @Sendable () throws -> Void = {}
     ) throws -> [RunRecord.Step] {

@@ -44,6 +44,18 @@ package struct BytePairTokenizer: Tokenizer {
         }
     }
 
+    /// The tokenizer that a Qwen2 text encoder in a GGUF file carries.
+    /// - Parameter name: what errors call the vocabulary.
+    package init(_ vocabulary: CarriedVocabulary, named name: String) throws(TextError) {
+        let padding = vocabulary.paddingID.flatMap { id in
+            vocabulary.kinds.indices.contains(id) ? vocabulary.pieces.text(of: id) : nil
+        }
+        try self.init(
+            vocabulary: vocabulary.table(of: [.normal, .byte]),
+            merges: try BytePairMerges(lines: vocabulary.merges, named: name), tokens: vocabulary.addedTokens,
+            normalizer: .nfc, template: .empty, padding: padding, named: name)
+    }
+
     private init(
         vocabulary: PieceTable, merges: BytePairMerges, tokens: [AddedToken], normalizer: Normalizer?,
         template: TokenTemplate, padding: String?, named name: String

@@ -69,6 +69,14 @@ struct BytePairMerges {
         }
     }
 
+    /// Lines with two symbols each.
+    /// - Parameter name: what errors call them.
+    init(lines: PackedStrings, named name: String) throws(TextError) {
+        for rank in lines.indices where !appendLine(lines[rank]) {
+            throw .invalid(file: name, field: "merges[\(rank)]", reason: "is not two symbols")
+        }
+    }
+
     /// `merges.txt`: a version line, then two symbols a line.
     init(at url: URL) throws(TextError) {
         let lines = try JSONFile.utf8(at: url).split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)

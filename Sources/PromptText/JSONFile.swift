@@ -1,4 +1,5 @@
 import Foundation
+import Support
 
 /// Refuses numbers no real network has before they size an allocation.
 /// - Throws: `TextError.invalid` that names the file and the field.
@@ -39,11 +40,16 @@ package enum JSONFile {
     }
 
     private static func data(at url: URL) throws(TextError) -> Data {
+        let data: Data
         do {
-            return try Data(contentsOf: url)
+            data = try Data(contentsOf: url)
         } catch {
             throw .unreadable(file: url.path, reason: error.localizedDescription)
         }
+        if let foreign = ForeignFile.description(of: data.prefix(ForeignFile.looked)) {
+            throw .unreadable(file: url.path, reason: "it is \(foreign)")
+        }
+        return data
     }
 
     package static func decode<Value: Decodable>(

@@ -1,10 +1,12 @@
 /// Strings as UTF-8, end to end in one array: 256,000 of them take a few megabytes and no allocation each.
-struct PackedStrings: Sendable {
+package struct PackedStrings: Sendable {
     private(set) var bytes: [UInt8] = []
     /// Narrow, because a vocabulary is looked up all over: what a look-up waits for is the processor's cache.
     private var ends: [UInt32] = []
 
-    var count: Int { ends.count }
+    package init() {}
+
+    package var count: Int { ends.count }
     var indices: Range<Int> { ends.indices }
 
     /// Where in `bytes` a string lies.
@@ -13,7 +15,7 @@ struct PackedStrings: Sendable {
     subscript(index: Int) -> ArraySlice<UInt8> { bytes[range(of: index)] }
 
     /// - Precondition: together they have less than 4 GB, as what is read from a file by `JSONFile.bytes` has.
-    mutating func append(_ string: some Collection<UInt8>) {
+    package mutating func append(_ string: some Collection<UInt8>) {
         bytes.append(contentsOf: string)
         ends.append(UInt32(bytes.count))
     }

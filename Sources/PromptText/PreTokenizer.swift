@@ -66,6 +66,13 @@ struct Metaspace: Decodable {
         case addPrefixSpace = "add_prefix_space"
     }
 
+    /// SentencePiece's own.
+    init(addsSpaceInFront: Bool) {
+        mark = "\u{2581}"
+        splits = true
+        prepend = addsSpaceInFront ? .always : .never
+    }
+
     init(from decoder: any Decoder) throws {
         let values = try decoder.container(keyedBy: Keys.self)
         let replacement = try values.decode(String.self, forKey: .replacement).unicodeScalars

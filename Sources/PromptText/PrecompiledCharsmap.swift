@@ -10,24 +10,38 @@ struct PrecompiledCharsmap: Decodable {
     private let units: [UInt32]
     private let replacements: [UInt8]
 
+    /// What is wrong with the rules.
+    struct Damage: Error {
+        let reason: String
+    }
+
     init(from decoder: any Decoder) throws {
         let value = try decoder.singleValueContainer()
         func damaged(_ reason: String) -> DecodingError {
             DecodingError.dataCorruptedError(in: value, debugDescription: reason)
         }
         guard let data = Data(base64Encoded: try value.decode(String.self)) else { throw damaged("is not base64") }
-        let bytes = [UInt8](data)
+        do throws(Damage) {
+            self = try PrecompiledCharsmap([UInt8](data))
+        } catch {
+            throw damaged(error.reason)
+        }
+    }
+
+    init(_ bytes: [UInt8]) throws(Damage) {
         func unit(at offset: Int) -> UInt32 {
             (0..<4).reduce(0) { $0 | UInt32(bytes[offset + $1]) << (8 * UInt32($1)) }
         }
-        guard bytes.count >= 4 else { throw damaged("has \(bytes.count) bytes, not even its header") }
+        guard bytes.count >= 4 else { throw Damage(reason: "has \(bytes.count) bytes, not even its header") }
         let trieBytes = Int(unit(at: 0))
         guard trieBytes > 0, trieBytes % 4 == 0, trieBytes <= bytes.count - 4 else {
-            throw damaged("has a trie of \(trieBytes) bytes in \(bytes.count) bytes")
+            throw Damage(reason: "has a trie of \(trieBytes) bytes in \(bytes.count) bytes")
         }
         units = stride(from: 4, to: 4 + trieBytes, by: 4).map(unit)
         replacements = Array(bytes[(4 + trieBytes)...])
-        guard String(validating: replacements, as: UTF8.self) != nil else { throw damaged("replaces by invalid UTF-8") }
+        guard String(validating: replacements, as: UTF8.self) != nil else {
+            throw Damage(reason: "replaces by invalid UTF-8")
+        }
     }
 
     /// Replaces grapheme cluster by grapheme cluster. A cluster of at least six bytes, or one without a rule, is

@@ -50,6 +50,23 @@ struct UnigramModel: Sendable {
         byteIDs = parameters.hasByteFallback ? (0...255).map { table.id(of: Self.bytePiece($0).utf8) } : []
     }
 
+    /// - Throws: `.invalid` where the unknown token is none of the pieces.
+    init(_ vocabulary: CarriedVocabulary, named name: String) throws(TextError) {
+        guard let unknownID = vocabulary.unknownID, vocabulary.kinds.indices.contains(unknownID) else {
+            throw .invalid(
+                file: name, field: "the unknown token", reason: "is none of the \(vocabulary.kinds.count) pieces")
+        }
+        self.unknownID = unknownID
+        let scores = vocabulary.scores.map(Double.init)
+        self.scores = scores
+        let used = vocabulary.kinds.indices.filter { vocabulary.kinds[$0] != .unused }
+        unknownScore = (used.map { scores[$0] }.min() ?? 0) - 10
+        let table = vocabulary.table(of: [.normal, .unknown, .control, .userDefined, .byte])
+        self.table = table
+        byteIDs =
+            vocabulary.kinds.contains(.byte) ? (0...255).map { table.id(of: Self.bytePiece($0).utf8) } : []
+    }
+
     /// An array of pieces with their scores.
     private static func vocabulary(
         _ scanner: inout JSONScanner, field: String

@@ -46,6 +46,40 @@ package struct UnigramTokenizer: Tokenizer {
             try TokenizerFile([UInt8](json), named: name), paddingToken: paddingToken)
     }
 
+    /// The tokenizer that a T5 or UMT5 text encoder carries, with the ids of the `tokenizer.json` that transformers makes of the
+    /// same SentencePiece model.
+    ///
+    /// - Parameters:
+    ///   - sentinels: how many tokens `<extra_id_0>`, ... follow the pieces, the first with the last id.
+    ///   - name: what errors call the vocabulary.
+    /// - Throws: `TextError`, naming what is missing.
+    package init(_ vocabulary: CarriedVocabulary, sentinels: Int, named name: String) throws(TextError) {
+        var tokens = vocabulary.addedTokens
+        let pieces = vocabulary.kinds.lastIndex { $0 != .unused }.map { $0 + 1 } ?? 0
+        tokens += (0..<max(sentinels, 0)).map {
+            AddedToken(id: pieces + sentinels - 1 - $0, content: "<extra_id_\($0)>")
+        }
+        guard let end = vocabulary.endID, end < pieces else {
+            throw .invalid(file: name, field: "the token at the end", reason: "is none of the \(pieces) pieces")
+        }
+        var steps: [Normalizer] = []
+        if !vocabulary.charsmap.isEmpty {
+            do throws(PrecompiledCharsmap.Damage) {
+                steps.append(.precompiled(try PrecompiledCharsmap(vocabulary.charsmap)))
+            } catch {
+                throw .invalid(file: name, field: "precompiled_charsmap", reason: error.reason)
+            }
+        }
+        if vocabulary.removesExtraSpaces {
+            steps += [.strip(left: false, right: true), .replace(.run(of: " ", atLeast: 2), with: "\u{2581}")]
+        }
+        frame = TokenizerFrame(
+            tokens: tokens, normalizer: .sequence(steps), template: TokenTemplate(prefix: [], suffix: [end]))
+        preTokenizer = .metaspace(Metaspace(addsSpaceInFront: vocabulary.addsSpaceInFront))
+        model = try UnigramModel(vocabulary, named: name)
+        paddingID = vocabulary.paddingID.flatMap { $0 < pieces ? $0 : nil } ?? end
+    }
+
     private init(_ whole: TokenizerFile, paddingToken: String) throws(TextError) {
         let file = try whole.decodeRest(File.self)
         let tokens = file.addedTokens ?? []

@@ -102,10 +102,12 @@ package struct ConvolutionPlan {
 
 extension Compute {
     /// x `[T, H, W, in]` -> `[T', H', W', out]`, plus `residual` of that shape.
-    /// - Parameter past: the last of the plan's `framesBefore`, `[at most that many, H, W, in]`; earlier ones are zeros.
+    /// - Parameters:
+    ///   - past: the last of the plan's `framesBefore`, `[at most that many, H, W, in]`; earlier ones are zeros.
+    ///   - scaling: what happens to the values of x first, such as a norm; zeros around them stay zeros.
     package func convolve(
         _ x: Tensor, _ layer: Convolution, _ plan: ConvolutionPlan = ConvolutionPlan(), after past: Tensor? = nil,
-        addingTo residual: Tensor? = nil
+        scaling: ChannelScaling? = nil, addingTo residual: Tensor? = nil
     ) -> Tensor {
         let kernel = layer.kernel
         func extent(_ size: Int, _ kernel: Int) -> Int {
@@ -119,6 +121,7 @@ extension Compute {
             held <= plan.framesBefore && (past.map { $0.shape.dropFirst() == x.shape.dropFirst() } ?? true),
             "convolution of \(x.shape) after \(past?.shape ?? []), of \(plan.framesBefore) frames")
         precondition(x.shape[3] == layer.inputs, "convolution of \(x.shape) with \(layer.inputs) input channels")
+        precondition(scaling.map { $0.factors.shape == [2, layer.inputs] } ?? true, "scaling of other channels")
         let out = Tensor(uninitialized: [frames, height, width, layer.outputs])
         let panels = layer.taps.panels(for: engine)
         var work = phasor_convolution(
@@ -129,13 +132,16 @@ extension Compute {
             stride_time: plan.strideTime, stride: plan.stride, pad: plan.padding, upsample: plan.upsample,
             first_tap: layer.firstTap, packed_taps: layer.taps.count, panels: panels.pointer,
             before: past.map { UnsafePointer($0.pointer) }, in: x.pointer,
+            scale: scaling.map { UnsafePointer($0.factors.pointer) },
+            shift: scaling.map { UnsafePointer($0.factors.pointer + layer.inputs) },
+            activation: scaling?.activation.kernel ?? PHASOR_IDENTITY,
             bias: layer.bias.map { UnsafePointer($0.pointer) },
             residual: residual.map { UnsafePointer($0.pointer) }, out: out.pointer)
         let scratch = Tensor(bytes: phasor_convolution_scratch(engine, &work, Int32(threads)))
         scratch.withUnsafeMutable { scratch in
             withPool { phasor_convolution_run($0, engine, &work, scratch.baseAddress) }
         }
-        withExtendedLifetime((x, past, layer, panels, residual)) {}
+        withExtendedLifetime((x, past, layer, panels, scaling, residual)) {}
         return out
     }
 }

@@ -74,13 +74,32 @@ extension Compute {
         return out
     }
 
-    /// x / sqrt(mean(x^2) + eps) * weight over the last axis; `weight` `[C]`.
-    package func rmsNorm(_ x: Tensor, weight: Tensor, eps: Float) -> Tensor {
+    /// x / sqrt(mean(x^2) + eps) * weight over the last axis, plus `residual`, which is like x.
+    ///
+    /// - Parameters:
+    ///   - weight: `[C]`, or with `runs` `[runs.count, C]`.
+    ///   - runs: how many consecutive rows of x each row of `weight` serves.
+    package func rmsNorm(
+        _ x: Tensor, weight: Tensor, runs: [Int]? = nil, eps: Float, addingTo residual: Tensor? = nil
+    ) -> Tensor {
         let out = Tensor(uninitialized: x.shape)
+        let width = max(x.shape.last ?? 1, 1)
+        let ends = (runs ?? [x.count / width]).reduce(into: []) { $0.append(($0.last ?? 0) + $1) }
+        precondition(
+            ends.last ?? 0 == x.count / width && weight.count == ends.count * width,
+            "norm of \(x.shape) with weights \(weight.shape)")
+        precondition(residual.map { $0.count == x.count } ?? true, "cannot add \(x.shape) to a residual")
         overRows(x) { first, rows, columns in
-            phasor_rms_norm(
-                x.pointer + first * columns, out.pointer + first * columns, rows, columns, eps, weight.pointer)
+            var row = first
+            for (run, end) in ends.enumerated() where row < end && row < first + rows {
+                let count = min(end, first + rows) - row
+                phasor_rms_norm(
+                    x.pointer + row * columns, out.pointer + row * columns, count, columns, eps,
+                    weight.pointer + run * columns, residual.map { UnsafePointer($0.pointer + row * columns) })
+                row += count
+            }
         }
+        withExtendedLifetime(residual) {}
         return out
     }
 
@@ -112,8 +131,8 @@ extension Compute {
         return out
     }
 
-    /// `rotate(rmsNorm(x, weight), by: rope)` of queries and keys, each `[B * T, heads * D]` with a weight `[heads * D]`, in one
-    /// pass over both.
+    /// `rotate(rmsNorm(x, weight), by: rope)` of queries and keys, each `[B * T, heads * D]`, in one pass over both. The norm is
+    /// over a row with a weight `[heads * D]`, over each head with a weight `[D]`.
     package func rotatedNorms(
         of xs: [Tensor], weights: [Tensor], eps: Float, by rope: RotaryTable, heads: Int
     ) -> [Tensor] {
@@ -123,16 +142,20 @@ extension Compute {
         let columns = heads * headDim
         let rows = xs.map { $0.count / columns }
         precondition(
-            rows.allSatisfy { $0 == rows[0] } && weights.allSatisfy { $0.count == columns }, "queries and keys differ")
+            rows.allSatisfy { $0 == rows[0] } && weights.allSatisfy { [columns, headDim].contains($0.count) },
+            "queries and keys differ")
         let grain = max(1, Self.rowGrain / columns)
         let items = (rows[0] + grain - 1) / grain
         parallel(xs.count * items) { item, _ in
             let (index, first) = (item / items, item % items * grain)
             for row in first..<min(first + grain, rows[0]) {
                 let angle = row % tokens * (headDim / 2)
-                phasor_rms_rope_pairs(
-                    xs[index].pointer + row * columns, outs[index].pointer + row * columns, heads, headDim, eps,
-                    weights[index].pointer, rope.cosine.pointer + angle, rope.sine.pointer + angle)
+                let width = weights[index].count
+                for start in stride(from: row * columns, to: (row + 1) * columns, by: width) {
+                    phasor_rms_rope_pairs(
+                        xs[index].pointer + start, outs[index].pointer + start, width / headDim, headDim, eps,
+                        weights[index].pointer, rope.cosine.pointer + angle, rope.sine.pointer + angle)
+                }
             }
         }
         return outs

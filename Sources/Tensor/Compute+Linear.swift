@@ -34,9 +34,8 @@ extension Compute {
         }
         var sum = product(x, layer.weight, bias: layer.bias, activation: .identity, residual: nil)
         for adapter in layer.adapters {
-            let low = product(x, adapter.down, bias: nil, activation: .identity, residual: nil)
-            let high = product(low, adapter.up, bias: nil, activation: .identity, residual: nil)
-            sum = add(sum, high, scale: adapter.scale)
+            let change = product(x, adapter).reshaped(sum.shape)
+            sum = add(sum, change, scale: adapter.scale)
         }
         return finish(sum, activation: activation, residual: residual)
     }

@@ -4,10 +4,40 @@ import COpenBLAS
 /// Every product is made of sgemm calls of this one shape, edges padded, so that an output element is computed by the
 /// same instructions whatever the batch, its place in it, or the number of threads.
 private enum Tile {
-    static let rows = 64
     static let columns = 128
     /// Rows that share one widened panel of weights in cache.
     static let rowBlock = 512
+
+    /// OpenBLAS computes rows in groups, and on some processors (Haswell) the rows of one group by different
+    /// instructions. A tile has the most rows that this processor's kernel computes alike.
+    static let rows = [64, 48, 16, 8, 4].first(where: areAlike) ?? 1
+
+    /// Whether equal rows have equal products, wherever in the tile they stand.
+    private static func areAlike(_ rows: Int) -> Bool {
+        for inputs in [333, 1100] {
+            let row = (0..<inputs).map { Float($0 * 7919 % 1009) / 1009 - 0.5 }
+            let x = [[Float]](repeating: row, count: rows).flatMap(\.self)
+            let panel = (0..<columns * inputs).map { Float($0 * 104_729 % 997) / 997 - 0.5 }
+            var product = [Float](repeating: 0, count: rows * columns)
+            multiply(x, panel, inputs: inputs, rows: rows, into: &product)
+            let first = product[..<columns].map(\.bitPattern)
+            for row in 1..<rows
+            where !product[row * columns..<(row + 1) * columns].elementsEqual(first, by: { $0.bitPattern == $1 }) {
+                return false
+            }
+        }
+        return true
+    }
+
+    /// x `[rows, inputs]` times panel `[columns, inputs]` transposed.
+    static func multiply(
+        _ x: UnsafePointer<Float>, _ panel: UnsafePointer<Float>, inputs: Int, rows: Int = Tile.rows,
+        into product: UnsafeMutablePointer<Float>
+    ) {
+        cblas_sgemm(
+            CblasRowMajor, CblasNoTrans, CblasTrans, blasint(rows), blasint(columns), blasint(inputs), 1, x,
+            blasint(inputs), panel, blasint(inputs), 0, product, blasint(columns))
+    }
 }
 
 extension Compute {
@@ -41,9 +71,7 @@ extension Compute {
                 let rows = min(Tile.rows, m - row)
                 edge.update(from: x.pointer + row * k, count: rows * k)
                 (edge + rows * k).update(repeating: 0, count: (Tile.rows - rows) * k)
-                cblas_sgemm(
-                    CblasRowMajor, CblasNoTrans, CblasTrans, blasint(Tile.rows), blasint(Tile.columns), blasint(k), 1,
-                    edge, blasint(k), panel, blasint(k), 0, tile, blasint(Tile.columns))
+                Tile.multiply(edge, panel, inputs: k, into: tile)
                 for index in row..<row + rows {
                     let place = index * n + column
                     phasor_epilogue(

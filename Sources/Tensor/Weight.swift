@@ -118,6 +118,14 @@ package struct Weight: @unchecked Sendable {
         case .i32: widenIntegers(Int32.self, source, out, range.count)
         case .i16: widenIntegers(Int16.self, source, out, range.count)
         case .i8: widenIntegers(Int8.self, source, out, range.count)
+        case .u64: widenIntegers(UInt64.self, source, out, range.count)
+        case .u32: widenIntegers(UInt32.self, source, out, range.count)
+        case .u16: widenIntegers(UInt16.self, source, out, range.count)
+        case .e8m0:
+            for index in 0..<range.count {
+                let exponent = Int(source.load(fromByteOffset: index, as: UInt8.self)) - 127
+                out[index] = exponent == 128 ? .nan : Float(sign: .plus, exponent: exponent, significand: 1)
+            }
         case .u8, .bool: widenIntegers(UInt8.self, source, out, range.count)
         default: if let format = type.format { phasor_decode(format, base, range.lowerBound, range.count, out) }
         }

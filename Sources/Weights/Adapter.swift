@@ -1,132 +1,266 @@
-import Foundation
 import Tensor
 
-/// A LoRA file: low-rank updates of linear layers and full deltas of biases and norms, by the module names of the
-/// network they belong to (after `rename`).
+/// A LoRA file put on a network: updates of linear layers and whole changes of biases, norms and tables, by the network's own
+/// names.
 ///
 /// Scale of an update is alpha / rank. Alpha comes from `<module>.alpha`, a scalar of any numeric type (an I64 one is
-/// common and must not be dropped: the update would be alpha times too strong), else from the PEFT settings in the
-/// header's metadata, else it equals the rank.
+/// common and must not be dropped: the update would be alpha times too strong), else from PEFT's settings (the header's
+/// metadata, `adapter_config.json`), else it equals the rank.
 package struct Adapter: Sendable {
-    package struct Update: Sendable {
-        /// `[rank, in]` and `[out, rank]`.
-        package let down, up: Weight
-        package let scale: Float
-    }
-
     package let file: String
     package let strength: Float
-    package let updates: [String: Update]
+    /// By module (`blocks.0.attn1.to_q`), at strength 1.
+    package let updates: [String: [LayerUpdate]]
     /// Added to whole tensors, by full key (`blocks.0.attn1.to_q.bias`).
     package let deltas: [String: Weight]
-
-    /// Endings of the two factors in the forms that occur in published files.
-    private static let downEndings = [
-        ".lora_down.weight", ".lora_A.weight", ".lora_A.default.weight", ".lora.down.weight",
-    ]
-    private static let upEndings = [".lora_up.weight", ".lora_B.weight", ".lora_B.default.weight", ".lora.up.weight"]
-    private static let prefixes = ["diffusion_model.", "model.diffusion_model.", "transformer."]
-    /// diffusers keeps the LoRA of a second expert under its name, in the same file or one of its own.
-    private static let secondExpert = "transformer_2"
+    /// What is in the file and not applied.
+    package let notes: [String]
 
     /// - Parameters:
+    ///   - file: a LoRA file, or the folder that PEFT writes.
     ///   - strength: factor on the whole adapter; 1 is as trained.
     ///   - expert: whose update is wanted, of a file that may hold those of two.
-    ///   - rename: module names of other tools to this network's, e.g. `WanKeys.transformer.rename`.
+    ///   - targets: the network that it is put on.
     package init(
-        file: String, strength: Float, expert: String = "transformer", rename: (String) -> String
+        file: String, strength: Float, expert: String = "transformer", targets: AdapterTargets
     ) throws(WeightError) {
-        try self.init(Checkpoint(file: file), strength: strength, expert: expert, rename: rename)
+        try self.init(Checkpoint(path: file), strength: strength, expert: expert, targets: targets)
     }
 
     package init(
-        _ opened: Checkpoint, strength: Float, expert: String, rename: (String) -> String
+        _ opened: Checkpoint, strength: Float, expert: String, targets: AdapterTargets
     ) throws(WeightError) {
-        let file = opened.path
-        let second = opened.tensors.filter { $0.key.hasPrefix(Self.secondExpert + ".") }
-        let isSecond = expert == Self.secondExpert && !second.isEmpty
-        guard Self.hasKeys(of: expert, in: opened) else {
-            throw .unusableAdapter(file: file, reason: "all its keys are of \(Self.secondExpert), none is of \(expert)")
+        let content = try AdapterFile(opened)
+        file = content.path
+        self.strength = strength
+        guard content.hasModules(of: expert) else {
+            throw .unusableAdapter(
+                file: file, reason: "all its keys are of \(AdapterFile.secondExpert), none is of \(expert)")
         }
-        var down: [String: Weight] = [:]
-        var up: [String: Weight] = [:]
-        var alpha: [String: Float] = [:]
+        let hasSecond = content.modules.contains { $0.expert == AdapterFile.secondExpert }
+        let wanted = expert == AdapterFile.secondExpert && hasSecond ? expert : nil
+        var updates: [String: [LayerUpdate]] = [:]
         var deltas: [String: Weight] = [:]
-        for (key, weight) in opened.tensors where (second[key] != nil) == isSecond {
-            var name = key
-            for prefix in Self.prefixes + [Self.secondExpert + "."] where name.hasPrefix(prefix) {
-                name.removeFirst(prefix.count)
-                break
-            }
-            if let module = Self.stripped(name, of: Self.downEndings) {
-                down[rename(module)] = weight
-            } else if let module = Self.stripped(name, of: Self.upEndings) {
-                up[rename(module)] = weight
-            } else if let module = Self.stripped(name, of: [".alpha"]) {
-                guard weight.count == 1 else {
-                    throw .malformed(file: file, reason: "\"\(key)\" is not a single number but \(weight.shape)")
+        for module in content.modules where module.expert == wanted {
+            if let update = try Self.update(module, settings: content.settings, expert: expert, file: file) {
+                for target in targets.targets(of: module, rows: update.outputs) {
+                    updates[target.module, default: []].append(target.rows.map(update.slice) ?? update)
                 }
-                alpha[rename(module)] = weight.widened().array[0]
-            } else if let module = Self.stripped(name, of: [".diff"]) {
-                deltas[rename(module) + ".weight"] = weight
-            } else if let module = Self.stripped(name, of: [".diff_b"]) {
-                deltas[rename(module) + ".bias"] = weight
-            } else if let module = Self.stripped(name, of: [".diff_m"]) {
-                deltas[rename(module + ".modulation")] = weight
-            } else {
-                throw .unusableAdapter(file: file, reason: "\"\(key)\" is no known part of a LoRA")
+            }
+            for (key, delta) in try Self.deltas(module, targets: targets, file: file) {
+                guard deltas.updateValue(delta, forKey: key) == nil else {
+                    throw .malformed(file: file, reason: "two changes of \"\(key)\", one of them \"\(module.name)\"")
+                }
             }
         }
-        guard !down.isEmpty || !deltas.isEmpty else {
+        guard !updates.isEmpty || !deltas.isEmpty else {
             throw .unusableAdapter(file: file, reason: "it holds no low-rank update")
         }
-        let settingsAlpha = try Self.alphaFromSettings(opened)
-        var updates: [String: Update] = [:]
-        for (module, lower) in down {
-            guard let upper = up.removeValue(forKey: module) else {
-                throw .malformed(file: file, reason: "\"\(module)\" has a down matrix but no up matrix")
-            }
-            guard lower.shape.count == 2, upper.shape.count == 2, lower.shape[0] == upper.shape[1], lower.shape[0] > 0
-            else {
-                throw .malformed(
-                    file: file, reason: "\"\(module)\": down \(lower.shape) and up \(upper.shape) do not multiply")
-            }
-            let rank = Float(lower.shape[0])
-            let scale = (alpha.removeValue(forKey: module) ?? settingsAlpha ?? rank) / rank
-            guard scale.isFinite else { throw .malformed(file: file, reason: "\"\(module).alpha\" is not finite") }
-            updates[module] = Update(down: lower, up: upper, scale: scale)
-        }
-        if let orphan = up.keys.sorted().first {
-            throw .malformed(file: file, reason: "\"\(orphan)\" has an up matrix but no down matrix")
-        }
-        self.file = file
-        self.strength = strength
         self.updates = updates
         self.deltas = deltas
+        let text = content.textEncoderModules
+        notes = text > 0 ? ["\(text) modules of a text encoder are not applied: only the transformer's are"] : []
     }
 
     /// Whether a file has an update for that expert: one of its own, or one for any.
     package static func hasKeys(of expert: String, in file: Checkpoint) -> Bool {
-        let second = file.tensors.keys.filter { $0.hasPrefix(secondExpert + ".") }.count
-        return second == 0 || second < file.tensors.count || expert == secondExpert
+        (try? AdapterFile(file))?.hasModules(of: expert) ?? true
     }
 
     /// Whether a file's keys are those of a LoRA.
-    package static func isAdapter(_ checkpoint: Checkpoint) -> Bool {
-        checkpoint.tensors.keys.contains { stripped($0, of: downEndings + [".diff", ".diff_b", ".diff_m"]) != nil }
-    }
+    package static func isAdapter(_ checkpoint: Checkpoint) -> Bool { AdapterFile.isAdapter(checkpoint) }
 
-    private static func stripped(_ name: String, of endings: [String]) -> String? {
-        endings.first { name.hasSuffix($0) }.map { String(name.dropLast($0.count)) }
-    }
+    // MARK: Updates
 
-    /// `lora_adapter_metadata` as diffusers writes it: JSON with `transformer.lora_alpha`.
-    private static func alphaFromSettings(_ file: Checkpoint) throws(WeightError) -> Float? {
-        guard let text = file.metadata["lora_adapter_metadata"] else { return nil }
-        guard let settings = (try? JSONSerialization.jsonObject(with: Data(text.utf8))) as? [String: Any] else {
-            throw .malformed(file: file.path, reason: "lora_adapter_metadata is not a JSON object")
+    /// The low-rank, Kronecker or Hadamard update of a module; nil where it has only whole changes.
+    private static func update(
+        _ module: AdapterFile.Module, settings: AdapterSettings, expert: String, file: String
+    ) throws(WeightError) -> LayerUpdate? {
+        let factors = try Factors(module, file: file)
+        guard let (form, rank) = try factors.update() else { return nil }
+        let alpha = try factors.alpha()
+        let scale: Float
+        if let rank {
+            scale = Float(settings.scale(alpha: alpha, rank: rank, module: module.name, expert: expert))
+        } else {
+            // A Kronecker product of two whole matrices has no rank, and an alpha beside it no meaning.
+            scale = 1
         }
-        let values = settings.filter { $0.key.hasSuffix("lora_alpha") }.compactMap { $0.value as? Double }
-        return values.first.map { Float($0) }
+        guard scale.isFinite else {
+            throw .malformed(file: file, reason: "\"\(module.key(.alpha))\": the scale of the update is not finite")
+        }
+        return LayerUpdate(form, scale: scale)
+    }
+
+    private static func deltas(
+        _ module: AdapterFile.Module, targets: AdapterTargets, file: String
+    ) throws(WeightError) -> [(key: String, delta: Weight)] {
+        var found: [(String, Weight)] = []
+        for (part, ending) in [(AdapterFile.Part.weightDelta, ".weight"), (.biasDelta, ".bias")] {
+            guard let delta = module.parts[part] else { continue }
+            guard let rows = delta.shape.first else {
+                throw .malformed(file: file, reason: "\"\(module.key(part))\" is a single number")
+            }
+            for target in targets.targets(of: module, rows: rows) {
+                found.append((target.module + ending, target.rows.map(delta.slice) ?? delta))
+            }
+        }
+        if let delta = module.parts[.tableDelta] {
+            let table = AdapterFile.Module(
+                name: module.name + (module.isFlat ? "_modulation" : ".modulation"), isFlat: module.isFlat,
+                expert: module.expert)
+            for target in targets.targets(of: table, rows: delta.shape.first ?? 0) {
+                found.append((target.module, delta))
+            }
+        }
+        return found
+    }
+}
+
+/// The factors of one module's update, each a matrix.
+private struct Factors {
+    private let module: AdapterFile.Module
+    private let file: String
+
+    init(_ module: AdapterFile.Module, file: String) throws(WeightError) {
+        self.module = module
+        self.file = file
+    }
+
+    /// A part as a matrix; convolutions of one cell count as such.
+    private func matrix(_ part: AdapterFile.Part) throws(WeightError) -> Weight? {
+        guard let weight = module.parts[part] else { return nil }
+        guard weight.shape.count >= 2, weight.count > 0, weight.shape.dropFirst(2).allSatisfy({ $0 == 1 }),
+            weight.type.isFloatingPoint || weight.scales != nil
+        else {
+            throw .malformed(
+                file: file,
+                reason: "\"\(module.key(part))\" of shape \(weight.shape) and type "
+                    + "\(weight.type.rawValue) is no matrix of numbers")
+        }
+        return weight.shape.count == 2 ? weight : weight.reshaped([weight.shape[0], weight.shape[1]])
+    }
+
+    func alpha() throws(WeightError) -> Double? {
+        guard let weight = module.parts[.alpha] else { return nil }
+        guard weight.count == 1 else {
+            throw .malformed(
+                file: file, reason: "\"\(module.key(.alpha))\" is not a single number but \(weight.shape)")
+        }
+        return Double(weight.widened().array[0])
+    }
+
+    /// A pair of factors that multiply; nil if neither is there.
+    private func pair(
+        _ up: AdapterFile.Part, _ down: AdapterFile.Part
+    ) throws(WeightError) -> (up: Weight, down: Weight)? {
+        switch (try matrix(up), try matrix(down)) {
+        case (nil, nil): return nil
+        case (nil, _): throw missing(up, beside: down)
+        case (_, nil): throw missing(down, beside: up)
+        case (let upper?, let lower?):
+            guard upper.shape[1] == lower.shape[0] else {
+                throw .malformed(
+                    file: file,
+                    reason:
+                        "\"\(module.name)\": \(down.rawValue) \(lower.shape) and \(up.rawValue) \(upper.shape) do not "
+                        + "multiply")
+            }
+            return (upper, lower)
+        }
+    }
+
+    private func missing(_ part: AdapterFile.Part, beside other: AdapterFile.Part) -> WeightError {
+        let names: [AdapterFile.Part: String] = [.down: "down", .up: "up"]
+        let (absent, present) = (names[part] ?? part.rawValue, names[other] ?? other.rawValue)
+        return .malformed(file: file, reason: "\"\(module.name)\" has a \(present) matrix but no \(absent) matrix")
+    }
+
+    /// The one update that the module has, and its rank where it has one; nil where it has only whole changes.
+    func update() throws(WeightError) -> (form: LayerUpdate.Form, rank: Int?)? {
+        let found = try [lowRank(), kronecker(), hadamard()].compactMap { $0 }
+        guard found.count <= 1 else {
+            throw .malformed(file: file, reason: "\"\(module.name)\" has updates of \(found.count) kinds")
+        }
+        return found.first
+    }
+
+    private func lowRank() throws(WeightError) -> (form: LayerUpdate.Form, rank: Int?)? {
+        guard let pair = try pair(.up, .down) else { return nil }
+        return (.lowRank(down: pair.down, up: pair.up), pair.down.shape[0])
+    }
+
+    private func hadamard() throws(WeightError) -> (form: LayerUpdate.Form, rank: Int?)? {
+        let first = try pair(.hadamardUp1, .hadamardDown1)
+        let second = try pair(.hadamardUp2, .hadamardDown2)
+        switch (first, second) {
+        case (nil, nil): return nil
+        case (let first?, let second?):
+            guard first.up.shape[0] == second.up.shape[0], first.down.shape[1] == second.down.shape[1] else {
+                throw .malformed(file: file, reason: "\"\(module.name)\": the two products of the LoHa differ in shape")
+            }
+            return (
+                .hadamard(down1: first.down, up1: first.up, down2: second.down, up2: second.up), first.down.shape[0]
+            )
+        default: throw .malformed(file: file, reason: "\"\(module.name)\" has one of the two products of a LoHa")
+        }
+    }
+
+    private func kronecker() throws(WeightError) -> (form: LayerUpdate.Form, rank: Int?)? {
+        let leftPair = try pair(.kroneckerLeftUp, .kroneckerLeftDown)
+        let rightPair = try pair(.kroneckerRightUp, .kroneckerRightDown)
+        let (wholeLeft, wholeRight) = (try matrix(.kroneckerLeft), try matrix(.kroneckerRight))
+        guard leftPair != nil || rightPair != nil || wholeLeft != nil || wholeRight != nil else { return nil }
+        guard (wholeLeft == nil) != (leftPair == nil), (wholeRight == nil) != (rightPair == nil) else {
+            throw .malformed(
+                file: file, reason: "\"\(module.name)\" does not have each factor of a LoKr (lokr_w1, lokr_w2) once")
+        }
+        let left: Tensor
+        if let wholeLeft {
+            left = Tensor.lasting { wholeLeft.widened() }
+        } else if let pair = leftPair {
+            guard pair.up.shape[0] * pair.down.shape[1] <= Self.largestLeft else {
+                throw .unusableAdapter(file: file, reason: "\"\(module.name)\": lokr_w1 is too large a matrix")
+            }
+            left = Tensor.lasting { Self.multiplied(pair.up, pair.down) }
+        } else {
+            return nil
+        }
+        guard left.count <= Self.largestLeft else {
+            throw .unusableAdapter(file: file, reason: "\"\(module.name)\": lokr_w1 is too large a matrix")
+        }
+        let right = rightPair.map { [$0.up, $0.down] } ?? [wholeRight].compactMap { $0 }
+        return (.kronecker(left: left, right: right), rightPair?.down.shape[0] ?? leftPair?.down.shape[0])
+    }
+
+    /// The left factor is the small one: tools split widths by at most a few dozen.
+    private static let largestLeft = 1 << 20
+
+    private static func multiplied(_ a: Weight, _ b: Weight) -> Tensor {
+        let (rows, inner, columns) = (a.shape[0], a.shape[1], b.shape[1])
+        let (left, right) = (a.widened().array, b.widened().array)
+        var product = [Float](repeating: 0, count: rows * columns)
+        for row in 0..<rows {
+            for k in 0..<inner {
+                let factor = left[row * inner + k]
+                for column in 0..<columns { product[row * columns + column] += factor * right[k * columns + column] }
+            }
+        }
+        return Tensor(product, shape: [rows, columns])
+    }
+}
+
+extension Adapter {
+    /// The same for a network that is known by its renames alone.
+    package init(
+        file: String, strength: Float, expert: String = "transformer", rename: @escaping (String) -> String
+    ) throws(WeightError) {
+        try self.init(file: file, strength: strength, expert: expert, targets: AdapterTargets(rename: rename))
+    }
+
+    package init(
+        _ opened: Checkpoint, strength: Float, expert: String, rename: @escaping (String) -> String
+    ) throws(WeightError) {
+        try self.init(opened, strength: strength, expert: expert, targets: AdapterTargets(rename: rename))
     }
 }

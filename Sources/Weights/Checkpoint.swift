@@ -1,7 +1,8 @@
 import Foundation
+import Support
 import Tensor
 
-/// The tensors of one component, from a single safetensors or GGUF file or from shards that an index names.
+/// The tensors of one component, from a single file or from shards that an index names.
 package struct Checkpoint: Sendable {
     /// The folder or file, for messages.
     package let path: String
@@ -9,6 +10,10 @@ package struct Checkpoint: Sendable {
     package let metadata: [String: String]
     /// The files that were mapped, with their sizes in bytes.
     package let files: [(path: String, bytes: Int)]
+    /// Arrays of a GGUF file's metadata: a text encoder's vocabulary.
+    package let arrays: [String: GGUFArray]
+    /// SentencePiece models that lie among the tensors, by key.
+    package let tokenizerModels: [String: Weight]
     /// nil where nothing came with the weights, as with most single files.
     package private(set) var configuration: Configuration?
 
@@ -25,6 +30,16 @@ package struct Checkpoint: Sendable {
             self.json = json
             self.source = source
         }
+
+        /// nil where there is no such file.
+        /// - Throws: `.malformed` for a Git LFS pointer or a web page in its place.
+        package init?(file: String) throws(WeightError) {
+            guard let json = FileManager.default.contents(atPath: file) else { return nil }
+            if let foreign = ForeignFile.description(of: json.prefix(ForeignFile.looked)) {
+                throw .malformed(file: file, reason: "it is \(foreign)")
+            }
+            self.init(json: json, source: file)
+        }
     }
 
     /// Opens a component folder or a single file.
@@ -37,57 +52,24 @@ package struct Checkpoint: Sendable {
         }
     }
 
-    /// Opens one safetensors or GGUF file; its first bytes say which it is, not its name.
+    /// Opens one safetensors or GGUF file, or PyTorch's archive; its first bytes say which it is, not its name.
     package init(file: String) throws(WeightError) {
-        let mapped = try MappedFile(path: file)
-        if mapped.bytes.starts(with: "GGUF".utf8) {
-            let opened = try GGUF(mapped)
-            try self.init(
-                path: file, tensors: opened.tensors, metadata: opened.metadata.compactMapValues(\.text), files: [file])
-        } else if let format = Self.foreignFormat(mapped) {
-            throw .malformed(file: file, reason: "it is \(format), expected safetensors or GGUF")
-        } else {
-            let opened = try Safetensors(mapped)
-            try self.init(path: file, tensors: opened.tensors, metadata: opened.metadata, files: [file])
-        }
+        let opened = try WeightFile(path: file)
+        try self.init(
+            path: file, tensors: opened.tensors, metadata: opened.metadata, arrays: opened.arrays,
+            files: [(file, opened.byteCount)])
     }
 
-    /// Files that are taken for weights now and then, by their first bytes.
-    private static func foreignFormat(_ file: MappedFile) -> String? {
-        // Safetensors: a header's length, then the opening brace of its JSON.
-        if file.bytes.count > 8, file.bytes[8] == UInt8(ascii: "{") { return nil }
-        let signatures: [(bytes: [UInt8], name: String)] = [
-            (Array("PK\u{3}\u{4}".utf8), "a PyTorch archive (.pth, .ckpt) or another zip file"),
-            ([0x80, 0x02], "a Python pickle (.pth, .ckpt)"),
-            (Array("version https://git-lfs".utf8), "a Git LFS pointer: the file itself was never downloaded"),
-            (Array("<".utf8), "a web page: the download went wrong"),
-            (Array("{".utf8), "JSON text"),
-        ]
-        return signatures.first { file.bytes.starts(with: $0.bytes) }?.name
-    }
-
-    /// Opens a component folder as diffusers and transformers write it: `STEM.safetensors`, or
-    /// `STEM.safetensors.index.json` and its shards, with STEM `diffusion_pytorch_model` or `model`.
+    /// Opens the folder of a component: one file of weights, or shards that an index names (`ComponentFolder`).
     package init(folder: String) throws(WeightError) {
-        let files = FileManager.default
-        for stem in ["diffusion_pytorch_model", "model"] {
-            let single = "\(folder)/\(stem).safetensors"
-            let index = single + ".index.json"
-            if files.fileExists(atPath: index) {
-                try self.init(folder: folder, index: index)
-                return
-            }
-            if files.fileExists(atPath: single) {
-                let opened = try Safetensors(path: single)
-                try self.init(path: folder, tensors: opened.tensors, metadata: opened.metadata, files: [single])
-                return
-            }
+        switch try ComponentFolder.layout(of: folder) {
+        case .sharded(let index): try self.init(folder: folder, index: index)
+        case .single(let file):
+            let opened = try WeightFile(path: file)
+            try self.init(
+                path: folder, tensors: opened.tensors, metadata: opened.metadata, arrays: opened.arrays,
+                files: [(file, opened.byteCount)])
         }
-        throw .unreadable(
-            file: folder,
-            reason: files.fileExists(atPath: folder)
-                ? "it holds neither diffusion_pytorch_model.safetensors nor model.safetensors, nor their .index.json"
-                : "no such folder")
     }
 
     private init(folder: String, index: String) throws(WeightError) {
@@ -95,15 +77,18 @@ package struct Checkpoint: Sendable {
             let weightMap: [String: String]
             enum CodingKeys: String, CodingKey { case weightMap = "weight_map" }
         }
-        let map: [String: String]
-        do {
-            map = try JSONDecoder().decode(Index.self, from: Data(contentsOf: URL(fileURLWithPath: index))).weightMap
-        } catch {
+        guard let json = FileManager.default.contents(atPath: index) else {
+            throw .unreadable(file: index, reason: "the file cannot be read")
+        }
+        if let foreign = ForeignFile.description(of: json.prefix(ForeignFile.looked)) {
+            throw .malformed(file: index, reason: "it is \(foreign)")
+        }
+        guard let map = try? JSONDecoder().decode(Index.self, from: json).weightMap else {
             throw .malformed(file: index, reason: "not an index with a \"weight_map\" of strings")
         }
         var tensors: [String: Weight] = [:]
-        let names = Set(map.values).sorted()
-        for name in names {
+        var files: [(path: String, bytes: Int)] = []
+        for name in Set(map.values).sorted() {
             guard !name.contains("/") else {
                 throw .malformed(file: index, reason: "shard name \"\(name)\" is not a plain file name")
             }
@@ -111,30 +96,46 @@ package struct Checkpoint: Sendable {
             guard FileManager.default.fileExists(atPath: path) else {
                 throw .missingFile(file: path, namedBy: index)
             }
-            let shard = try Safetensors(path: path)
+            let shard = try WeightFile(path: path)
             for (key, tensor) in shard.tensors where map[key] == name { tensors[key] = tensor }
+            files.append((path, shard.byteCount))
         }
         for (key, shard) in map.sorted(by: { $0.key < $1.key }) where tensors[key] == nil {
             throw .missingTensor(key: key, source: "\(folder)/\(shard)")
         }
-        try self.init(path: folder, tensors: tensors, metadata: [:], files: names.map { "\(folder)/\($0)" })
+        try self.init(path: folder, tensors: tensors, metadata: [:], arrays: [:], files: files)
     }
 
     private init(
-        path: String, tensors: [String: Weight], metadata: [String: String], files: [String]
+        path: String, tensors: [String: Weight], metadata: [String: String], arrays: [String: GGUFArray],
+        files: [(path: String, bytes: Int)]
     ) throws(WeightError) {
-        self.path = path
-        self.tensors = try ScaledWeights.resolve(tensors, source: path)
         if let json = metadata[Configuration.metadataKey] {
             configuration = Configuration(json: Data(json.utf8), source: "\(path) (\(Configuration.metadataKey))")
-        } else if let json = FileManager.default.contents(atPath: "\(path)/config.json") {
-            configuration = Configuration(json: json, source: "\(path)/config.json")
+        } else {
+            // PEFT's settings decide how strong an update is, also where only its weights are named.
+            let isAdapter = (path as NSString).lastPathComponent == "adapter_model.safetensors"
+            let folder = isAdapter ? (path as NSString).deletingLastPathComponent : path
+            for name in isAdapter ? ["adapter_config.json"] : ["config.json", "adapter_config.json"]
+            where configuration == nil {
+                configuration = try Configuration(file: "\(folder.isEmpty ? "." : folder)/\(name)")
+            }
         }
+        if let reason = ForeignQuantization(tensors, metadata, configuration).refusal {
+            throw .unsupported(file: path, reason: reason)
+        }
+        let weights = tensors.filter { !Self.isTokenizerModel($0.key) }
+        self.path = path
+        self.tensors = try ScaledWeights.resolve(weights, source: path)
+        tokenizerModels = tensors.filter { Self.isTokenizerModel($0.key) }
         self.metadata = metadata
-        self.files = files.map { file in
-            let attributes = try? FileManager.default.attributesOfItem(atPath: file)
-            return (file, (attributes?[.size] as? Int) ?? 0)
-        }
+        self.arrays = arrays
+        self.files = files
+    }
+
+    /// Tensors of bytes in which ComfyUI's files carry the tokenizer of their text encoder.
+    private static func isTokenizerModel(_ key: String) -> Bool {
+        key == "spiece_model" || key.hasSuffix(".spiece_model")
     }
 
     /// The same checkpoint with a configuration, unless it has one of its own.
@@ -151,6 +152,8 @@ package struct Checkpoint: Sendable {
         self.tensors = tensors
         metadata = other.metadata
         files = other.files
+        arrays = other.arrays
+        tokenizerModels = other.tokenizerModels
         configuration = other.configuration
     }
 

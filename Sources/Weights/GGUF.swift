@@ -8,6 +8,8 @@ package struct GGUF: Sendable {
     package let path: String
     package let tensors: [String: Weight]
     package let metadata: [String: GGUFValue]
+    /// The arrays of the metadata that are not kept as values, by key.
+    package let arrays: [String: GGUFArray]
 
     /// - Throws: `WeightError.malformed` that names the file and the tensor or byte at fault.
     package init(_ file: MappedFile) throws(WeightError) {
@@ -31,6 +33,7 @@ package struct GGUF: Sendable {
 
         path = file.path
         metadata = header.metadata
+        arrays = header.arrays
         tensors = Dictionary(
             uniqueKeysWithValues: entries.map { entry in
                 let bytes = UnsafeRawBufferPointer(rebasing: file.bytes[entry.range])

@@ -17,6 +17,7 @@ struct GGUFHeader {
 
     let version: Int
     let metadata: [String: GGUFValue]
+    let arrays: [String: GGUFArray]
     let tensors: [TensorInfo]
     /// Tensors begin at multiples of it.
     let alignment: Int
@@ -47,16 +48,20 @@ struct GGUFHeader {
         let metadataCount = try cursor.count("metadata entries", entryBytes: 13, most: Self.mostEntries)
 
         var metadata: [String: GGUFValue] = [:]
+        var arrays: [String: GGUFArray] = [:]
         for index in 0..<metadataCount {
             let start = cursor.offset
             let key = try cursor.string("the key of metadata entry \(index)", longest: Self.longestName)
             let kind = try cursor.integer(UInt32.self, "the type of \"\(key)\"")
+            let place = cursor.offset
             let value = try GGUFValue(kind: kind, key: key, from: &cursor)
+            if case .array = value { arrays[key] = try GGUFArray(file, key: key, at: place) }
             guard metadata.updateValue(value, forKey: key) == nil else {
                 throw .malformed(file: file.path, reason: "byte \(start): metadata key \"\(key)\" occurs twice")
             }
         }
         self.metadata = metadata
+        self.arrays = arrays
         alignment = try Self.alignment(metadata["general.alignment"], file: file.path)
 
         var names: Set<String> = []
@@ -111,11 +116,13 @@ struct GGUFHeader {
 /// Reads the little-endian fields of a header one after the other, never past its end.
 struct GGUFCursor {
     let file: MappedFile
-    private(set) var offset = 0
+    private(set) var offset: Int
     private let limit: Int
 
-    init(_ file: MappedFile) {
+    /// - Precondition: `offset` is one that a cursor over the same file had.
+    init(_ file: MappedFile, at offset: Int = 0) {
         self.file = file
+        self.offset = offset
         limit = min(file.bytes.count, GGUFHeader.longest)
     }
 

@@ -6,26 +6,75 @@ package struct KeyTable: Sendable {
     /// What such tools put before every key of this network.
     package let prefixes: [String]
     private let names: [String: String]
+    private let otherNames: [String: [String]]
+    /// Ours by theirs and by themselves, underscores in place of dots.
+    private let flatNames: [String: String]
+    private let wholes: [String: [String]]
 
-    package init(prefixes: [String], _ pairs: [(theirs: String, ours: String)]) {
+    /// - Parameters:
+    ///   - prefixes: of keys.
+    ///   - pairs: their names and ours.
+    ///   - wholes: their modules that hold several of ours, whose rows lie below each other in this order.
+    package init(
+        prefixes: [String], _ pairs: [(theirs: String, ours: String)], wholes: [(theirs: String, ours: [String])] = []
+    ) {
         self.prefixes = prefixes
         names = Dictionary(pairs.map { ($0.theirs, $0.ours) }, uniquingKeysWith: { first, _ in first })
+        otherNames = Dictionary(grouping: pairs, by: \.ours).mapValues { $0.map(\.theirs).sorted() }
+        flatNames = Dictionary(
+            (pairs + pairs.map { ($0.ours, $0.ours) }).map { (AdapterFile.flat($0.0), $0.1) },
+            uniquingKeysWith: { first, _ in first })
+        self.wholes = Dictionary(wholes.map { ($0.theirs, $0.ours) }, uniquingKeysWith: { first, _ in first })
     }
 
     /// Our name of a module (`blocks.0.self_attn.q`) or of a whole key (`blocks.0.self_attn.q.weight`).
     package func rename(_ name: String) -> String {
-        if let ours = lookUp(name) { return ours }
-        guard let dot = name.lastIndex(of: "."), let ours = lookUp(String(name[..<dot])) else { return name }
+        if let ours = Self.lookUp(name, in: names) { return ours }
+        guard let dot = name.lastIndex(of: "."), let ours = Self.lookUp(String(name[..<dot]), in: names) else {
+            return name
+        }
         return ours + name[dot...]
     }
 
-    private func lookUp(_ name: String) -> String? {
-        if let ours = names[name] { return ours }
+    /// Our name of a module whose dots are underscores, as far as the table tells; nil where it does not.
+    func guess(flat: String) -> String? {
+        let parts = flat.split(separator: "_", omittingEmptySubsequences: false)
+        let place = parts.firstIndex { Int($0) != nil }
+        let pattern = place.map { (parts[..<$0] + ["#"] + parts[($0 + 1)...]).joined(separator: "_") } ?? flat
+        guard let ours = flatNames[pattern] else { return nil }
+        return place.map { ours.replacing("#", with: parts[$0]) } ?? ours
+    }
+
+    /// The names that other tools give a module of ours.
+    func otherNames(of module: String) -> [String] {
+        Self.numbered(module) { otherNames[$0] }
+    }
+
+    /// Our modules that one of other tools holds; nil if it is none of those.
+    func parts(of whole: String) -> [String]? {
+        let parts = Self.numbered(whole) { wholes[$0] }
+        return parts.isEmpty ? nil : parts
+    }
+
+    /// The modules of other tools that hold a module of ours, among others.
+    func wholes(of module: String) -> [String] {
+        Self.numbered(module) { name in
+            wholes.filter { $0.value.contains(name) }.keys.sorted()
+        }
+    }
+
+    private static func lookUp(_ name: String, in table: [String: String]) -> String? {
+        numbered(name) { table[$0].map { [$0] } }.first
+    }
+
+    /// What `find` has for a name, or for the name with `#` in place of its first number, which is then put back.
+    private static func numbered(_ name: String, _ find: (String) -> [String]?) -> [String] {
+        if let found = find(name), !found.isEmpty { return found }
         var parts = name.split(separator: ".", omittingEmptySubsequences: false)
-        guard let place = parts.firstIndex(where: { Int($0) != nil }) else { return nil }
+        guard let place = parts.firstIndex(where: { Int($0) != nil }) else { return [] }
         let number = parts[place]
         parts[place] = "#"
-        return names[parts.joined(separator: ".")]?.replacing("#", with: number)
+        return find(parts.joined(separator: "."))?.map { $0.replacing("#", with: number) } ?? []
     }
 }
 
@@ -37,13 +86,13 @@ extension Checkpoint {
         let prefix = table.prefixes.first { prefix in tensors.keys.contains { $0.hasPrefix(prefix) } } ?? ""
         var renamed: [String: Weight] = [:]
         var sources: [String: String] = [:]
-        for (key, weight) in tensors where key.hasPrefix(prefix) {
+        for key in tensors.keys.sorted() where key.hasPrefix(prefix) {
             let name = table.rename(String(key.dropFirst(prefix.count)))
             if let other = sources.updateValue(key, forKey: name) {
                 let pair = [key, other].sorted()
                 throw .malformed(file: path, reason: "\"\(pair[0])\" and \"\(pair[1])\" are one tensor, \"\(name)\"")
             }
-            renamed[name] = weight
+            renamed[name] = tensors[key]
         }
         return replacingTensors(renamed)
     }

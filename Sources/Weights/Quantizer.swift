@@ -47,7 +47,7 @@ package struct Quantizer {
     private static let smallestMatrix = 4096
 
     static func type(of weight: Weight, named key: String, target: Target) -> ElementType {
-        guard weight.type.isFloatingPoint else { return weight.type }
+        guard weight.type.isFloatingPoint || weight.scales != nil else { return weight.type }
         let canStay = target.format == .gguf ? weight.type.gguf != nil : weight.type.blockElements == 1
         let plain: ElementType = canStay && weight.scales == nil ? weight.type : .bf16
         let isMatrix = weight.shape.count == 2 && weight.count >= smallestMatrix && key.hasSuffix(".weight")

@@ -6,6 +6,8 @@ package enum WeightError: Error, CustomStringConvertible {
     case unwritable(file: String, reason: String)
     /// The bytes are not what the format says they must be.
     case malformed(file: String, reason: String)
+    /// The file is whole, but made in a way that is not read here.
+    case unsupported(file: String, reason: String)
     /// A file that another one names is not there.
     case missingFile(file: String, namedBy: String)
     case missingTensor(key: String, source: String)
@@ -18,7 +20,7 @@ package enum WeightError: Error, CustomStringConvertible {
         switch self {
         case .unreadable(let file, let reason): "\(file): cannot be read: \(reason)"
         case .unwritable(let file, let reason): "\(file): cannot be written: \(reason)"
-        case .malformed(let file, let reason): "\(file): \(reason)"
+        case .malformed(let file, let reason), .unsupported(let file, let reason): "\(file): \(reason)"
         case .missingFile(let file, let namedBy): "\(file): no such file, but \(namedBy) names it"
         case .missingTensor(let key, let source): "\(source): no tensor \"\(key)\""
         case .wrongShape(let key, let source, let expected, let found):

@@ -54,7 +54,7 @@ package struct WeightReader: Sendable {
         guard weight.shape == shape else {
             throw .wrongShape(key: key, source: checkpoint.path, expected: shape, found: weight.shape)
         }
-        guard weight.type.isFloatingPoint else {
+        guard weight.type.isFloatingPoint || weight.scales != nil else {
             throw .wrongType(key: key, source: checkpoint.path, found: weight.type.rawValue)
         }
         usage.keys.withLock { _ = $0.insert(key) }
@@ -83,27 +83,58 @@ package struct WeightReader: Sendable {
     }
 
     /// `name.weight` `[outputs, inputs]`, `name.bias` `[outputs]` if there should be one, and its adapters.
-    /// - Parameter storedShape: the shape in the file where it is not `[outputs, inputs]` (a convolution over patches).
+    /// - Parameters:
+    ///   - storedShape: the shape in the file where it is not `[outputs, inputs]` (a convolution over patches).
+    ///   - whole: of which layer it is a part in files, and in adapters, of other tools.
     package func linear(
-        _ name: String, inputs: Int, outputs: Int, bias: Bool = true, storedShape: [Int]? = nil
+        _ name: String, inputs: Int, outputs: Int, bias: Bool = true, storedShape: [Int]? = nil,
+        partOf whole: FusedRows? = nil
     ) throws(WeightError) -> Linear {
-        let weight = try weight("\(name).weight", storedShape ?? [outputs, inputs]).reshaped([outputs, inputs])
-        let offset = bias ? try vector("\(name).bias", [outputs]) : nil
-        var low: [LowRank] = []
-        for adapter in adapters {
-            let module = prefix + name
-            guard let update = adapter.updates[module] else { continue }
-            guard update.down.shape.last == inputs, update.up.shape.first == outputs else {
-                throw .wrongShape(
-                    key: module, source: adapter.file, expected: [outputs, inputs],
-                    found: [update.up.shape.first ?? 0, update.down.shape.last ?? 0])
-            }
-            usage.adapterModules.withLock { _ = $0.insert(module) }
-            low.append(LowRank(down: update.down, up: update.up, scale: adapter.strength * update.scale))
+        var low = try updates(of: name, inputs: inputs, outputs: outputs)
+        if let whole {
+            low += try updates(of: whole.name, inputs: inputs, outputs: whole.total).map { $0.slice(whole.rows) }
         }
-        let streamed = [weight] + low.flatMap { [$0.down, $0.up] }
+        let layer: Linear
+        if let whole, !contains("\(name).weight"), contains("\(whole.name).weight") {
+            layer = Linear(
+                weight: try weight("\(whole.name).weight", [whole.total, inputs]).slice(whole.rows),
+                bias: bias ? try vector("\(whole.name).bias", [whole.total]).slice(whole.rows) : nil, adapters: low)
+        } else {
+            layer = Linear(
+                weight: try weight("\(name).weight", storedShape ?? [outputs, inputs]).reshaped([outputs, inputs]),
+                bias: bias ? try vector("\(name).bias", [outputs]) : nil, adapters: low)
+        }
+        let streamed = [layer.weight] + low.flatMap(\.weights)
         usage.streamed.withLock { $0 += streamed }
-        return Linear(weight: weight, bias: offset, adapters: low)
+        return layer
+    }
+
+    /// What adapters add to a layer, each with its strength.
+    private func updates(of name: String, inputs: Int, outputs: Int) throws(WeightError) -> [LayerUpdate] {
+        let module = prefix + name
+        var found: [LayerUpdate] = []
+        for adapter in adapters {
+            var updates = adapter.updates[module] ?? []
+            if !updates.isEmpty { usage.adapterModules.withLock { _ = $0.insert(module) } }
+            if let delta = adapter.deltas["\(module).weight"] {
+                guard delta.count == inputs * outputs else {
+                    throw .wrongShape(
+                        key: "\(module).weight", source: adapter.file, expected: [outputs, inputs],
+                        found: delta.shape)
+                }
+                usage.adapterModules.withLock { _ = $0.insert("\(module).weight") }
+                updates.append(LayerUpdate(.whole(delta.reshaped([outputs, inputs])), scale: 1))
+            }
+            for update in updates {
+                guard update.inputs == inputs, update.outputs == outputs else {
+                    throw .wrongShape(
+                        key: module, source: adapter.file, expected: [outputs, inputs],
+                        found: [update.outputs, update.inputs])
+                }
+                found.append(update.scaled(by: adapter.strength))
+            }
+        }
+        return found
     }
 
     /// `name.weight` and `name.bias` of a convolution; `kernel` is `[kt, kh, kw]` or, stored in 2-D, `[kh, kw]`.
@@ -144,5 +175,25 @@ package struct WeightReader: Sendable {
                 file: adapter.file,
                 reason: "\(lost.count) of its \(all.count) modules are not of this network, e.g. \(first)")
         }
+    }
+}
+
+/// The rows that a layer has in a larger one, which some files hold in place of several: `qkv` for queries, keys and values.
+package struct FusedRows: Sendable {
+    /// Of the larger layer, in the scope of the reader.
+    package let name: String
+    package let rows: Range<Int>
+    /// Rows of the larger layer.
+    package let total: Int
+
+    package init(_ name: String, rows: Range<Int>, of total: Int) {
+        self.name = name
+        self.rows = rows
+        self.total = total
+    }
+
+    /// Part `index` of `count` of equal size.
+    package init(_ name: String, part index: Int, of count: Int, rows: Int) {
+        self.init(name, rows: index * rows..<(index + 1) * rows, of: count * rows)
     }
 }

@@ -10,6 +10,20 @@ struct Bench: AsyncParsableCommand {
             """,
         subcommands: [BenchGenerate.self, BenchKernels.self, BenchStep.self, BenchSchedule.self],
         defaultSubcommand: BenchGenerate.self)
+
+    /// Whether `phasor bench --help` was asked for: without the name of a measurement, and so of all.
+    static func isAskedForHelp(_ arguments: [String]) -> Bool {
+        [["bench", "--help"], ["bench", "-h"], ["help", "bench"], ["bench", "help"]].contains(arguments)
+    }
+
+    /// The help of every measurement.
+    static var wholeHelp: String {
+        let parts = configuration.subcommands.map { command in
+            let title = Phasor.path(to: command).joined(separator: " ")
+            return "\(title.uppercased())\n\n\(Phasor.helpMessage(for: command))"
+        }
+        return ([Phasor.helpMessage(for: Self.self)] + parts).joined(separator: "\n\n")
+    }
 }
 
 /// Options of every measurement.
@@ -17,11 +31,26 @@ struct BenchOptions: ParsableArguments {
     @Option(help: "Runs of each thing that is measured.")
     var rounds: Int?
 
-    @Option(help: ArgumentHelp("Write the figures to this file as JSON.", valueName: "file"))
+    @Option(
+        help: ArgumentHelp("Write the figures to this file as JSON; - is standard output.", valueName: "file"),
+        completion: .file(extensions: ["json"]))
     var json: String?
 
+    @OptionGroup var speech: SpeechOptions
+
     func validate() throws {
-        guard 1...1000 ~= rounds ?? 1 else { throw ValidationError("--rounds must be 1...1000") }
+        guard 1...1000 ~= rounds ?? 1 else { throw ValidationError("--rounds \(rounds ?? 1): it must be 1...1000") }
+        try Self.check("--json", json)
+    }
+
+    /// That a file can be written, before hours are spent on what it is to hold.
+    static func check(_ flag: String, _ path: String?) throws {
+        guard let path else { return }
+        do throws(OutputError) {
+            _ = try OutputFile(path)
+        } catch {
+            throw ValidationError("\(flag): \(error)")
+        }
     }
 
     /// Writes a report to the file that was asked for, if one was.
@@ -29,6 +58,11 @@ struct BenchOptions: ParsableArguments {
         guard let json else { return }
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        try AtomicFile.write(encoder.encode(report), to: json)
+        try OutputFile(json).write(encoder.encode(report) + Data("\n".utf8))
     }
+}
+
+extension BenchStep: SpeakingCommand {
+    var speech: SpeechOptions { measuring.speech }
+    var isOutputData: Bool { measuring.json == "-" }
 }

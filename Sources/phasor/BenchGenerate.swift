@@ -6,7 +6,7 @@ import Serving
 import Support
 import Tensor
 
-struct BenchGenerate: AsyncParsableCommand {
+struct BenchGenerate: AsyncParsableCommand, SpeakingCommand {
     static let configuration = CommandConfiguration(
         commandName: "generate",
         abstract: "Measure a student against its teacher: latency by stage, and what was lost.",
@@ -51,7 +51,9 @@ struct BenchGenerate: AsyncParsableCommand {
     @Option(help: "Encoder preset of clips (default: the server's).")
     var preset: String?
 
-    @Option(help: ArgumentHelp("Write a report with plots and pictures to this file, one page.", valueName: "file"))
+    @Option(
+        help: ArgumentHelp("Write a report with plots and pictures to this file, one page.", valueName: "file"),
+        completion: .file(extensions: ["html"]))
     var html: String?
 
     @Option(help: "wall, or processor: the process's own time over its threads, for a machine that others use as well.")
@@ -61,6 +63,9 @@ struct BenchGenerate: AsyncParsableCommand {
     @OptionGroup var measuring: BenchOptions
     @OptionGroup var options: ModelOptions
 
+    var speech: SpeechOptions { measuring.speech }
+    var isOutputData: Bool { measuring.json == "-" }
+
     enum Kind: String, ExpressibleByArgument, CaseIterable { case image, video, both }
 
     private static let knownPrompts = [
@@ -69,8 +74,14 @@ struct BenchGenerate: AsyncParsableCommand {
     ]
 
     func validate() throws {
-        guard 1...1000 ~= seeds else { throw ValidationError("--seeds must be 1...1000") }
-        guard 2...100_000 ~= frames ?? 2 else { throw ValidationError("--frames must be 2 or more: it is for clips") }
+        guard 1...1000 ~= seeds else { throw ValidationError("--seeds \(seeds): it must be 1...1000") }
+        guard 2...100_000 ~= frames ?? 2 else {
+            throw ValidationError("--frames \(frames ?? 2): it is for clips, and must be 2 or more")
+        }
+        for prompt in prompts where prompt.unicodeScalars.allSatisfy(\.properties.isWhitespace) {
+            throw ValidationError("--prompt is empty: say what to show")
+        }
+        try BenchOptions.check("--html", html)
     }
 
     func run() async throws {
@@ -108,10 +119,10 @@ struct BenchGenerate: AsyncParsableCommand {
                 })
         }
         bar.finish()
-        print(GenerationTable.text(report))
+        Console.current.result(GenerationTable.text(report))
         try measuring.write(report)
         if let html {
-            try AtomicFile.write(Array(GenerationPage.html(report, date: Date()).utf8), to: html)
+            try OutputFile(html).write(Data(GenerationPage.html(report, date: Date()).utf8))
         }
     }
 }

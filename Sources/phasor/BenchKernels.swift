@@ -3,7 +3,7 @@ import Benchmarks
 import Foundation
 import Tensor
 
-struct BenchKernels: ParsableCommand {
+struct BenchKernels: ParsableCommand, SpeakingCommand {
     static let configuration = CommandConfiguration(
         commandName: "kernels",
         abstract: "Measure matrix products, attention and convolution as shares of this machine's peak.",
@@ -21,18 +21,22 @@ struct BenchKernels: ParsableCommand {
     @OptionGroup var measuring: BenchOptions
     @OptionGroup var threading: ThreadOptions
 
+    var speech: SpeechOptions { measuring.speech }
+    var isOutputData: Bool { measuring.json == "-" }
+
     func run() throws {
         let benchmark = KernelBenchmark(threads: threading.count, rounds: measuring.rounds ?? 5, clock: clock)
+        let console = Console.current
         let peaks = benchmark.peaks()
-        print("\(peaks.instructions), \(peaks.threads) threads, \(clock.rawValue) time")
-        print(String(format: "%8.1f GF/s  bf16 peak", peaks.bf16))
-        print(String(format: "%8.1f GF/s  f32 peak", peaks.f32))
-        print(String(format: "%8.1f GB/s  memory read", peaks.memoryRead))
+        console.result("\(peaks.instructions), \(peaks.threads) threads, \(clock.rawValue) time")
+        console.result(String(format: "%8.1f GF/s  bf16 peak", peaks.bf16))
+        console.result(String(format: "%8.1f GF/s  f32 peak", peaks.f32))
+        console.result(String(format: "%8.1f GB/s  memory read", peaks.memoryRead))
         var results: [KernelBenchmark.Result] = []
         for subject in KernelBenchmark.subjects {
             if let filter, !"\(subject.name) \(subject.shape)".contains(filter) { continue }
             let result = benchmark.run(subject)
-            print(
+            console.result(
                 String(format: "%8.1f GF/s %6.1f %%  ", result.gflops, result.shareOfPeak * 100)
                     + "\(result.name), \(result.shape)")
             results.append(result)

@@ -8,7 +8,7 @@ import Support
 import Tensor
 import Weights
 
-struct BenchSchedule: AsyncParsableCommand {
+struct BenchSchedule: AsyncParsableCommand, SpeakingCommand {
     static let configuration = CommandConfiguration(
         commandName: "schedule",
         abstract: "Measure the scheduler: the same requests served first come first served, and phase by phase.",
@@ -48,11 +48,17 @@ struct BenchSchedule: AsyncParsableCommand {
     @Option(help: "Frames of a clip (default: the model's).")
     var frames: Int?
 
-    @Option(help: ArgumentHelp("Draw the first round to this file: what computed when, and what was in memory."))
+    @Option(
+        help: ArgumentHelp(
+            "Draw the first round to this file: what computed when, and what was in memory.", valueName: "file"),
+        completion: .file(extensions: ["svg"]))
     var svg: String?
 
     @OptionGroup var measuring: BenchOptions
     @OptionGroup var options: ModelOptions
+
+    var speech: SpeechOptions { measuring.speech }
+    var isOutputData: Bool { measuring.json == "-" }
 
     private static let prompts = [
         "a large dog on the beach", "a red car on a blue background", "a ghost in the night sky",
@@ -61,8 +67,9 @@ struct BenchSchedule: AsyncParsableCommand {
     ]
 
     func validate() throws {
-        guard 1...10_000 ~= count else { throw ValidationError("--count must be 1...10000") }
-        guard 0.01...1000 ~= load else { throw ValidationError("--load must be 0.01...1000") }
+        guard 1...10_000 ~= count else { throw ValidationError("--count \(count): it must be 1...10000") }
+        guard 0.01...1000 ~= load else { throw ValidationError("--load \(load): it must be 0.01...1000") }
+        try BenchOptions.check("--svg", svg)
     }
 
     func run() async throws {
@@ -97,9 +104,9 @@ struct BenchSchedule: AsyncParsableCommand {
             expertBytes: Dictionary(
                 uniqueKeysWithValues: experts.map { ($0, pipeline.residency.bytes(of: Part($0))) }),
             memoryBytes: pipeline.residency.report?.budget, policies: .init(fifo: fifo, phaseSynchronous: phases))
-        print(report.table)
+        Console.current.result(report.table)
         try measuring.write(report)
-        if let svg { try AtomicFile.write(Array(ScheduleDrawing(drawn).svg.utf8), to: svg) }
+        if let svg { try OutputFile(svg).write(Data(ScheduleDrawing(drawn).svg.utf8)) }
     }
 
     /// The model. Unless --memory says how much the process may take, weights have room for all parts but the experts,
@@ -127,7 +134,13 @@ struct BenchSchedule: AsyncParsableCommand {
 
     /// The trace that was asked for, its pace by how long one picture takes alone.
     private func arrivals(_ replay: (ArrivalTrace) -> ScheduleReplay) async throws -> ArrivalTrace {
-        if let trace { return try ArrivalTrace(file: trace) }
+        if let trace {
+            do {
+                return try ArrivalTrace(file: trace)
+            } catch {
+                throw ValidationError("--trace \(trace): \(CommandFailure.words(of: error))")
+            }
+        }
         let clips = pattern == .mixed
         func made(every seconds: Double, count: Int) -> ArrivalTrace {
             ArrivalTrace(pattern, count: count, every: seconds, prompts: Self.prompts, seed: seed, clips: clips)

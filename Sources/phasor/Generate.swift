@@ -7,25 +7,31 @@ import Serving
 import Tensor
 import Weights
 
-struct Generate: ParsableCommand {
+struct Generate: ParsableCommand, SpeakingCommand {
     static let configuration = CommandConfiguration(
         abstract: "Make a picture (PNG) or a clip (MP4) from a prompt.",
         discussion: """
-            The ending of --output decides: .png for a picture, .mp4 for a clip. The same seed and settings give the \
-            same bytes, for any number of threads.
+            The ending of --output decides: .png for a picture, .mp4 for a clip. Without --output the file is called \
+            after prompt and seed, and --frames make it a clip. The same seed and settings give the same bytes, for any \
+            number of threads.
 
-              phasor generate "a red balloon on a blue background" -o out.png
+              phasor generate "a red balloon on a blue background"
               phasor generate "a dog bounces to the left" --frames 17 -o out.mp4
+              phasor generate "a red balloon" -o - | display
               phasor generate "a dog <lora:ink:0.8>" --loras DIR -o out.png
             """)
 
     @Argument(help: "What to show.")
     var prompt: String
 
-    @Option(name: .shortAndLong, help: "The file to write, .png or .mp4.")
-    var output: String
+    @Option(
+        name: .shortAndLong,
+        help: ArgumentHelp(
+            "The file to write, .png or .mp4, or - for standard output (default: PROMPT-SEED.png, or .mp4 with --frames).",
+            valueName: "file"), completion: .file(extensions: ["png", "mp4"]))
+    var output: String?
 
-    @Option(help: "A model folder (default: the embedded model).")
+    @Option(help: "A model folder (default: the embedded model).", completion: .directory)
     var model: String?
 
     @Option(help: ArgumentHelp("Pixels; the default is the model's.", valueName: "WxH"))
@@ -37,7 +43,7 @@ struct Generate: ParsableCommand {
     @Option(help: "Frames a second of a clip (default: the model's).")
     var fps: Int?
 
-    @Option(help: "Where the noise begins.")
+    @Option(help: "Where the noise begins: 0 or any whole number above it.")
     var seed: UInt64 = 0
 
     @Option(help: "A generator of the model: student, teacher, ... (default: the model's).")
@@ -61,13 +67,38 @@ struct Generate: ParsableCommand {
     @Option(help: "x264 preset, superfast to veryslow.")
     var preset: String?
 
-    @Option(help: "Also write the initial and the final latent to this safetensors file.")
+    @Option(
+        help: ArgumentHelp(
+            "Also write the initial and the final latent to this safetensors file.", valueName: "file"),
+        completion: .file(extensions: ["safetensors"]))
     var latents: String?
 
+    @OptionGroup var speech: SpeechOptions
     @OptionGroup var options: ModelOptions
 
+    var isOutputData: Bool { output == "-" || latents == "-" }
+
+    func validate() throws {
+        guard output != "-" || latents != "-" else {
+            throw ValidationError("--output - and --latents -: only one of them can go to standard output")
+        }
+        let tags: LoRATags
+        do throws(ServingError) {
+            tags = try LoRATags(prompt)
+        } catch {
+            throw error.asArgument
+        }
+        guard !tags.prompt.unicodeScalars.allSatisfy(\.properties.isWhitespace) else {
+            throw ValidationError(
+                "the prompt is empty: say what to show, such as \"a red balloon on a blue background\"")
+        }
+    }
+
     func run() throws {
-        let isClip = try outputIsClip()
+        let output = try GenerateOutput(output, prompt: prompt, seed: seed, frames: frames)
+        let isClip = output.isClip
+        try requireNoClipOptions(unless: isClip)
+        let latents = try latents.map { try OutputFile($0) }
         let pipeline = try options.openPipeline(model, compute: options.makeCompute())
         let request = try request(for: pipeline, isClip: isClip)
 
@@ -90,21 +121,26 @@ struct Generate: ParsableCommand {
             last = run.generation.latent
         }
         let metadata = FileMetadata.text(request, image: 0, ran: RunRecord(of: run))
-        let ran = try isClip
-            ? writeClip(&run, observer, request, metadata) : writePicture(&run, observer, metadata)
+        let ran =
+            try isClip
+            ? writeClip(&run, observer, request, metadata, to: output.file)
+            : writePicture(&run, observer, metadata, to: output.file)
         times.end("decoding")
         if let latents {
-            try SafetensorsWriter.write(
-                [("initial", initial), ("final", last)],
-                metadata: ["prompt": prompt, "seed": "\(seed)"], to: latents)
+            try latents.whole { path in
+                try SafetensorsWriter.write(
+                    [("initial", initial), ("final", last)],
+                    metadata: ["prompt": prompt, "seed": "\(seed)"], to: path)
+            }
         }
         bar.finish()
-        print(
-            "\(output): \(request.width)x\(request.height), \(request.frames) frame\(request.frames == 1 ? "" : "s"), "
+        let console = Console.current
+        console.result(
+            "\(output.file.name): \(request.width)x\(request.height), \(request.frames) frame\(request.frames == 1 ? "" : "s"), "
                 + "seed \(seed), NFE \(ran.nfe), \(String(format: "%.2f", times.total)) s")
-        print("  \(times.description)")
+        console.result("  \(times.description)")
         if let tally = pipeline.residency.report?.tally {
-            print(
+            console.result(
                 String(
                     format: "  weights: %.2f GB read, at most %.2f GB at once, %.2f s waited for",
                     Double(tally.bytesRead) / 1e9, Double(tally.peakBytes) / 1e9, tally.stallSeconds))
@@ -113,11 +149,11 @@ struct Generate: ParsableCommand {
 
     // MARK: Arguments
 
-    private func outputIsClip() throws -> Bool {
-        switch URL(fileURLWithPath: output).pathExtension.lowercased() {
-        case "png": return false
-        case "mp4": return true
-        default: throw ValidationError("--output must end in .png or .mp4, not \"\(output)\"")
+    /// An option that would do nothing is a mistake of whoever gave it.
+    private func requireNoClipOptions(unless isClip: Bool) throws {
+        let given = [("--fps", fps.map { "\($0)" }), ("--crf", crf.map { "\($0)" }), ("--preset", preset)]
+        for case (let flag, let value?) in given where !isClip {
+            throw ValidationError("\(flag) \(value): it is for clips, and this makes a picture; name a file in .mp4")
         }
     }
 
@@ -139,40 +175,27 @@ struct Generate: ParsableCommand {
     // MARK: Output
 
     private func writePicture(
-        _ run: inout Run, _ observer: RunObserver, _ metadata: String
+        _ run: inout Run, _ observer: RunObserver, _ metadata: String, to file: OutputFile
     ) throws -> RunRecord {
         try run.finish(observer) { frames in
             guard let image = try frames.images().first else { return }
-            let png = try PNG.encode(image, text: [(FileMetadata.keyword, metadata)])
-            try Data(png).write(to: URL(fileURLWithPath: output), options: .atomic)
+            try file.write(PNG.encode(image, text: [(FileMetadata.keyword, metadata)]))
         }
     }
 
     /// Frames go to the encoder as they are decoded; the file takes its name when it is whole.
     private func writeClip(
-        _ run: inout Run, _ observer: RunObserver, _ request: GenerationRequest, _ metadata: String
+        _ run: inout Run, _ observer: RunObserver, _ request: GenerationRequest, _ metadata: String, to file: OutputFile
     ) throws -> RunRecord {
-        let partial = output + ".part"
-        let encoder = try MP4Encoder(
-            path: partial, width: request.width, height: request.height,
-            options: request.videoOptions(comment: metadata))
-        do {
+        try file.whole { path in
+            let encoder = try MP4Encoder(
+                path: path, width: request.width, height: request.height,
+                options: request.videoOptions(comment: metadata))
             let ran = try run.finish(observer) { frames in
                 for image in try frames.images() { try encoder.append(image) }
             }
             try encoder.finish()
-            try rename(partial, to: output)
             return ran
-        } catch {
-            try? FileManager.default.removeItem(atPath: partial)
-            throw error
-        }
-    }
-
-    /// `rename(2)`: the file appears at once and whole, also over an older one.
-    private func rename(_ path: String, to target: String) throws {
-        guard Foundation.rename(path, target) == 0 else {
-            throw CocoaError(.fileWriteUnknown, userInfo: [NSFilePathErrorKey: target])
         }
     }
 }

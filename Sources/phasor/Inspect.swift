@@ -12,7 +12,7 @@ struct Inspect: ParsableCommand {
             the phases with the interval of sigma and of SNR that each owns, its expert and the steps it runs.
             """)
 
-    @Argument(help: "A model folder, or one weight file (default: the embedded model).")
+    @Argument(help: "A model folder, or one weight file (default: the embedded model).", completion: .file())
     var model: String?
 
     @Option(help: ArgumentHelp("Also predict the memory that computing takes at this size.", valueName: "WxH"))
@@ -25,12 +25,16 @@ struct Inspect: ParsableCommand {
 
     func run() throws {
         if let model, options.partOptions.isEmpty, !Installation.isModelFolder(model) {
+            guard size == nil, frames == nil else {
+                throw ValidationError("--size and --frames are for models; \(model) is a weight file")
+            }
             return try FileInspection(path: model, compute: options.makeCompute()).show()
         }
         let clock = ContinuousClock()
         let start = clock.now
         let pipeline = try options.openPipeline(model, compute: options.makeCompute())
         let opened = start.duration(to: clock.now)
+        let request = try activationRequest(pipeline.sizes)
         print("\(pipeline.id)  (\(pipeline.source))")
         print("opened in \(String(format: "%.1f", opened / .milliseconds(1))) ms; weights are mapped, not read\n")
         printComponents(pipeline)
@@ -44,15 +48,21 @@ struct Inspect: ParsableCommand {
         let loras = pipeline.loraNames
         if !loras.isEmpty { print("LoRA files for requests: \(loras.joined(separator: ", "))") }
         for generator in pipeline.generators.generators { try printGenerator(generator, pipeline) }
-        if size != nil || frames != nil { try printActivations(pipeline) }
+        if let request { try printActivations(pipeline, request) }
     }
 
-    private func printActivations(_ pipeline: Pipeline) throws {
-        let sizes = pipeline.sizes
+    /// What memory is to be predicted for, if that was asked.
+    private func activationRequest(_ sizes: SizeLimits) throws -> (width: Int, height: Int, frames: Int)? {
+        guard size != nil || frames != nil else { return nil }
         let (width, height) = try PixelSize.parse(size, default: (sizes.defaultWidth, sizes.defaultHeight))
         let frames = frames ?? 1
         if let reason = sizes.refusal(width: width, height: height) { throw ValidationError("--size: \(reason)") }
-        if let reason = sizes.refusal(frames: frames) { throw ValidationError("--frames \(reason)") }
+        if let reason = sizes.refusal(frames: frames) { throw ValidationError("--frames \(frames): it \(reason)") }
+        return (width, height, frames)
+    }
+
+    private func printActivations(_ pipeline: Pipeline, _ request: (width: Int, height: Int, frames: Int)) throws {
+        let (width, height, frames) = request
         let plan = try pipeline.activationPlan(width: width, height: height, frames: frames)
         print(
             """

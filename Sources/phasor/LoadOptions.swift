@@ -26,11 +26,15 @@ struct LoadOptions: ParsableArguments {
     var timeout = 600.0
 
     func validate() throws {
-        guard 1...4096 ~= clients ?? 1 else { throw ValidationError("--clients must be 1...4096") }
-        guard 0.001...100_000 ~= rate ?? 1 else { throw ValidationError("--rate must be 0.001...100000") }
-        guard clients == nil || rate == nil else { throw ValidationError("give --clients or --rate") }
-        guard 1...1_000_000 ~= requests else { throw ValidationError("--requests must be 1...1000000") }
-        guard 0.1...86_400 ~= timeout else { throw ValidationError("--timeout must be 0.1...86400") }
+        guard 1...4096 ~= clients ?? 1 else { throw ValidationError("--clients \(clients ?? 1): it must be 1...4096") }
+        guard 0.001...100_000 ~= rate ?? 1 else {
+            throw ValidationError("--rate \(rate ?? 1): it must be 0.001...100000")
+        }
+        guard clients == nil || rate == nil else {
+            throw ValidationError("--clients and --rate exclude each other: give one")
+        }
+        guard 1...1_000_000 ~= requests else { throw ValidationError("--requests \(requests): it must be 1...1000000") }
+        guard 0.1...86_400 ~= timeout else { throw ValidationError("--timeout \(timeout): it must be 0.1...86400") }
     }
 
     /// - Returns: the report, printed.
@@ -45,11 +49,10 @@ struct LoadOptions: ParsableArguments {
         let benchmark = LoadBenchmark(
             server: server, load: rate.map { .open(perSecond: $0) } ?? .closed(clients: clients ?? 1),
             requests: requests, prompts: prompts, size: size, model: model)
-        let report = await benchmark.run(url: url) { done, count in
-            ProgressLine().show(done: done, of: count, "requests")
-        }
-        ProgressLine().finish()
-        print(report.text)
+        let bar = ProgressLine()
+        let report = await benchmark.run(url: url) { done, count in bar.show(done: done, of: count, "requests") }
+        bar.finish()
+        Console.current.result(report.text)
         return report
     }
 }

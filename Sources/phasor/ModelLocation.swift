@@ -99,7 +99,7 @@ extension ModelOptions {
         return files
     }
 
-    private func residency(memory: String?, load: WeightLoading?) throws -> Residency? {
+    func residency(memory: String?, load: WeightLoading?) throws -> Residency? {
         let environment = ProcessInfo.processInfo.environment
         let text = memory ?? self.memory ?? environment["PHASOR_MEMORY"] ?? "auto"
         guard let budget = MemoryBudget(text) else {

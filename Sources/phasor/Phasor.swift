@@ -15,11 +15,70 @@ struct Phasor: AsyncParsableCommand {
             Phased DMD distils a slow diffusion teacher into a few experts, each of which owns a subinterval of the \
             signal-to-noise ratio. Phasor maps their weights, routes every denoising step to the expert that owns its \
             sigma, and answers with PNG or MP4.
+
+            For completions, put what `phasor --generate-completion-script bash` (or zsh, fish) prints where your shell \
+            looks for them.
             """,
         version: Release.version,
         subcommands: [
             Serve.self, Generate.self, Render.self, Inspect.self, Quantize.self, Verify.self, Bench.self,
         ])
+
+    @Flag(help: ArgumentHelp("Print the manual page, phasor.1.", visibility: .hidden))
+    var generateMan = false
+
+    func run() throws {
+        guard generateMan else { throw CleanExit.helpRequest(self) }
+        print(try ManPage(description: Self._dumpHelp(), version: Self.configuration.version).text, terminator: "")
+    }
+
+    static func main() async {
+        // Where a reader leaves, what is written fails; what is computed goes on.
+        signal(SIGPIPE, SIG_IGN)
+        let arguments = Array(CommandLine.arguments.dropFirst())
+        let command: any ParsableCommand
+        do {
+            command = try parseAsRoot(arguments)
+        } catch {
+            exit(withError: error)
+        }
+        if let command = command as? any SpeakingCommand { Console.current = command.console }
+        do {
+            try await run(command)
+            guard fflush(nil) == 0 else {
+                throw OutputError.unwritable(path: "-", reason: String(cString: strerror(errno)))
+            }
+        } catch {
+            // Help and version are errors too, to the argument parser.
+            if exitCode(for: error) == .success {
+                exit(withError: Bench.isAskedForHelp(arguments) ? CleanExit.message(Bench.wholeHelp) : error)
+            }
+            fflush(nil)
+            let failure = CommandFailure(error, of: type(of: command))
+            if let message = failure.message { Console.current.fail(message) }
+            Foundation.exit(failure.exitCode)
+        }
+    }
+
+    private static func run(_ command: any ParsableCommand) async throws {
+        if var command = command as? any AsyncParsableCommand {
+            try await command.run()
+        } else {
+            var command = command
+            try command.run()
+        }
+    }
+
+    /// `["phasor", "bench", "step"]`.
+    static func path(to command: any ParsableCommand.Type) -> [String] {
+        func path(from root: any ParsableCommand.Type) -> [String]? {
+            if root == command { return [root._commandName] }
+            return root.configuration.subcommands.lazy.compactMap { path(from: $0) }.first.map {
+                [root._commandName] + $0
+            }
+        }
+        return path(from: Self.self) ?? [_commandName]
+    }
 }
 
 /// Options of every command that opens a model.
@@ -31,16 +90,18 @@ struct ModelOptions: ParsableArguments {
                 + "of one expert. safetensors or GGUF, any naming. May be repeated.", valueName: "expert=file"))
     var experts: [ExpertArgument] = []
 
-    @Option(help: ArgumentHelp("Weights of the text encoder.", valueName: "file"))
+    @Option(help: ArgumentHelp("Weights of the text encoder.", valueName: "file"), completion: .file())
     var textEncoder: String?
 
-    @Option(help: ArgumentHelp("Folder of the tokenizer (tokenizer.json).", valueName: "dir"))
+    @Option(help: ArgumentHelp("Folder of the tokenizer (tokenizer.json).", valueName: "dir"), completion: .directory)
     var tokenizer: String?
 
-    @Option(help: ArgumentHelp("Weights of the VAE.", valueName: "file"))
+    @Option(help: ArgumentHelp("Weights of the VAE.", valueName: "file"), completion: .file())
     var vae: String?
 
-    @Option(help: ArgumentHelp("How to generate: a phases.json, in place of the folder's.", valueName: "file"))
+    @Option(
+        help: ArgumentHelp("How to generate: a phases.json, in place of the folder's.", valueName: "file"),
+        completion: .file(extensions: ["json"]))
     var phases: String?
 
     @Option(
@@ -53,7 +114,7 @@ struct ModelOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "Folder of LoRA files that requests may name, a file by its path in the folder without .safetensors "
-                + "(default: $PHASOR_LORAS).", valueName: "dir"))
+                + "(default: $PHASOR_LORAS).", valueName: "dir"), completion: .directory)
     var loras: String?
 
     @OptionGroup var threading: ThreadOptions
@@ -78,7 +139,9 @@ struct ModelOptions: ParsableArguments {
     var load: WeightLoading?
 
     func validate() throws {
-        guard vaePrecision != .int8 else { throw ValidationError("--vae-precision must be f32 or bf16") }
+        guard vaePrecision != .int8 else {
+            throw ValidationError("--vae-precision int8: it must be f32 or bf16")
+        }
     }
 }
 

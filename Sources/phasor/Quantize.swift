@@ -5,7 +5,7 @@ import Pipelines
 import Tensor
 import Weights
 
-struct Quantize: ParsableCommand {
+struct Quantize: ParsableCommand, SpeakingCommand {
     static let configuration = CommandConfiguration(
         abstract: "Write a weight file or a component folder again with narrower weights.",
         discussion: """
@@ -17,15 +17,16 @@ struct Quantize: ParsableCommand {
               phasor quantize Wan2.2-T2V-A14B-Diffusers/transformer high-Q4_K.gguf --type q4_k
             """)
 
-    @Argument(help: "A safetensors or GGUF file, or a component folder with its shards.")
+    @Argument(help: "A safetensors or GGUF file, or a component folder with its shards.", completion: .file())
     var input: String
 
-    @Argument(help: "The file to write: .gguf for q8_0 and q4_k, else .safetensors.")
+    @Argument(help: "The file to write: .gguf for q8_0 and q4_k, else .safetensors.", completion: .file())
     var output: String
 
     @Option(help: "q8_0, q4_k, bf16, f16 or fp8.")
     var type: Quantizer.Target
 
+    @OptionGroup var speech: SpeechOptions
     @OptionGroup var threads: ThreadOptions
 
     func validate() throws {
@@ -35,6 +36,7 @@ struct Quantize: ParsableCommand {
     }
 
     func run() throws {
+        _ = try OutputFile(output)
         let checkpoint = try Checkpoint(path: input)
         let identity = try FileIdentity.all(in: checkpoint)[0]
         guard identity.part != .adapter else { throw ValidationError("\(input): a LoRA is not quantised") }
@@ -45,12 +47,12 @@ struct Quantize: ParsableCommand {
         let start = clock.now
         try quantizer.write(to: output, metadata: metadata(of: checkpoint, identity), compute: compute) { done in
             let percent = quantizer.byteCount > 0 ? 100 * done / quantizer.byteCount : 100
-            bar.show("\(percent) %  \(done / 1_000_000) of \(quantizer.byteCount / 1_000_000) MB")
+            bar.show(done: done / 1_000_000, of: quantizer.byteCount / 1_000_000, "MB, \(percent) %")
         }
         bar.finish()
         let before = checkpoint.files.reduce(0) { $0 + $1.bytes }
         let seconds = String(format: "%.1f", start.duration(to: clock.now) / .seconds(1))
-        print(
+        Console.current.result(
             "\(output): \(identity.name), \(before / 1_000_000) -> \(quantizer.byteCount / 1_000_000) MB, \(seconds) s")
     }
 

@@ -5,18 +5,21 @@ import Logging
 import Media
 import Pipelines
 import Serving
+import Synchronization
 
-struct Render: AsyncParsableCommand {
+struct Render: AsyncParsableCommand, SpeakingCommand {
     static let configuration = CommandConfiguration(
         abstract: "Make all pictures and clips of a manifest; verify them.",
         discussion: """
-            MANIFEST is a .jsonl file with a JSON object on each line, or a .csv file whose first line names the fields: \
+            MANIFEST is a .jsonl file with a JSON object on each line, or a .csv or .tsv file, separated by commas, \
+            semicolons or tabs, whose first line names the fields: \
             \(Manifest.fieldNames.joined(separator: ", ")). prompt is required; seed is a number or a range such as \
             0-9; file is a name with {line}, {index} and {seed}.
 
             Every line is checked before anything is computed. Beside each file lies NAME.json with all that is needed \
             to make the same bytes again; --verify does so and compares. After an interruption the same command goes on: \
-            what is done stays, and nothing is done twice.
+            what is done stays, and nothing is done twice. A file that no batch made is never replaced: it is named, and \
+            the others are made.
 
             Exits 0 if all files are there, 1 if some failed, 2 if the manifest is wrong.
 
@@ -24,13 +27,17 @@ struct Render: AsyncParsableCommand {
               phasor render --verify clips
             """)
 
-    @Argument(help: "The manifest, .jsonl or .csv.")
+    @Argument(
+        help: "The manifest, .jsonl, .csv or .tsv.", completion: .file(extensions: ["jsonl", "ndjson", "csv", "tsv"]))
     var manifest: String?
 
-    @Option(help: ArgumentHelp("The folder for the files; created if missing.", valueName: "dir"))
+    @Option(
+        help: ArgumentHelp("The folder for the files; created if missing.", valueName: "dir"), completion: .directory)
     var out: String?
 
-    @Option(help: ArgumentHelp("Make the files of this folder again and compare their bytes.", valueName: "dir"))
+    @Option(
+        help: ArgumentHelp("Make the files of this folder again and compare their bytes.", valueName: "dir"),
+        completion: .directory)
     var verify: String?
 
     @Flag(help: "Go on with a folder; an error if no batch has worked on it. Without it both is right.")
@@ -39,7 +46,7 @@ struct Render: AsyncParsableCommand {
     @Flag(help: "Check the manifest, and end.")
     var check = false
 
-    @Option(help: "A model folder (default: the embedded model).")
+    @Option(help: "A model folder (default: the embedded model).", completion: .directory)
     var model: String?
 
     @Option(help: "The generator of lines that name none (default: the model's).")
@@ -63,18 +70,26 @@ struct Render: AsyncParsableCommand {
     @Option(help: "Files that are on their way at a time; the more, the fewer changes of expert.")
     var window = 32
 
+    @OptionGroup var speech: SpeechOptions
     @OptionGroup var options: ModelOptions
 
+    /// Bytes of a manifest; a million lines of usual prompts are less.
+    private static let longestManifest = 1 << 29
+    /// Faults of a manifest that are told one by one.
+    private static let mostFaults = 200
+
     func validate() throws {
-        guard 1...4096 ~= window else { throw ValidationError("--window must be 1...4096") }
-        guard 1...240 ~= fps ?? 1 else { throw ValidationError("--fps must be 1...240") }
+        guard 1...4096 ~= window else { throw ValidationError("--window \(window): it must be 1...4096") }
+        guard 1...240 ~= fps ?? 1 else { throw ValidationError("--fps \(fps ?? 1): it must be 1...240") }
         if verify != nil {
             guard manifest == nil, out == nil, !check, !resume else {
                 throw ValidationError("--verify takes a folder and neither a manifest nor --out, --check or --resume")
             }
         } else {
-            guard manifest != nil else { throw ValidationError("give a manifest, or --verify DIR") }
-            guard out != nil || check else { throw ValidationError("--out DIR says where the files go") }
+            guard manifest != nil else { throw ValidationError("name a manifest, or a folder with --verify DIR") }
+            guard out != nil || check else {
+                throw ValidationError("say with --out DIR where the files go, or --check to make none")
+            }
         }
     }
 
@@ -98,7 +113,15 @@ struct Render: AsyncParsableCommand {
 
     private func read(_ path: String, for pipeline: Pipeline) throws -> Manifest {
         guard let format = Manifest.Format(path: path) else {
-            throw ValidationError("\(path): a manifest's name ends in .jsonl or .csv")
+            throw ValidationError("\(path): a manifest's name ends in .jsonl, .csv or .tsv")
+        }
+        var status = stat()
+        guard stat(path, &status) == 0 else {
+            throw ValidationError("\(path) cannot be read: \(String(cString: strerror(errno)))")
+        }
+        guard status.st_mode & S_IFMT != S_IFDIR else { throw ValidationError("\(path) is a folder, not a manifest") }
+        guard status.st_size <= Self.longestManifest else {
+            throw ValidationError("\(path) has \(status.st_size) bytes; a manifest may have \(Self.longestManifest)")
         }
         guard let data = FileManager.default.contents(atPath: path) else {
             throw ValidationError("\(path) cannot be read")
@@ -109,9 +132,10 @@ struct Render: AsyncParsableCommand {
         do {
             return try Manifest(Array(data), format: format, model: pipeline, defaults: defaults)
         } catch {
-            for fault in error.faults { Self.complain("\(path): \(fault)") }
-            let count = error.faults.count
-            Self.complain("\(count) fault\(count == 1 ? "" : "s"); nothing was made")
+            let (console, count) = (Console.current, error.faults.count)
+            for fault in error.faults.prefix(Self.mostFaults) { console.complain("\(path): \(fault)") }
+            if count > Self.mostFaults { console.complain("... and \(count - Self.mostFaults) more") }
+            console.complain("\(count) fault\(count == 1 ? "" : "s"); nothing was made")
             throw ExitCode(2)
         }
     }
@@ -120,7 +144,8 @@ struct Render: AsyncParsableCommand {
         _ manifest: Manifest, _ pipeline: Pipeline, _ maker: Sidecar.Maker, _ logger: Logger
     ) async throws {
         guard let out, !check else {
-            print("\(manifest.items.count) files to make; the manifest is right")
+            let count = manifest.items.count
+            Console.current.result("\(count) file\(count == 1 ? "" : "s") to make; the manifest is right")
             return
         }
         var runOptions = BatchRun.Options()
@@ -140,6 +165,8 @@ struct Render: AsyncParsableCommand {
                     }
                     bar.finish()
                 }
+            } onFault: { reason in
+                Console.current.complain(reason.map { "\($0); waiting for room" } ?? "there is room again")
             }
         } catch {
             painter?.cancel()
@@ -148,25 +175,28 @@ struct Render: AsyncParsableCommand {
         }
         painter?.cancel()
         await painter?.value
-        try run.writeOverview(title: URL(filePath: self.manifest ?? out).lastPathComponent, summary: summary)
-        for failure in summary.failed { Self.complain("line \(failure.line): \(failure.file): \(failure.reason)") }
-        print(Self.text(summary, out))
-        if !summary.failed.isEmpty { throw ExitCode(1) }
+        let faults = run.writeOverview(
+            title: URL(filePath: self.manifest ?? out).lastPathComponent, summary: summary)
+        for failure in summary.failed {
+            Console.current.complain("line \(failure.line): \(failure.file): \(failure.reason)")
+        }
+        faults.forEach(Console.current.complain)
+        Console.current.result(Self.text(summary, out))
+        if !summary.failed.isEmpty || !faults.isEmpty { throw ExitCode(1) }
     }
 
     private static func show(_ state: BatchProgress.Snapshot, on bar: ProgressLine) {
         let rates = state.stages.map { String(format: "%@ %.1f/s", $0.name, $0.perSecond) }
-        let left = state.secondsLeft.map { "eta " + Self.duration($0) } ?? ""
         let failed = state.failed > 0 ? ["\(state.failed) failed"] : []
         bar.show(
             done: state.done + state.kept + state.failed, of: state.total,
-            (failed + [left] + rates).filter { !$0.isEmpty }.joined(separator: "  "))
+            (failed + rates).joined(separator: "  "), secondsLeft: state.secondsLeft)
     }
 
     private static func text(_ summary: BatchSummary, _ folder: String) -> String {
         var lines = [
             "\(folder): \(summary.made) made, \(summary.kept) there before, \(summary.failed.count) failed, in "
-                + duration(summary.seconds)
+                + TimeText.of(seconds: summary.seconds)
                 + (summary.made > 0 ? String(format: " (%.2f files/s)", Double(summary.made) / summary.seconds) : "")
         ]
         for stage in summary.stages {
@@ -177,42 +207,23 @@ struct Render: AsyncParsableCommand {
         return lines.joined(separator: "\n")
     }
 
-    private static func duration(_ seconds: Double) -> String {
-        let whole = Int(min(seconds, 1e9).rounded(.up))
-        if whole < 60 { return seconds < 10 ? String(format: "%.1f s", seconds) : "\(whole) s" }
-        if whole < 3600 { return "\(whole / 60) min \(whole % 60) s" }
-        return "\(whole / 3600) h \(whole % 3600 / 60) min"
-    }
-
-    private static func complain(_ text: String) {
-        FileHandle.standardError.write(Data("\(text)\n".utf8))
-    }
-
     // MARK: Verifying
 
     private func remake(_ verification: BatchVerification, _ logger: Logger) async throws {
-        let counter = Counter()
+        let bar = ProgressLine()
+        let seen = Mutex(0)
         let results = try await verification.run(logger: logger) { result, count in
-            counter.show(count)
-            if let fault = result.fault { Self.complain("\(result.file): \(fault)") }
+            bar.show(
+                done: seen.withLock {
+                    $0 += 1; return $0
+                }, of: count, "made again")
+            if let fault = result.fault { Console.current.complain("\(result.file): \(fault)") }
         }
-        counter.finish()
+        bar.finish()
         let wrong = results.filter { $0.fault != nil }.count
-        print("\(results.count) files made again: \(results.count - wrong) with the same bytes, \(wrong) not")
+        Console.current.result(
+            "\(results.count) files made again: \(results.count - wrong) with the same bytes, \(wrong) not")
         if wrong > 0 { throw ExitCode(1) }
-    }
-
-    /// Results come one after the other, from one task.
-    private final class Counter: @unchecked Sendable {
-        private let bar = ProgressLine()
-        private var seen = 0
-
-        func show(_ count: Int) {
-            seen += 1
-            bar.show(done: seen, of: count, "made again")
-        }
-
-        func finish() { bar.finish() }
     }
 }
 

@@ -10,20 +10,26 @@ import Weights
 
 struct Serve: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Serve a model over HTTP: OpenAI's images and videos, jobs, A1111, and a web page.",
+        abstract: "Serve models over HTTP: OpenAI's images and videos, jobs, A1111, and a web page.",
         discussion: """
             Prints the address when it listens. SIGTERM or SIGINT ends it: no more requests are taken, the running jobs \
             are finished; a second signal ends it at once. Jobs that wait then run at the next start with the same \
             --state folder, which holds the jobs and what they made.
 
               phasor serve
+              phasor serve Wan2.2-T2V-A14B-Diffusers Z-Image-Turbo      requests choose by "model"
               curl http://127.0.0.1:8080/v1/images/generations \\
                 -H "Content-Type: application/json" \\
                 -d '{"prompt": "a red balloon", "response_format": "url"}'
             """)
 
-    @Argument(help: "A model folder (default: the embedded model).")
-    var model: String?
+    @Argument(help: "Model folders, the first of which is the default (none: the embedded model).")
+    var folders: [String] = []
+
+    @Option(
+        name: .customLong("models"),
+        help: ArgumentHelp("Serve every model folder in this folder as well.", valueName: "dir"))
+    var modelsFolder: String?
 
     @Option(help: ArgumentHelp("JSON file of settings; the environment and flags go before it.", valueName: "file"))
     var config: String?
@@ -161,9 +167,10 @@ struct Serve: AsyncParsableCommand {
         signal(SIGPIPE, SIG_IGN)
         let signals = Signals()
         let logger = Logger(label: "phasor")
-        let pipeline = try options.openPipeline(
-            model, compute: options.makeCompute(), memory: settings.memory,
-            load: WeightLoading(rawValue: settings.load), loras: settings.loras)
+        let models = try options.openModels(
+            folders, in: modelsFolder, memory: settings.memory, load: WeightLoading(rawValue: settings.load),
+            loras: settings.loras
+        ) { logger.warning("\($0)") }
         var serving = EngineOptions(stateFolder: Self.stateFolder(settings))
         serving.queueCapacity = settings.queue
         serving.activeRunsPerOwner = settings.runningPerKey
@@ -171,15 +178,16 @@ struct Serve: AsyncParsableCommand {
         serving.queueShare = settings.queuePerKey.map { .atMost($0) } ?? (api.keys.areSeveral ? .fair : .whole)
         serving.retentionSeconds = settings.retentionDays * 86_400
         serving.retentionBytes = Int(settings.retentionGigabytes * 1e9)
-        let engine = try Engine(models: [pipeline], options: serving, logger: logger)
+        let engine = try Engine(models: models, options: serving, logger: logger)
         for alias in api.aliases where !engine.models.contains(where: { $0.id == alias.model }) {
-            throw ValidationError("--alias \(alias): there is no model '\(alias.model)', only '\(pipeline.id)'")
+            let known = engine.models.map { "'\($0.id)'" }.joined(separator: ", ")
+            throw ValidationError("--alias \(alias): there is no model '\(alias.model)', only \(known)")
         }
         api.links = ArtifactLinks(secret: try LinkSecret.read(in: serving.stateFolder))
         let server = try await APIServer(engine: engine, options: api, logger: logger)
             .start(host: settings.host, port: UInt16(settings.port))
         let shownHost = server.host.contains(":") ? "[\(server.host)]" : server.host
-        print("Phasor serves \(pipeline.id) at http://\(shownHost):\(server.port)")
+        print("Phasor serves \(models.map(\.id).joined(separator: ", ")) at http://\(shownHost):\(server.port)")
         fflush(nil)
 
         await signals.first()

@@ -1,17 +1,14 @@
 import Diffusion
 import Foundation
+import Models
 import Pipelines
 import Serving
 import Synchronization
 import Tensor
+import Weights
 
 /// A model of no weights whose pictures follow from the seed, and whose steps take as long as a test wants.
-struct FakeModel: ImageModel {
-    let id: String
-    let generators: GeneratorSet
-    let sizes = SizeLimits(sideMultiple: 16, frameMultiple: 4, width: 64, height: 48, frames: 17, fps: 8)
-    let pace: Pace
-
+enum FakeModel {
     /// Seconds that a step takes.
     final class Pace: Sendable {
         private let seconds: Mutex<Double>
@@ -22,9 +19,7 @@ struct FakeModel: ImageModel {
         }
     }
 
-    init(id: String = "fake", pace: Pace = Pace(0)) throws {
-        self.id = id
-        self.pace = pace
+    static func pipeline(id: String = "fake", pace: Pace = Pace(0)) throws -> Pipeline {
         let phases = """
             {"default": "student", "generators": {
               "student": {"sampler": "euler", "sigmas": [1.0, 0.9, 0.75, 0.5], "phases": [
@@ -33,70 +28,81 @@ struct FakeModel: ImageModel {
               "teacher": {"sampler": "euler", "steps": 6, "shift": 3.0, "phases": [
                 {"name": "teacher", "sigma": [0.0, 1.0], "expert": "teacher", "guidance_scale": 3.0}]}}}
             """
-        generators = try GeneratorSet(phases: Data(phases.utf8))
+        let network = Network(pace: pace)
+        return Pipeline(
+            id: id,
+            traits: FamilyTraits(
+                guidance: .classifierFree, guidesWithoutNegativePrompt: true,
+                defaults: SizeLimits.Defaults(width: 64, height: 48, frames: 17, fps: 8)),
+            generators: try GeneratorSet(phases: Data(phases.utf8)),
+            sizes: SizeLimits(sideMultiple: 16, frameMultiple: 4, width: 64, height: 48, frames: 17, fps: 8),
+            parts: Pipeline.Parts(
+                promptEncoder: Characters(),
+                networks: ["transformer": network, "transformer_2": network, "teacher": network],
+                autoencoder: Squares()),
+            residency: Unbounded(), identities: PartIdentities([:]))
     }
 
-    struct Expert: VelocityModel {
+    private struct Network: DenoisingNetwork {
         let pace: Pace
-        let interrupt: @Sendable () throws -> Void
+        let channels = 3
+        let textWidth = 1
+        let patch = [1, 1, 1]
 
         /// Half of the latent: whatever the noise was, x0 stays a picture of it.
-        func velocity(latents: Tensor, timesteps: [Float], conditionings: [String]) throws -> Tensor {
+        func velocity(
+            _ evaluation: Evaluation<Conditioning>, key: String, interrupt: () throws -> Void
+        ) throws -> Tensor {
             let start = ContinuousClock.now
             repeat {
                 try interrupt()
                 if pace.value > 0 { Thread.sleep(forTimeInterval: 0.002) }
             } while ContinuousClock.now < start + .seconds(pace.value)
-            let result = Tensor(uninitialized: latents.shape)
-            result.withUnsafeMutable { result in
-                latents.withUnsafe { latents in
-                    for index in latents.indices { result[index] = latents[index] / 2 }
-                }
-            }
-            return result
+            return Tensor(evaluation.latents.array.map { $0 / 2 }, shape: evaluation.latents.shape)
         }
+
+        func operations(latent: [Int], textRows: Int) -> Double { 0 }
     }
 
     /// Characters stand for tokens.
-    func tokenCount(of prompt: String) -> Int { prompt.count }
-    var maximumTokens: Int { 512 }
+    private struct Characters: PromptEncoder {
+        let width = 1
+        let length = 512
 
-    func encode(_ prompt: String, interrupt: () throws -> Void) throws -> String { prompt }
-    func forget(expert: String, loras: [LoRA], of conditioning: String) {}
-
-    func expert(_ name: String, loras: [LoRA], interrupt: @escaping @Sendable () throws -> Void) throws -> Expert {
-        Expert(pace: pace, interrupt: interrupt)
+        func tokenCount(of prompt: String) -> Int { prompt.count }
+        func encode(_ prompt: String, interrupt: () throws -> Void) throws -> Conditioning {
+            placeholder(tokens: 1)
+        }
+        func encode(tokens count: Int) throws -> Conditioning { placeholder(tokens: count) }
     }
 
-    func makeGeneration(
-        seed: UInt64, width: Int, height: Int, frames: Int, generator: String?, steps: Int?, guidanceScale: Float?,
-        guidanceScale2: Float?
-    ) throws -> Generation {
-        let spec = try generators.generator(generator)
-        return try Generation(
-            seed: seed, latentShape: [3, (frames - 1) / 4 + 1, height / 16, width / 16], generator: spec,
-            schedule: spec.schedule(steps: steps, tokens: 1),
-            guidance: Guidance(
-                rule: .classifierFree, plan: spec.plan, guidanceScale: guidanceScale, guidanceScale2: guidanceScale2))
+    private struct Unbounded: PartResidency {
+        func expect(_ passes: [Part]) {}
+        func isResident(_ part: Part) -> Bool { true }
+        func bytes(of part: Part) -> Int { 0 }
+        func pass<R>(through part: Part, _ body: (_ check: () throws -> Void) throws -> R) throws -> R { try body({}) }
+        var report: ResidencyReport? { nil }
     }
 
     /// Each value of the latent becomes a square of 16 pixels, and each latent frame but the first four frames.
-    func decode(_ latent: Tensor, interrupt: () throws -> Void, onFrames: (Tensor) throws -> Void) throws {
-        let (frames, rows, columns) = (latent.shape[1], latent.shape[2], latent.shape[3])
-        for frame in 0..<frames {
-            try interrupt()
-            let copies = frame == 0 ? 1 : 4
-            let pixels = Tensor(uninitialized: [copies, rows * 16, columns * 16, 3])
-            pixels.withUnsafeMutable { pixels in
-                latent.withUnsafe { latent in
-                    for index in pixels.indices {
-                        let (x, y) = (index / 3 % (columns * 16) / 16, index / 3 / (columns * 16) % (rows * 16) / 16)
-                        let value = latent[((index % 3 * frames + frame) * rows + y) * columns + x]
-                        pixels[index] = min(max(0.5 + value / 4, 0), 1)
-                    }
+    private struct Squares: Autoencoder {
+        let channels = 3
+        let spatialFactor = 16
+        let temporalFactor = 4
+
+        func decode(_ latent: Tensor, interrupt: () throws -> Void, onFrames: (Tensor) throws -> Void) throws {
+            let (frames, rows, columns) = (latent.shape[1], latent.shape[2], latent.shape[3])
+            let values = latent.array
+            for frame in 0..<frames {
+                try interrupt()
+                let copies = frame == 0 ? 1 : 4
+                let (height, width) = (rows * 16, columns * 16)
+                let pixels = (0..<copies * height * width * 3).map { index in
+                    let (x, y) = (index / 3 % width / 16, index / 3 / width % height / 16)
+                    return values[((index % 3 * frames + frame) * rows + y) * columns + x] / 2
                 }
+                try onFrames(Tensor(pixels, shape: [copies, height, width, 3]))
             }
-            try onFrames(pixels)
         }
     }
 }

@@ -2,6 +2,7 @@ import API
 import Foundation
 import HTTP
 import Logging
+import Pipelines
 import Serving
 
 /// A whole server on a free port, with the fake model and a state folder of its own.
@@ -13,7 +14,7 @@ struct TestServer {
     let api: APIServer
 
     static func run<T: Sendable>(
-        pace seconds: Double = 0, model: (any ImageModel)? = nil,
+        pace seconds: Double = 0, model: Pipeline? = nil,
         configure: (inout APIServer.Options) throws -> Void = { _ in },
         state change: (inout EngineOptions) -> Void = { _ in }, _ body: (TestServer) async throws -> T
     ) async throws -> T {
@@ -24,7 +25,7 @@ struct TestServer {
         var logger = Logger(label: "test")
         logger.logLevel = .critical
         let pace = FakeModel.Pace(seconds)
-        let engine = try Engine(models: [model ?? FakeModel(pace: pace)], options: state, logger: logger)
+        let engine = try Engine(models: [model ?? FakeModel.pipeline(pace: pace)], options: state, logger: logger)
         var options = APIServer.Options()
         options.heartbeat = .milliseconds(50)
         try configure(&options)

@@ -12,7 +12,6 @@ import Weights
 /// Small batches by the embedded model.
 @Suite(.serialized) struct BatchRunTests {
     private let pipeline: Pipeline
-    private let identity: ModelIdentity
     private let folder = FileManager.default.temporaryDirectory.appending(path: "phasor-batch-\(UUID())").path
     private let maker = Sidecar.Maker(precision: "f32", instructions: "test")
     private let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
@@ -28,7 +27,6 @@ import Weights
         let root = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../..").standardized
         let files = ModelFiles(folder: root.appending(path: "Models/emoji-scenes").path)
         pipeline = try Pipeline(files, compute: Compute(threads: 2))
-        identity = try ModelIdentity(pipeline, files: files)
     }
 
     private func run(_ lines: String = lines, in folder: String, window: Int = 3) async throws -> BatchSummary {
@@ -36,9 +34,9 @@ import Weights
         options.window = window
         let run = BatchRun(
             try Manifest(Array(lines.utf8), format: .jsonLines, model: pipeline), model: pipeline, made: maker,
-            identity: identity, folder: folder, options: options)
+            folder: folder, options: options)
         let summary = try await run.run(logger: logger) { _ in }
-        try run.writeOverview(title: "test", summary: summary)
+        #expect(run.writeOverview(title: "test", summary: summary).isEmpty)
         return summary
     }
 
@@ -60,8 +58,10 @@ import Weights
 
         // Whatever of a file is gone, or is of another request, is made again; nothing else is.
         try FileManager.default.removeItem(atPath: "\(folder)/dogs/1.png")
-        try FileManager.default.removeItem(atPath: "\(folder)/dogs/2.png.json")
-        try Data("cut".utf8).write(to: URL(filePath: "\(folder)/ghost.mp4"))
+        for file in ["dogs/2.png", "dogs/2.png.json"] {
+            try FileManager.default.removeItem(atPath: "\(folder)/\(file)")
+        }
+        try Data().write(to: URL(filePath: "\(folder)/ghost.mp4"))
         let mended = try await run(in: folder)
         #expect((mended.made, mended.kept) == (3, 3))
         #expect(Self.files.map { bytes($0, in: folder) } == made)
@@ -102,19 +102,107 @@ import Weights
             !sidecar.contains(FileManager.default.currentDirectoryPath) && !sidecar.contains(NSTemporaryDirectory()))
     }
 
+    // MARK: What others put there
+
+    private func write(_ text: String, to file: String) throws {
+        let path = URL(filePath: "\(folder)/\(file)")
+        try FileManager.default.createDirectory(at: path.deletingLastPathComponent(), withIntermediateDirectories: true)
+        try Data(text.utf8).write(to: path)
+    }
+
+    @Test func `What no batch made is not replaced, and stops no other file`() async throws {
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        try write("mine", to: "dogs/0.png")
+        try write("{\"caption\": \"mine\"}", to: "dogs/1.png.json")
+        try write("mine", to: "ghost.mp4/notes.txt")
+        try write("mine", to: "dogs/3.png.partial")
+        let first = try await run(in: folder)
+        #expect((first.made, first.failed.map(\.file)) == (3, ["dogs/0.png", "dogs/1.png", "ghost.mp4"]))
+        #expect(first.failed.allSatisfy { $0.reason.contains("in the way") }, "\(first.failed)")
+        for file in ["dogs/0.png", "ghost.mp4/notes.txt", "dogs/3.png.partial"] {
+            #expect(bytes(file, in: folder) == Data("mine".utf8), "\(file)")
+        }
+        #expect(bytes("dogs/1.png", in: folder) == nil)
+
+        // What was made and then changed by hand is no more the batch's.
+        try write("retouched", to: "dogs/2.png")
+        let changed = try await run(Self.lines.replacing("a dog", with: "a cat"), in: folder)
+        #expect(changed.failed.map(\.file) == ["dogs/0.png", "dogs/1.png", "dogs/2.png", "ghost.mp4"])
+        #expect(bytes("dogs/2.png", in: folder) == Data("retouched".utf8))
+
+        // Out of the way, all are made.
+        for file in ["dogs/0.png", "dogs/1.png.json", "dogs/2.png", "ghost.mp4"] {
+            try FileManager.default.removeItem(atPath: "\(folder)/\(file)")
+        }
+        let rest = try await run(in: folder)
+        #expect(rest.failed.isEmpty && rest.made + rest.kept == 6)
+    }
+
+    @Test func `The overview is written over itself, and over nothing else`() async throws {
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        try write("mine", to: "index.html")
+        let manifest = try Manifest(Array(Self.lines.utf8), format: .jsonLines, model: pipeline)
+        let run = BatchRun(manifest, model: pipeline, made: maker, identity: identity, folder: folder)
+        let summary = try await run.run(logger: logger) { _ in }
+        #expect(summary.made == 6)
+        let faults = run.writeOverview(title: "a", summary: summary)
+        #expect(faults.count == 1 && faults.first?.contains("index.html is in the way") == true)
+        #expect(bytes("index.html", in: folder) == Data("mine".utf8))
+        #expect(bytes("contact-sheet.png", in: folder) != nil && bytes("summary.json", in: folder) != nil)
+        try FileManager.default.removeItem(atPath: "\(folder)/index.html")
+        for title in ["a", "b", "b", "c"] { #expect(run.writeOverview(title: title, summary: summary).isEmpty) }
+        #expect(String(decoding: bytes("index.html", in: folder) ?? Data(), as: UTF8.self).contains("<h1>c</h1>"))
+    }
+
+    /// The states in which a kill leaves a folder, made by hand: the digest of the file's name is that of another tool.
+    @Test func `A delivery that was interrupted is ended by the next run`() async throws {
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        _ = try await run(in: folder)
+        let aside = "\(folder)/.phasor/deliveries/d6b1e2"
+        func kill(_ body: () throws -> Void) async throws -> BatchSummary {
+            try body()
+            return try await run(in: folder)
+        }
+        func move(_ file: String, to path: String) throws {
+            try FileManager.default.moveItem(atPath: file, toPath: path)
+        }
+        // The file has its name, the sidecar is aside.
+        let named = try await kill { try move("\(folder)/dogs/0.png.json", to: aside + ".json") }
+        #expect((named.made, named.kept) == (0, 6))
+        // Neither has its name.
+        let unnamed = try await kill {
+            try move("\(folder)/dogs/0.png.json", to: aside + ".json")
+            try move("\(folder)/dogs/0.png", to: aside)
+        }
+        #expect((unnamed.made, unnamed.kept) == (1, 5))
+        // Cut off while it was written.
+        let cut = try await kill { try Data("{\"version\"".utf8).write(to: URL(filePath: aside + ".json")) }
+        #expect((cut.made, cut.kept) == (0, 6))
+        #expect(try FileManager.default.contentsOfDirectory(atPath: "\(folder)/.phasor/deliveries").isEmpty)
+    }
+
+    @Test func `Files are for whoever new files are for`() async throws {
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        _ = try await run(in: folder)
+        try write("", to: "new")
+        func mode(_ file: String) throws -> Int? {
+            try FileManager.default.attributesOfItem(atPath: "\(folder)/\(file)")[.posixPermissions] as? Int
+        }
+        for file in Self.files + ["dogs/0.png.json", "index.html"] { #expect(try mode(file) == mode("new"), "\(file)") }
+    }
+
     @Test func `Verification makes the files again, and says which differ and why`() async throws {
         defer { try? FileManager.default.removeItem(atPath: folder) }
         _ = try await run(in: folder)
-        let model = pipeline
         let logger = logger
-        func verify(_ identity: ModelIdentity, _ folder: String) async throws -> [String: String] {
-            let verification = BatchVerification(model: model, made: maker, identity: identity, folder: folder)
+        func verify(_ model: Pipeline, _ folder: String) async throws -> [String: String] {
+            let verification = BatchVerification(model: model, made: maker, folder: folder)
             let results = try await verification.run(logger: logger) { _, count in #expect(count == 6) }
             #expect(results.map(\.file) == Self.files)
             return Dictionary(
                 uniqueKeysWithValues: results.compactMap { result in result.fault.map { (result.file, $0) } })
         }
-        #expect(try await verify(identity, folder).isEmpty)
+        #expect(try await verify(pipeline, folder).isEmpty)
 
         // A file that was changed, one that is gone, one whose sidecar tells of another seed.
         try Data("other".utf8).write(to: URL(filePath: "\(folder)/dogs/0.png"))
@@ -122,20 +210,35 @@ import Weights
         let path = "\(folder)/dogs/2.png.json"
         let text = try String(contentsOfFile: path, encoding: .utf8)
         try text.replacing("\"seed\" : 2", with: "\"seed\" : 9").write(toFile: path, atomically: true, encoding: .utf8)
-        let faults = try await verify(identity, folder)
+        let faults = try await verify(pipeline, folder)
         #expect(Set(faults.keys) == ["dogs/0.png", "dogs/1.png", "dogs/2.png"])
         #expect(faults["dogs/0.png"]?.contains("changed") == true)
         #expect(faults["dogs/1.png"]?.contains("missing") == true)
         #expect(faults["dogs/2.png"]?.contains("first that differs") == true)
 
         // Another teacher has no part in what the student made; another expert has.
-        var components = identity.components
-        components["teacher"] = "other"
-        #expect(try await verify(ModelIdentity(model: "x", components: components), folder).count == 3)
-        components["transformer"] = "other"
-        let all = try await verify(ModelIdentity(model: "x", components: components), folder)
+        let teacher = try AlteredModel("teacher")
+        #expect(try await verify(teacher.open(), folder).count == 3)
+        let transformer = try AlteredModel("transformer")
+        let all = try await verify(transformer.open(), folder)
         #expect(all["ghost.mp4"]?.contains("transformer of the model") == true)
         #expect(all.count == 6)
+    }
+
+    /// The base of an expert that is LoRA files on a base is part of what the expert is.
+    @Test func `Files are made again when the base under an adapted expert has changed`() async throws {
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let lines = #"{"prompt": "a dog", "size": "32x32", "file": "dog", "generator": "phased-4"}"#
+        #expect(try await run(lines, in: folder).made == 1)
+        #expect(try await run(lines, in: folder).made == 0)
+        let before = bytes("dog.png", in: folder)
+        let altered = try AlteredModel("transformer")
+        let model = try altered.open()
+        let manifest = try Manifest(Array(lines.utf8), format: .jsonLines, model: model)
+        let summary = try await BatchRun(manifest, model: model, made: maker, folder: folder).run(logger: logger) { _ in
+        }
+        #expect((summary.made, summary.kept) == (1, 0))
+        #expect(bytes("dog.png", in: folder) != before)
     }
 
     @Test func `Lines have LoRA files of their own, and verification needs the same ones`() async throws {
@@ -159,7 +262,7 @@ import Weights
             """
         let manifest = try Manifest(Array(lines.utf8), format: .jsonLines, model: model)
         #expect(manifest.items[1].request.loras == manifest.items[2].request.loras)
-        let run = BatchRun(manifest, model: model, made: maker, identity: identity, folder: folder)
+        let run = BatchRun(manifest, model: model, made: maker, folder: folder)
         #expect(try await run.run(logger: logger) { _ in }.made == 3)
         #expect(bytes("ink.png", in: folder) == bytes("tag.png", in: folder))
         #expect(bytes("ink.png", in: folder) != bytes("plain.png", in: folder))
@@ -167,7 +270,7 @@ import Weights
         #expect(String(decoding: bytes("ink.png.json", in: folder) ?? Data(), as: UTF8.self).contains(digest))
 
         func faults() async throws -> [String?] {
-            try await BatchVerification(model: model, made: maker, identity: identity, folder: folder)
+            try await BatchVerification(model: model, made: maker, folder: folder)
                 .run(logger: logger) { _, _ in }.map(\.fault)
         }
         #expect(try await faults() == [nil, nil, nil])
@@ -178,7 +281,7 @@ import Weights
         // The next run makes again what the new file changes.
         let again = BatchRun(
             try Manifest(Array(lines.utf8), format: .jsonLines, model: model), model: model, made: maker,
-            identity: identity, folder: folder)
+            folder: folder)
         #expect(try await again.run(logger: logger) { _ in }.made == 2)
         #expect(throws: ManifestError.self) {
             try Manifest(
@@ -192,7 +295,7 @@ import Weights
         options.mustResume = true
         let manifest = try Manifest(Array(Self.lines.utf8), format: .jsonLines, model: pipeline)
         let run = BatchRun(
-            manifest, model: pipeline, made: maker, identity: identity, folder: folder, options: options)
+            manifest, model: pipeline, made: maker, folder: folder, options: options)
         await #expect(throws: BatchError.nothingToResume(folder: folder)) { try await run.run(logger: logger) { _ in } }
         let engine = try Engine(
             models: [pipeline], options: EngineOptions(stateFolder: "\(folder)/.phasor"), logger: logger)
@@ -222,5 +325,36 @@ import Weights
         #expect(zip(pixel(136 + 64, 4 + 64), [120, 120, 90]).allSatisfy { abs($0 - $1) <= 4 })
         #expect(pixel(4 + 64, 136 + 64) == [0xF4, 0xF4, 0xF4])
         #expect(try ContactSheet.make(of: []) == nil)
+    }
+}
+
+/// The embedded model with other weights in one part; the other parts are links.
+private final class AlteredModel {
+    let path = FileManager.default.temporaryDirectory.appending(path: "phasor-altered-\(UUID())").path
+
+    init(_ part: String) throws {
+        let root = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../..").standardized
+        let model = root.appending(path: "Models/emoji-scenes").path
+        let files = FileManager.default
+        try files.createDirectory(atPath: path, withIntermediateDirectories: true)
+        for name in try files.contentsOfDirectory(atPath: model) where name != part {
+            try files.createSymbolicLink(atPath: "\(path)/\(name)", withDestinationPath: "\(model)/\(name)")
+        }
+        try files.copyItem(atPath: "\(model)/\(part)", toPath: "\(path)/\(part)")
+        for name in try files.contentsOfDirectory(atPath: "\(path)/\(part)") where name.hasSuffix(".safetensors") {
+            let url = URL(filePath: "\(path)/\(part)/\(name)")
+            var bytes = [UInt8](try Data(contentsOf: url))
+            let header = bytes[..<8].reversed().reduce(0) { $0 << 8 | Int($1) } + 8
+            // A bit of every hundredth bfloat16.
+            for place in stride(from: header, to: bytes.count, by: 200) { bytes[place] ^= 0x40 }
+            try Data(bytes).write(to: url)
+        }
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: path) }
+
+    /// Under the same name, which stands in every picture.
+    func open() throws -> Pipeline {
+        try Pipeline(ModelFiles(folder: path), compute: Compute(threads: 2), id: "emoji-scenes")
     }
 }

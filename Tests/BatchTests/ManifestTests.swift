@@ -166,7 +166,7 @@ import Testing
 
     @Test(arguments: [
         ("prompt,colour\na,b\n", 1, "no such field"), ("prompt,prompt\na,b\n", 1, "twice"),
-        ("prompt,seed\na,1,2\n", 2, "3 fields; the header has 2"), ("prompt,seed\na\n", 2, "1 fields"),
+        ("prompt,seed\na,1,2\n", 2, "3 fields; the header has 2"), ("prompt,seed\na\n", 2, "1 field; the header has 2"),
         ("prompt\n\"a\"b\n", 2, "after a closing quote"), ("prompt\na\"b\n", 2, "a quote in a field"),
         ("prompt\na\n\"b\n", 3, "never closed"), ("prompt,seed\na,x\n", 2, "is not a seed"),
         ("prompt,steps\na,0x4\n", 2, "is not an integer"), ("prompt\n", 0, "nothing to make"),

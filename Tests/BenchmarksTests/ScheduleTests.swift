@@ -1,6 +1,7 @@
 import Benchmarks
 import Foundation
 import FoundationXML
+import Models
 import Pipelines
 import Serving
 import Tensor
@@ -31,8 +32,8 @@ import Testing
             // Each request: its prompt or another's, four steps, and its file.
             for run in record.runs {
                 let own = record.turns.filter { $0.runs.contains(run.id) }
-                #expect(own.filter { $0.part == .vae }.count == 1)
-                #expect(own.filter { $0.part == .expert("transformer") }.count == 2)
+                #expect(own.filter { $0.pass.stage == .decode }.count == 1)
+                #expect(own.filter { $0.pass == Pass(.steps, "transformer") }.count == 2)
                 #expect(own.allSatisfy { $0.start >= 0 && $0.start + $0.seconds <= run.end + 0.05 })
             }
         }

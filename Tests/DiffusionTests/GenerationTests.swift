@@ -154,7 +154,7 @@ import Testing
 
     @Test func unfitBatchesAreRefused() throws {
         struct WrongShape: VelocityModel {
-            func velocity(latents: Tensor, timesteps: [Float], conditionings: [Tensor]) throws -> Tensor {
+            func velocity(_ evaluation: Evaluation<Tensor>) throws -> Tensor {
                 Tensor(zeros: [1])
             }
         }

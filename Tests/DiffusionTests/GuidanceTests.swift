@@ -43,6 +43,42 @@ import Testing
         #expect(combined.array == [0, 0])
     }
 
+    /// Z-Image's rule, with and without its limit on the norm; the reference is numpy's.
+    @Test func fromTheCondition() throws {
+        let guidance = try Guidance(rule: .fromCondition, plan: plan())
+        let reference: [Float] = [22.3, -11.8, -13.6, 4.7, -6.6, -16.8, 11.2, 20.5, -9.8, -15.6, -13.6, -4]
+        let combined = guidance.combine(cond: cond, uncond: uncond, phase: 0)
+        #expect(excess(combined.array, over: reference, atol: 1e-5, rtol: 1e-6) <= 0)
+
+        let limited = try Guidance(rule: .init(.fromCondition, normLimit: 0.7), plan: plan())
+        let scaledDown: [Float] = [
+            2.3461746, -1.2414735, -1.4308509, 0.4944852, -0.6943835, -1.7675216, 1.1783478, 2.1567972, -1.0310543,
+            -1.6412701, -1.4308509, -0.4208385,
+        ]
+        #expect(
+            excess(
+                limited.combine(cond: cond, uncond: uncond, phase: 0).array, over: scaledDown, atol: 1e-6, rtol: 1e-6)
+                <= 0)
+        // What is within the limit stays as it is.
+        let wide = try Guidance(rule: .init(.fromCondition, normLimit: 7), plan: plan())
+        #expect(wide.combine(cond: cond, uncond: uncond, phase: 0).array == combined.array)
+    }
+
+    /// Each rule has a scale of its own that means none, and may end early.
+    @Test func whereGuidanceIsOn() throws {
+        func isOn(_ rule: Guidance.Rule, _ scale: Float, sigma: Float = 0.9) throws -> Bool {
+            try Guidance(rule: rule, plan: plan(), guidanceScale: scale).isOn(inPhase: 0, sigma: sigma)
+        }
+        #expect(try !isOn(.classifierFree, 1) && isOn(.classifierFree, 1.1))
+        #expect(try !isOn(.fromCondition, 0) && isOn(.fromCondition, 0.1))
+        let early = Guidance.Rule(.fromCondition, truncation: 0.25)
+        #expect(try isOn(early, 4, sigma: 0.75) && !isOn(early, 4, sigma: 0.74))
+        for rule in [Guidance.Rule.classifierFree, .normPreserving, .fromCondition, early] {
+            let off = try Guidance(rule: rule, plan: plan(), guidanceScale: 4).unguided
+            #expect(!off.isOn(inPhase: 0, sigma: 1) && !off.isOn(inPhase: 1, sigma: 0.1))
+        }
+    }
+
     @Test func scalesOfPlanAndRequest() throws {
         func scales(_ first: Float?, _ second: Float?) throws -> [Float] {
             try Guidance(rule: .classifierFree, plan: plan(), guidanceScale: first, guidanceScale2: second).scales
@@ -52,8 +88,8 @@ import Testing
         #expect(try scales(5, 2) == [5, 2])
         #expect(try scales(nil, 2) == [4, 2])
         let guidance = try Guidance(rule: .classifierFree, plan: plan(), guidanceScale: 1, guidanceScale2: 2)
-        #expect(!guidance.isOn(inPhase: 0))
-        #expect(guidance.isOn(inPhase: 1))
+        #expect(!guidance.isOn(inPhase: 0, sigma: 1))
+        #expect(guidance.isOn(inPhase: 1, sigma: 0.5))
         #expect(throws: DiffusionError.self) { try scales(-1, nil) }
         #expect(throws: DiffusionError.self) { try scales(.nan, nil) }
         #expect(throws: DiffusionError.self) { try scales(nil, .infinity) }

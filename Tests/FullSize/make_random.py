@@ -2,11 +2,12 @@
 
     pip install gguf numpy diffusers torch && python make_random.py OUT [PART ...]
 
-Parts: wan-high, wan-low, umt5, wan-vae (Wan2.2-T2V-A14B, 23 GB), qwen-image, qwen-text, qwen-vae (Qwen-Image, 16 GB).
+Parts: wan-high, wan-low, umt5, wan-vae (Wan2.2-T2V-A14B, 23 GB), qwen-image, qwen-text, qwen-vae (Qwen-Image, 16 GB),
+z-image, qwen3, kl-vae (Z-Image-Turbo, 6.2 GB).
 
 Random weights make noise. What they show is that every byte of the real shapes is opened, read and computed, how long
 that takes and how much memory. Written in a stream: matrices repeat random blocks from a pool of 16 MB, each from another
-place of it. Transformers and Qwen's text encoder are Q4_K, UMT5-XXL Q8_0, VAEs float32.
+place of it. Transformers and Qwen's text encoders are Q4_K, UMT5-XXL Q8_0, VAEs float32.
 """
 
 import sys
@@ -193,6 +194,114 @@ def qwen_vae(path):
     AutoencoderKLQwenImage().save_pretrained(path)
 
 
+def z_image(path, dim=3840, text=2560, layers=30, refiners=2, head=128, time=256):
+    """Z-Image-Turbo's transformer as ComfyUI's GGUF files have it: queries, keys and values in one matrix."""
+    q4 = gguf.GGMLQuantizationType.Q4_K
+    out = Writer(path, "lumina2")
+    ffn = dim // 3 * 8
+
+    def linear(name, inputs, outputs, kind=q4, bias=True):
+        out.matrix(f"{name}.weight", kind, outputs, inputs)
+        if bias:
+            out.values(f"{name}.bias", (outputs,))
+
+    out.values("x_embedder.weight", (dim, 64))
+    out.values("x_embedder.bias", (dim,))
+    out.values("x_pad_token", (1, dim))
+    out.values("cap_pad_token", (1, dim))
+    out.values("cap_embedder.0.weight", (text,), mean=1)
+    linear("cap_embedder.1", text, dim)
+    linear("t_embedder.mlp.0", 256, 1024)
+    linear("t_embedder.mlp.2", 1024, time)
+    stacks = [("layers", layers, True), ("noise_refiner", refiners, True), ("context_refiner", refiners, False)]
+    for stack, count, modulated in stacks:
+        for block in range(count):
+            name = f"{stack}.{block}"
+            if modulated:
+                linear(f"{name}.adaLN_modulation.0", time, 4 * dim)
+            for norm in ["attention_norm1", "attention_norm2", "ffn_norm1", "ffn_norm2"]:
+                out.values(f"{name}.{norm}.weight", (dim,), mean=1)
+            linear(f"{name}.attention.qkv", dim, 3 * dim, bias=False)
+            linear(f"{name}.attention.out", dim, dim, bias=False)
+            for norm in ["q_norm", "k_norm"]:
+                out.values(f"{name}.attention.{norm}.weight", (head,), mean=1)
+            for part, inputs, outputs in [("w1", dim, ffn), ("w2", ffn, dim), ("w3", dim, ffn)]:
+                linear(f"{name}.feed_forward.{part}", inputs, outputs, bias=False)
+    linear("final_layer.adaLN_modulation.1", time, dim)
+    linear("final_layer.linear", dim, 64, gguf.GGMLQuantizationType.Q8_0)
+    out.finish()
+
+
+def qwen3(path, vocabulary=151936, dim=2560, ffn=9728, heads=32, kv=8, head=128, blocks=36):
+    """Qwen3-4B as llama.cpp converts it."""
+    q4 = gguf.GGMLQuantizationType.Q4_K
+    out = Writer(path, "qwen3")
+    out.matrix("token_embd.weight", q4, vocabulary, dim)
+    for block in range(blocks):
+        name = f"blk.{block}"
+        out.values(f"{name}.attn_norm.weight", (dim,), mean=1)
+        for part, width in [("q", heads * head), ("k", kv * head), ("v", kv * head)]:
+            out.matrix(f"{name}.attn_{part}.weight", q4, width, dim)
+        for part in ["q", "k"]:
+            out.values(f"{name}.attn_{part}_norm.weight", (head,), mean=1)
+        out.matrix(f"{name}.attn_output.weight", q4, dim, heads * head)
+        out.values(f"{name}.ffn_norm.weight", (dim,), mean=1)
+        out.matrix(f"{name}.ffn_gate.weight", q4, ffn, dim)
+        out.matrix(f"{name}.ffn_up.weight", q4, ffn, dim)
+        out.matrix(f"{name}.ffn_down.weight", q4, dim, ffn)
+    out.values("output_norm.weight", (dim,), mean=1)
+    out.finish()
+
+
+def kl_vae(path, channels=(128, 256, 512, 512), layers=2, latent=16):
+    """The autoencoder of FLUX.1 and Z-Image under diffusers' names, in one safetensors file."""
+    from safetensors.numpy import save_file
+
+    tensors = {}
+
+    def convolution(name, inputs, outputs, side=3):
+        tensors[f"{name}.weight"] = (0.02 * rng.standard_normal((outputs, inputs, side, side))).astype(np.float32)
+        tensors[f"{name}.bias"] = np.zeros(outputs, np.float32)
+
+    def norm(name, width):
+        tensors[f"{name}.weight"] = np.ones(width, np.float32)
+        tensors[f"{name}.bias"] = np.zeros(width, np.float32)
+
+    def resnet(name, inputs, outputs):
+        norm(f"{name}.norm1", inputs)
+        convolution(f"{name}.conv1", inputs, outputs)
+        norm(f"{name}.norm2", outputs)
+        convolution(f"{name}.conv2", outputs, outputs)
+        if inputs != outputs:
+            convolution(f"{name}.conv_shortcut", inputs, outputs, side=1)
+
+    def middle(name, width):
+        for index in [0, 1]:
+            resnet(f"{name}.resnets.{index}", width, width)
+        norm(f"{name}.attentions.0.group_norm", width)
+        for part in ["to_q", "to_k", "to_v", "to_out.0"]:
+            convolution(f"{name}.attentions.0.{part}", width, width, side=1)
+            tensors[f"{name}.attentions.0.{part}.weight"] = tensors[f"{name}.attentions.0.{part}.weight"][:, :, 0, 0]
+
+    for side, levels, count, ends in [
+        ("encoder", channels, layers, (3, 2 * latent)), ("decoder", channels[::-1], layers + 1, (latent, 3))]:
+        convolution(f"{side}.conv_in", ends[0], levels[0])
+        width = levels[0]
+        blocks = "down_blocks" if side == "encoder" else "up_blocks"
+        for level, outputs in enumerate(levels):
+            for index in range(count):
+                resnet(f"{side}.{blocks}.{level}.resnets.{index}", width, outputs)
+                width = outputs
+            if level < len(levels) - 1:
+                sampler = "downsamplers" if side == "encoder" else "upsamplers"
+                convolution(f"{side}.{blocks}.{level}.{sampler}.0.conv", width, width)
+        middle(f"{side}.mid_block", channels[-1])
+        norm(f"{side}.conv_norm_out", width)
+        convolution(f"{side}.conv_out", width, ends[1])
+    tensors = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
+    save_file(tensors, path)
+
+
 PARTS = {
     "wan-high": lambda out: wan(out / "Wan2.2-T2V-A14B-HighNoise-Q4_K.gguf"),
     "wan-low": lambda out: wan(out / "Wan2.2-T2V-A14B-LowNoise-Q4_K.gguf"),
@@ -201,6 +310,9 @@ PARTS = {
     "qwen-image": lambda out: qwen_image(out / "qwen-image-Q4_K.gguf"),
     "qwen-text": lambda out: qwen_text(out / "Qwen2.5-VL-7B-Q4_K.gguf"),
     "qwen-vae": lambda out: qwen_vae(out / "qwen-vae"),
+    "z-image": lambda out: z_image(out / "z-image-turbo-Q4_K.gguf"),
+    "qwen3": lambda out: qwen3(out / "Qwen3-4B-Q4_K.gguf"),
+    "kl-vae": lambda out: kl_vae(out / "ae.safetensors"),
 }
 
 if __name__ == "__main__":

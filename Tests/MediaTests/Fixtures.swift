@@ -51,12 +51,15 @@ let snakeCase: JSONDecoder = {
 
 /// Samples that no two neighbours share, from a small congruential generator.
 func noise(width: Int, height: Int, seed: UInt32 = 1) throws -> RGBImage {
+    try RGBImage(width: width, height: height, bytes: noiseSamples(width * height * 3, seed: seed))
+}
+
+func noiseSamples(_ count: Int, seed: UInt32 = 1) -> [UInt8] {
     var state = seed
-    let bytes = (0..<width * height * 3).map { _ in
+    return (0..<count).map { _ in
         state = state &* 1_664_525 &+ 1_013_904_223
         return UInt8(truncatingIfNeeded: state >> 24)
     }
-    return try RGBImage(width: width, height: height, bytes: bytes)
 }
 
 /// A picture whose colour at (x, y) is `colour(x, y)`.
@@ -77,4 +80,11 @@ func clip(width: Int, height: Int, frames: Int) throws -> [RGBImage] {
 
 func largestDifference(_ a: [UInt8], _ b: [UInt8]) -> Int {
     a.count == b.count ? zip(a, b).reduce(0) { max($0, abs(Int($1.0) - Int($1.1))) } : .max
+}
+
+/// The most memory that this process has had, in bytes.
+func peakMemory() throws -> Int {
+    let status = try String(contentsOfFile: "/proc/self/status", encoding: .utf8)
+    let line = try #require(status.split(separator: "\n").first { $0.hasPrefix("VmHWM:") })
+    return 1024 * (try #require(line.split(whereSeparator: { !$0.isNumber }).first.flatMap { Int($0) }))
 }

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 import Weights
 
-/// One check of `wan22-tiny/manifest.json`: its tensors, parameters and tolerance.
+/// One check of a fixture folder's `manifest.json`: its tensors, parameters and tolerance.
 struct ReferenceCheck {
     private struct Manifest: Decodable {
         let checks: [Entry]
@@ -35,10 +35,10 @@ struct ReferenceCheck {
     private let entry: Entry
     private let tensors: [String: Weight]
 
-    init(_ name: String) throws {
-        let manifest = try Fixtures.json(Manifest.self, "wan22-tiny/manifest.json")
+    init(_ name: String, of folder: String = "wan22-tiny") throws {
+        let manifest = try Fixtures.json(Manifest.self, "\(folder)/manifest.json")
         entry = try #require(manifest.checks.first { $0.name == name })
-        tensors = try Safetensors(path: Fixtures.wan.appending(path: entry.file).path).tensors
+        tensors = try Safetensors(path: Fixtures.root.appending(path: "\(folder)/\(entry.file)").path).tensors
     }
 
     var prompts: [String] { entry.params.prompts ?? [] }

@@ -50,26 +50,20 @@ import Testing
             tokens: min(pipeline.tokenCount(of: prompt), pipeline.maximumTokens))
 
         var arena = Arena(reserving: 1 << 40)
-        let encoded = try arena.using { try pipeline.encode(prompt) }.embedding
+        let encoded = try arena.using { try pipeline.encode(prompt) }
         expect(plan.text, is: arena.use, "text")
 
         arena = Arena(reserving: 1 << 40)
         let latent = try arena.using {
-            func conditioning() -> Conditioning {
-                Conditioning(
-                    TextEmbedding(rows: Tensor.lasting(encoded.rows.copy), paddedLength: encoded.paddedLength))
-            }
-            let prompts = Prompted(positive: conditioning(), negative: conditioning())
-            var generation = try pipeline.makeGeneration(
-                seed: 1, width: one.width, height: one.height, frames: one.frames, generator: one.generator)
-            while let phase = generation.nextPhase {
-                try generation.step(using: pipeline.expert(phase.expert), prompts)
-                guard generation.nextPhase?.expert != phase.expert else { continue }
-                for conditioning in [prompts.positive, prompts.negative] {
-                    conditioning?.forget(expert: phase.expert)
-                }
-            }
-            return generation.latent
+            let parameters = GenerationParameters(
+                prompt: "", negativePrompt: "", width: one.width, height: one.height, frames: one.frames, seed: 1,
+                generator: one.generator)
+            var run = Run(
+                try pipeline.makeGeneration(parameters), of: pipeline, generator: "",
+                texts: Prompted(positive: "", negative: ""),
+                prompted: Prompted(positive: encoded.lasting, negative: encoded.lasting))
+            _ = try run.finishSteps()
+            return run.generation.latent
         }
         expect(plan.steps, is: arena.use, "steps")
 
@@ -87,6 +81,7 @@ import Testing
     @Test(arguments: [fixture, qwenFixture, embedded]) func aSecondStepTakesNoMoreMemory(model: String) throws {
         let pipeline = try Pipeline(folder: model, compute: Compute(threads: 2))
         let name = try #require(pipeline.generators.generator(nil).plan.experts.first)
+        let network = try #require(pipeline.parts.networks[name])
         let conditioning = try pipeline.encode(prompt)
         let side = pipeline.sizes.sideMultiple * 4
         let shape = [2] + pipeline.latentShape(width: side, height: side, frames: 1)
@@ -94,8 +89,10 @@ import Testing
         try arena.using {
             let latents = Tensor(repeating: 0.5, shape: shape)
             func step(_ timestep: Float) throws {
-                _ = try pipeline.expert(name).velocity(
-                    latents: latents, timesteps: [timestep, timestep], conditionings: [conditioning, conditioning])
+                _ = try network.velocity(
+                    Evaluation(
+                        latents: latents, timesteps: [timestep, timestep],
+                        conditionings: [conditioning, conditioning]), key: name, interrupt: {})
             }
             try step(900)
             let (held, first) = (arena.use.inUse, arena.use.peakExtent)

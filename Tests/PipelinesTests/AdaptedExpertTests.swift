@@ -1,5 +1,6 @@
 import Diffusion
 import Foundation
+import Models
 import Pipelines
 import Tensor
 import Testing
@@ -34,8 +35,8 @@ import Testing
         """
     }
 
-    private func generation(_ pipeline: Pipeline) throws -> Generation {
-        try pipeline.makeGeneration(seed: 3, width: 48, height: 32, frames: 1)
+    private func run(_ pipeline: Pipeline) throws -> Run {
+        try pipeline.encodedRun("a cat on a table", seed: 3, width: 48, height: 32)
     }
 
     /// Each step is the one that the base with that phase's LoRA alone makes, to the last bit, and neither phase leaves
@@ -54,31 +55,45 @@ import Testing
                 adapters: [.init(expert: "transformer", path: "\(item.folder)/\(item.low)", strength: item.lowStrength)]
             ),
         ]
-        func prompt(_ pipeline: Pipeline) throws -> Prompted<Conditioning> {
-            Prompted(positive: try pipeline.encode("a cat on a table"))
-        }
-        let text = try prompt(pipeline)
-        // A conditioning keeps what was made of it by the expert's name, so each pipeline has its own.
-        let texts = try alone.mapValues(prompt)
-        var (switched, reference) = (try generation(pipeline), try generation(pipeline))
-        var seen: [String] = []
-        while let phase = switched.nextPhase {
+        var switched = try run(pipeline)
+        var (reference, seen): (Generation, [String]) = (switched.generation, [])
+        while let phase = switched.generation.nextPhase {
             seen.append(phase.expert)
-            try switched.step(using: pipeline.expert(phase.expert), text)
-            let expert = try #require(alone[phase.expert]).expert("transformer")
-            try reference.step(using: expert, #require(texts[phase.expert]))
-            let isSame = switched.latent.array == reference.latent.array
+            switched = try stepped(switched)
+            // The same step by the base with that LoRA alone, whose one expert is called otherwise.
+            let model = try #require(alone[phase.expert])
+            let network = try #require(model.parts.networks["transformer"])
+            let prompt = Prompted(positive: try model.encode("a cat on a table"))
+            try reference.step(using: BareExpert(network: network), prompt)
+            let isSame = switched.generation.latent.array == reference.latent.array
             #expect(isSame)
         }
         #expect(seen == ["high", "high", "low", "low"])
 
         // And it was not the bare base.
-        var bare = try generation(pipeline)
-        let base = try Pipeline(folder: item.folder, compute: compute)
-        let bareText = try prompt(base)
-        while !bare.isFinished { try bare.step(using: base.expert("transformer"), bareText) }
-        let isBare = bare.latent.array == switched.latent.array
+        let base = try #require(
+            Pipeline(folder: item.folder, compute: compute).parts.networks["transformer"])
+        var bare = try run(pipeline).generation
+        while !bare.isFinished {
+            try bare.step(
+                using: BareExpert(network: base), Prompted(positive: pipeline.encode("a cat on a table")))
+        }
+        let isBare = bare.latent.array == switched.generation.latent.array
         #expect(!isBare)
+    }
+
+    private func stepped(_ run: Run) throws -> Run {
+        var batch = [run]
+        _ = try Run.step(&batch)
+        return batch[0]
+    }
+
+    private struct BareExpert: VelocityModel {
+        let network: any DenoisingNetwork
+
+        func velocity(_ evaluation: Evaluation<Conditioning>) throws -> Tensor {
+            try network.velocity(evaluation, key: "", interrupt: {})
+        }
     }
 
     @Test(arguments: cases) func theBaseIsMappedOnce(item: Case) throws {

@@ -1,4 +1,5 @@
 import Foundation
+import Models
 import Pipelines
 import Tensor
 import Testing
@@ -64,7 +65,7 @@ import Weights
             #expect(identity.name.contains("text-to-video"))
             #expect(identity.name.contains("2 blocks of width 256"))
             #expect(identity.refusal == nil)
-            #expect(identity.architecture == "wan")
+            #expect(identity.family?.name == "wan22")
         }
     }
 

@@ -1,4 +1,5 @@
 import Foundation
+import Pipelines
 
 let fixture = Fixture.path("wan22-tiny")
 let qwenFixture = Fixture.path("qwen-image-tiny")
@@ -7,6 +8,21 @@ enum Fixture {
     static func path(_ name: String) -> String {
         URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .appendingPathComponent("Fixtures/\(name)").path
+    }
+}
+
+extension Pipeline {
+    /// A run of a picture or clip at its first step, with its texts encoded.
+    func encodedRun(
+        _ prompt: String, negative: String? = nil, seed: UInt64, width: Int, height: Int, frames: Int = 1,
+        steps: Int? = nil, guidanceScale: Float? = nil, guidanceScale2: Float? = nil
+    ) throws -> Run {
+        var run = try Run(
+            GenerationParameters(
+                prompt: prompt, negativePrompt: negative, width: width, height: height, frames: frames, seed: seed,
+                steps: steps, guidanceScale: guidanceScale, guidanceScale2: guidanceScale2), of: self)
+        try run.encodeTexts { try encode($0) }
+        return run
     }
 }
 

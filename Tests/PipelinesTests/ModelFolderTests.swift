@@ -1,5 +1,6 @@
 import Diffusion
 import Foundation
+import Models
 import Pipelines
 import Tensor
 import Testing
@@ -203,8 +204,8 @@ import Weights
             try Pipeline(folder: qwenFixture, compute: Compute(threads: 1)),
             try Pipeline(folder: model.path, compute: Compute(threads: 1))
         )
-        let rows = try one.encode("a cat").embedding.rows.array
-        let others = try other.encode("a cat").embedding.rows.array
+        let rows = try one.encode("a cat").rows.array
+        let others = try other.encode("a cat").rows.array
         #expect(others == rows)
     }
 }

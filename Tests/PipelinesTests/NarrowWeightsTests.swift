@@ -23,14 +23,10 @@ import Weights
     private func made(_ files: ModelFiles, precision: Precision = .f32) throws -> [Made] {
         let pipeline = try Pipeline(files, compute: compute.with(precision), vaeCompute: compute)
         return try Self.prompts.map { prompt in
-            var generation = try pipeline.makeGeneration(seed: 1, width: 128, height: 128, frames: 1)
-            let prompted = Prompted(positive: try pipeline.encode(prompt), negative: nil)
-            while let phase = generation.nextPhase {
-                try generation.step(using: pipeline.expert(phase.expert), prompted)
-            }
+            var run = try pipeline.encodedRun(prompt, seed: 1, width: 128, height: 128)
             var picture: [Float] = []
-            try pipeline.decode(generation.latent) { picture += $0.array }
-            return (picture, generation.latent.array)
+            _ = try run.finish { picture += $0.array }
+            return (picture, run.generation.latent.array)
         }
     }
 

@@ -73,15 +73,19 @@ private final class LargerExperts {
         let pipeline = try Pipeline(folder: model.copy.path, compute: Compute(threads: 2), residency: residency)
         var all: [Float] = []
         for seed in UInt64(1)...2 {
-            var one = try pipeline.makeGeneration(
-                seed: seed, width: 48, height: 32, frames: 5, steps: 6, guidanceScale: 4, guidanceScale2: 3)
-            if expects { pipeline.expect([.textEncoder, .textEncoder] + one.upcomingExperts.map(Resident.expert)) }
-            let prompt = Prompted(positive: try pipeline.encode("a cat"), negative: try pipeline.encode(""))
-            while let phase = one.nextPhase {
-                if expects { pipeline.expect(one.upcomingExperts.map(Resident.expert) + [.vae]) }
-                try one.step(using: pipeline.expert(phase.expert), prompt)
+            var one = try Run(
+                GenerationParameters(
+                    prompt: "a cat", negativePrompt: "", width: 48, height: 32, frames: 5, seed: seed, steps: 6,
+                    guidanceScale: 4, guidanceScale2: 3), of: pipeline)
+            if expects {
+                _ = try one.finish { all += $0.array }
+            } else {
+                // As a run that tells nobody what follows.
+                try one.encodeTexts { try pipeline.encode($0) }
+                var batch = [one]
+                while !batch[0].generation.isFinished { _ = try Run.step(&batch) }
+                try batch[0].decode { all += $0.array }
             }
-            try pipeline.decode(one.latent) { all += $0.array }
         }
         return all
     }
@@ -110,15 +114,14 @@ private final class LargerExperts {
         let model = try LargerExperts()
         let residency = Residency(budget: 9 << 20, memory: { ProcessMemory() })
         let pipeline = try Pipeline(folder: model.copy.path, compute: Compute(threads: 1), residency: residency)
-        var one = try pipeline.makeGeneration(
-            seed: 1, width: 48, height: 32, frames: 5, steps: 6, guidanceScale: 1, guidanceScale2: 1)
-        let prompt = Prompted(positive: try pipeline.encode("a cat"))
+        var one = try pipeline.encodedRun(
+            "a cat", seed: 1, width: 48, height: 32, frames: 5, steps: 6, guidanceScale: 1, guidanceScale2: 1)
         let file = "\(model.copy.path)/transformer_2/diffusion_pytorch_model.safetensors"
         #expect(truncate(file, 1 << 20) == 0)
         let error = #expect(throws: WeightError.self) {
-            while let phase = one.nextPhase { try one.step(using: pipeline.expert(phase.expert), prompt) }
+            try one.finishSteps()
         }
-        #expect(one.nextPhase?.expert == "transformer_2")
+        #expect(one.generation.nextPhase?.expert == "transformer_2")
         let message = try #require(error).description
         #expect(message.contains(file))
     }

@@ -1,5 +1,6 @@
 import Diffusion
 import Foundation
+import Models
 import Pipelines
 import Tensor
 import Testing
@@ -85,11 +86,9 @@ import Weights
     private func frames(_ files: ModelFiles) throws -> [Float] {
         let pipeline = try Pipeline(files, compute: compute)
         #expect(pipeline.components.flatMap(\.unusedKeys) == [])
-        var generation = try pipeline.makeGeneration(seed: 5, width: 32, height: 32, frames: 5)
-        let prompted = Prompted(positive: try pipeline.encode("a red fox on a hill"), negative: nil)
-        while let phase = generation.nextPhase { try generation.step(using: pipeline.expert(phase.expert), prompted) }
+        var run = try pipeline.encodedRun("a red fox on a hill", seed: 5, width: 32, height: 32, frames: 5)
         var frames: [Float] = []
-        try pipeline.decode(generation.latent) { frames += $0.array }
+        _ = try run.finish { frames += $0.array }
         return frames
     }
 
@@ -132,6 +131,61 @@ import Weights
         model.tokenizer = "\(fixture)/tokenizer"
         #expect(try frames(model) == expected)
         #expect(try Pipeline(model, compute: compute).id == "high")
+    }
+
+    /// Experts, text encoder and VAE as files and nothing else: the text encoder carries its tokenizer.
+    @Test(arguments: ["gguf", "safetensors"]) func noFolderAtAll(format: String) throws {
+        let files = try Files()
+        let expected = try frames(files.model(folder: fixture))
+        var model = files.model()
+        let transformer = Dictionary(
+            uniqueKeysWithValues: try Self.map("transformer_key_map.json").map { ($1, $0) })
+        for (expert, name) in [("transformer", "high"), ("transformer_2", "low")] {
+            let path = "\(files.path)/\(name).\(format)"
+            try Self.write(expert, to: path, withConfiguration: true) { try #require(transformer[$0]) }
+            model.experts[expert] = path
+        }
+        let vae = Dictionary(uniqueKeysWithValues: try Self.map("vae_key_map.json").map { ($1, $0) })
+        model.vae = "\(files.path)/vae.safetensors"
+        try Self.write("vae", to: "\(files.path)/vae.safetensors", prefix: "model.") { try #require(vae[$0]) }
+        if format == "gguf" {
+            // Written by the gguf package.
+            model.textEncoder =
+                URL(fileURLWithPath: fixture).deletingLastPathComponent()
+                .appending(path: "gguf/umt5.gguf").path
+        } else {
+            model.textEncoder = "\(files.path)/umt5.safetensors"
+            let spiece = try Data(contentsOf: URL(fileURLWithPath: "\(fixture)/tokenizer/spiece.model"))
+            let weights = try Checkpoint(folder: "\(fixture)/text_encoder").tensors
+            let writer = try WeightFileWriter(
+                path: "\(files.path)/umt5.safetensors", format: .safetensors,
+                entries: weights.map { .init(name: $0, type: $1.type, shape: $1.shape) }
+                    + [.init(name: "spiece_model", type: .u8, shape: [spiece.count])])
+            for entry in writer.entries {
+                if let weight = weights[entry.name] {
+                    try writer.append(weight.bytes)
+                } else {
+                    try writer.append([UInt8](spiece))
+                }
+            }
+            try writer.finish()
+        }
+        #expect(try frames(model) == expected)
+    }
+
+    /// An encoder without a tokenizer, in itself or beside it: the message says where to get one.
+    @Test func aMissingTokenizerIsNamed() throws {
+        let files = try Files()
+        var model = files.model()
+        model.experts = ["transformer": "\(fixture)/transformer", "transformer_2": "\(fixture)/transformer_2"]
+        model.vae = "\(fixture)/vae"
+        model.textEncoder = "\(files.path)/umt5.safetensors"
+        try Self.write("text_encoder", to: "\(files.path)/umt5.safetensors") { $0 }
+        let message = "\(try #require(#expect(throws: (any Error).self) { try Pipeline(model, compute: compute) }))"
+        for word in ["umt5.safetensors", "--tokenizer", "google/umt5-xxl"] {
+            #expect(message.contains(word), "\(message)")
+        }
+        #expect(!message.contains("\(fixture)/transformer"))
     }
 
     /// One file with everything in it, as ComfyUI saves checkpoints; the tokenizer beside it.
@@ -229,22 +283,24 @@ import Weights
         files.vae = "\(qwenFixture)/vae"
         let named = try Pipeline(files, compute: compute)
         #expect(named.generators.generators.map(\.name) == ["student", "teacher"])
-        #expect(!named.sizes.makesClips && !named.guidesWithoutNegativePrompt)
+        #expect(!named.sizes.makesClips && !named.traits.guidesWithoutNegativePrompt)
         let identity = try FileIdentity.all(in: Checkpoint(path: expert))
         #expect(identity.map(\.architecture) == ["qwen_image"])
 
         let whole = try Pipeline(folder: qwenFixture, compute: compute)
         var results: [[Float]] = []
         for pipeline in [named, whole] {
-            var one = try pipeline.makeGeneration(
-                seed: 4, width: 64, height: 32, frames: 1, steps: 3, guidanceScale: 1)
+            let one = try pipeline.encodedRun(
+                "a cat on a table", seed: 4, width: 64, height: 32, steps: 3, guidanceScale: 1)
             // The same sigmas: those of the folder's own generator depend on the size.
-            one = try Generation(
-                seed: 4, latent: one.latent, generator: named.generators.generator(nil),
-                schedule: named.generators.generator(nil).schedule(steps: 3, tokens: 8), guidance: one.guidance)
-            let prompt = Prompted(positive: try pipeline.encode("a cat on a table"))
-            while !one.isFinished { try one.step(using: pipeline.expert("transformer"), prompt) }
-            results.append(one.latent.array)
+            let student = try named.generators.generator(nil)
+            var run = Run(
+                try Generation(
+                    seed: 4, latent: one.generation.latent, generator: student,
+                    schedule: student.schedule(steps: 3, tokens: 8), guidance: one.generation.guidance),
+                of: pipeline, generator: student.name, texts: one.texts, prompted: one.prompted)
+            try run.finishSteps()
+            results.append(run.generation.latent.array)
         }
         let areSame = results[0] == results[1]
         #expect(areSame)

@@ -1,138 +1,181 @@
 import Diffusion
 import Foundation
+import Models
 import Pipelines
 import Serving
 import Synchronization
 import Tensor
+import Weights
+
+extension Part {
+    static let textEncoder: Part = "text_encoder"
+    static let vae: Part = "vae"
+    static func expert(_ name: String) -> Part { Part(name) }
+}
 
 /// A model whose pictures can be computed by hand: velocities are linear in the latent, decoding enlarges it.
-final class AnalyticModel: ImageModel {
-    let id = "analytic"
-    let generators: GeneratorSet
-    let sizes: SizeLimits
-    let guidesWithoutNegativePrompt: Bool
-    let gate: Gate
-    /// How long each of the blocks of an evaluation takes.
-    let blockSeconds: Double
-    let blocks = Atomic<Int>(0)
-    let evaluations = Atomic<Int>(0)
-    let encodings = Atomic<Int>(0)
-    /// Stands for the model's files.
-    let version: String
-    /// What it was last told to expect, for each time.
-    let expectations = Mutex<[[Resident]]>([])
-
-    private let residents: Mutex<Residents>
+final class AnalyticModel: Sendable {
+    let pipeline: Pipeline
+    let parts: AnalyticParts
 
     static let blocksPerEvaluation = 20
     /// A prompt whose steps fail.
     static let poison = "poison"
 
     /// - Parameters:
+    ///   - gate: holds computations at named places.
+    ///   - blockSeconds: how long each of the blocks of an evaluation takes.
+    ///   - version: stands for the model's files.
     ///   - memory: how many parts there is room for; nil for all.
     ///   - picturesOnly: no clips, and no guidance without a negative prompt, as Qwen-Image has it.
+    ///   - gain: factor on latents before they are decoded.
     init(
         gate: Gate = Gate(), blockSeconds: Double = 0, version: String = "1", memory: Int? = nil,
-        picturesOnly: Bool = false
+        picturesOnly: Bool = false, gain: Float = 1
     ) throws {
-        sizes = SizeLimits(
-            sideMultiple: 16, frameMultiple: 4, width: 64, height: 48, frames: picturesOnly ? 1 : 9, fps: 16)
-        guidesWithoutNegativePrompt = !picturesOnly
-        self.gate = gate
-        residents = Mutex(Residents(capacity: memory))
-        self.version = version
-        self.blockSeconds = blockSeconds
+        let parts = AnalyticParts(gate: gate, blockSeconds: blockSeconds, memory: memory, gain: gain)
+        self.parts = parts
         let teacher = try GeneratorSpec(
             name: "teacher", sampler: .euler, grid: .shifted(steps: 6, shift: 3),
             plan: PhasePlan(expert: "teacher", guidanceScale: 3))
-        generators = try GeneratorSet(
-            [.distilled(steps: 4, shift: 5, boundary: 0.875), teacher], default: "student")
+        let names = ["transformer", "transformer_2", "teacher"]
+        let identified: [Part] = [.textEncoder, .vae] + names.map { Part($0) }
+        pipeline = Pipeline(
+            id: AnalyticParts.id,
+            traits: FamilyTraits(
+                guidance: .classifierFree, guidesWithoutNegativePrompt: !picturesOnly,
+                defaults: SizeLimits.Defaults(width: 64, height: 48, frames: picturesOnly ? 1 : 9, fps: 16)),
+            generators: try GeneratorSet(
+                [.distilled(steps: 4, shift: 5, boundary: 0.875), teacher], default: "student"),
+            sizes: SizeLimits(
+                sideMultiple: 16, frameMultiple: 4, width: 64, height: 48, frames: picturesOnly ? 1 : 9, fps: 16),
+            parts: Pipeline.Parts(
+                promptEncoder: parts,
+                networks: Dictionary(
+                    uniqueKeysWithValues: names.map { ($0, AnalyticNetwork(name: $0, parts: parts)) }),
+                autoencoder: parts),
+            residency: parts,
+            identities: PartIdentities(
+                Dictionary(
+                    uniqueKeysWithValues: identified.map { part in (part, { @Sendable in "\(version) \(part)" }) })))
     }
 
-    /// v = gain x + offset
-    static func line(of expert: String, _ prompt: Float) -> (gain: Float, offset: Float) {
+    var gate: Gate { parts.gate }
+
+    static func value(of prompt: String) -> Float { AnalyticParts.value(of: prompt) }
+}
+
+/// v = gain x + offset
+struct AnalyticNetwork: DenoisingNetwork {
+    let name: String
+    let parts: AnalyticParts
+
+    let channels = 3
+    let textWidth = 1
+    let patch = [1, 2, 2]
+
+    struct Poisoned: Error {}
+
+    func velocity(
+        _ evaluation: Evaluation<Conditioning>, key: String, interrupt: () throws -> Void
+    ) throws -> Tensor {
+        let latents = evaluation.latents
+        let prompts = evaluation.conditionings.map { $0.rows.array[0] }
+        let count = parts.evaluations.add(1, ordering: .relaxed).newValue
+        parts.gate.pass("evaluation \(count)")
+        for _ in 0..<AnalyticModel.blocksPerEvaluation {
+            try interrupt()
+            parts.blocks.add(1, ordering: .relaxed)
+            if parts.blockSeconds > 0 { Thread.sleep(forTimeInterval: parts.blockSeconds) }
+        }
+        guard prompts.allSatisfy(\.isFinite) else { throw Poisoned() }
+        let rows = prompts.enumerated().map { row, prompt in
+            let (gain, offset) = Self.line(of: name, prompt)
+            return Tensor(latents[row].array.map { gain * $0 + offset }, shape: [1] + latents.shape.dropFirst())
+        }
+        return Tensor.concatenate(rows)
+    }
+
+    func operations(latent: [Int], textRows: Int) -> Double { 0 }
+
+    private static func line(of expert: String, _ prompt: Float) -> (gain: Float, offset: Float) {
         switch expert {
         case "transformer": (0.5, prompt)
         case "transformer_2": (0.25, -prompt)
         default: (0.125, prompt / 2)
         }
     }
+}
+
+/// Text side, autoencoder and memory of the analytic model, and what it has counted.
+final class AnalyticParts: PromptEncoder, Autoencoder, PartResidency {
+    static let id = "analytic"
+
+    let gate: Gate
+    let blockSeconds: Double
+    let gain: Float
+    let blocks = Atomic<Int>(0)
+    let evaluations = Atomic<Int>(0)
+    let encodings = Atomic<Int>(0)
+    /// What it was told to expect, each time.
+    let expectations = Mutex<[[Part]]>([])
+    private let residents: Mutex<Residents>
+
+    init(gate: Gate, blockSeconds: Double, memory: Int?, gain: Float) {
+        self.gate = gate
+        self.blockSeconds = blockSeconds
+        self.gain = gain
+        residents = Mutex(Residents(capacity: memory))
+    }
+
+    // MARK: Text
+
+    let width = 1
+    let length = 100
 
     static func value(of prompt: String) -> Float {
-        if prompt == poison { return .infinity }
+        if prompt == AnalyticModel.poison { return .infinity }
         return Float(prompt.utf8.reduce(0) { $0 + Int($1) } % 100) / 100
     }
 
+    func cleaned(_ prompt: String) -> String { prompt.lowercased() }
     func tokenCount(of prompt: String) -> Int { prompt.split(separator: " ").count }
-    let maximumTokens = 100
 
-    func encode(_ prompt: String, interrupt: () throws -> Void) throws -> Float {
+    func encode(_ prompt: String, interrupt: () throws -> Void) throws -> Conditioning {
         encodings.add(1, ordering: .relaxed)
         gate.pass("text")
         try interrupt()
-        return Self.value(of: prompt)
+        return Conditioning(rows: Tensor([Self.value(of: prompt)], shape: [1, 1]))
     }
 
-    func identity(of part: Resident) -> String { "\(version) \(part)" }
-    func cleaned(_ prompt: String) -> String { prompt.lowercased() }
+    func encode(tokens count: Int) throws -> Conditioning { placeholder(tokens: count) }
+
+    // MARK: Memory
+
     /// What is expected first is computed with, and then in memory.
-    func expect(_ passes: [Resident]) {
+    func expect(_ passes: [Part]) {
         expectations.withLock { $0.append(passes) }
         guard let first = passes.first else { return }
-        residents.withLock { $0.use(StageWeights(model: id, part: first), bytes: 1) }
+        residents.withLock { $0.use(weights(first), bytes: 1) }
     }
 
-    func isResident(_ part: Resident) -> Bool {
-        residents.withLock { $0.contains(StageWeights(model: id, part: part)) }
-    }
+    func isResident(_ part: Part) -> Bool { residents.withLock { $0.contains(weights(part)) } }
+    func bytes(of part: Part) -> Int { 0 }
+    func pass<R>(through part: Part, _ body: (_ check: () throws -> Void) throws -> R) throws -> R { try body({}) }
+    var report: ResidencyReport? { nil }
 
-    func forget(expert: String, loras: [LoRA], of conditioning: Float) {}
+    private func weights(_ part: Part) -> StageWeights { StageWeights(model: Self.id, stage: .steps, part: part) }
 
-    func expert(_ name: String, loras: [LoRA], interrupt: @escaping @Sendable () throws -> Void) throws -> Expert {
-        Expert(name: name, model: self, interrupt: interrupt)
-    }
+    // MARK: Pixels
 
-    struct Poisoned: Error {}
-
-    struct Expert: VelocityModel {
-        let name: String
-        let model: AnalyticModel
-        let interrupt: @Sendable () throws -> Void
-
-        func velocity(latents: Tensor, timesteps: [Float], conditionings: [Float]) throws -> Tensor {
-            let count = model.evaluations.add(1, ordering: .relaxed).newValue
-            model.gate.pass("evaluation \(count)")
-            for _ in 0..<AnalyticModel.blocksPerEvaluation {
-                try interrupt()
-                model.blocks.add(1, ordering: .relaxed)
-                if model.blockSeconds > 0 { Thread.sleep(forTimeInterval: model.blockSeconds) }
-            }
-            guard conditionings.allSatisfy(\.isFinite) else { throw Poisoned() }
-            let rows = conditionings.enumerated().map { row, prompt in
-                let (gain, offset) = AnalyticModel.line(of: name, prompt)
-                return Tensor(
-                    latents[row].array.map { gain * $0 + offset }, shape: [1] + latents.shape.dropFirst())
-            }
-            return Tensor.concatenate(rows)
-        }
-    }
-
-    func makeGeneration(
-        seed: UInt64, width: Int, height: Int, frames: Int, generator: String?, steps: Int?, guidanceScale: Float?,
-        guidanceScale2: Float?
-    ) throws -> Generation {
-        let spec = try generators.generator(generator)
-        return try Generation(
-            seed: seed, latentShape: [3, (frames - 1) / 4 + 1, height / 8, width / 8], generator: spec,
-            schedule: spec.schedule(steps: steps, tokens: 1),
-            guidance: Guidance(
-                rule: .classifierFree, plan: spec.plan, guidanceScale: guidanceScale, guidanceScale2: guidanceScale2))
-    }
+    let channels = 3
+    let spatialFactor = 8
+    let temporalFactor = 4
 
     /// Each value becomes a square of 8 by 8 pixels, each latent frame after the first four frames of rising brightness.
     func decode(_ latent: Tensor, interrupt: () throws -> Void, onFrames: (Tensor) throws -> Void) throws {
         let (frames, rows, columns) = (latent.shape[1], latent.shape[2], latent.shape[3])
-        let values = latent.array
+        let values = latent.array.map { $0 * gain }
         gate.pass("decode")
         for frame in 0..<frames {
             gate.pass("frame \(frame)")
@@ -144,7 +187,7 @@ final class AnalyticModel: ImageModel {
                     for x in 0..<columns * 8 {
                         for channel in 0..<3 {
                             let value = values[((channel * frames + frame) * rows + y / 8) * columns + x / 8]
-                            pixels.append(Self.brightness(of: value) + 0.01 * Float(copy))
+                            pixels.append(2 * (Self.brightness(of: value) + 0.01 * Float(copy)) - 1)
                         }
                     }
                 }

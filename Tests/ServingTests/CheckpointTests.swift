@@ -47,7 +47,7 @@ struct CheckpointTests {
         let job = try await engine.end(of: id)
         #expect(job.timings.steps.map(\.step) == [1, 2, 3, 4, 5, 6])
         #expect(try await engine.files(of: job) == expected())
-        #expect(model.evaluations.load(ordering: .relaxed) == 3)
+        #expect(model.parts.evaluations.load(ordering: .relaxed) == 3)
         // The prompts are remembered as well.
         #expect(!gate.hasArrived)
         #expect(try checkpoints().isEmpty)
@@ -71,7 +71,7 @@ struct CheckpointTests {
         let engine = try scratch.engine(model)
         let job = try await engine.end(of: id)
         #expect(try await engine.files(of: job) == expected())
-        #expect(model.evaluations.load(ordering: .relaxed) == (how == "of another job" ? 3 : 6))
+        #expect(model.parts.evaluations.load(ordering: .relaxed) == (how == "of another job" ? 3 : 6))
         #expect(try checkpoints().isEmpty)
     }
 
@@ -93,7 +93,7 @@ struct CheckpointTests {
         let job = try await next.end(of: id)
         #expect(job.timings.steps.map(\.step) == [1, 2, 3, 4, 5, 6])
         #expect(try await next.files(of: job) == expected())
-        #expect((1...5).contains(again.evaluations.load(ordering: .relaxed)))
+        #expect((1...5).contains(again.parts.evaluations.load(ordering: .relaxed)))
         let text = engine.renderMetrics()
         #expect(text.contains("phasor_checkpoint_seconds_count"))
     }

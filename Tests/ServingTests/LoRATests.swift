@@ -1,5 +1,6 @@
 import Foundation
 import Media
+import Models
 import Pipelines
 import Serving
 import Synchronization
@@ -121,10 +122,10 @@ struct LoRATests {
     @Test func thePolicyKeepsSetsApart() throws {
         let ink = [LoRA(name: "ink", strength: 1)]
         func run(_ id: String, _ expert: String, _ loras: [LoRA], _ arrival: Int64) throws -> WaitingRun {
-            let weights = StageWeights(model: "m", part: .expert(expert), loras: loras)
+            let weights = StageWeights(model: "m", stage: .steps, part: .expert(expert), loras: loras)
             return try #require(
                 WaitingRun(
-                    id: id, course: [weights], shape: [1], pixels: 1, priority: .interactive, arrival: arrival))
+                    id: id, course: [weights], shape: [[1]], pixels: 1, priority: .interactive, arrival: arrival))
         }
         let runs = [
             try run("a", "transformer", ink, 1), try run("low", "transformer_2", [], 2),

@@ -1,5 +1,6 @@
 import Diffusion
 import Foundation
+import Models
 import Pipelines
 import Serving
 import Testing
@@ -39,7 +40,7 @@ struct ManyRunsTests {
         let model = try AnalyticModel(gate: Gate(at: "text"), memory: memory)
         let (engine, jobs) = try await burst(requests, model)
         #expect(jobs.allSatisfy { $0.state == .succeeded && $0.step == 4 && $0.timings.steps.count == 4 })
-        #expect(model.evaluations.load(ordering: .relaxed) == 4)
+        #expect(model.parts.evaluations.load(ordering: .relaxed) == 4)
         #expect(Self.switches(engine, "phase_synchronous") == "1")
         let (fifo, alone) = try await burst(requests, AnalyticModel(gate: Gate(at: "text"))) { $0.policy = .fifo }
         #expect(Self.switches(fifo, "fifo") == "15")
@@ -51,8 +52,8 @@ struct ManyRunsTests {
     @Test func theModelIsToldWhatComesNext() async throws {
         let model = try AnalyticModel(gate: Gate(at: "text"))
         _ = try await burst([.image(), .image("another")], model)
-        let told = model.expectations.withLock { $0 }
-        let (high, low) = (Resident.expert("transformer"), Resident.expert("transformer_2"))
+        let told = model.parts.expectations.withLock { $0 }
+        let (high, low) = (Part.expert("transformer"), Part.expert("transformer_2"))
         // The second had not come when the first began.
         #expect(told.first == [.textEncoder, high, high, low, low, .vae])
         #expect(told.contains([.textEncoder, high, high, low, low, .vae]))
@@ -82,8 +83,8 @@ struct ManyRunsTests {
             let other = try await lone.run(.image("p\(index)", seed: UInt64(index)))
             #expect(try await engine.files(of: job) == lone.files(of: other))
         }
-        #expect(model.evaluations.load(ordering: .relaxed) == 5)
-        #expect(model.blocks.load(ordering: .relaxed) == 4 * AnalyticModel.blocksPerEvaluation)
+        #expect(model.parts.evaluations.load(ordering: .relaxed) == 5)
+        #expect(model.parts.blocks.load(ordering: .relaxed) == 4 * AnalyticModel.blocksPerEvaluation)
         #expect(try scratch.artifacts(of: "state").count == 2)
     }
 

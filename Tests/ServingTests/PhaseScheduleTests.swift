@@ -123,11 +123,11 @@ struct PhaseScheduleTests {
 
     @Test func aLoRAIsChangedBeforeHeavyWeightsAre() {
         func weights(_ base: String, _ expert: String) -> StageWeights {
-            StageWeights(model: "m", part: .expert(expert), base: .expert(base))
+            StageWeights(model: "m", stage: .steps, part: .expert(expert), base: .expert(base))
         }
         func run(_ arrival: Int64, _ weights: StageWeights) -> WaitingRun? {
             WaitingRun(
-                id: "\(arrival)", course: [weights], shape: [1], pixels: 1, priority: .interactive, arrival: arrival)
+                id: "\(arrival)", course: [weights], shape: [[1]], pixels: 1, priority: .interactive, arrival: arrival)
         }
         var policy = PhaseSchedule(batchPixels: 1)
         var waiting = [

@@ -21,7 +21,7 @@ struct PromptCacheTests {
         let model = try AnalyticModel(version: version)
         let engine = try scratch.engine(model) { $0.promptCacheBytes = bytes }
         for prompt in prompts { #expect(try await engine.run(.image(prompt)).state == .succeeded) }
-        let count = model.encodings.load(ordering: .relaxed)
+        let count = model.parts.encodings.load(ordering: .relaxed)
         let text = engine.renderMetrics()
         #expect(text.contains("phasor_prompt_cache_total{result=\"miss\"} \(count)\n") == (count > 0))
         let hits = prompts.count - count

@@ -14,15 +14,15 @@ struct QueueTests {
         let model = try AnalyticModel(blockSeconds: 0.05)
         let engine = try scratch.engine(model)
         let job = try await engine.submit(.image(count: 2))
-        while model.blocks.load(ordering: .relaxed) < 5 { try await Task.sleep(for: .milliseconds(1)) }
+        while model.parts.blocks.load(ordering: .relaxed) < 5 { try await Task.sleep(for: .milliseconds(1)) }
         try await engine.cancel(job.id)
-        let blocks = model.blocks.load(ordering: .relaxed)
+        let blocks = model.parts.blocks.load(ordering: .relaxed)
         #expect(blocks < 4 * AnalyticModel.blocksPerEvaluation)
         let cancelled = try await engine.end(of: job.id)
         #expect(cancelled.state == .cancelled)
         #expect(cancelled.finishedAt != nil && cancelled.step < 4)
         // One block may have been about to begin when the signal was given.
-        #expect(model.blocks.load(ordering: .relaxed) <= blocks + 1)
+        #expect(model.parts.blocks.load(ordering: .relaxed) <= blocks + 1)
         #expect(try scratch.artifacts(of: "state").isEmpty)
         // What has ended stays as it is.
         #expect(try await engine.cancel(job.id) == cancelled)
@@ -61,9 +61,9 @@ struct QueueTests {
         let model = try AnalyticModel(blockSeconds: 0.05)
         let engine = try scratch.engine(model)
         let job = try await engine.submit(.video())
-        while model.blocks.load(ordering: .relaxed) < 2 { try await Task.sleep(for: .milliseconds(1)) }
+        while model.parts.blocks.load(ordering: .relaxed) < 2 { try await Task.sleep(for: .milliseconds(1)) }
         try await engine.delete(job.id)
-        #expect(model.blocks.load(ordering: .relaxed) < 4 * AnalyticModel.blocksPerEvaluation)
+        #expect(model.parts.blocks.load(ordering: .relaxed) < 4 * AnalyticModel.blocksPerEvaluation)
         await #expect(throws: ServingError.unknownJob(job.id)) { try await engine.job(job.id) }
         await #expect(throws: ServingError.unknownJob(job.id)) { try await engine.events(of: job.id) }
 
@@ -165,7 +165,7 @@ struct QueueTests {
         #expect(ids.count == 1)
         let done = try await engine.end(of: id)
         #expect(try await engine.submit(.image(), idempotency: key) == done)
-        #expect(model.evaluations.load(ordering: .relaxed) == 4)
+        #expect(model.parts.evaluations.load(ordering: .relaxed) == 4)
         await #expect(throws: ServingError.idempotencyConflict(key: "one")) {
             try await engine.submit(.image(), idempotency: Idempotency(key: "one", body: "another".utf8))
         }

@@ -1,5 +1,6 @@
 import Foundation
 import Logging
+import Pipelines
 import Serving
 import Testing
 
@@ -21,12 +22,22 @@ final class Scratch: Sendable {
         try FileManager.default.contentsOfDirectory(atPath: self("\(state)/artifacts")).sorted()
     }
 
-    func engine(_ model: any ImageModel, _ change: (inout EngineOptions) -> Void = { _ in }) throws -> Engine {
+    func engine(_ model: AnalyticModel, _ change: (inout EngineOptions) -> Void = { _ in }) throws -> Engine {
+        try engine("state", model.pipeline, change)
+    }
+
+    func engine(
+        _ state: String, _ model: AnalyticModel, _ change: (inout EngineOptions) -> Void = { _ in }
+    ) throws -> Engine {
+        try engine(state, model.pipeline, change)
+    }
+
+    func engine(_ model: Pipeline, _ change: (inout EngineOptions) -> Void = { _ in }) throws -> Engine {
         try engine("state", model, change)
     }
 
     func engine(
-        _ state: String, _ model: any ImageModel, _ change: (inout EngineOptions) -> Void = { _ in }
+        _ state: String, _ model: Pipeline, _ change: (inout EngineOptions) -> Void = { _ in }
     ) throws -> Engine {
         var options = EngineOptions(stateFolder: self(state))
         change(&options)

@@ -44,7 +44,7 @@ struct SurvivalTests {
         }
         for await event in try await next.events(of: running.id) { #expect(event.id > lastEvent) }
         #expect(try await next.job(unwanted.id).state == .cancelled)
-        #expect(model.evaluations.load(ordering: .relaxed) == 8)
+        #expect(model.parts.evaluations.load(ordering: .relaxed) == 8)
         let names = expected.flatMap(\.artifacts).map { URL(filePath: $0.path).lastPathComponent }
         #expect(try scratch.artifacts(of: "left") == names.sorted())
         #expect(try await next.jobs().jobs.count == 3)
@@ -54,7 +54,7 @@ struct SurvivalTests {
         let idle = try AnalyticModel()
         let last = try scratch.engine("left", idle)
         for job in expected { #expect(try await last.end(of: job.id).state == .succeeded) }
-        #expect(idle.evaluations.load(ordering: .relaxed) == 0)
+        #expect(idle.parts.evaluations.load(ordering: .relaxed) == 0)
     }
 
     @Test func drainingFinishesTheRunningJobAndKeepsTheRest() async throws {
@@ -81,9 +81,9 @@ struct SurvivalTests {
         let model = try AnalyticModel(blockSeconds: 0.05)
         let engine = try scratch.engine(model)
         let id = try await engine.submit(.image()).id
-        while model.blocks.load(ordering: .relaxed) == 0 { try await Task.sleep(for: .milliseconds(1)) }
+        while model.parts.blocks.load(ordering: .relaxed) == 0 { try await Task.sleep(for: .milliseconds(1)) }
         await engine.drain(within: 0.1)
-        #expect(model.blocks.load(ordering: .relaxed) < AnalyticModel.blocksPerEvaluation * 4)
+        #expect(model.parts.blocks.load(ordering: .relaxed) < AnalyticModel.blocksPerEvaluation * 4)
         let next = try scratch.engine(AnalyticModel())
         let job = try await next.end(of: id)
         #expect(job.state == .succeeded)

@@ -46,10 +46,10 @@ struct ValidationTests {
     func whatCannotBeDoneIsRefusedByTheNameOfItsField(index: Int) throws {
         let model = try AnalyticModel()
         var request = GenerationRequest.image()
-        #expect(try request.validate(for: model) == 4)
+        #expect(try request.validate(for: model.pipeline) == 4)
         Self.wrong[index].change(&request)
         do {
-            _ = try request.validate(for: model)
+            _ = try request.validate(for: model.pipeline)
             Issue.record("accepted")
         } catch ServingError.invalid(let field, let reason) {
             #expect(field == Self.wrong[index].field)
@@ -62,14 +62,14 @@ struct ValidationTests {
         for (frames, wrong) in [(5, "num_frames"), (1, "model")] {
             var request = GenerationRequest.image()
             (request.kind, request.frames) = (.video, frames)
-            #expect(throws: ServingError.self) { try request.validate(for: model) }
+            #expect(throws: ServingError.self) { try request.validate(for: model.pipeline) }
             do {
-                _ = try request.validate(for: model)
+                _ = try request.validate(for: model.pipeline)
             } catch ServingError.invalid(let field, _) {
                 #expect(field == wrong)
             }
         }
-        #expect(try GenerationRequest.image().validate(for: model) == 4)
+        #expect(try GenerationRequest.image().validate(for: model.pipeline) == 4)
     }
 
     /// Guidance needs something to guide away from, for models that take no empty negative prompt for it.
@@ -78,9 +78,9 @@ struct ValidationTests {
             let model = try AnalyticModel(picturesOnly: picturesOnly)
             var request = GenerationRequest.image()
             (request.generator, request.negativePrompt, request.guidanceScale) = ("teacher", negative, scale)
-            let steps = try request.validate(for: model)
+            let steps = try request.validate(for: model.pipeline)
             #expect(steps == 6)
-            return try request.makeGeneration(ofImage: 0, by: model).evaluations
+            return try model.pipeline.makeGeneration(request.parameters()).evaluations
         }
         #expect(try evaluations(false, negative: nil) == 12)
         #expect(try evaluations(true, negative: nil) == 6)

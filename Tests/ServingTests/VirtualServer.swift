@@ -60,7 +60,7 @@ struct VirtualServer {
                 }
                 return WaitingRun(
                     id: "\(index)", course: course[place.done...],
-                    shape: course[0].isExpert ? [tasks[index].size] : nil, pixels: tasks[index].size,
+                    shape: course[0].isExpert ? [[tasks[index].size]] : nil, pixels: tasks[index].size,
                     priority: tasks[index].priority, arrival: order[index] ?? 0)
             }
             guard let decision = policy.decide(waiting, at: now, isResident: residents.contains) else {
@@ -95,11 +95,11 @@ struct VirtualServer {
         return outcome
     }
 
-    static let text = StageWeights(model: "m", part: .textEncoder)
-    static let high = StageWeights(model: "m", part: .expert("transformer"))
-    static let low = StageWeights(model: "m", part: .expert("transformer_2"))
-    static let teacher = StageWeights(model: "m", part: .expert("teacher"))
-    static let vae = StageWeights(model: "m", part: .vae)
+    static let text = StageWeights(model: "m", stage: .text, part: .textEncoder)
+    static let high = StageWeights(model: "m", stage: .steps, part: .expert("transformer"))
+    static let low = StageWeights(model: "m", stage: .steps, part: .expert("transformer_2"))
+    static let teacher = StageWeights(model: "m", stage: .steps, part: .expert("teacher"))
+    static let vae = StageWeights(model: "m", stage: .decode, part: .vae)
 
     static let student = [
         Leg(weights: text, evaluations: 1), Leg(weights: high, evaluations: 2), Leg(weights: low, evaluations: 2),

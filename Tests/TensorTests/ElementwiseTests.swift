@@ -70,6 +70,65 @@ import Testing
                 .allSatisfy { $0 == 0 })
     }
 
+    /// Weights of their own for runs of rows, and a residual: each row is what it is alone.
+    @Test(arguments: widths)
+    func rmsNormOfRunsAddsToAResidual(columns: Int) {
+        var dice = Dice(columns + 1)
+        let runs = [3, 0, 500, 11]
+        let rows = runs.reduce(0, +)
+        let x = dice.tensor([rows, columns], in: -2...2)
+        let weights = dice.tensor([runs.count, columns])
+        let residual = dice.tensor([rows, columns])
+        let normed = compute.rmsNorm(x, weight: weights, runs: runs, eps: 1e-5)
+        let added = compute.rmsNorm(x, weight: weights, runs: runs, eps: 1e-5, addingTo: residual)
+        var start = 0
+        for (run, count) in runs.enumerated() {
+            let range = start..<start + count
+            let alone = compute.rmsNorm(x.slice(range), weight: weights[run], eps: 1e-5)
+            #expect(bits(normed.slice(range)) == bits(alone))
+            let sum = zip(alone.array, residual.slice(range).array).map { Double($0) + Double($1) }
+            #expect(distance(added.slice(range).array, sum) < 1e-6)
+            start += count
+        }
+    }
+
+    @Test(arguments: [(1, 1, 1), (77, 12, 4), (3000, 6, 3), (1025, 128, 32), (65, 512, 32)])
+    func groupNorm(places: Int, channels: Int, groups: Int) {
+        var dice = Dice(places + channels)
+        // Far from zero: a variance by the mean of squares would lose it.
+        let x = dice.tensor([1, places, 1, channels], in: 20...22)
+        let (weight, bias) = (dice.tensor([channels]), dice.tensor([channels]))
+        let (values, w, b) = (x.array, weight.array, bias.array)
+        let width = channels / groups
+        var expected = [Double](repeating: 0, count: values.count)
+        for group in 0..<groups {
+            let members = values.indices.filter { $0 % channels / width == group }
+            let mean = members.reduce(0) { $0 + Double(values[$1]) } / Double(members.count)
+            let variance = members.reduce(0) { $0 + (Double(values[$1]) - mean) * (Double(values[$1]) - mean) }
+            let root = (variance / Double(members.count) + 1e-6).squareRoot()
+            for i in members {
+                expected[i] = (Double(values[i]) - mean) / root * Double(w[i % channels]) + Double(b[i % channels])
+            }
+        }
+        // Of one value the variance is 0 and what is left of the mean is rounding, times 1000.
+        let tolerance = places * width == 1 ? 1e-2 : 1e-4
+        for activation in [Activation.identity, .silu, .geluTanh] {
+            let scaling = compute.groupNorm(
+                of: x, weight: weight, bias: bias, groups: groups, eps: 1e-6, activation: activation)
+            let plain = expected.map { Plain.activate($0, activation) }
+            let normed = compute.scale(x, by: scaling)
+            #expect(distance(normed.array, plain) < tolerance)
+            for threads in [1, 3] {
+                let other = Compute(threads: threads)
+                let same = other.scale(
+                    x,
+                    by: other.groupNorm(
+                        of: x, weight: weight, bias: bias, groups: groups, eps: 1e-6, activation: activation))
+                #expect(bits(same) == bits(normed))
+            }
+        }
+    }
+
     @Test(arguments: [(1, 2), (3, 6), (2, 128), (5, 24)])
     func rotationTurnsPairs(heads: Int, dim: Int) {
         var dice = Dice(heads + dim)
@@ -94,6 +153,14 @@ import Testing
         for index in 0..<2 {
             let normed = compute.rmsNorm(ys[index], weight: weights[index], eps: 1e-6)
             #expect(bits(fused[index]) == bits(compute.rotate(normed, by: rope, heads: heads)))
+        }
+        // Norms of single heads.
+        let headWeights = ys.map { _ in dice.tensor([dim]) }
+        let single = compute.rotatedNorms(of: ys, weights: headWeights, eps: 1e-6, by: rope, heads: heads)
+        for index in 0..<2 {
+            let rows = ys[index].reshaped([batch * tokens * heads, dim])
+            let normed = compute.rmsNorm(rows, weight: headWeights[index], eps: 1e-6).reshaped(ys[index].shape)
+            #expect(bits(single[index]) == bits(compute.rotate(normed, by: rope, heads: heads)))
         }
     }
 

@@ -60,7 +60,7 @@ import Testing
         let up = dice.tensor([n, rank])
         let bias = dice.tensor([n])
         let residual = dice.tensor([m, n])
-        let adapter = LowRank(down: Weight(name: "down", down), up: Weight(name: "up", up), scale: 0.7)
+        let adapter = LayerUpdate(down: Weight(name: "down", down), up: Weight(name: "up", up), scale: 0.7)
         let layer = Linear(weight: Weight(name: "w", w), bias: bias, adapters: [adapter, adapter])
         let compute = Compute(threads: 2)
         let base = Plain.matmul(x.array, w.array, m: m, n: n, k: k)

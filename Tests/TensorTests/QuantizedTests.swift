@@ -4,7 +4,10 @@ import Testing
 
 /// Types narrower than 16 bits: what they decode to, and products that read them in place.
 @Suite struct QuantizedTests {
-    static let types: [ElementType] = [.q8x0, .q4x0, .q4x1, .q5x0, .q5x1, .q2k, .q3k, .q4k, .q5k, .q6k]
+    static let types: [ElementType] = [
+        .q8x0, .q4x0, .q4x1, .q5x0, .q5x1, .q2k, .q3k, .q4k, .q5k, .q6k, .iq1s, .iq1m, .iq2xxs, .iq2xs, .iq2s, .iq3xxs,
+        .iq3s, .iq4nl, .iq4xs, .mxfp4,
+    ]
 
     /// Two rows of three blocks with the values that the gguf package reads from them.
     static func golden(_ type: ElementType) throws -> (weight: Weight, values: [Float]) {
@@ -63,13 +66,31 @@ import Testing
         }
     }
 
-    @Test(arguments: EngineTests.levels, [1, 70])
-    func scalesMultiplyRows(level: EngineTests.Level, count: Int) {
+    /// All 256 patterns against the definition: sign, five exponent bits of bias 15, two fraction bits.
+    @Test func everyE5M2IsWidenedExactly() {
+        let patterns = (0...UInt8.max).map { $0 }
+        for (pattern, value) in zip(patterns, mapped(patterns, .e5m2, shape: [256]).widened().array) {
+            let exponent = Int(pattern >> 2 & 31)
+            let fraction = Double(pattern & 3) / 4
+            if exponent == 31 {
+                #expect(fraction == 0 ? value.isInfinite && (value < 0) == (pattern > 127) : value.isNaN)
+            } else {
+                let magnitude = exponent == 0 ? fraction * 0x1p-14 : (1 + fraction) * exp2(Double(exponent - 15))
+                #expect(Double(value) == (pattern > 127 ? -magnitude : magnitude))
+            }
+        }
+    }
+
+    @Test(
+        arguments: EngineTests.levels,
+        [(ElementType.e4m3, 1), (.e4m3, 70), (.e5m2, 1), (.e5m2, 70), (.i8, 1), (.i8, 70)])
+    func scalesMultiplyRows(level: EngineTests.Level, weights: (type: ElementType, scales: Int)) {
+        let (type, count) = weights
         var dice = Dice(7)
         let (m, n, k) = (5, 70, 300)
         let patterns = (0..<n * k).map { _ in UInt8.random(in: 0...0x5f, using: &dice) }
         let scales = dice.tensor([count], in: 0.001...0.01)
-        let bare = mapped(patterns, .e4m3, shape: [n, k])
+        let bare = mapped(patterns, type, shape: [n, k])
         let scaled = bare.scaled(by: scales)
         let factors = scales.array
         let values = bare.widened().array
@@ -79,6 +100,7 @@ import Testing
         let x = dice.tensor([m, k])
         let product = Plain.matmul(level.seen(x.array), level.seen(expected), m: m, n: n, k: k)
         let out = level.compute().linear(x, Linear(weight: scaled, bias: nil))
-        #expect(distance(out.array, product) < 1e-4)
+        let worst = Double(expected.reduce(0) { max($0, abs($1)) })
+        #expect(distance(out.array, product) < 2e-6 * worst * Double(k).squareRoot() * 2)
     }
 }

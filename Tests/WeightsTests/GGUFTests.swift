@@ -211,9 +211,9 @@ private struct Bytes {
         (
             "type that is not read",
             Bytes.header(tensors: 1) {
-                $0.tensor("w", [256], type: 23)
+                $0.tensor("w", [256], type: 34)
                 $0.pad(then: 136)
-            }, ["\"w\"", "IQ4_XS", "Q4_K"]
+            }, ["\"w\"", "TQ1_0", "Q4_K"]
         ),
         (
             "type that does not exist",

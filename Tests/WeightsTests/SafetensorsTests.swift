@@ -112,6 +112,29 @@ private let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent
                      "b":{"dtype":"F32","shape":[1],"data_offsets":[8,12]}}
                     """, data: [UInt8](repeating: 0, count: 12)), ["\"b\"", "4 bytes unused"]
             ),
+            (
+                "two of one name",
+                safetensors(
+                    """
+                    {"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0]},
+                     "a":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}}
+                    """), ["\"a\"", "twice"]
+            ),
+            (
+                "more tensors than any model has",
+                safetensors(
+                    "{"
+                        + (0...1 << 17).map { "\"\($0)\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]}" }
+                        .joined(separator: ",") + "}"), ["131072 tensors"]
+            ),
+            (
+                "shape of too many axes",
+                one(
+                    "{\"dtype\":\"U8\",\"shape\":[\(Array(repeating: "1", count: 33).joined(separator: ","))],\"data_offsets\":[0,1]}",
+                    data: 1),
+                ["shape"]
+            ),
+            ("text after the object", safetensors("{} {}"), ["JSON", "more after"]),
             ("metadata of numbers", safetensors("{\"__metadata__\":{\"a\":1}}"), ["__metadata__"]),
             ("deep nesting", safetensors(String(repeating: "[", count: 100_000)), ["JSON"]),
         ]
@@ -125,6 +148,42 @@ private let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent
         let message = "\(try #require(error))"
         #expect(message.contains(path), "\(name): \(message)")
         for word in words { #expect(message.contains(word), "\(name): \(message)") }
+    }
+
+    /// Escapes, blanks and fields of other tools.
+    @Test func jsonIsReadInAllItsForms() throws {
+        let folder = try TemporaryFolder()
+        let header = #"""
+             { "\u0061\"\ud83d\ude00" : { "note": {"x":[1,"]",{}]}, "shape" : [ 2 , 0 ], "data_offsets":[0,0], "dtype":"\u0046\u0033\u0032"} ,
+            "b":{"data_offsets":[0,1],"dtype":"u8","shape":[ ]},"__metadata__":{"k\n":"\t","empty":""} }  
+            """#
+        let path = try folder.write(safetensors(header, data: [9]))
+        let file = try Safetensors(path: path)
+        #expect(file.tensors["a\"\u{1F600}"]?.shape == [2, 0])
+        #expect(file.tensors["b"]?.widened().array == [9])
+        #expect(file.metadata == ["k\n": "\t", "empty": ""])
+    }
+
+    /// The longest header allowed, nearly all of it one text of the metadata: it takes a few times its own size at most.
+    @Test func aLongHeaderTakesLittleMemory() throws {
+        func resident() throws -> Int {
+            let status = try String(contentsOfFile: "/proc/self/status", encoding: .utf8)
+            let line = try #require(status.split(separator: "\n").first { $0.hasPrefix("VmHWM") })
+            return try #require(Int(line.split(whereSeparator: { $0 == " " || $0 == "\t" })[1])) * 1024
+        }
+        let folder = try TemporaryFolder()
+        let count = 100_000
+        let filler = String(repeating: "x", count: 750)
+        var text = "{\"__metadata__\":{\"format\":\"pt\"}"
+        for index in 0..<count {
+            text += ",\"\(index)\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0],\"note\":\"\(filler)\"}"
+        }
+        let path = try folder.write(safetensors(text + "}"))
+        text = ""
+        try "5".write(toFile: "/proc/self/clear_refs", atomically: false, encoding: .utf8)
+        let before = try resident()
+        #expect(try Safetensors(path: path).tensors.count == count)
+        #expect(try resident() - before < 300 << 20)
     }
 
     @Test func folderInPlaceOfAFileIsRefused() throws {

@@ -8,6 +8,8 @@
 ///   before    [frames_held, height_in, width_in, channels], or NULL if none is held
 ///   in        [frames_in, height_in, width_in, channels]
 /// The input is `frames_zero` frames of zeros, those held from before, and then `in`.
+///   scale, shift   [channels] or NULL: input values are activation(in scale + shift) where they are inside the frame, which
+///             is a norm before the convolution
 ///   panels    what phasor_convolution_pack made; the kernel's taps are those from `first_tap` on, of `packed_taps`
 ///   bias      [outputs] or NULL
 ///   residual  like out, added to it, or NULL
@@ -23,7 +25,9 @@ typedef struct phasor_convolution {
     size_t upsample;
     size_t first_tap, packed_taps;
     const void *panels;
-    const float *before, *in, *bias, *residual;
+    const float *before, *in, *scale, *shift;
+    phasor_activation activation;
+    const float *bias, *residual;
     float *out;
 } phasor_convolution;
 

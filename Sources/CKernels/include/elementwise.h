@@ -28,12 +28,23 @@ void phasor_layer_norm(
     const float *x, float *out, size_t rows, size_t columns, float eps, const float *weight, const float *bias,
     const float *scale, const float *shift);
 
-/// RMS norm of each row: x / sqrt(mean(x^2) + eps) * weight.
-void phasor_rms_norm(const float *x, float *out, size_t rows, size_t columns, float eps, const float *weight);
+/// RMS norm of each row: x / sqrt(mean(x^2) + eps) * weight, then + residual (NULL: none), which is like x.
+void phasor_rms_norm(
+    const float *x, float *out, size_t rows, size_t columns, float eps, const float *weight, const float *residual);
 
 /// The VAE's channel norm of each row: x / max(|x|_2, 1e-12) * sqrt(columns) * gamma, then the activation.
 void phasor_channel_norm(
     const float *x, float *out, size_t rows, size_t columns, const float *gamma, phasor_activation activation);
+
+/// What a group norm needs to know of some rows of x [rows, channels]: for each group of channels / groups neighbouring ones
+/// the mean, and the sum of the squared distances from it. Both are [groups]; `buffer` is [2 channels], for use meanwhile.
+void phasor_group_moments(
+    const float *x, size_t rows, size_t channels, size_t groups, float *buffer, float *means, float *squares);
+
+/// out[r, c] = activation(x[r, c] scale[c] + shift[c]).
+void phasor_scale_shift(
+    const float *x, float *out, size_t rows, size_t channels, const float *scale, const float *shift,
+    phasor_activation activation);
 
 /// Rotary embedding on adjacent pairs: row r, head h, pair j of x [rows, heads * head_dim] is turned by the angle whose
 /// cosine and sine lie at [r, j] of the tables [rows, head_dim / 2].

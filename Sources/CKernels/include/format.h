@@ -7,6 +7,8 @@ typedef enum phasor_format {
     PHASOR_F16,
     PHASOR_BF16,
     PHASOR_F8_E4M3,
+    PHASOR_F8_E5M2,
+    PHASOR_I8,
     PHASOR_Q8_0,
     PHASOR_Q4_0,
     PHASOR_Q4_1,
@@ -17,6 +19,16 @@ typedef enum phasor_format {
     PHASOR_Q4_K,
     PHASOR_Q5_K,
     PHASOR_Q6_K,
+    PHASOR_IQ1_S,
+    PHASOR_IQ1_M,
+    PHASOR_IQ2_XXS,
+    PHASOR_IQ2_XS,
+    PHASOR_IQ2_S,
+    PHASOR_IQ3_XXS,
+    PHASOR_IQ3_S,
+    PHASOR_IQ4_NL,
+    PHASOR_IQ4_XS,
+    PHASOR_MXFP4,
 } phasor_format;
 
 /// Elements and bytes of one block: 1 and the size of an element where there are no blocks.

@@ -6,4 +6,6 @@
 void phasor_widen_bf16(const void *in, float *out, size_t count);
 void phasor_widen_f16(const void *in, float *out, size_t count);
 void phasor_widen_f8_e4m3(const void *in, float *out, size_t count);
+void phasor_widen_f8_e5m2(const void *in, float *out, size_t count);
+void phasor_widen_i8(const void *in, float *out, size_t count);
 void phasor_widen_f64(const void *in, float *out, size_t count);

@@ -33,7 +33,9 @@ package struct Comparison: Sendable {
     }
 
     /// Compares element by element; shapes may differ in axes of length 1 only.
-    package static func compare(_ value: Tensor, with reference: Weight, in check: GoldenCheck, as name: String) -> Comparison {
+    package static func compare(_ value: Tensor, with reference: Weight, in check: GoldenCheck, as name: String)
+        -> Comparison
+    {
         let (given, wanted) = (value.shape.filter { $0 != 1 }, reference.shape.filter { $0 != 1 })
         guard given == wanted else {
             return Comparison(
@@ -57,7 +59,9 @@ package struct Comparison: Sendable {
         )
     }
 
-    package static func compare(_ value: [Int], with reference: Weight, in check: GoldenCheck, as name: String) -> Comparison {
+    package static func compare(_ value: [Int], with reference: Weight, in check: GoldenCheck, as name: String)
+        -> Comparison
+    {
         let expected = reference.integers
         guard value.count == expected.count else {
             return Comparison(

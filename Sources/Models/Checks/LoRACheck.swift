@@ -6,7 +6,10 @@ import Weights
 struct LoRACheck {
     /// The component that the files are for.
     let component: String
-    let rename: (String) -> String
+    /// The names that other tools give its modules.
+    let keys: KeyTable
+    /// The layer of a module, for its fused weight, where that takes more than its name; nil for all others.
+    var layer: (_ module: String, WeightReader) throws -> Linear? = { _, _ in nil }
     /// The output of the network read through a reader.
     let forward: (WeightReader) throws -> Tensor
 
@@ -18,13 +21,18 @@ struct LoRACheck {
         let checkpoint = try Checkpoint(folder: "\(folder)/\(component)")
         var last: [String: Computed] = [:]
         for (index, file) in files.enumerated() {
-            let adapter = try Adapter(file: "\(folder)/\(file)", strength: Float(strength), rename: rename)
+            let adapter = try Adapter(
+                file: "\(folder)/\(file)", strength: Float(strength), targets: AdapterTargets(checkpoint, keys: keys))
             let reader = WeightReader(checkpoint, adapters: [adapter])
             var results = ["sample": try forward(reader)]
             try reader.requireAdaptersUsed()
             for (name, reference) in check.outputs where name.hasPrefix("fused.") {
                 let module = String(name.dropFirst("fused.".count).dropLast(".weight".count))
-                let layer = try reader.linear(module, inputs: reference.shape[1], outputs: reference.shape[0])
+                let layer =
+                    try layer(module, reader)
+                    ?? reader.linear(
+                        module, inputs: reference.shape[1], outputs: reference.shape[0],
+                        bias: reader.contains("\(module).bias"))
                 results[name] = layer.merged(on: compute)
             }
             if index == files.count - 1 {

@@ -21,6 +21,7 @@ struct SchedulerChecks {
                 return try .uniPCFlow(steps: Int(fields["n"] ?? 0), shift: shift)
             }
         case "scheduler_euler_dynamic": return try dynamic(check)
+        case "scheduler_euler_old_count": return try oldCount(check)
         case "scheduler_euler_step": return try eulerStep(check)
         case "scheduler_euler_traj":
             let steps: Int = try check.parameter("n")
@@ -39,6 +40,19 @@ struct SchedulerChecks {
         try check.parameter(name, as: NSNumber.self).doubleValue
     }
 
+    /// `old.nN`: what N steps were in Z-Image's pipeline once, N - 1 steps of today and an evaluation at the end that changes
+    /// nothing.
+    private func oldCount(_ check: GoldenCheck) throws -> [String: Computed] {
+        var results: [String: Computed] = [:]
+        for name in check.outputs.keys {
+            let steps = Int(Self.fields(name)["n"] ?? 0)
+            let made = try SigmaSchedule.shifted(steps: steps - 1, shift: number(check, "shift"))
+            let values = name.hasSuffix("timesteps") ? made.timesteps : made.sigmas
+            results[name] = .tensor(Tensor(values + [0], shape: [values.count + 1]))
+        }
+        return results
+    }
+
     /// Outputs are named `[kind.]shiftS.nN.sigmas` and `.timesteps`.
     private func grids(
         _ check: GoldenCheck, _ schedule: ([String: Double]) throws -> SigmaSchedule
@@ -51,12 +65,15 @@ struct SchedulerChecks {
         return results
     }
 
-    /// `seq24` -> (seq, 24), `default` -> (default, 0).
+    /// `seq24` -> (seq, 24), `shift1.5` -> (shift, 1.5), `default` -> (default, 0).
     private static func fields(_ name: String) -> [String: Double] {
         var fields: [String: Double] = [:]
+        var last = (key: "", digits: "")
         for part in name.split(separator: ".") {
             let key = part.prefix { !$0.isNumber }
-            fields[String(key)] = Double(part.dropFirst(key.count)) ?? 0
+            // A part without a name is what follows a decimal point.
+            last = key.isEmpty ? (last.key, "\(last.digits).\(part)") : (String(key), String(part.dropFirst(key.count)))
+            fields[last.key] = Double(last.digits) ?? 0
         }
         return fields
     }

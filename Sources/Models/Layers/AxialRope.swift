@@ -3,13 +3,16 @@ import Tensor
 
 extension RotaryTable {
     /// Rotary angles of tokens that have a position on each of several axes. The pairs of a head are shared out among
-    /// the axes by `widths`; position p and pair j of an axis of width d have the angle p * 10000^(-2j / d), computed
+    /// the axes by `widths`; position p and pair j of an axis of width d have the angle p * theta^(-2j / d), computed
     /// in float64.
+    ///
+    /// - Parameter rounded: whether the reference rounds angles to float32 before it takes their cosines.
     static func axial(
-        tokens: Int, widths: [Int], position: (_ token: Int, _ axis: Int) -> Int
+        tokens: Int, widths: [Int], theta: Double = 10000, rounded: Bool = false,
+        position: (_ token: Int, _ axis: Int) -> Int
     ) -> RotaryTable {
         let frequencies = widths.map { width in
-            (0..<width / 2).map { pow(10000, -2 * Double($0) / Double(width)) }
+            (0..<width / 2).map { pow(theta, -2 * Double($0) / Double(width)) }
         }
         let pairs = widths.reduce(0) { $0 + $1 / 2 }
         let cosine = Tensor(uninitialized: [tokens, pairs])
@@ -20,8 +23,9 @@ extension RotaryTable {
                     for (axis, frequencies) in frequencies.enumerated() {
                         let position = Double(position(token, axis))
                         for frequency in frequencies {
-                            cosine[index] = Float(cos(position * frequency))
-                            sine[index] = Float(sin(position * frequency))
+                            let angle = rounded ? Double(Float(position * frequency)) : position * frequency
+                            cosine[index] = Float(cos(angle))
+                            sine[index] = Float(sin(angle))
                             index += 1
                         }
                     }

@@ -1,4 +1,5 @@
 import Foundation
+import Support
 import Weights
 
 /// Why a network cannot be built from a folder.
@@ -21,6 +22,9 @@ package enum NetworkError: Error, CustomStringConvertible {
 package func decodeConfiguration<C: Decodable>(_ type: C.Type, at path: String) throws(NetworkError) -> C {
     guard let data = FileManager.default.contents(atPath: path) else {
         throw .badConfiguration(file: path, reason: "cannot be read")
+    }
+    if let foreign = ForeignFile.description(of: data.prefix(ForeignFile.looked)) {
+        throw .badConfiguration(file: path, reason: "it is \(foreign)")
     }
     return try decodeConfiguration(type, Checkpoint.Configuration(json: data, source: path))
 }

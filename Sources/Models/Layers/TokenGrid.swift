@@ -23,13 +23,23 @@ package struct TokenGrid {
 
     var tokens: Int { frames * rows * columns }
 
-    /// `[B * tokens, C * pt * ph * pw]`, channel slowest: the order of the patch embedding's weight.
-    package func tokens(of latents: Tensor) -> Tensor {
+    /// `[B * tokens, C * pt * ph * pw]`, in the order of the patch embedding's weight: channel slowest, or fastest as in the
+    /// network's output.
+    package func tokens(of latents: Tensor, channelFastest: Bool = false) -> Tensor {
         Tensor(shape: [batch * tokens, channels * patch.reduce(1, *)]) { out in
             latents.withUnsafe { source in
                 var index = 0
                 for b in 0..<batch {
                     visit { t, y, x in
+                        guard !channelFastest else {
+                            forEachOffset(t, y, x) { position in
+                                for c in 0..<channels {
+                                    out[index] = source[place(b, c, channels, position)]
+                                    index += 1
+                                }
+                            }
+                            return
+                        }
                         for c in 0..<channels {
                             forEachOffset(t, y, x) { position in
                                 out[index] = source[place(b, c, channels, position)]
@@ -43,7 +53,7 @@ package struct TokenGrid {
     }
 
     /// The inverse for the network's output `[B * tokens, pt * ph * pw * C]`, where the channel is fastest.
-    func latents(from tokens: Tensor, channels: Int) -> Tensor {
+    package func latents(from tokens: Tensor, channels: Int) -> Tensor {
         Tensor(shape: [batch, channels, frames * patch[0], rows * patch[1], columns * patch[2]]) { out in
             tokens.withUnsafe { source in
                 var index = 0

@@ -18,7 +18,7 @@ struct QwenImageChecks: FamilyChecks {
         case "vae", "vae_norm": return try WanVAEChecks(folder: folder, compute: compute).run(check)
         case "scheduler": return try SchedulerChecks(folder: folder).run(check)
         case "lora":
-            let lora = LoRACheck(component: "transformer", rename: { $0 }) { reader in
+            let lora = LoRACheck(component: "transformer", keys: QwenImageKeys.transformer) { reader in
                 try forward(network(reader), check)
             }
             return try lora.run(check, folder: folder, compute: compute, extra: &extra)

@@ -19,7 +19,8 @@ struct QwenImageFamily: ModelFamily {
 
     func refusal(ofPipelineClass name: String) -> String? {
         name.hasPrefix("QwenImage")
-            ? "of the Qwen-Image family text to image (QwenImagePipeline) runs, nothing that starts from a picture" : nil
+            ? "of the Qwen-Image family text to image (QwenImagePipeline) runs, nothing that starts from a picture"
+            : nil
     }
 
     func recognise(_ checkpoint: Checkpoint) throws -> [FileIdentity] {
@@ -56,8 +57,9 @@ struct QwenImageFamily: ModelFamily {
     ) throws -> any PromptEncoder {
         let reader = try readers.reader("text_encoder")
         return QwenImagePromptEncoder(
-            tokenizer: try BytePairTokenizer(directory: tokenizer("tokenizer")),
-            encoder: try Qwen25Encoder(reader, config: try Qwen25Config.of(reader.checkpoint), compute: compute))
+            tokenizer: try CarriedTokenizer.bytePair(
+                folder: { try tokenizer("tokenizer") }, encoder: reader.checkpoint),
+            encoder: try Qwen25Encoder(reader, config: try QwenConfig.of(reader.checkpoint), compute: compute))
     }
 
     func network(_ reader: WeightReader, compute: Compute) throws -> any DenoisingNetwork {

@@ -14,7 +14,7 @@ struct QwenImageTextChecks {
         prompts = QwenImagePromptEncoder(
             tokenizer: try BytePairTokenizer(directory: URL(fileURLWithPath: "\(folder)/tokenizer")),
             encoder: try Qwen25Encoder(
-                reader, config: try Qwen25Config.read("\(folder)/text_encoder/config.json"), compute: compute))
+                reader, config: try QwenConfig.read("\(folder)/text_encoder/config.json"), compute: compute))
     }
 
     func run(_ check: GoldenCheck) throws -> [String: Computed] {
@@ -50,7 +50,7 @@ struct QwenImageTextChecks {
     /// The reference repeats the angles for both halves of a head.
     private func rope(_ check: GoldenCheck) throws -> [String: Computed] {
         let positions = try check.integers("position_ids")
-        let table = prompts.encoder.rope(count: (positions.max() ?? -1) + 1)
+        let table = prompts.encoder.config.rope(count: (positions.max() ?? -1) + 1)
         func rows(_ x: Tensor) -> Computed {
             .tensor(stacked(positions.map { Tensor(x[$0].array + x[$0].array, shape: [2 * x.shape[1]]) }))
         }

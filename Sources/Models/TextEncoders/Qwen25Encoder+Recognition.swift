@@ -13,7 +13,7 @@ extension Qwen25Encoder {
             .textEncoder, "Qwen2.5 text model of width \(table.shape[1]), vocabulary \(table.shape[0])",
             architecture: "qwen2vl", keys: Qwen25Keys.encoder
         ) { reader, compute in
-            _ = try Qwen25Encoder(reader, config: try Qwen25Config.of(reader.checkpoint), compute: compute)
+            _ = try Qwen25Encoder(reader, config: try QwenConfig.of(reader.checkpoint), compute: compute)
         }
     }
 }

@@ -6,12 +6,12 @@ import Tensor
 struct ResidualStream: Sendable {
     /// `[vocabulary, dim]`, read row by row where it lies.
     let embedding: Weight
-    /// `[dim]`
-    let finalNorm: Tensor
+    /// `[dim]`; nil where the stream itself is wanted.
+    let finalNorm: Tensor?
     let eps: Float
     let compute: Compute
 
-    /// The rows `[ids.count, dim]` of the tokens of one text, after the final norm.
+    /// The rows `[ids.count, dim]` of the tokens of one text, after the final norm if there is one.
     ///
     /// - Parameters:
     ///   - onHidden: called with the stream `[ids.count, dim]` before each layer, and with the result.
@@ -34,7 +34,7 @@ struct ResidualStream: Sendable {
             onHidden(x)
             x = forward(layer, x)
         }
-        let result = compute.rmsNorm(x, weight: finalNorm, eps: eps)
+        let result = finalNorm.map { compute.rmsNorm(x, weight: $0, eps: eps) } ?? x
         onHidden(result)
         return result
     }

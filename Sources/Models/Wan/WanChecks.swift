@@ -116,7 +116,7 @@ struct WanChecks: FamilyChecks {
 
     private func lora(_ check: GoldenCheck, extra: inout [Comparison]) throws -> [String: Computed] {
         let component = check.name.hasPrefix("transformer_2") ? "transformer_2" : "transformer"
-        let lora = LoRACheck(component: component, rename: WanKeys.transformer.rename) { reader in
+        let lora = LoRACheck(component: component, keys: WanKeys.transformer) { reader in
             try forward(network(component, reader), check)
         }
         return try lora.run(check, folder: folder, compute: compute, extra: &extra)

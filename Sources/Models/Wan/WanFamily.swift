@@ -17,11 +17,13 @@ struct WanFamily: ModelFamily {
     let pipelineClasses = ["WanPipeline"]
 
     func refusal(ofPipelineClass name: String) -> String? {
-        name.hasPrefix("Wan") ? "of the Wan family text to video (WanPipeline) runs, nothing that starts from a picture" : nil
+        name.hasPrefix("Wan")
+            ? "of the Wan family text to video (WanPipeline) runs, nothing that starts from a picture" : nil
     }
 
     func recognise(_ checkpoint: Checkpoint) throws -> [FileIdentity] {
-        try [transformer(checkpoint), UMT5Encoder.recognise(checkpoint), WanVAE.recognise(checkpoint)].compactMap(\.self)
+        try [transformer(checkpoint), UMT5Encoder.recognise(checkpoint), WanVAE.recognise(checkpoint)].compactMap(
+            \.self)
     }
 
     func ownsAdapter(modules: some Collection<String>) -> Bool {
@@ -73,9 +75,12 @@ struct WanFamily: ModelFamily {
         _ readers: [String: WeightReader], tokenizer: (String) throws -> URL, compute: Compute
     ) throws -> any PromptEncoder {
         let reader = try readers.reader("text_encoder")
+        let encoder = try UMT5Encoder(reader, config: try UMT5Config.of(reader.checkpoint), compute: compute)
         return UMT5PromptEncoder(
-            tokenizer: try UnigramTokenizer(directory: tokenizer("tokenizer")),
-            encoder: try UMT5Encoder(reader, config: try UMT5Config.of(reader.checkpoint), compute: compute))
+            tokenizer: try CarriedTokenizer.unigram(
+                folder: { try tokenizer("tokenizer") }, encoder: reader.checkpoint,
+                rows: encoder.config.vocabulary),
+            encoder: encoder)
     }
 
     func network(_ reader: WeightReader, compute: Compute) throws -> any DenoisingNetwork {

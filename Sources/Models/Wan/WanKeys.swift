@@ -66,6 +66,6 @@ package enum WanKeys {
                 resample("decoder.upsamples.\(layer)", "\(ours).upsamplers.0")
             }
         }
-        return KeyTable(prefixes: ["first_stage_model.", "vae."], pairs)
+        return KeyTable(prefixes: ["first_stage_model.", "vae.", "model."], pairs)
     }()
 }

@@ -3,16 +3,30 @@ import Media
 
 extension BatchRun {
     /// Writes contact-sheet.png, index.html and summary.json.
-    /// - Throws: `BatchError`, `MediaError`.
-    package func writeOverview(title: String, summary: BatchSummary) throws {
+    /// - Returns: why some of them are not written; the others are.
+    package func writeOverview(title: String, summary: BatchSummary) -> [String] {
         let there = manifest.items.filter { folder.size(of: $0.file) != nil }
-        if let sheet = try ContactSheet.make(of: there.map { "\(folder.path)/\($0.file)" }) {
-            try folder.replace("contact-sheet.png", with: Data(PNG.encode(sheet)))
+        var faults: [String] = []
+        func write(_ name: String, _ data: () throws -> Data?) {
+            do {
+                // An obstacle is told before anything is drawn.
+                if let reason = folder.obstacle(toOverview: name) { throw BatchError.inTheWay(reason) }
+                if let data = try data() { try folder.writeOverview(name, data) }
+            } catch {
+                faults.append("\(error)")
+            }
         }
-        let page = BatchPage.html(manifest, title: title) { folder.size(of: $0.file) != nil }
-        try folder.replace("index.html", with: Data(page.utf8))
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        try folder.replace("summary.json", with: try encoder.encode(summary) + Data("\n".utf8))
+        write("contact-sheet.png") {
+            try ContactSheet.make(of: there.map { "\(folder.path)/\($0.file)" }).map { Data(try PNG.encode($0)) }
+        }
+        write("index.html") {
+            Data(BatchPage.html(manifest, title: title) { folder.size(of: $0.file) != nil }.utf8)
+        }
+        write("summary.json") {
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+            return try encoder.encode(summary) + Data("\n".utf8)
+        }
+        return faults
     }
 }

@@ -21,6 +21,8 @@ package struct BatchRun: Sendable {
         package var window = 32
         /// Refuse a folder that no batch has worked on.
         package var mustResume = false
+        /// Seconds after which a run is given up whose disk takes nothing.
+        package var patience = 60.0
 
         package init() {}
     }
@@ -36,15 +38,25 @@ package struct BatchRun: Sendable {
         self.options = options
     }
 
-    /// - Parameter onStart: gets what tells how far the batch is.
+    /// - Parameters:
+    ///   - onStart: gets what tells how far the batch is.
+    ///   - onFault: gets why the disk takes nothing, as soon as that is known, and nil when it takes files again.
     /// - Throws: `BatchError`, or `ServingError` where the folder cannot be used; a file that fails is in the summary.
-    package func run(logger: Logger, onStart: (BatchProgress) -> Void) async throws -> BatchSummary {
+    package func run(
+        logger: Logger, onStart: (BatchProgress) -> Void, onFault: @escaping @Sendable (String?) -> Void = { _ in }
+    ) async throws -> BatchSummary {
         if options.mustResume, !FileManager.default.fileExists(atPath: folder.statePath) {
             throw BatchError.nothingToResume(folder: folder.path)
         }
+        try DurableFile.makeFolder(folder.path)
         let engine = try Engine(models: [model], options: engineOptions, logger: logger)
         do {
-            let summary = try await run(in: engine, onStart: onStart)
+            folder.finishDeliveries()
+            let plan = try plan()
+            onStart(plan.progress)
+            let summary = try await Self.first(
+                of: { try await make(plan, in: engine) },
+                unless: { try await watchStorage(of: engine, onFault) })
             await engine.drain(within: 60)
             return summary
         } catch {
@@ -54,28 +66,54 @@ package struct BatchRun: Sendable {
         }
     }
 
-    private func run(in engine: Engine, onStart: (BatchProgress) -> Void) async throws -> BatchSummary {
-        let pending = try manifest.items.filter { item in
+    /// What is to be made, what cannot be, and what tells how far it is.
+    private struct Plan {
+        let pending: [Manifest.Item]
+        let blocked: [BatchSummary.Failure]
+        let progress: BatchProgress
+    }
+
+    private func plan() throws -> Plan {
+        let missing = try manifest.items.filter { item in
             !folder.isDone(item, made: made, identity: try identity(of: item))
+        }
+        // Nothing is computed that could not get its name.
+        var pending: [Manifest.Item] = []
+        var blocked: [BatchSummary.Failure] = []
+        for item in missing {
+            if let reason = folder.obstacle(to: item.file) {
+                blocked.append(BatchSummary.Failure(line: item.line, file: item.file, reason: reason))
+            } else {
+                pending.append(item)
+            }
         }
         let work = try pending.reduce(0.0) { sum, item in
             sum + BatchProgress.work(of: item.request, steps: try item.request.validate(for: model))
         }
         let progress = BatchProgress(
-            total: manifest.items.count, kept: manifest.items.count - pending.count, work: work)
-        onStart(progress)
+            total: manifest.items.count, kept: manifest.items.count - missing.count, work: work)
+        for _ in blocked { progress.finish(succeeded: false) }
+        return Plan(pending: pending, blocked: blocked, progress: progress)
+    }
+
+    private func make(_ plan: Plan, in engine: Engine) async throws -> BatchSummary {
+        let (pending, progress) = (plan.pending, plan.progress)
         var left = try await unfinished(engine)
-        var failures: [BatchSummary.Failure] = []
+        var failures = plan.blocked
         try await withThrowingTaskGroup(of: BatchSummary.Failure?.self) { group in
             for (count, item) in pending.enumerated() {
                 if count >= options.window, let ended = try await group.next() {
                     failures += [ended].compactMap(\.self)
                 }
-                let job = try await submit(item, to: engine)
-                left.remove(job.id)
+                do {
+                    let job = try await submit(item, to: engine)
+                    left.remove(job.id)
+                    group.addTask { try await finish(item, job, engine, progress) }
+                } catch {
+                    failures.append(try failure(of: item, error, progress))
+                }
                 // What the run before had begun is among the first of this one, or is of another manifest.
                 if count + 1 == min(options.window, pending.count) { try await cancel(left, in: engine) }
-                group.addTask { try await finish(item, job, engine, progress) }
             }
             for try await ended in group { failures += [ended].compactMap(\.self) }
         }
@@ -89,6 +127,45 @@ package struct BatchRun: Sendable {
 
     private func identity(of item: Manifest.Item) throws -> ModelIdentity {
         try ModelIdentity(model, generator: item.request.generator)
+    }
+
+    /// Ends with the first of the two that ends; the other is cancelled.
+    private static func first<Result: Sendable>(
+        of work: @escaping @Sendable () async throws -> Result,
+        unless watch: @escaping @Sendable () async throws -> Void
+    ) async throws -> Result {
+        try await withThrowingTaskGroup(of: Result?.self) { group in
+            group.addTask { try await work() }
+            group.addTask {
+                try await watch()
+                return nil
+            }
+            defer { group.cancelAll() }
+            while let ended = try await group.next() {
+                if let ended { return ended }
+            }
+            throw CancellationError()
+        }
+    }
+
+    /// The engine waits for a disk that takes nothing. So that nobody else waits with it, that is told, and after some time
+    /// the run ends.
+    private func watchStorage(of engine: Engine, _ onFault: @Sendable (String?) -> Void) async throws {
+        var since: ContinuousClock.Instant?
+        while !Task.isCancelled {
+            if case .notReady(let reason) = engine.readiness {
+                let begin = since ?? .now
+                if since == nil { onFault(reason) }
+                since = begin
+                guard begin.duration(to: .now) < .seconds(options.patience) else {
+                    throw BatchError.noRoom(reason: reason, seconds: Int(options.patience))
+                }
+            } else if since != nil {
+                since = nil
+                onFault(nil)
+            }
+            try await Task.sleep(for: .milliseconds(200))
+        }
     }
 
     private var engineOptions: EngineOptions {
@@ -135,11 +212,31 @@ package struct BatchRun: Sendable {
             return BatchSummary.Failure(
                 line: item.line, file: item.file, reason: ended.failure?.message ?? ended.state.rawValue)
         }
-        try folder.deliver(item, artifact: artifact.path, made: made, identity: identity(of: item))
-        // The file has its name; the job has no more to tell.
+        let identity = try identity(of: item)
+        let obstacle: BatchError?
+        do throws(BatchError) {
+            try folder.deliver(item, artifact: artifact.path, made: made, identity: identity)
+            obstacle = nil
+        } catch {
+            obstacle = error
+        }
+        // The file has its name, or cannot get it; the job has no more to tell.
         try await engine.delete(job.id)
+        if let obstacle { return try failure(of: item, obstacle, progress) }
         progress.finish(succeeded: true)
         return nil
+    }
+
+    /// What goes wrong with one file is told of that file, and the others are made. What concerns all of them is thrown.
+    private func failure(
+        of item: Manifest.Item, _ error: any Error, _ progress: BatchProgress
+    ) throws -> BatchSummary.Failure {
+        switch error {
+        case ServingError.draining, ServingError.storage, ServingError.stateInUse, is CancellationError: throw error
+        default:
+            progress.finish(succeeded: false)
+            return BatchSummary.Failure(line: item.line, file: item.file, reason: "\(error)")
+        }
     }
 
     // MARK: What another run left

@@ -1,5 +1,6 @@
 import Foundation
 import Logging
+import Models
 import Pipelines
 import Serving
 import Support
@@ -28,9 +29,11 @@ package struct BatchVerification: Sendable {
     package func run(
         logger: Logger, onResult: @escaping @Sendable (Result, _ of: Int) -> Void
     ) async throws -> [Result] {
-        let sidecars = folder.filesWithSidecars.compactMap { Sidecar(of: $0, in: folder.path) }
+        let sidecars = folder.filesWithSidecars.compactMap { file in
+            Sidecar(of: file, in: folder.path).map { (file: file, sidecar: $0) }
+        }
         guard !sidecars.isEmpty else { throw BatchError.nothingToVerify(folder: folder.path) }
-        let scratch = "\(NSTemporaryDirectory())phasor-verify-\(getpid())"
+        let scratch = try Self.makeScratchFolder()
         defer { try? FileManager.default.removeItem(atPath: scratch) }
         var options = EngineOptions(stateFolder: scratch)
         let window = 32
@@ -43,9 +46,9 @@ package struct BatchVerification: Sendable {
                 results.append(result)
                 onResult(result, sidecars.count)
             }
-            for (count, sidecar) in sidecars.enumerated() {
+            for (count, entry) in sidecars.enumerated() {
                 if count >= window { try await take() }
-                group.addTask { try await check(sidecar, engine) }
+                group.addTask { try await check(entry.file, entry.sidecar, engine) }
             }
             while results.count < sidecars.count { try await take() }
         }
@@ -53,9 +56,18 @@ package struct BatchVerification: Sendable {
         return results.sorted { $0.file < $1.file }
     }
 
-    private func check(_ sidecar: Sidecar, _ engine: Engine) async throws -> Result {
-        func result(_ fault: String?) -> Result { Result(file: sidecar.file, fault: fault) }
-        guard let bytes = FileManager.default.contents(atPath: "\(folder.path)/\(sidecar.file)") else {
+    /// A folder of this run's own, under a name that nobody else has.
+    private static func makeScratchFolder() throws(BatchError) -> String {
+        let template = "\(NSTemporaryDirectory())/phasor-verify-XXXXXX"
+        var name = Array(template.utf8CString)
+        guard mkdtemp(&name) != nil else { throw .unwritable(path: template, reason: String(cString: strerror(errno))) }
+        return String(decoding: name.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
+    }
+
+    /// - Parameter file: as it is called now; it may have been renamed, with its sidecar.
+    private func check(_ file: String, _ sidecar: Sidecar, _ engine: Engine) async throws -> Result {
+        func result(_ fault: String?) -> Result { Result(file: file, fault: fault) }
+        guard let bytes = FileManager.default.contents(atPath: "\(folder.path)/\(file)") else {
             return result("the file is missing")
         }
         guard SHA256.hexadecimal(of: bytes) == sidecar.sha256 else {
@@ -79,6 +91,8 @@ package struct BatchVerification: Sendable {
             job = try await engine.job(accepted.id)
         } catch ServingError.invalid(let field, let reason) {
             return result("the sidecar's \(field): \(reason)")
+        } catch let error as ModelError {
+            return result("it could not be made again: \(error)")
         }
         guard let artifact = job.artifacts.first, let again = FileManager.default.contents(atPath: artifact.path) else {
             return result("it could not be made again: \(job.failure?.message ?? job.state.rawValue)")

@@ -20,7 +20,7 @@ struct LineReader {
         let prompt = line.prompt(RequestFields.prompt)
         if !line.has("prompt") {
             line.fault("prompt", "it is missing")
-        } else if let prompt, !prompt.contains(where: { !$0.isWhitespace }) {
+        } else if let prompt, prompt.unicodeScalars.allSatisfy(\.properties.isWhitespace) {
             line.fault("prompt", "it is empty")
         }
         let size = line.size("size")
@@ -64,6 +64,14 @@ struct LineReader {
             line.fault(nil, "\(error)")
         }
         guard line.faults.count == before else { return [] }
+        let (files, overflow) = (seeds ?? 0...0).count.multipliedReportingOverflow(by: count)
+        guard !overflow, files <= Manifest.mostFiles else {
+            line.fault(
+                "n",
+                "\(count) for each of \(seeds?.count ?? 1) seeds are too many files; a manifest may have \(Manifest.mostFiles)"
+            )
+            return []
+        }
         return items(line.line, request, seeds ?? 0...0, count, template)
     }
 

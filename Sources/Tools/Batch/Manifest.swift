@@ -19,14 +19,14 @@ package struct Manifest: Sendable {
     package enum Format: Sendable {
         /// A JSON object on each line.
         case jsonLines
-        /// Names of fields on the first line, values on the others.
+        /// Names of fields on the first line, values on the others; `CSVDialect` says what may separate them.
         case csv
 
         /// By the ending of a file's name; nil for an unknown one.
         package init?(path: String) {
             switch URL(filePath: path).pathExtension.lowercased() {
             case "jsonl", "ndjson", "json": self = .jsonLines
-            case "csv": self = .csv
+            case "csv", "tsv": self = .csv
             default: return nil
             }
         }
@@ -52,9 +52,10 @@ package struct Manifest: Sendable {
     package init(
         _ bytes: [UInt8], format: Format, model: Pipeline, defaults: Defaults = Defaults()
     ) throws(ManifestError) {
-        var (lines, faults) = Self.lines(bytes, format)
+        let text = ManifestText(bytes, format)
+        var (lines, faults) = (text.lines, text.faults)
         var items: [Item] = []
-        var owners: [String: Int] = [:]
+        var names = FileNames()
         for index in lines.indices {
             var reader = LineReader(model: model, defaults: defaults)
             let made = reader.items(&lines[index])
@@ -65,76 +66,17 @@ package struct Manifest: Sendable {
                 break
             }
             for item in made {
-                guard let owner = owners.updateValue(item.line, forKey: item.file) else { continue }
-                let place = owner == item.line ? "this line" : "line \(owner)"
-                let advice = owner == item.line ? "; put {seed} or {index} into the name" : ""
-                faults.append(
-                    ManifestFault(
-                        line: item.line, field: "file", reason: "'\(item.file)' is made by \(place) already\(advice)"))
+                guard let reason = names.add(item.file, line: item.line) else { continue }
+                faults.append(ManifestFault(line: item.line, field: "file", reason: reason))
                 break
             }
             items += made
         }
+        faults += names.conflicts.map { ManifestFault(line: $0.line, field: "file", reason: $0.reason) }
         if items.isEmpty, faults.isEmpty {
             faults.append(ManifestFault(line: 0, field: nil, reason: "nothing to make"))
         }
         guard faults.isEmpty else { throw ManifestError(faults: faults.sorted { $0.line < $1.line }) }
         self.items = items
-    }
-
-    // MARK: Lines
-
-    private static func lines(_ bytes: [UInt8], _ format: Format) -> ([ManifestLine], [ManifestFault]) {
-        switch format {
-        case .jsonLines: jsonLines(bytes)
-        case .csv: csvLines(bytes)
-        }
-    }
-
-    private static func jsonLines(_ bytes: [UInt8]) -> ([ManifestLine], [ManifestFault]) {
-        var lines: [ManifestLine] = []
-        var faults: [ManifestFault] = []
-        for (index, text) in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated() {
-            guard text.contains(where: { ![0x20, 0x09, 0x0D].contains($0) }) else { continue }
-            do throws(JSONFault) {
-                let value = try JSON(parsing: Array(text))
-                guard case .object(let members) = value else {
-                    faults.append(ManifestFault(line: index + 1, field: nil, reason: "the line is not a JSON object"))
-                    continue
-                }
-                lines.append(ManifestLine(line: index + 1, members: members, isText: false))
-            } catch {
-                faults.append(ManifestFault(line: index + 1, field: nil, reason: "the line is not JSON: \(error)"))
-            }
-        }
-        return (lines, faults)
-    }
-
-    private static func csvLines(_ bytes: [UInt8]) -> ([ManifestLine], [ManifestFault]) {
-        guard let text = String(validating: bytes, as: UTF8.self) else {
-            return ([], [ManifestFault(line: 0, field: nil, reason: "the file is not UTF-8")])
-        }
-        // Spreadsheets put a byte order mark in front.
-        let reader = CSVReader(text.hasPrefix("\u{FEFF}") ? String(text.dropFirst()) : text)
-        var faults = reader.faults
-        guard let header = reader.records.first else { return ([], faults) }
-        let names = header.fields.map { $0.trimmingCharacters(in: .whitespaces) }
-        // A wrong header makes every line wrong; it is said once.
-        faults +=
-            ManifestLine(
-                line: header.line, members: names.map { JSON.Member(name: $0, value: .null) }, isText: true
-            ).faults
-        guard faults.allSatisfy({ $0.line != header.line }) else { return ([], faults) }
-        var lines: [ManifestLine] = []
-        for record in reader.records.dropFirst() {
-            guard record.fields.count == names.count else {
-                let reason = "\(record.fields.count) fields; the header has \(names.count)"
-                faults.append(ManifestFault(line: record.line, field: nil, reason: reason))
-                continue
-            }
-            let members = zip(names, record.fields).map { JSON.Member(name: $0, value: .string($1)) }
-            lines.append(ManifestLine(line: record.line, members: members, isText: true))
-        }
-        return (lines, faults)
     }
 }

@@ -1,4 +1,6 @@
 /// How the files of a line are called: text with `{line}`, `{index}` and `{seed}`.
+///
+/// Names are read by bytes: a slash, a dot or a brace is one whatever combining character follows it.
 struct NameTemplate {
     private let parts: [Part]
 
@@ -15,6 +17,11 @@ struct NameTemplate {
         let reason: String
     }
 
+    private static let slash = UInt8(ascii: "/")
+    private static let dot = UInt8(ascii: ".")
+    private static let opening = UInt8(ascii: "{")
+    private static let closing = UInt8(ascii: "}")
+
     /// - Parameter ending: `png` or `mp4`; put on where the template has none.
     init(_ text: String, ending: String) throws(Fault) {
         guard !text.isEmpty, text.utf8.count <= 200 else {
@@ -23,41 +30,47 @@ struct NameTemplate {
         guard !text.unicodeScalars.contains(where: { $0.value < 0x20 || $0.value == 0x7F }) else {
             throw Fault(reason: "it contains a control character")
         }
-        guard !text.hasPrefix("/") else { throw Fault(reason: "'\(text)' must be within the output folder") }
-        for component in text.split(separator: "/", omittingEmptySubsequences: false) {
-            guard !component.isEmpty else { throw Fault(reason: "'\(text)' has an empty folder or file name") }
-            guard !component.hasPrefix(".") else {
+        guard text.utf8.first != Self.slash else {
+            throw Fault(reason: "'\(text)' must be within the output folder")
+        }
+        let components = text.utf8.split(separator: Self.slash, omittingEmptySubsequences: false)
+        for component in components {
+            guard let first = component.first else {
+                throw Fault(reason: "'\(text)' has an empty folder or file name")
+            }
+            guard first != Self.dot else {
                 throw Fault(reason: "'\(text)' has a hidden part or leads out of the output folder")
             }
         }
         var name = text
-        let last = text.split(separator: "/").last ?? ""
-        if let dot = last.lastIndex(of: "."), !last[dot...].contains("}") {
-            guard last[dot...].dropFirst() == ending else {
-                throw Fault(reason: "'\(text)' ends in \(last[dot...]); this line makes .\(ending)")
+        if let last = components.last, let dot = last.lastIndex(of: Self.dot), !last[dot...].contains(Self.closing) {
+            guard last[last.index(after: dot)...].elementsEqual(ending.utf8) else {
+                throw Fault(reason: "'\(text)' ends in \(Substring(last[dot...])); this line makes .\(ending)")
             }
         } else {
             name += "." + ending
         }
-        guard !Self.reserved.contains(name) else { throw Fault(reason: "'\(name)' is a file of the batch's own") }
+        guard let first = name.utf8.split(separator: Self.slash).first,
+            !Self.reserved.contains(String(Substring(first)))
+        else { throw Fault(reason: "'\(name)' is a file of the batch's own") }
         parts = try Self.parts(of: name)
     }
 
     private static func parts(of text: String) throws(Fault) -> [Part] {
         var parts: [Part] = []
         var rest = text[...]
-        while let brace = rest.firstIndex(where: { $0 == "{" || $0 == "}" }) {
+        while let brace = rest.utf8.firstIndex(where: { $0 == opening || $0 == closing }) {
             parts.append(.text(String(rest[..<brace])))
-            guard rest[brace] == "{", let end = rest[brace...].firstIndex(of: "}") else {
+            guard rest.utf8[brace] == opening, let end = rest.utf8[brace...].firstIndex(of: closing) else {
                 throw Fault(reason: "'\(text)' has a brace without its other one")
             }
-            switch rest[rest.index(after: brace)..<end] {
+            switch rest[rest.utf8.index(after: brace)..<end] {
             case "line": parts.append(.line)
             case "index": parts.append(.index)
             case "seed": parts.append(.seed)
             case let other: throw Fault(reason: "'{\(other)}' is none of {line}, {index}, {seed}")
             }
-            rest = rest[rest.index(after: end)...]
+            rest = rest[rest.utf8.index(after: end)...]
         }
         return parts + [.text(String(rest))]
     }

@@ -35,14 +35,42 @@ package struct Sidecar: Codable, Sendable, Equatable {
         case made = "made_by"
     }
 
-    static func path(of file: String) -> String { file + ".json" }
+    static let ending = ".json"
+    /// No sidecar is longer: a prompt has 16 KB.
+    private static let longest = 1 << 20
+
+    static func path(of file: String) -> String { file + ending }
+
+    init?(of file: String, in folder: String) { self.init(path: "\(folder)/\(Self.path(of: file))") }
 
     /// Nil for what is not there or is no sidecar.
-    init?(of file: String, in folder: String) {
-        guard let data = FileManager.default.contents(atPath: "\(folder)/\(Self.path(of: file))"),
-            let sidecar = try? JSONDecoder().decode(Sidecar.self, from: data), sidecar.version == 1
+    init?(path: String) {
+        guard let data = Self.text(at: path), let sidecar = try? JSONDecoder().decode(Sidecar.self, from: data),
+            sidecar.version == 1
         else { return nil }
         self = sidecar
+    }
+
+    private static func text(at path: String) -> Data? {
+        var status = stat()
+        guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_size <= longest else {
+            return nil
+        }
+        return FileManager.default.contents(atPath: path)
+    }
+
+    /// What sidecars of every version say: that a batch made this file, with these bytes.
+    struct Claim: Decodable {
+        let file: String
+        let sha256: String
+
+        /// Nil for what is not there or claims nothing.
+        init?(of file: String, in folder: String) {
+            guard let data = Sidecar.text(at: "\(folder)/\(Sidecar.path(of: file))"),
+                let claim = try? JSONDecoder().decode(Claim.self, from: data), claim.file == file
+            else { return nil }
+            self = claim
+        }
     }
 
     init(

@@ -31,7 +31,9 @@ struct EndToEndRun {
             "sigmas": .tensor(Tensor(wanted.schedule.sigmas, shape: [wanted.schedule.sigmas.count])),
             "timesteps": .tensor(Tensor(wanted.schedule.timesteps, shape: [wanted.schedule.timesteps.count])),
         ]
-        if !wanted.experts.isEmpty { computed["expert"] = .integers(ran.steps.compactMap { wanted.experts[$0.expert] }) }
+        if !wanted.experts.isEmpty {
+            computed["expert"] = .integers(ran.steps.compactMap { wanted.experts[$0.expert] })
+        }
         return computed
     }
 }

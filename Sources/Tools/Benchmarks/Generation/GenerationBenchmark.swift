@@ -24,7 +24,8 @@ package struct GenerationBenchmark {
     private static var shown: Int { 3 }
 
     package init(
-        model: Pipeline, contenders: [Contender], prompts: [String], seeds: [UInt64], rounds: Int, preset: String? = nil,
+        model: Pipeline, contenders: [Contender], prompts: [String], seeds: [UInt64], rounds: Int,
+        preset: String? = nil,
         now: @escaping () -> Double = { BenchmarkClock.wall.seconds(threads: 1) }
     ) {
         self.model = model

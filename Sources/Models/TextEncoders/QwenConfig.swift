@@ -2,9 +2,9 @@ import Foundation
 import PromptText
 import Weights
 
-/// The text fields in `config.json` of a transformers `Qwen2_5_VLForConditionalGeneration`: under `text_config`, at the
-/// top level, or at both.
-package struct Qwen25Config: Sendable {
+/// What `config.json` says of a Qwen decoder: that of a transformers `Qwen3ForCausalLM`, or the text fields of a
+/// `Qwen2_5_VLForConditionalGeneration`, which stand under `text_config`, at the top level, or at both.
+package struct QwenConfig: Sendable {
     package let vocabulary: Int
     package let dim: Int
     package let layers: Int
@@ -17,24 +17,24 @@ package struct Qwen25Config: Sendable {
     package let ropeTheta: Double
 
     /// - Throws: `TextError` that names the file and the field.
-    package static func read(_ file: String) throws(TextError) -> Qwen25Config {
+    package static func read(_ file: String) throws(TextError) -> QwenConfig {
         try checked(JSONFile.decode(File.self, at: URL(fileURLWithPath: file)).config, file: file)
     }
 
-    /// What came with the weights, else what their shapes tell; keys are transformers' (`Qwen25Keys.encoder`).
+    /// What came with the weights, else what their shapes tell; keys are transformers'.
     /// - Throws: `TextError` that names the file and the field or key.
-    package static func of(_ checkpoint: Checkpoint) throws(TextError) -> Qwen25Config {
+    package static func of(_ checkpoint: Checkpoint) throws(TextError) -> QwenConfig {
         guard let configuration = checkpoint.configuration else {
-            return try checked(Qwen25Config(shapesOf: checkpoint), file: checkpoint.path)
+            return try checked(QwenConfig(shapesOf: checkpoint), file: checkpoint.path)
         }
         return try checked(
             JSONFile.decode(File.self, from: configuration.json, named: configuration.source).config,
             file: configuration.source)
     }
 
-    /// The numbers that no shape tells are those of the published 7B model.
+    /// The numbers that no shape tells are those of the published models, which agree in them.
     private init(shapesOf checkpoint: Checkpoint) throws(TextError) {
-        let prefix = Qwen25Encoder.prefix { checkpoint.tensors[$0] != nil }
+        let prefix = QwenDecoder.prefix { checkpoint.tensors[$0] != nil }
         func shape(_ key: String) throws(TextError) -> [Int] {
             guard let shape = checkpoint.tensors[prefix + key]?.shape, shape.count == 2 else {
                 throw .invalid(
@@ -45,7 +45,8 @@ package struct Qwen25Config: Sendable {
         }
         let embedding = try shape("embed_tokens.weight")
         (vocabulary, dim) = (embedding[0], embedding[1])
-        headDim = 128
+        // Norms of single heads are Qwen3's.
+        headDim = checkpoint.tensors["\(prefix)layers.0.self_attn.q_norm.weight"]?.shape.first.map { max($0, 1) } ?? 128
         heads = try shape("layers.0.self_attn.q_proj.weight")[0] / headDim
         kvHeads = try shape("layers.0.self_attn.k_proj.weight")[0] / headDim
         ffnDim = try shape("layers.0.mlp.gate_proj.weight")[0]
@@ -54,7 +55,7 @@ package struct Qwen25Config: Sendable {
         ropeTheta = 1e6
     }
 
-    private static func checked(_ config: Qwen25Config, file: String) throws(TextError) -> Qwen25Config {
+    private static func checked(_ config: QwenConfig, file: String) throws(TextError) -> QwenConfig {
         let sizes: [(CodingKeys, Int, ClosedRange<Int>)] = [
             (.vocabulary, config.vocabulary, 1...1 << 24), (.dim, config.dim, 1...1 << 16),
             (.layers, config.layers, 1...1024), (.heads, config.heads, 1...1024), (.kvHeads, config.kvHeads, 1...1024),
@@ -76,7 +77,7 @@ package struct Qwen25Config: Sendable {
     }
 
     private struct File: Decodable {
-        let config: Qwen25Config
+        let config: QwenConfig
 
         private enum Keys: String, CodingKey { case nested = "text_config" }
 
@@ -84,12 +85,12 @@ package struct Qwen25Config: Sendable {
             let values = try decoder.container(keyedBy: Keys.self)
             config =
                 values.contains(.nested)
-                ? try values.decode(Qwen25Config.self, forKey: .nested) : try Qwen25Config(from: decoder)
+                ? try values.decode(QwenConfig.self, forKey: .nested) : try QwenConfig(from: decoder)
         }
     }
 }
 
-extension Qwen25Config: Decodable {
+extension QwenConfig: Decodable {
     private enum CodingKeys: String, CodingKey {
         case vocabulary = "vocab_size"
         case dim = "hidden_size"

@@ -1,0 +1,105 @@
+import Foundation
+import PromptText
+import Weights
+
+/// The tokenizers that files of text encoders carry: ComfyUI's safetensors a SentencePiece model among their tensors, GGUF files
+/// the vocabulary in their metadata.
+package enum CarriedTokenizer {
+    /// Tokens `<extra_id_0>`, ... that T5 models have at most.
+    private static let mostSentinels = 300
+    /// The names of Qwen2's way to cut text into words in `tokenizer.ggml.pre`.
+    private static let qwenCuts = ["qwen2", "deepseek-r1-qwen"]
+
+    /// The tokenizer of a folder, else the one that the encoder carries.
+    /// - Parameter folder: throws `ModelError.noTokenizer` where there is none.
+    package static func unigram(
+        folder: () throws -> URL, encoder: Checkpoint, rows: Int
+    ) throws -> UnigramTokenizer {
+        do {
+            return try UnigramTokenizer(directory: folder())
+        } catch ModelError.noTokenizer(let source) {
+            guard let carried = try unigram(in: encoder, rows: rows) else {
+                throw ModelError.noTokenizer(source: source)
+            }
+            return carried
+        }
+    }
+
+    package static func bytePair(folder: () throws -> URL, encoder: Checkpoint) throws -> BytePairTokenizer {
+        do {
+            return try BytePairTokenizer(directory: folder())
+        } catch ModelError.noTokenizer(let source) {
+            guard let carried = try bytePair(in: encoder) else { throw ModelError.noTokenizer(source: source) }
+            return carried
+        }
+    }
+
+    /// UMT5's or T5's; nil where the file carries none.
+    /// - Parameter rows: of the encoder's table of embeddings, from which the number of sentinels follows.
+    /// - Throws: `TextError` or `WeightError` for one that is damaged.
+    package static func unigram(in checkpoint: Checkpoint, rows: Int) throws -> UnigramTokenizer? {
+        if let (key, weight) = checkpoint.tokenizerModels.min(by: { $0.key < $1.key }) {
+            let name = "\(checkpoint.path) (\(key))"
+            let vocabulary = try SentencePieceModel.vocabulary([UInt8](weight.bytes), named: name)
+            return try UnigramTokenizer(
+                vocabulary, sentinels: min(mostSentinels, rows - vocabulary.kinds.count), named: name)
+        }
+        guard checkpoint.metadata["tokenizer.ggml.model"] == "t5" else { return nil }
+        let vocabulary = try vocabulary(checkpoint)
+        return try UnigramTokenizer(
+            vocabulary, sentinels: min(mostSentinels, rows - (vocabulary.kinds.count { $0 != .unused })),
+            named: name(checkpoint))
+    }
+
+    /// Qwen2's; nil where the file carries none.
+    /// - Throws: `TextError` or `WeightError` for one that is damaged, or that cuts text into words in another way.
+    package static func bytePair(in checkpoint: Checkpoint) throws -> BytePairTokenizer? {
+        guard checkpoint.metadata["tokenizer.ggml.model"] == "gpt2" else { return nil }
+        let cut = checkpoint.metadata["tokenizer.ggml.pre"] ?? ""
+        guard qwenCuts.contains(cut) else {
+            throw TextError.invalid(
+                file: checkpoint.path, field: "tokenizer.ggml.pre", reason: "is \"\(cut)\", not Qwen2's, which is read")
+        }
+        return try BytePairTokenizer(vocabulary(checkpoint), named: name(checkpoint))
+    }
+
+    private static func name(_ checkpoint: Checkpoint) -> String { "\(checkpoint.path) (tokenizer.ggml)" }
+
+    private static func vocabulary(_ checkpoint: Checkpoint) throws -> CarriedVocabulary {
+        func fault(_ field: String, _ reason: String) -> TextError {
+            .invalid(file: checkpoint.path, field: "tokenizer.ggml.\(field)", reason: reason)
+        }
+        guard let tokens = checkpoint.arrays["tokenizer.ggml.tokens"] else { throw fault("tokens", "is missing") }
+        let scores = try checkpoint.arrays["tokenizer.ggml.scores"]?.floats()
+        let types = try checkpoint.arrays["tokenizer.ggml.token_type"]?.integers()
+        for (field, count) in [("scores", scores?.count), ("token_type", types?.count)] {
+            guard count == nil || count == tokens.count else {
+                throw fault(field, "has \(count ?? 0) elements for \(tokens.count) tokens")
+            }
+        }
+        var vocabulary = CarriedVocabulary()
+        var isStrange = false
+        try tokens.forEachString { token in
+            let id = vocabulary.kinds.count
+            let kind = CarriedVocabulary.Kind(rawValue: types?[id] ?? 1)
+            let score = scores?[id] ?? 0
+            if kind == nil || !score.isFinite || String(validating: token, as: UTF8.self) == nil { isStrange = true }
+            vocabulary.append(token, score: score.isFinite ? score : 0, kind: kind ?? .unused)
+        }
+        guard !isStrange else {
+            throw fault("tokens", "has a token that is not UTF-8, or a score or type that is none")
+        }
+        func number(_ field: String) -> Int? { checkpoint.metadata["tokenizer.ggml.\(field)"].flatMap { Int($0) } }
+        func flag(_ field: String) -> Bool { checkpoint.metadata["tokenizer.ggml.\(field)"] != "false" }
+        vocabulary.unknownID = number("unknown_token_id")
+        vocabulary.endID = number("eos_token_id")
+        vocabulary.paddingID = number("padding_token_id")
+        vocabulary.charsmap = try checkpoint.arrays["tokenizer.ggml.precompiled_charsmap"]?.bytes() ?? []
+        vocabulary.addsSpaceInFront = flag("add_space_prefix")
+        vocabulary.removesExtraSpaces = flag("remove_extra_whitespaces")
+        if let merges = checkpoint.arrays["tokenizer.ggml.merges"] {
+            try merges.forEachString { vocabulary.merges.append($0) }
+        }
+        return vocabulary
+    }
+}

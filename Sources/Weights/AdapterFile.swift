@@ -1,0 +1,212 @@
+import Tensor
+
+/// The content of a LoRA file before it is put on a network: what each module's factors are, in the forms that tools write.
+///
+/// Names are the file's own, without the prefixes that say whose they are. kohya's tools write them with underscores in
+/// place of dots (`blocks_0_self_attn_q`); only a network's own list says which underscores were dots.
+package struct AdapterFile: Sendable {
+    /// The factors of one module.
+    package struct Module: Sendable {
+        /// As the file has it, without prefix and ending.
+        package let name: String
+        /// Whether underscores stand for dots.
+        package let isFlat: Bool
+        /// Of the expert that the key names; nil where it names none.
+        package let expert: String?
+        /// What the parts of the update are called: `lora_down`, `lokr_w1`, `diff_b`, ...
+        package fileprivate(set) var parts: [Part: Weight] = [:]
+        /// The key that a part came from, for messages.
+        fileprivate(set) var keys: [Part: String] = [:]
+
+        func key(_ part: Part) -> String { keys[part] ?? "\(name).\(part.rawValue)" }
+    }
+
+    package enum Part: String, Sendable {
+        case down = "lora_down", up = "lora_up", alpha
+        case kroneckerLeft = "lokr_w1", kroneckerLeftUp = "lokr_w1_a", kroneckerLeftDown = "lokr_w1_b"
+        case kroneckerRight = "lokr_w2", kroneckerRightUp = "lokr_w2_a", kroneckerRightDown = "lokr_w2_b"
+        case hadamardUp1 = "hada_w1_a", hadamardDown1 = "hada_w1_b", hadamardUp2 = "hada_w2_a", hadamardDown2 =
+            "hada_w2_b"
+        /// Whole changes of a weight, a bias and a table of modulation.
+        case weightDelta = "diff", biasDelta = "diff_b", tableDelta = "diff_m"
+    }
+
+    package let path: String
+    /// By name and expert, sorted.
+    package let modules: [Module]
+    /// How many modules are of a text encoder, which no LoRA is put on here.
+    package let textEncoderModules: Int
+    let settings: AdapterSettings
+
+    /// The name of diffusers' second expert, under which it keeps that one's updates.
+    package static let secondExpert = "transformer_2"
+
+    /// What comes before the names of modules, longest first where one begins with another, and the expert it means.
+    private static let prefixes: [(text: String, expert: String?)] = [
+        ("base_model.model.", nil), ("model.diffusion_model.", nil), ("diffusion_model.", nil),
+        ("transformer_2.", secondExpert), ("transformer.", nil), ("pipe.dit2.", secondExpert), ("pipe.dit.", nil),
+        ("dit.", nil), ("unet.", nil),
+    ]
+    private static let flatPrefixes = ["lora_unet__", "lora_unet_", "lora_transformer_", "lycoris_"]
+    private static let textPrefixes = [
+        "lora_te_", "lora_te1_", "lora_te2_", "lora_te3_", "text_encoder.", "text_encoder_2.", "text_encoders.",
+        "pipe.text_encoder", "conditioner.", "cond_stage_model.", "te1.", "te2.",
+    ]
+    /// Kinds that are not computed here, by what is in their keys.
+    private static let foreignKinds: [(part: String, kind: String)] = [
+        ("dora_scale", "DoRA (weight-decomposed LoRA)"), ("lora_magnitude_vector", "DoRA (weight-decomposed LoRA)"),
+        ("oft_blocks", "OFT (orthogonal finetuning)"), ("oft_diag", "OFT (orthogonal finetuning)"),
+        ("oft_r", "OFT (orthogonal finetuning)"), ("oft_R", "OFT (orthogonal finetuning)"),
+        ("boft_R", "BOFT (orthogonal finetuning)"), ("boft_s", "BOFT (orthogonal finetuning)"),
+        ("ia3_l", "(IA)^3"), ("on_input", "(IA)^3"), ("vera_lambda_b", "VeRA"), ("vera_lambda_d", "VeRA"),
+        ("hra_u", "HRA"), ("lora_mid", "a LoRA of convolutions with Tucker cores"),
+        ("lokr_t2", "a LoKr with Tucker cores"), ("hada_t1", "a LoHa with Tucker cores"),
+        ("hada_t2", "a LoHa with Tucker cores"),
+    ]
+
+    package init(_ checkpoint: Checkpoint) throws(WeightError) {
+        path = checkpoint.path
+        settings = try AdapterSettings(checkpoint)
+        var modules: [String: Module] = [:]
+        var text: Set<String> = []
+        for key in checkpoint.tensors.keys.sorted() {
+            guard let weight = checkpoint.tensors[key] else { continue }
+            guard let (stem, part) = try Self.split(key, file: path) else {
+                throw .unusableAdapter(file: path, reason: "\"\(key)\" is no known part of a LoRA")
+            }
+            if Self.textPrefixes.contains(where: { Self.core(stem).hasPrefix($0) }) {
+                text.insert(stem)
+                continue
+            }
+            var module = Self.module(stem)
+            let id = "\(module.expert ?? "")/\(module.isFlat)/\(module.name)"
+            if let known = modules[id] { module = known }
+            if let other = module.keys.updateValue(key, forKey: part) {
+                throw .malformed(file: path, reason: "\"\(other)\" and \"\(key)\" are one part of one module")
+            }
+            module.parts[part] = weight
+            modules[id] = module
+        }
+        guard !modules.isEmpty else {
+            throw .unusableAdapter(
+                file: path,
+                reason: text.isEmpty
+                    ? "it holds no low-rank update"
+                    : "all its \(text.count) modules are of a text encoder; only a transformer's are applied here")
+        }
+        self.modules = modules.sorted { $0.key < $1.key }.map(\.value)
+        textEncoderModules = text.count
+    }
+
+    /// Whether a file's keys are those of a LoRA or one of its kin, also of those that are refused.
+    package static func isAdapter(_ checkpoint: Checkpoint) -> Bool {
+        checkpoint.tensors.keys.contains { key in
+            foreignKind(key) != nil || (part(key).map { $0.part != .alpha } ?? false)
+        }
+    }
+
+    /// Whether it has an update for that expert: one of its own, or one for any.
+    func hasModules(of expert: String) -> Bool {
+        modules.contains { $0.expert != Self.secondExpert } || expert == Self.secondExpert
+    }
+
+    /// The names of its modules as a network of these keys has them, to tell a family by. Where underscores stand for dots this is
+    /// a guess, on which nothing is put.
+    package func names(by keys: KeyTable) -> [String] {
+        modules.map { module in
+            module.isFlat ? keys.guess(flat: module.name) ?? Self.dotted(module.name) : keys.rename(module.name)
+        }
+    }
+
+    /// With dots around the first number.
+    private static func dotted(_ flat: String) -> String {
+        let parts = flat.split(separator: "_", omittingEmptySubsequences: false)
+        guard let place = parts.firstIndex(where: { Int($0) != nil }) else { return flat }
+        let sides = [parts[..<place], parts[place...place], parts[(place + 1)...]]
+        return sides.map { $0.joined(separator: "_") }.joined(separator: ".")
+    }
+
+    /// Whether it has modules of these names, in whichever form it writes them; `#` stands for a number.
+    package func hasModules(like patterns: [String]) -> Bool {
+        let wanted = Set(patterns.map { Self.flat($0) })
+        return modules.contains { wanted.contains(Self.numberless(Self.flat($0.name))) }
+    }
+
+    static func flat(_ name: String) -> String { name.replacing(".", with: "_") }
+
+    private static func numberless(_ name: String) -> String {
+        let parts = name.split(separator: "_", omittingEmptySubsequences: false)
+        guard let place = parts.firstIndex(where: { Int($0) != nil }) else { return name }
+        return (parts[..<place] + ["#"] + parts[(place + 1)...]).joined(separator: "_")
+    }
+
+    // MARK: Keys
+
+    /// - Throws: `.unusableAdapter` for a kind that is not computed here.
+    private static func split(_ key: String, file: String) throws(WeightError) -> (stem: String, part: Part)? {
+        if let kind = foreignKind(key) {
+            throw .unusableAdapter(
+                file: file,
+                reason:
+                    "it is \(kind), which is not computed here (LoRA, LoKr and LoHa are): merge it into its model, or use "
+                    + "a LoRA of the same (\"\(key)\")")
+        }
+        return part(key)
+    }
+
+    private static func foreignKind(_ key: String) -> String? {
+        let parts = key.split(separator: ".")
+        return foreignKinds.first { kind in parts.suffix(3).contains { $0 == kind.part } }?.kind
+    }
+
+    private static let endings: [(text: String, part: Part)] = {
+        var endings: [(String, Part)] = [
+            (".lora.down.weight", .down), (".lora.up.weight", .up), ("_lora.down.weight", .down),
+            ("_lora.up.weight", .up), (".lora_down.weight", .down), (".lora_up.weight", .up), (".lora_A.weight", .down),
+            (".lora_B.weight", .up), (".lora_A", .down), (".lora_B", .up), (".w_norm", .weightDelta),
+            (".b_norm", .biasDelta),
+        ]
+        for part in [
+            Part.alpha, .kroneckerLeft, .kroneckerLeftUp, .kroneckerLeftDown, .kroneckerRight, .kroneckerRightUp,
+            .kroneckerRightDown, .hadamardUp1, .hadamardDown1, .hadamardUp2, .hadamardDown2, .weightDelta, .biasDelta,
+            .tableDelta,
+        ] {
+            endings.append((".\(part.rawValue)", part))
+        }
+        return endings
+    }()
+
+    /// The stem of a key before its part of the update.
+    private static func part(_ key: String) -> (stem: String, part: Part)? {
+        if let ending = endings.first(where: { key.hasSuffix($0.text) }) {
+            return (String(key.dropLast(ending.text.count)), ending.part)
+        }
+        // PEFT puts the adapter's own name between: `lora_A.default.weight`.
+        let parts = key.split(separator: ".", omittingEmptySubsequences: false)
+        guard parts.count > 3, parts.last == "weight" else { return nil }
+        let stem = parts.dropLast(3).joined(separator: ".")
+        switch parts[parts.count - 3] {
+        case "lora_A": return (stem, .down)
+        case "lora_B": return (stem, .up)
+        default: return nil
+        }
+    }
+
+    /// Without what PEFT puts before everything.
+    private static func core(_ stem: String) -> Substring {
+        stem.hasPrefix("base_model.model.") ? stem.dropFirst("base_model.model.".count) : stem[...]
+    }
+
+    private static func module(_ stem: String) -> Module {
+        if let prefix = flatPrefixes.first(where: { stem.hasPrefix($0) }) {
+            return Module(name: String(stem.dropFirst(prefix.count)), isFlat: true, expert: nil)
+        }
+        var name = stem[...]
+        var expert: String?
+        while let prefix = prefixes.first(where: { name.hasPrefix($0.text) }) {
+            name = name.dropFirst(prefix.text.count)
+            expert = prefix.expert ?? expert
+        }
+        return Module(name: String(name), isFlat: false, expert: expert)
+    }
+}

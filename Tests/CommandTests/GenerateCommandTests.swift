@@ -1,0 +1,102 @@
+import Foundation
+import Testing
+
+@Suite struct GenerateCommandTests {
+    private let command: CommandRun
+
+    init() throws { command = try CommandRun() }
+
+    @Test func `A file that nobody named is called after prompt and seed, and replaces none`() throws {
+        for expected in [["a-dog-4.png"], ["a-dog-4-2.png", "a-dog-4.png"]] {
+            let run = try command.generate("--seed", "4")
+            #expect(run.code == 0, "\(run.said)")
+            #expect(try command.names == expected)
+            #expect(run.text.hasPrefix(expected[0] + ": 32x32, 1 frame, seed 4"))
+        }
+        #expect(command.bytes("a-dog-4.png") == command.bytes("a-dog-4-2.png"))
+        #expect(try command.generate("--frames", "5", "-q").output.isEmpty)
+        #expect(command.bytes("a-dog-0.mp4")?.dropFirst(4).starts(with: "ftyp".utf8) == true)
+    }
+
+    @Test func `Standard output gets the file and nothing else`() throws {
+        let piped = try command.generate("-o", "-")
+        #expect(piped.code == 0 && piped.said.contains("standard output: 32x32"))
+        #expect(try command.generate("-o", "x.png").code == 0)
+        #expect(piped.output == command.bytes("x.png"))
+        let clip = try command.generate("-o", "-", "--frames", "5")
+        #expect(try command.generate("-o", "x.mp4", "--frames", "5").code == 0)
+        #expect(clip.output == command.bytes("x.mp4"))
+        #expect(try command.names == ["x.mp4", "x.png"])
+    }
+
+    @Test func `What cannot be written is told before anything is opened`() throws {
+        try FileManager.default.createDirectory(
+            at: command.folder.appending(path: "d.png"), withIntermediateDirectories: true)
+        try Data("file".utf8).write(to: command.folder.appending(path: "f"))
+        // The model that is named is none: whoever opened it first would speak of that.
+        func refused(_ arguments: String...) throws -> String {
+            let run = try command.run(["generate", "a dog", "--model", "/nowhere"] + arguments)
+            #expect(run.code == 1 && run.output.isEmpty)
+            return run.said
+        }
+        #expect(try refused("-o", "no/x.png") == "Error: no/x.png cannot be written: there is no folder no\n")
+        #expect(try refused("-o", "d.png").contains("d.png cannot be written: it is a folder"))
+        #expect(try refused("-o", "f/x.png").contains("there is no folder f"))
+        #expect(try refused("-o", "x.png", "--latents", "no/l").contains("no/l cannot be written"))
+        #expect(try refused("-o", "x.png").contains("/nowhere"))
+        #expect(
+            try command.run(["generate", "a dog", "-o", "x.bmp"]).said.contains("--output x.bmp: the name must end"))
+        #expect(try command.names == ["d.png", "f"])
+    }
+
+    @Test func `A full standard output is told`() throws {
+        let full = try FileHandle(forWritingTo: URL(fileURLWithPath: "/dev/full"))
+        let run = try command.run(
+            ["generate", "a dog", "--model", CommandRun.model, "--size", "32x32", "-o", "-"], output: full)
+        #expect(run.code == 1 && run.said.contains("standard output cannot be written: No space left"))
+        let table = try command.run(["inspect", CommandRun.model], output: full)
+        #expect(table.code == 1 && table.said.contains("standard output cannot be written"))
+        // What is said on the way may be lost; the picture is made.
+        let silent = try command.run(
+            ["generate", "a dog", "--model", CommandRun.model, "--size", "32x32", "-v", "-o", "x.png"], error: full)
+        #expect(silent.code == 0 && command.bytes("x.png") != nil)
+    }
+
+    @Test func `Files keep their permissions, and links stay links`() throws {
+        let (file, link) = (command.folder.appending(path: "x.png"), command.folder.appending(path: "l.png"))
+        try Data().write(to: file)
+        try FileManager.default.setAttributes([.posixPermissions: 0o640], ofItemAtPath: file.path)
+        try FileManager.default.createSymbolicLink(at: link, withDestinationURL: file)
+        #expect(try command.generate("-o", "l.png").code == 0)
+        let kept = try FileManager.default.attributesOfItem(atPath: file.path)
+        #expect(kept[.posixPermissions] as? Int == 0o640 && (kept[.size] as? Int ?? 0) > 100)
+        #expect(
+            try FileManager.default.attributesOfItem(atPath: link.path)[.type] as? FileAttributeType
+                == .typeSymbolicLink)
+    }
+
+    @Test(arguments: ["", "  ", "\u{3000}\n", "<lora:ink:1>"])
+    func `An empty prompt is refused`(_ prompt: String) throws {
+        let run = try command.run(["generate", prompt, "-o", "x.png"])
+        #expect(run.code == 64 && run.said.contains("the prompt is empty"))
+        #expect(try command.names.isEmpty)
+    }
+
+    @Test(arguments: [
+        (["--frames", "6", "-o", "x.mp4"], "--frames"), (["--steps", "5"], "--steps"), (["--size", "33x32"], "--size"),
+        (["--guidance-scale", "101"], "--guidance-scale"), (["--generator", "professor"], "--generator"),
+        (["--frames", "5", "--crf", "99"], "--crf"), (["--crf", "20"], "--crf 20: it is for clips"),
+        (["--generator", "teacher", "--steps", "9999"], "Error: --steps is 9999; it must be 1...1000"),
+        (["--size", "big"], "--size"), (["--seed", "-1"], "--seed"),
+        (["-q", "-v"], "--verbose"), (["--log-format", "xml"], "--log-format"),
+    ])
+    func `Wrong arguments are told by their flag, what was given, and the usage of the command`(
+        _ arguments: [String], _ flag: String
+    ) throws {
+        let run = try command.run(["generate", "a dog", "--model", CommandRun.model] + arguments)
+        #expect(run.code == 64 && run.said.hasPrefix("Error: "))
+        #expect(run.said.split(separator: "\n").first?.contains(flag) == true, "\(run.said)")
+        #expect(run.said.contains("Usage: phasor generate") && run.said.contains("'phasor generate --help'"))
+        #expect(try command.names.isEmpty)
+    }
+}

@@ -1,0 +1,106 @@
+import Foundation
+import Testing
+
+/// How commands speak: help, errors, logs, the manual page, completions.
+@Suite struct SpeechTests {
+    private let command: CommandRun
+
+    init() throws { command = try CommandRun() }
+
+    @Test func `JSON lines are objects with time, level and message`() throws {
+        let run = try command.generate("-o", "x.png", "-v", "--log-format", "json")
+        #expect(run.code == 0 && run.output.isEmpty)
+        let lines = try run.said.split(separator: "\n").map { line in
+            try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
+        }
+        #expect(lines.count > 5)
+        for line in lines { #expect(Set(line.keys) == ["time", "level", "message"]) }
+        #expect(lines.contains { ($0["message"] as? String)?.hasPrefix("step 4/4") == true })
+        let wrong = try command.run(["generate", "a", "-o", "no/x.png", "--log-format", "json"])
+        let fault = try JSONSerialization.jsonObject(with: Data(wrong.said.utf8)) as? [String: Any]
+        #expect(fault?["level"] as? String == "error" && wrong.code == 1)
+    }
+
+    @Test func `Quiet says nothing but what went wrong`() throws {
+        let run = try command.generate("-q", "-o", "x.png")
+        #expect(run.code == 0 && run.output.isEmpty && run.said.isEmpty)
+        #expect(try command.run(["generate", "a", "-q", "-o", "no/x.png"]).said.contains("no/x.png"))
+    }
+
+    /// What a command shows on a terminal: util-linux's `script` gives it one.
+    private func onTerminal(_ arguments: [String], _ environment: [String: String]) throws -> String {
+        let words = ([CommandRun.binary.path] + arguments).map { "'\($0)'" }.joined(separator: " ")
+        return try command.run(
+            ["-qec", words, "/dev/null"], environment: environment, program: URL(fileURLWithPath: "/usr/bin/script")
+        ).text
+    }
+
+    @Test func `Colours and moving lines are for terminals that want them`() throws {
+        let escape = "\u{1B}["
+        let wrong = ["generate", "a", "-o", "no/x.png"]
+        #expect(try onTerminal(wrong, ["TERM": "xterm"]).contains("\(escape)1;31mError:"))
+        #expect(try !onTerminal(wrong, ["TERM": "xterm", "NO_COLOR": "1"]).contains(escape))
+        #expect(try !onTerminal(wrong, ["TERM": "dumb"]).contains(escape))
+        let right = ["generate", "a dog", "--model", CommandRun.model, "--size", "32x32", "-o", "x.png"]
+        #expect(try onTerminal(["generate", "a dog", "-o", "-"], [:]).contains("standard output is a terminal"))
+        #expect(try onTerminal(right, ["TERM": "xterm"]).contains("step 4/4"))
+        #expect(try !onTerminal(right, ["TERM": "dumb"]).contains("step 4/4"))
+        #expect(try onTerminal(right + ["-q"], ["TERM": "xterm"]).isEmpty)
+        #expect(try command.run(right).said.isEmpty)
+    }
+
+    @Test func `The help of bench is that of all measurements`() throws {
+        for arguments in [["bench", "--help"], ["bench", "-h"], ["help", "bench"]] {
+            let help = try command.run(arguments)
+            #expect(help.code == 0 && help.said.isEmpty)
+            for flag in ["--against", "--html", "--filter", "--expert", "--trace", "--svg", "--rounds"] {
+                #expect(help.text.contains(flag), "\(arguments) \(flag)")
+            }
+        }
+        #expect(try !command.run(["bench", "kernels", "--help"]).text.contains("--trace"))
+        #expect(try command.run(["--help"]).code == 0 && command.run([]).code == 0)
+        #expect(try command.run(["bogus"]).code == 64)
+    }
+
+    @Test func `The manual page has every option that help has`() throws {
+        let page = try command.run(["--generate-man"])
+        #expect(page.code == 0 && page.text.hasPrefix(".TH PHASOR 1"))
+        let words = page.text.replacing("\\-", with: "-")
+        for name in ["serve", "generate", "render", "inspect", "quantize", "verify", "bench"] {
+            #expect(words.contains(".SS \"phasor \(name)"))
+            let help = try command.run([name, "--help"]).text
+            let flags = help.split(whereSeparator: { " ,\n/>".contains($0) }).filter {
+                $0.hasPrefix("--") && $0.count > 3
+            }
+            for flag in Set(flags) where flag != "--help" && flag != "--version" {
+                #expect(words.contains(flag), "\(name) \(flag)")
+            }
+        }
+    }
+
+    @Test func `Bash takes the completions`() throws {
+        let script = try command.run(["--generate-completion-script", "bash"])
+        let path = command.folder.appending(path: "phasor.bash")
+        try script.output.write(to: path)
+        let bash = Process()
+        bash.executableURL = URL(fileURLWithPath: "/bin/bash")
+        bash.arguments = ["-c", "source \"$1\" && complete -p phasor", "bash", path.path]
+        let pipe = Pipe()
+        bash.standardOutput = pipe
+        try bash.run()
+        bash.waitUntilExit()
+        #expect(bash.terminationStatus == 0)
+        #expect(String(decoding: pipe.fileHandleForReading.availableData, as: UTF8.self).contains("phasor"))
+    }
+
+    @Test func `Reports are looked at first, and go to standard output alone where that is asked`() throws {
+        for (flag, extra) in [("--json", []), ("--html", []), ("--svg", ["schedule"])] as [(String, [String])] {
+            let run = try command.run(["bench"] + extra + [flag, "no/report"])
+            #expect(run.code == 64 && run.said.contains("\(flag): no/report cannot be written"), "\(run.said)")
+        }
+        #expect(try command.names.isEmpty)
+        let report = try command.run(["bench", "kernels", "--filter", "no such kernel", "--json", "-"])
+        #expect(report.code == 0)
+        #expect(try JSONSerialization.jsonObject(with: report.output) is [String: Any])
+    }
+}

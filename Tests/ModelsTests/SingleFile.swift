@@ -1,0 +1,55 @@
+import Foundation
+import Tensor
+import TestSupport
+import Testing
+import Weights
+
+/// The networks of `z-image-tiny` as one file under the names that other tools give their tensors.
+enum SingleFile {
+    static let folder = "z-image-tiny"
+    static var path: String { Fixtures.root.appending(path: folder).path }
+
+    /// What a name of theirs holds: one tensor of ours, or several below each other.
+    private enum Names: Decodable {
+        case one(String)
+        case several([String])
+
+        init(from decoder: any Decoder) throws {
+            let value = try decoder.singleValueContainer()
+            self =
+                if let name = try? value.decode(String.self) { .one(name) } else {
+                    .several(try value.decode([String].self))
+                }
+        }
+    }
+
+    private struct Maps: Decodable {
+        let transformer: [String: Names]
+        let vae: [String: Names]
+    }
+
+    /// Writes `component` under the names that `single_file_key_map.json` has for it.
+    ///
+    /// - Parameters:
+    ///   - shape: changes the shape of a tensor.
+    ///   - extra: tensors that nobody reads.
+    static func write(
+        _ component: String, prefix: String, to file: String, extra: [String: Tensor] = [:],
+        shape: (_ name: String, _ shape: [Int]) -> [Int] = { $1 }
+    ) throws {
+        let maps = try Fixtures.json(Maps.self, "\(folder)/single_file_key_map.json")
+        let checkpoint = try Checkpoint(folder: "\(path)/\(component)")
+        func tensor(_ name: String) throws -> Tensor { try #require(checkpoint.tensors[name], "\(name)").widened() }
+        var tensors = extra
+        for (theirs, ours) in component == "vae" ? maps.vae : maps.transformer {
+            let value =
+                switch ours {
+                case .one(let name): try tensor(name)
+                case .several(let names): Tensor.concatenate(try names.map(tensor))
+                }
+            tensors[theirs] = value.reshaped(shape(theirs, value.shape))
+        }
+        try SafetensorsWriter.write(
+            tensors.sorted { $0.key < $1.key }.map { ("\(prefix)\($0.key)", $0.value) }, to: file)
+    }
+}

@@ -1,0 +1,172 @@
+import Foundation
+import Tensor
+import Testing
+import Weights
+
+private let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    .appendingPathComponent("Fixtures/lora").path
+
+/// Adapters in the forms that tools write, against the weights that numpy merges them to.
+@Suite struct AdapterFormTests {
+    private static let keys = KeyTable(
+        prefixes: ["diffusion_model."],
+        [
+            ("blocks.#.self_attn.q", "blocks.#.attn1.to_q"), ("blocks.#.self_attn.k", "blocks.#.attn1.to_k"),
+            ("blocks.#.self_attn.v", "blocks.#.attn1.to_v"), ("blocks.#.self_attn.o", "blocks.#.attn1.to_out.0"),
+            ("blocks.#.ffn.0", "blocks.#.ffn.net.0.proj"), ("blocks.#.ffn.2", "blocks.#.ffn.net.2"),
+            ("blocks.#.norm3", "blocks.#.norm2"), ("head.head", "proj_out"),
+        ],
+        wholes: [
+            (
+                "blocks.#.attention.qkv",
+                ["blocks.#.attn1.to_q", "blocks.#.attn1.to_k", "blocks.#.attn1.to_v"]
+            )
+        ])
+
+    private func network() throws -> Checkpoint { try Checkpoint(file: "\(fixtures)/network.safetensors") }
+
+    private func adapter(_ path: String, strength: Float = 1, expert: String = "transformer") throws -> Adapter {
+        try Adapter(
+            file: path, strength: strength, expert: expert,
+            targets: AdapterTargets(network(), keys: Self.keys))
+    }
+
+    /// A file's path and what its merged weights are called.
+    private static func path(_ name: String) -> String { name == "peft" ? name : "\(name).safetensors" }
+
+    @Test(arguments: [
+        "kohya", "two_underscores", "kohya_diffusers", "peft_keys", "diffsynth", "nested", "peft", "lokr", "loha",
+        "fused",
+        "fused_kohya", "fused_lokr", "fused_loha", "deltas", "experts",
+    ]) func unmergedIsMerged(name: String) throws {
+        let adapter = try adapter("\(fixtures)/\(Self.path(name))")
+        try check(adapter, merged: name)
+    }
+
+    /// PEFT's settings count also where only its weights are named.
+    @Test func settingsBesideTheWeightsCount() throws {
+        try check(adapter("\(fixtures)/peft/adapter_model.safetensors"), merged: "peft")
+    }
+
+    @Test func theSecondExpertHasItsOwnAlpha() throws {
+        try check(adapter("\(fixtures)/experts.safetensors", expert: "transformer_2"), merged: "experts_2")
+    }
+
+    private func check(_ adapter: Adapter, merged name: String) throws {
+        let expected = try Checkpoint(file: "\(fixtures)/merged.safetensors").tensors
+        let keys = expected.keys.filter { $0.hasPrefix("\(name)/") }
+        #expect(!keys.isEmpty)
+        let base = try network()
+        let reader = WeightReader(base, adapters: [adapter])
+        let compute = Compute(threads: 2)
+        for key in keys {
+            let layer = String(key.dropFirst(name.count + 1))
+            let values = try #require(expected[key])
+            guard !layer.hasSuffix(".bias"), !layer.hasSuffix("norm2.weight") else {
+                #expect(difference(try reader.vector(layer, values.shape), values.widened()) < 1e-6, "\(key)")
+                continue
+            }
+            let module = layer.hasSuffix(".weight") ? String(layer.dropLast(7)) : layer
+            let (outputs, inputs) = (values.shape[0], values.count / values.shape[0])
+            let linear = try reader.linear(module, inputs: inputs, outputs: outputs, storedShape: values.shape)
+            #expect(!linear.adapters.isEmpty, "\(key)")
+            let whole = values.widened().reshaped([outputs, inputs])
+            let largest = whole.array.reduce(1) { max($0, abs($1)) }
+            #expect(difference(linear.merged(on: compute), whole) < 1e-6 * largest, "\(key)")
+            // Rows as those of a prompt, each of unit length.
+            let rows = 7
+            let x = Tensor(
+                (0..<rows * inputs).map { Float(($0 * 37) % 19 - 9) / (10 * Float(inputs).squareRoot()) },
+                shape: [rows, inputs])
+            let plain = Linear(weight: Weight(name: "merged", whole), bias: linear.bias)
+            #expect(
+                difference(compute.linear(x, linear), compute.linear(x, plain)) < 1e-6 * largest, "\(key)")
+            let one = Compute(threads: 1)
+            #expect(one.linear(x.slice(3..<4), linear).array == compute.linear(x, linear).slice(3..<4).array, "\(key)")
+        }
+        // Those of layers that numpy did not list would be left over.
+        let layers = Set(adapter.updates.keys).union(adapter.deltas.keys)
+        #expect(layers.count == keys.count, "\(layers.sorted())")
+        try reader.requireAdaptersUsed()
+    }
+
+    private func difference(_ a: Tensor, _ b: Tensor) -> Float {
+        #expect(a.shape == b.shape)
+        return zip(a.array, b.array).reduce(0) { max($0, abs($1.0 - $1.1)) }
+    }
+
+    @Test func textEncodersModulesAreTold() throws {
+        let adapter = try adapter("\(fixtures)/experts.safetensors")
+        #expect(adapter.notes.count == 1 && adapter.notes[0].contains("1 modules of a text encoder"))
+        #expect(try self.adapter("\(fixtures)/kohya.safetensors").notes.isEmpty)
+    }
+
+    @Test func strengthScalesEveryForm() throws {
+        for name in ["lokr", "loha", "deltas"] {
+            let half = try adapter("\(fixtures)/\(name).safetensors", strength: 0.5)
+            let base = try network()
+            let compute = Compute(threads: 1)
+            let expected = try Checkpoint(file: "\(fixtures)/merged.safetensors").tensors
+            for key in expected.keys where key.hasPrefix("\(name)/blocks") && !key.contains("norm") {
+                let module = String(key.dropFirst(name.count + 1))
+                let values = try #require(expected[key]?.widened())
+                let (outputs, inputs) = (values.shape[0], values.shape[1])
+                let reader = WeightReader(base, adapters: [half])
+                let merged = try reader.linear(module, inputs: inputs, outputs: outputs).merged(on: compute)
+                let before = try #require(base.tensors["\(module).weight"]?.widened().array)
+                let middle = zip(before, values.array).map { ($0 + $1) / 2 }
+                #expect(difference(merged, Tensor(middle, shape: values.shape)) < 1e-6, "\(key)")
+            }
+        }
+    }
+
+    @Test(arguments: [
+        ("blocks.0.a.dora_scale", "DoRA"), ("blocks.0.a.lora_magnitude_vector.weight", "DoRA"),
+        ("blocks.0.a.lora_magnitude_vector.default.weight", "DoRA"), ("lora_unet_blocks_0_a.oft_blocks", "OFT"),
+        ("base_model.model.a.oft_r.weight", "OFT"), ("a.lokr_t2", "LoKr with Tucker"),
+        ("a.hada_t1", "LoHa with Tucker"),
+        ("a.lora_mid.weight", "Tucker"),
+    ]) func otherKindsAreRefusedByName(key: String, kind: String) throws {
+        let folder = try TemporaryFolder()
+        let path = "\(folder.path)/a.safetensors"
+        try SafetensorsWriter.write([(name: key, value: Tensor([1], shape: [1, 1]))], to: path)
+        #expect(Adapter.isAdapter(try Checkpoint(file: path)))
+        let error = #expect(throws: WeightError.self) { try Adapter(file: path, strength: 1) { $0 } }
+        #expect("\(try #require(error))".contains(kind))
+    }
+
+    /// Keys, PEFT settings and the word that refuses them.
+    static let refusals: [(settings: String, word: String)] = [
+        (#"{"peft_type":"LORA","lora_alpha":8,"use_dora":true}"#, "DoRA"), (#"{"peft_type":"OFT"}"#, "OFT"),
+        (#"{"lora_alpha":"8"}"#, "lora_alpha"), (#"{"alpha_pattern":{".*q":3},"lora_alpha":1}"#, ".*q"),
+        ("[]", "object"),
+        ("version https://git-lfs.github.com/spec/v1\n", "Git LFS"),
+    ]
+
+    @Test(arguments: refusals.indices) func settingsThatMeanSomethingElseAreRefused(index: Int) throws {
+        let folder = try TemporaryFolder()
+        try FileManager.default.copyItem(
+            atPath: "\(fixtures)/peft/adapter_model.safetensors", toPath: "\(folder.path)/adapter_model.safetensors")
+        try folder.write(Array(Self.refusals[index].settings.utf8), "adapter_config.json")
+        let error = #expect(throws: WeightError.self) { try adapter(folder.path) }
+        let message = "\(try #require(error))"
+        #expect(message.contains(Self.refusals[index].word) && message.contains("adapter_config.json"), "\(message)")
+    }
+
+    /// What a name with underscores stands for is looked up, never guessed.
+    @Test func namesThatTheNetworkLacksAreRefused() throws {
+        let adapter = try Adapter(file: "\(fixtures)/kohya.safetensors", strength: 1) { $0 }
+        let reader = WeightReader(try network(), adapters: [adapter])
+        let error = #expect(throws: WeightError.self) { try reader.requireAdaptersUsed() }
+        #expect("\(try #require(error))".contains("6 of its 6 modules"))
+        _ = reader
+    }
+
+    @Test func familiesAreToldByNamesInAnyForm() throws {
+        for name in ["kohya", "two_underscores", "peft_keys", "diffsynth", "loha"] {
+            let file = try AdapterFile(Checkpoint(file: "\(fixtures)/\(name).safetensors"))
+            #expect(file.hasModules(like: ["blocks.#.self_attn.q", "blocks.#.other"]), "\(name)")
+            #expect(!file.hasModules(like: ["transformer_blocks.#.attn.to_q"]), "\(name)")
+        }
+    }
+}
