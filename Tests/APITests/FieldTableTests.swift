@@ -94,7 +94,7 @@ import Testing
     }
 
     @Test func manifestsRefuseWhatIsBeyondTheLimitsByName() throws {
-        let model = try FakeModel()
+        let model = try FakeModel.pipeline()
         for field in RequestFields.taken(by: .manifest) {
             for name in field.allNames(for: .manifest) {
                 for value in Self.beyond(field, .manifest) where !(name == "loras" || name == "size" && value == "64") {
@@ -166,7 +166,7 @@ import Testing
 
     /// The engine's own checks stand behind all of them: a job of another door meets the same limits.
     @Test func theEngineHasTheSameLimits() throws {
-        let model = try FakeModel()
+        let model = try FakeModel.pipeline()
         var request = GenerationRequest(kind: .image, prompt: "a", model: model.id, width: 64, height: 48)
         request.seed = UInt64(RequestFields.seeds.upperBound)
         #expect(try request.validate(for: model) == 4)

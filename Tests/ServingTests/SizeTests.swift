@@ -1,5 +1,5 @@
 import Foundation
-import Pipelines
+import Models
 import Serving
 import Support
 import Testing
