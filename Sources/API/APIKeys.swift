@@ -61,14 +61,7 @@ package struct APIKeys: Sendable {
     }
 
     private static func digest(hex: Substring) -> [UInt8]? {
-        let digits = Array(hex.utf8).map { Character(UnicodeScalar($0)).hexDigitValue }
-        guard digits.count == 64 else { return nil }
-        var bytes: [UInt8] = []
-        for index in stride(from: 0, to: 64, by: 2) {
-            guard let high = digits[index], let low = digits[index + 1] else { return nil }
-            bytes.append(UInt8(high << 4 | low))
-        }
-        return bytes
+        Hexadecimal.bytes(hex).flatMap { $0.count == 32 ? $0 : nil }
     }
 
     // MARK: Who asks
@@ -81,7 +74,7 @@ package struct APIKeys: Sendable {
     /// Who sends the request; of an admitted one, whose key it is.
     func caller(of request: HTTPRequest) -> Caller {
         guard let key = key(of: request) else { return Caller(address: request.remote) }
-        let name = key.digest.prefix(8).map { byte in (byte < 16 ? "0" : "") + String(byte, radix: 16) }.joined()
+        let name = Hexadecimal.text(key.digest.prefix(8))
         return Caller(key: name, isOperator: key.isOperators)
     }
 
@@ -95,8 +88,7 @@ package struct APIKeys: Sendable {
             let given = SHA256.digest(Array(credential.utf8))
             // Every digest is compared whole: the time does not tell how much of which one fits.
             for key in keys {
-                let difference = zip(key.digest, given).reduce(0 as UInt8) { $0 | ($1.0 ^ $1.1) }
-                if difference == 0 { found = key }
+                if HMAC.areEqual(key.digest, given) { found = key }
             }
         }
         return found

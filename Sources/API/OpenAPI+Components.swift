@@ -47,13 +47,13 @@ extension OpenAPI {
           "VideoDeleted": {"type": "object", "required": ["id", "object", "deleted"], "properties": {
             "id": {"type": "string"}, "object": {"type": "string", "const": "video.deleted"}, "deleted": {"type": "boolean"}}},
           "Failure": {"type": "object", "required": ["code", "message"], "properties": {"code": {"type": "string"}, "message": {"type": "string"}}},
-          "Job": {"type": "object", "required": ["id", "object", "kind", "priority", "state", "progress", "step", "steps", "sigma", "phase", "expert", "queue_position", "eta_seconds", "created_at", "started_at", "finished_at", "expires_at", "parameters", "timings", "artifacts", "error"], "properties": {
+          "Job": {"type": "object", "required": ["id", "object", "kind", "priority", "state", "progress", "step", "steps", "sigma", "phase", "expert", "queue_position", "eta_seconds", "created_at", "started_at", "finished_at", "expires_at", "parameters", "timings", "ran", "artifacts", "error"], "properties": {
             "id": {"type": "string"}, "object": {"type": "string", "const": "job"}, "kind": {"type": "string", "enum": ["image", "video"]}, "priority": {"$ref": "#/components/schemas/Priority"},
             "state": {"type": "string", "enum": ["queued", "running", "succeeded", "failed", "cancelled"]}, "progress": {"type": "number", "minimum": 0, "maximum": 1},
             "step": {"type": "integer"}, "steps": {"type": "integer"}, "sigma": {"type": ["number", "null"]},
             "phase": {"type": ["string", "null"]}, "expert": {"type": ["string", "null"]}, "queue_position": {"type": ["integer", "null"]}, "eta_seconds": {"type": ["number", "null"], "description": "Until it should be done, from measured throughput"},
             "created_at": {"type": "number"}, "started_at": {"type": ["number", "null"]}, "finished_at": {"type": ["number", "null"]}, "expires_at": {"type": ["number", "null"]},
-            "parameters": {"type": "object"}, "timings": {"type": "object"},
+            "parameters": {"type": "object"}, "timings": {"type": "object"}, "ran": {"anyOf": [{"type": "null"}, {"type": "object"}], "description": "What runs or ran: generator, sampler, scales, sigmas, evaluations, weights"},
             "artifacts": {"type": "array", "items": {"$ref": "#/components/schemas/Artifact"}},
             "error": {"anyOf": [{"type": "null"}, {"$ref": "#/components/schemas/Failure"}]}}},
           "JobList": {"type": "object", "required": ["object", "data", "first_id", "last_id", "has_more"], "properties": {

@@ -159,6 +159,12 @@ package final class Engine: Sendable {
         // Finished long ago: all there is to tell is how it ended.
         let job = try await store.job(id)
         let log = EventLog()
+        let end = EventLog.id(at: job.finishedAt ?? job.createdAt)
+        if let after, after >= end, after <= EventLog.id(at: Date()) {
+            // Whoever has an event from after the job's end has its last one.
+            log.close()
+            return log.subscribe(after: nil)
+        }
         log.append(JobQueue.lastEvent(of: job), job, at: job.finishedAt ?? job.createdAt)
         log.close()
         return log.subscribe(after: after)

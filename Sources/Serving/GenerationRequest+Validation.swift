@@ -21,12 +21,12 @@ extension GenerationRequest {
         guard (0...Self.previewEveryStep).contains(previews) else {
             throw ServingError.invalid(field: "partial_images", reason: "\(previews) given; it must not be negative")
         }
-        // The last image has the last seed; there is none after the last.
-        guard seed <= UInt64(RequestFields.seeds.upperBound) - UInt64(count - 1) else {
+        // The last image has the last seed; there is none after the last. Signed readers keep those of HTTP's range.
+        let limit = UInt64(RequestFields.seeds.upperBound)
+        let last = seed <= limit ? limit : .max
+        guard seed <= last - UInt64(count - 1) else {
             throw ServingError.invalid(
-                field: "seed",
-                reason: "\(seed) given, with n \(count); the last image's seed must be at most "
-                    + "\(RequestFields.seeds.upperBound)")
+                field: "seed", reason: "\(seed) given, with n \(count); the last image's seed must be at most \(last)")
         }
         let scales = RequestFields.scales
         for (field, scale) in [("guidance_scale", guidanceScale), ("guidance_scale_2", guidanceScale2)] {

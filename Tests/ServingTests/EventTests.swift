@@ -122,7 +122,7 @@ struct EventTests {
             #expect(
                 Set(object.keys) == [
                     "id", "object", "kind", "priority", "state", "progress", "step", "steps", "sigma", "phase",
-                    "expert", "ran",
+                    "expert", "ran", "eta_seconds",
                     "queue_position", "created_at", "started_at", "finished_at", "expires_at", "parameters", "timings",
                     "artifacts", "error",
                 ])

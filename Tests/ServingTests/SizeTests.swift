@@ -1,6 +1,6 @@
 import Models
 import Foundation
-import Pipelines
+import Models
 import Serving
 import Support
 import Testing

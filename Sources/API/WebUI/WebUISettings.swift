@@ -37,7 +37,8 @@ struct WebUISettings: Sendable {
     func settle(_ request: inout GenerationRequest, for model: Pipeline) throws -> [RequestWarning] {
         guard !isStrict else { return [] }
         let generator = try model.generators.generator(request.generator)
-        let isDistilled = generator.plan.phases.allSatisfy { $0.guidanceScale <= 1 }
+        let neutral = model.traits.guidance.neutralScale
+        let isDistilled = generator.plan.phases.allSatisfy { $0.guidanceScale <= neutral }
         var warnings: [RequestWarning] = []
         if let steps = request.steps, !Self.takes(steps, generator, isDistilled: isDistilled) {
             request.steps = nil
@@ -45,7 +46,7 @@ struct WebUISettings: Sendable {
                 RequestWarning(
                     "steps", "\(steps) ignored; '\(generator.name)' makes its own \(generator.grid.defaultSteps)"))
         }
-        if let scale = request.guidanceScale, scale > 1, isDistilled || request.isUnguided(by: model) {
+        if let scale = request.guidanceScale, scale > neutral, isDistilled || request.isUnguided(by: model) {
             request.guidanceScale = nil
             let why =
                 isDistilled ? "'\(generator.name)' is distilled without guidance" : "guidance needs a negative prompt"
