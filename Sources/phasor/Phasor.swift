@@ -3,7 +3,6 @@ import Dispatch
 import Foundation
 import Pipelines
 import Support
-import Support
 import Tensor
 import Weights
 

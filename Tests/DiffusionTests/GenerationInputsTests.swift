@@ -88,7 +88,8 @@ import Testing
         for inputs in [
             GenerationInputs(channels: ramp([1, 2, 1, 2], from: 0)), GenerationInputs(channels: ramp([6], from: 0)),
             GenerationInputs(givenFrames: ramp([2, 4, 1, 2], from: 0)),
-            GenerationInputs(givenFrames: ramp([1, 1, 1, 2], from: 0)), GenerationInputs(givenFrames: ramp([4], from: 0)),
+            GenerationInputs(givenFrames: ramp([1, 1, 1, 2], from: 0)),
+            GenerationInputs(givenFrames: ramp([4], from: 0)),
         ] {
             #expect(throws: DiffusionError.self) { try generation(inputs) }
         }

@@ -205,7 +205,8 @@ package struct BatchRun: Sendable {
     private func finish(
         _ item: Manifest.Item, _ job: Job, _ engine: Engine, _ progress: BatchProgress
     ) async throws -> BatchSummary.Failure? {
-        for await event in try await engine.events(of: job.id) { progress.add(event) }
+        // From the first on: a quick step may be done before anybody listens.
+        for await event in try await engine.events(of: job.id, after: 0) { progress.add(event) }
         let ended = try await engine.job(job.id)
         guard ended.state == .succeeded, let artifact = ended.artifacts.first else {
             // The engine has stopped: the job runs on in the next run.
