@@ -10,7 +10,7 @@ struct StateFolder {
 
     /// Of what lies in the folder and how; a later version that changes it counts on.
     private static let format = 1
-    private static let markName = "phasor-state.json"
+    private static let markName = "phasor-state"
     static let databaseName = "jobs.sqlite"
     private static let subfolders = ["artifacts", "checkpoints", "prompts"]
 

@@ -245,7 +245,7 @@ def newer(folder):
         assert run.returncode != 0 and "newer" in run.stderr, run
         assert (folder.state / "jobs.sqlite").read_bytes() == before and folder.pictures() == made
         (folder.state / "jobs.sqlite").write_bytes(whole)
-    (folder.state / "phasor-state.json").write_text('{"format": 2, "about": ""}')
+    (folder.state / "phasor-state").write_text('{"format": 2, "about": ""}')
     assert "newer" in folder.refused()
     return "refused in one sentence, nothing changed; recover refuses too"
 
