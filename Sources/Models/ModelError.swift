@@ -5,7 +5,8 @@ package enum ModelError: Error, CustomStringConvertible {
     /// A component that the phase plan or the pipeline needs is not there.
     case missingComponent(folder: String, component: String, neededBy: String)
     /// Neither a folder of the tokenizer nor one that the text encoder's file carries.
-    case noTokenizer(source: String)
+    /// - Parameter fault: what is wrong with the one that it carries; nil where it carries none.
+    case noTokenizer(source: String, fault: String?)
     /// A file was named for an expert that no generator has.
     case noSuchExpert(name: String, file: String, experts: [String])
     /// A weight file of something else than it was named for.
@@ -27,8 +28,8 @@ package enum ModelError: Error, CustomStringConvertible {
         case .unsupported(let folder, let reason): "\(folder): not supported: \(reason)"
         case .missingComponent(let folder, let component, let neededBy):
             "\(folder): \(component) is missing: \(neededBy) needs the folder \(component)/ or a file named for it"
-        case .noTokenizer(let source):
-            "\(source): it has no tokenizer, in itself or beside it: give --tokenizer DIR, the folder tokenizer/ of the model's "
+        case .noTokenizer(let source, let fault):
+            "\(source): \(fault.map { "its own tokenizer is of no use (\($0))" } ?? "it has no tokenizer, in itself or beside it"): give --tokenizer DIR, the folder tokenizer/ of the model's "
                 + "repository (Wan-AI/Wan2.2-T2V-A14B-Diffusers, google/umt5-xxl, Qwen/Qwen-Image)"
         case .noSuchExpert(let name, let file, let experts):
             "\(file): there is no expert \"\(name)\"; the model has \(experts.joined(separator: ", "))"

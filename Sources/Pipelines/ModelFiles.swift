@@ -129,6 +129,6 @@ package struct ModelFiles: Sendable {
             let candidate = URL(fileURLWithPath: folder).appending(path: name)
             if FileManager.default.fileExists(atPath: candidate.path) { return candidate }
         }
-        throw ModelError.noTokenizer(source: textEncoder ?? folder.map { "\($0)/text_encoder" } ?? source)
+        throw ModelError.noTokenizer(source: textEncoder ?? folder.map { "\($0)/text_encoder" } ?? source, fault: nil)
     }
 }

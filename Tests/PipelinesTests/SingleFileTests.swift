@@ -58,6 +58,19 @@ import Weights
         try writer.finish()
     }
 
+    /// Writes the text encoder as ComfyUI has it, the tokenizer's model among its tensors.
+    private static func writeText(to path: String, spiece: [UInt8]) throws {
+        let weights = try Checkpoint(folder: "\(fixture)/text_encoder").tensors
+        let writer = try WeightFileWriter(
+            path: path, format: .safetensors,
+            entries: weights.map { .init(name: $0, type: $1.type, shape: $1.shape) }
+                + [.init(name: "spiece_model", type: .u8, shape: [spiece.count])])
+        for entry in writer.entries {
+            if let weight = weights[entry.name] { try writer.append(weight.bytes) } else { try writer.append(spiece) }
+        }
+        try writer.finish()
+    }
+
     /// A folder of single files, gone after the test.
     private final class Files {
         let path = FileManager.default.temporaryDirectory.appendingPathComponent("phasor-\(UUID().uuidString)").path
@@ -156,31 +169,23 @@ import Weights
         } else {
             model.textEncoder = "\(files.path)/umt5.safetensors"
             let spiece = try Data(contentsOf: URL(fileURLWithPath: "\(fixture)/tokenizer/spiece.model"))
-            let weights = try Checkpoint(folder: "\(fixture)/text_encoder").tensors
-            let writer = try WeightFileWriter(
-                path: "\(files.path)/umt5.safetensors", format: .safetensors,
-                entries: weights.map { .init(name: $0, type: $1.type, shape: $1.shape) }
-                    + [.init(name: "spiece_model", type: .u8, shape: [spiece.count])])
-            for entry in writer.entries {
-                if let weight = weights[entry.name] {
-                    try writer.append(weight.bytes)
-                } else {
-                    try writer.append([UInt8](spiece))
-                }
-            }
-            try writer.finish()
+            try Self.writeText(to: "\(files.path)/umt5.safetensors", spiece: [UInt8](spiece))
         }
         #expect(try frames(model) == expected)
     }
 
-    /// An encoder without a tokenizer, in itself or beside it: the message says where to get one.
-    @Test func aMissingTokenizerIsNamed() throws {
+    /// An encoder without a tokenizer, in itself or beside it, or with one that is damaged: the message says where to get one.
+    @Test(arguments: [false, true]) func aMissingTokenizerIsNamed(isDamaged: Bool) throws {
         let files = try Files()
         var model = files.model()
         model.experts = ["transformer": "\(fixture)/transformer", "transformer_2": "\(fixture)/transformer_2"]
         model.vae = "\(fixture)/vae"
         model.textEncoder = "\(files.path)/umt5.safetensors"
-        try Self.write("text_encoder", to: "\(files.path)/umt5.safetensors") { $0 }
+        if isDamaged {
+            try Self.writeText(to: "\(files.path)/umt5.safetensors", spiece: [0, 0, 0])
+        } else {
+            try Self.write("text_encoder", to: "\(files.path)/umt5.safetensors") { $0 }
+        }
         let message = "\(try #require(#expect(throws: (any Error).self) { try Pipeline(model, compute: compute) }))"
         for word in ["umt5.safetensors", "--tokenizer", "google/umt5-xxl"] {
             #expect(message.contains(word), "\(message)")

@@ -10,28 +10,37 @@ package enum CarriedTokenizer {
     /// The names of Qwen2's way to cut text into words in `tokenizer.ggml.pre`.
     private static let qwenCuts = ["qwen2", "deepseek-r1-qwen"]
 
-    /// The tokenizer of a folder, else the one that the encoder carries.
-    /// - Parameter folder: throws `ModelError.noTokenizer` where there is none.
+    /// UMT5's or T5's tokenizer: that of a folder, else the one that the encoder carries.
+    /// - Parameters:
+    ///   - folder: throws `ModelError.noTokenizer` where there is none.
+    ///   - rows: of the encoder's table of embeddings.
     package static func unigram(
         folder: () throws -> URL, encoder: Checkpoint, rows: Int
     ) throws -> UnigramTokenizer {
-        do {
-            return try UnigramTokenizer(directory: folder())
-        } catch ModelError.noTokenizer(let source) {
-            guard let carried = try unigram(in: encoder, rows: rows) else {
-                throw ModelError.noTokenizer(source: source)
-            }
-            return carried
-        }
+        try either(UnigramTokenizer.init(directory:), folder) { try unigram(in: encoder, rows: rows) }
     }
 
+    /// Qwen2's tokenizer: that of a folder, else the one that the encoder carries.
     package static func bytePair(folder: () throws -> URL, encoder: Checkpoint) throws -> BytePairTokenizer {
+        try either(BytePairTokenizer.init(directory:), folder) { try bytePair(in: encoder) }
+    }
+
+    private static func either<Kind>(
+        _ open: (URL) throws -> Kind, _ folder: () throws -> URL, carried: () throws -> Kind?
+    ) throws -> Kind {
+        let place: URL
         do {
-            return try BytePairTokenizer(directory: folder())
-        } catch ModelError.noTokenizer(let source) {
-            guard let carried = try bytePair(in: encoder) else { throw ModelError.noTokenizer(source: source) }
-            return carried
+            place = try folder()
+        } catch ModelError.noTokenizer(let source, _) {
+            var fault: String?
+            do {
+                if let found = try carried() { return found }
+            } catch {
+                fault = "\(error)"
+            }
+            throw ModelError.noTokenizer(source: source, fault: fault)
         }
+        return try open(place)
     }
 
     /// UMT5's or T5's; nil where the file carries none.
