@@ -13,7 +13,7 @@ struct CheckpointTests {
         try FileManager.default.contentsOfDirectory(atPath: scratch("\(state)/checkpoints"))
     }
 
-    private static let teacher = GenerationRequest.image(count: 2, seed: .max - 1, generator: "teacher")
+    private static let teacher = GenerationRequest.image(count: 2, seed: UInt64(Int64.max) - 1, generator: "teacher")
 
     private func expected() async throws -> [Data] {
         let engine = try scratch.engine("alone", AnalyticModel())
