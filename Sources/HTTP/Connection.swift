@@ -50,8 +50,8 @@ final class Connection: Sendable {
         setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NOTSENT_LOWAT, &unsent, socklen_t(MemoryLayout<Int32>.size))
     }
 
-    /// Whether it has one of the descriptors that are kept for others.
-    func isInReserve(_ reserve: Int) -> Bool { DescriptorLimit.isInReserve(descriptor, reserve: reserve) }
+    /// The number of its descriptor.
+    var number: Int { Int(descriptor) }
 
     // MARK: Deadlines
 

@@ -27,8 +27,12 @@ final class ConnectionTable: Sendable {
     /// closed.
     private static let refusals = 64
 
+    /// Before any connection.
+    private let firstDescriptor: Int32
+
     init(limits: HTTPLimits) {
         self.limits = limits
+        firstDescriptor = DescriptorLimit.next
     }
 
     var count: Int { state.withLock { $0.open.count } }
@@ -46,12 +50,13 @@ final class ConnectionTable: Sendable {
             state.byAddress[address, default: 0] += 1
             return (state.open.count, state.byAddress[address] ?? 0)
         }
-        if connection.isInReserve(limits.reservedDescriptors) {
+        let reserve = DescriptorLimit.reserve(limits.reservedDescriptors, first: firstDescriptor)
+        if connection.number >= reserve.lowest {
             let held = state.withLock { state in
                 state.inReserve.insert(ObjectIdentifier(connection))
                 return state.inReserve.count
             }
-            if held > limits.reservedDescriptors / 2 {
+            if held > reserve.count / 2 {
                 remove(connection)
                 return .dropped
             }

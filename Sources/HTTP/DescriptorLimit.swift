@@ -19,13 +19,23 @@ package enum DescriptorLimit {
         setrlimit(resource, &limit)
     }
 
-    /// Whether a connection has so high a number that less than the reserve is left: numbers are given from below.
-    /// - Parameter reserve: at most half of all are kept.
-    static func isInReserve(_ descriptor: Int32, reserve: Int) -> Bool {
+    /// The number that the next descriptor gets; below it all are taken, as numbers are given from below.
+    static var next: Int32 {
+        let probe = open("/dev/null", O_RDONLY | O_CLOEXEC)
+        defer { if probe >= 0 { close(probe) } }
+        return max(0, probe)
+    }
+
+    /// How many descriptors are kept for others than connections, and the lowest of them.
+    /// - Parameters:
+    ///   - wanted: at most half of what was free before any connection is kept.
+    ///   - first: `next`, before any connection.
+    static func reserve(_ wanted: Int, first: Int32) -> (count: Int, lowest: Int) {
         var limit = rlimit()
-        guard getrlimit(resource, &limit) == 0, limit.rlim_cur < rlim_t(Int32.max) else { return false }
+        guard getrlimit(resource, &limit) == 0, limit.rlim_cur < rlim_t(Int32.max) else { return (0, .max) }
         let all = Int(limit.rlim_cur)
-        return Int(descriptor) >= all - min(reserve, all / 2)
+        let count = min(wanted, max(0, all - Int(first)) / 2)
+        return (count, all - count)
     }
 
     /// Has libdispatch open what it opens at the first timer of each clock. Where no descriptor is free at that moment, it

@@ -8,7 +8,7 @@ package struct HTTPLimits: Sendable {
     /// this machine itself, where a proxy may speak for many.
     package var connectionsPerAddress: Int?
     /// Of the descriptors that the process may have, those kept for what is no connection: one that would take them is
-    /// answered with 503 and closed. At most half of all.
+    /// answered with 503 and closed. At most half of what is free at the start.
     package var reservedDescriptors = 100
     /// Bytes of all header field lines of one request, line ends included (431 beyond).
     package var headerBytes = 16 << 10

@@ -34,6 +34,27 @@ import Testing
         }
     }
 
+    /// Under a limit that leaves less than twice the reserve, half of what is free serves.
+    @Test func servesUnderALowLimit() async {
+        await #expect(processExitsWith: .success) {
+            _ = leaveDescriptors(48)
+            try await withServer(limits: { $0.reservedDescriptors = 100 }) { server, _ in
+                var statuses: [Int] = []
+                var clients: [RawClient] = []
+                for _ in 0..<20 {
+                    guard let client = try? RawClient(port: server.port), let answer = try? client.get("/hello")
+                    else { break }
+                    statuses.append(answer.status)
+                    clients.append(client)
+                }
+                guard statuses.first == 200, statuses.contains(503) else { exit(1) }
+                clients.removeAll()
+                guard await eventually({ server.connectionCount == 0 }) else { exit(2) }
+                guard try RawClient(port: server.port).get("/hello").status == 200 else { exit(3) }
+            }
+        }
+    }
+
     /// Out of descriptors, the server waits, gives up idle connections, and takes clients again.
     @Test func survivesTheDescriptorLimit() async {
         await #expect(processExitsWith: .success) {
