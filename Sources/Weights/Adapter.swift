@@ -249,18 +249,3 @@ private struct Factors {
         return Tensor(product, shape: [rows, columns])
     }
 }
-
-extension Adapter {
-    /// The same for a network that is known by its renames alone.
-    package init(
-        file: String, strength: Float, expert: String = "transformer", rename: @escaping (String) -> String
-    ) throws(WeightError) {
-        try self.init(file: file, strength: strength, expert: expert, targets: AdapterTargets(rename: rename))
-    }
-
-    package init(
-        _ opened: Checkpoint, strength: Float, expert: String, rename: @escaping (String) -> String
-    ) throws(WeightError) {
-        try self.init(opened, strength: strength, expert: expert, targets: AdapterTargets(rename: rename))
-    }
-}

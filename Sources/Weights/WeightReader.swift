@@ -85,15 +85,12 @@ package struct WeightReader: Sendable {
     /// `name.weight` `[outputs, inputs]`, `name.bias` `[outputs]` if there should be one, and its adapters.
     /// - Parameters:
     ///   - storedShape: the shape in the file where it is not `[outputs, inputs]` (a convolution over patches).
-    ///   - whole: of which layer it is a part in files, and in adapters, of other tools.
+    ///   - whole: of which layer it is a part in files of other tools; `AdapterTargets` does the same for adapters.
     package func linear(
         _ name: String, inputs: Int, outputs: Int, bias: Bool = true, storedShape: [Int]? = nil,
         partOf whole: FusedRows? = nil
     ) throws(WeightError) -> Linear {
-        var low = try updates(of: name, inputs: inputs, outputs: outputs)
-        if let whole {
-            low += try updates(of: whole.name, inputs: inputs, outputs: whole.total).map { $0.slice(whole.rows) }
-        }
+        let low = try updates(of: name, inputs: inputs, outputs: outputs)
         let layer: Linear
         if let whole, !contains("\(name).weight"), contains("\(whole.name).weight") {
             layer = Linear(

@@ -96,7 +96,7 @@ struct BenchGenerate: AsyncParsableCommand, SpeakingCommand {
         let compute = options.makeCompute()
         let pipeline = try options.openPipeline(model, compute: compute)
         let sizes = pipeline.sizes
-        let (width, height) = try PixelSize.parse(size, default: (sizes.defaultWidth, sizes.defaultHeight))
+        let (width, height) = try SizeArgument.parse(size, default: (sizes.defaultWidth, sizes.defaultHeight))
         let contenders = generators.isEmpty ? try Contender.natural(of: pipeline) : generators
         let benchmark = GenerationBenchmark(
             model: pipeline, contenders: contenders, prompts: prompts, seeds: (0..<seeds).map { UInt64($0) },

@@ -75,7 +75,7 @@ struct BenchSchedule: AsyncParsableCommand, SpeakingCommand {
     func run() async throws {
         let pipeline = try open()
         let sizes = pipeline.sizes
-        let (width, height) = try PixelSize.parse(size, default: (sizes.defaultWidth, sizes.defaultHeight))
+        let (width, height) = try SizeArgument.parse(size, default: (sizes.defaultWidth, sizes.defaultHeight))
         func replay(_ trace: ArrivalTrace) -> ScheduleReplay {
             ScheduleReplay(
                 model: pipeline, trace: trace, width: width, height: height, frames: frames ?? sizes.defaultFrames)

@@ -77,7 +77,7 @@ struct BenchStep: ParsableCommand {
         // The first step is not counted: it reads the weights.
         let pipeline = try Pipeline(
             bare: model, expert: expert, autoencoder: vae, steps: rounds + 1, textRows: Self.textRows, compute: compute)
-        let (width, height) = try PixelSize.parse(size, default: (512, 512))
+        let (width, height) = try SizeArgument.parse(size, default: (512, 512))
         if let reason = pipeline.sizes.refusal(width: width, height: height) ?? pipeline.sizes.refusal(frames: frames) {
             throw ValidationError("--size \(size), --frames \(frames): \(reason)")
         }

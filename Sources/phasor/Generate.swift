@@ -160,7 +160,7 @@ struct Generate: ParsableCommand, SpeakingCommand {
     /// The same request, and so the same checks and the same file, as over HTTP.
     private func request(for pipeline: Pipeline, isClip: Bool) throws -> GenerationRequest {
         let sizes = pipeline.sizes
-        let (width, height) = try PixelSize.parse(size, default: (sizes.defaultWidth, sizes.defaultHeight))
+        let (width, height) = try SizeArgument.parse(size, default: (sizes.defaultWidth, sizes.defaultHeight))
         let tags = try LoRATags(prompt)
         let request = GenerationRequest(
             kind: isClip ? .video : .image, prompt: tags.prompt,

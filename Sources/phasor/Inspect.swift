@@ -56,7 +56,7 @@ struct Inspect: ParsableCommand {
     /// What memory is to be predicted for, if that was asked.
     private func activationRequest(_ sizes: SizeLimits) throws -> (width: Int, height: Int, frames: Int)? {
         guard size != nil || frames != nil else { return nil }
-        let (width, height) = try PixelSize.parse(size, default: (sizes.defaultWidth, sizes.defaultHeight))
+        let (width, height) = try SizeArgument.parse(size, default: (sizes.defaultWidth, sizes.defaultHeight))
         let frames = frames ?? 1
         if let reason = sizes.refusal(width: width, height: height) { throw ValidationError("--size: \(reason)") }
         if let reason = sizes.refusal(frames: frames) { throw ValidationError("--frames \(frames): it \(reason)") }

@@ -16,15 +16,15 @@ struct ZImageTests {
     private static func network(
         _ checkpoint: Checkpoint? = nil, lora: String? = nil, compute: Compute = compute
     ) throws -> (network: ZImageTransformer, reader: WeightReader) {
+        let weights = try checkpoint ?? Checkpoint(folder: "\(SingleFile.path)/transformer")
         let adapters = try lora.map {
             [
                 try Adapter(
                     file: "\(SingleFile.path)/lora/\($0).safetensors", strength: 1,
-                    rename: ZImageKeys.transformer.rename)
+                    targets: AdapterTargets(weights, keys: ZImageKeys.transformer))
             ]
         }
-        let reader = WeightReader(
-            try checkpoint ?? Checkpoint(folder: "\(SingleFile.path)/transformer"), adapters: adapters ?? [])
+        let reader = WeightReader(weights, adapters: adapters ?? [])
         return (try ZImageTransformer(reader, config: try config(), compute: compute), reader)
     }
 

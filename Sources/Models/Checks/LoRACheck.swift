@@ -8,8 +8,6 @@ struct LoRACheck {
     let component: String
     /// The names that other tools give its modules.
     let keys: KeyTable
-    /// The layer of a module, for its fused weight, where that takes more than its name; nil for all others.
-    var layer: (_ module: String, WeightReader) throws -> Linear? = { _, _ in nil }
     /// The output of the network read through a reader.
     let forward: (WeightReader) throws -> Tensor
 
@@ -28,11 +26,9 @@ struct LoRACheck {
             try reader.requireAdaptersUsed()
             for (name, reference) in check.outputs where name.hasPrefix("fused.") {
                 let module = String(name.dropFirst("fused.".count).dropLast(".weight".count))
-                let layer =
-                    try layer(module, reader)
-                    ?? reader.linear(
-                        module, inputs: reference.shape[1], outputs: reference.shape[0],
-                        bias: reader.contains("\(module).bias"))
+                let layer = try reader.linear(
+                    module, inputs: reference.shape[1], outputs: reference.shape[0],
+                    bias: reader.contains("\(module).bias"))
                 results[name] = layer.merged(on: compute)
             }
             if index == files.count - 1 {

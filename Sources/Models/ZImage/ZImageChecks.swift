@@ -140,16 +140,9 @@ struct ZImageChecks: FamilyChecks {
     }
 
     private func lora(_ check: GoldenCheck, extra: inout [Comparison]) throws -> [String: Computed] {
-        let dim = try ZImageTransformerConfig.read("\(folder)/transformer/config.json").dim
-        let lora = LoRACheck(
-            component: "transformer", keys: ZImageKeys.transformer,
-            layer: { module, reader in
-                let path = module.split(separator: ".").map(String.init)
-                guard let part = ZImageBlock.projections.firstIndex(of: path.last ?? "") else { return nil }
-                return try ZImageBlock.projection(
-                    reader.scope(path.dropLast().joined(separator: ".")), part, dim: dim)
-            },
-            forward: { reader in try forward(network(reader), check) })
+        let lora = LoRACheck(component: "transformer", keys: ZImageKeys.transformer) { reader in
+            try forward(network(reader), check)
+        }
         return try lora.run(check, folder: folder, compute: compute, extra: &extra)
     }
 
