@@ -3,7 +3,7 @@ import PackageDescription
 
 // Imports point down only. SwiftPM enforces it: a target sees what it lists and no more. docs/architecture.md draws this.
 //
-//     phasor -> API, Tools -> Serving -> Jobs -> Pipelines -> Models -> PromptText, Diffusion, Weights -> Tensor -> CKernels
+//     phasor -> API, Tools -> Serving -> Jobs -> Pipelines -> Models -> PromptText, Diffusion, Weights, Pictures -> Tensor -> CKernels
 //                 |             '-> Media                                        '-> Support
 //                 '-> HTTP -> FlyingSocks
 let package = Package(
@@ -35,19 +35,22 @@ let package = Package(
 
         // Numerics.
         .target(name: "Tensor", dependencies: ["CKernels", "COpenBLAS"]),
+        .target(name: "Pictures", dependencies: ["Tensor"]),
         .target(name: "Weights", dependencies: ["Tensor", "Support"]),
         .target(name: "PromptText", dependencies: ["Support"]),
         .target(name: "Diffusion", dependencies: ["Tensor", "Support"]),
-        .target(name: "Models", dependencies: ["PromptText", "Diffusion", "Weights", "Tensor", "Support"]),
         .target(
-            name: "Pipelines", dependencies: ["Models", "PromptText", "Diffusion", "Weights", "Tensor", "Support"]),
+            name: "Models", dependencies: ["PromptText", "Diffusion", "Weights", "Pictures", "Tensor", "Support"]),
+        .target(
+            name: "Pipelines",
+            dependencies: ["Models", "PromptText", "Diffusion", "Weights", "Pictures", "Tensor", "Support"]),
 
         // Media and serving.
-        .target(name: "Media", dependencies: ["Tensor", "CPNG", "CJPEG", "CWebP", "CFFmpeg"]),
+        .target(name: "Media", dependencies: ["Pictures", "CPNG", "CJPEG", "CWebP", "CFFmpeg"]),
         .target(
             name: "Serving",
             dependencies: [
-                "Pipelines", "Models", "Diffusion", "Weights", "Tensor", "Media", "Support",
+                "Pictures", "Pipelines", "Models", "Diffusion", "Weights", "Tensor", "Media", "Support",
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
@@ -64,7 +67,7 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ]),
 
-        .target(name: "PhasorKit", dependencies: ["Pipelines", "Media", "Weights", "Tensor"]),
+        .target(name: "PhasorKit", dependencies: ["Pipelines", "Media", "Pictures", "Weights", "Tensor"]),
 
         // What is done with a model besides serving it.
         .target(
@@ -73,19 +76,20 @@ let package = Package(
             path: "Sources/Tools/Verification"),
         .target(
             name: "Benchmarks",
-            dependencies: ["Serving", "Pipelines", "Models", "Diffusion", "Media", "Tensor", "Support"],
+            dependencies: ["Pictures", "Serving", "Pipelines", "Models", "Diffusion", "Media", "Tensor", "Support"],
             path: "Sources/Tools/Benchmarks"),
         .target(
             name: "Batch",
             dependencies: [
-                "Serving", "Pipelines", "Models", "Media", "Weights", "Support",
+                "Pictures", "Serving", "Pipelines", "Models", "Media", "Weights", "Support",
                 .product(name: "Logging", package: "swift-log"),
             ],
             path: "Sources/Tools/Batch"),
         .executableTarget(
             name: "phasor",
             dependencies: [
-                "API", "Batch", "Serving", "HTTP", "Media", "Pipelines", "Verification", "Models", "Diffusion",
+                "API", "Batch", "Serving", "HTTP", "Media", "Pictures", "Pipelines", "Verification", "Models",
+                "Diffusion",
                 "Weights", "Tensor", "Benchmarks", "Support",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
@@ -102,23 +106,24 @@ let package = Package(
             dependencies: ["Models", "Diffusion", "PromptText", "Weights", "Tensor", "TestSupport"]),
         .testTarget(name: "PipelinesTests", dependencies: ["Pipelines", "Models", "Diffusion", "Weights", "Tensor"]),
         .testTarget(name: "DiffusionTests", dependencies: ["Diffusion", "Tensor"]),
-        .testTarget(name: "MediaTests", dependencies: ["Media"], exclude: ["hostile_pictures.py"]),
+        .testTarget(name: "MediaTests", dependencies: ["Pictures", "Media"], exclude: ["hostile_pictures.py"]),
         .testTarget(
             name: "ServingTests",
             dependencies: [
-                "Serving", "Pipelines", "Models", "Diffusion", "Media", "Weights", "Tensor", "Support", "TestSupport",
+                "Pictures", "Serving", "Pipelines", "Models", "Diffusion", "Media", "Weights", "Tensor", "Support",
+                "TestSupport",
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
         .testTarget(
             name: "BatchTests",
             dependencies: [
-                "Batch", "Serving", "Pipelines", "Media", "Weights", "Tensor", "TestSupport", "Support",
+                "Pictures", "Batch", "Serving", "Pipelines", "Media", "Weights", "Tensor", "TestSupport", "Support",
                 .product(name: "Logging", package: "swift-log"),
             ]),
         .testTarget(
             name: "BenchmarksTests",
-            dependencies: ["Benchmarks", "HTTP", "Serving", "Pipelines", "Models", "Media", "Tensor"]),
+            dependencies: ["Pictures", "Benchmarks", "HTTP", "Serving", "Pipelines", "Models", "Media", "Tensor"]),
         .testTarget(name: "HTTPTests", dependencies: ["HTTP", "TestSupport"]),
         .testTarget(
             name: "APITests",

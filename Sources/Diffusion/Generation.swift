@@ -9,7 +9,7 @@ package struct Generation: Sendable {
     package let plan: PhasePlan
     package let schedule: SigmaSchedule
     package let guidance: Guidance
-    package let inputs: GenerationInputs
+    package private(set) var inputs: GenerationInputs
     /// The current sample, without a batch axis. After the last step: the denoised latent.
     package private(set) var latent: Tensor
     /// Steps done; equal to `schedule.count` when finished.
@@ -57,6 +57,39 @@ package struct Generation: Sendable {
         self.latent = inputs.restoring(latent)
         self.stepIndex = stepIndex
         self.sampler = sampler
+    }
+
+    // MARK: - Pictures
+
+    /// Takes what pictures were encoded to. At the first step only: later ones have seen others.
+    /// - Throws: `DiffusionError.batch` for inputs that do not fit the latent.
+    package mutating func take(_ inputs: GenerationInputs) throws {
+        guard stepIndex == 0, inputs.fit(latent.shape) else {
+            throw DiffusionError.batch(
+                "inputs of shapes \(inputs.shapes) do not fit the latent \(latent.shape) at step \(stepIndex)")
+        }
+        self.inputs = inputs
+        latent = inputs.restoring(latent)
+    }
+
+    /// Starts from a picture instead of from noise alone: x = (1 - sigma) x0 + sigma eps, where eps is the noise that the
+    /// generation has started from and sigma the first of the schedule. At the first step only.
+    ///
+    /// - Parameter clean: the latent x0 of the picture.
+    /// - Throws: `DiffusionError.batch` for a latent of another shape.
+    package mutating func start(from clean: Tensor) throws {
+        guard stepIndex == 0, clean.shape == latent.shape else {
+            throw DiffusionError.batch(
+                "a picture's latent \(clean.shape) does not fit the latent \(latent.shape) at step \(stepIndex)")
+        }
+        let sigma = schedule.sigmas[0]
+        latent = Tensor(shape: latent.shape) { out in
+            clean.withUnsafe { clean in
+                latent.withUnsafe { noise in
+                    for index in out.indices { out[index] = (1 - sigma) * clean[index] + sigma * noise[index] }
+                }
+            }
+        }
     }
 
     // MARK: - What comes next

@@ -24,6 +24,14 @@ package struct GenerationInputs: Sendable {
         [channels?.shape ?? [], givenFrames?.shape ?? []] + references.map(\.shape)
     }
 
+    /// The same tensors, apart from the memory of the stage that computed them.
+    package var lasting: GenerationInputs {
+        GenerationInputs(
+            channels: channels.map { Tensor.lasting($0.copy) },
+            references: references.map { reference in Tensor.lasting(reference.copy) },
+            givenFrames: givenFrames.map { Tensor.lasting($0.copy) })
+    }
+
     /// Whether the inputs fit latents `[C, F, H, W]` of that shape.
     func fit(_ latent: [Int]) -> Bool {
         if let channels {

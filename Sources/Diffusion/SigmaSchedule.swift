@@ -59,6 +59,18 @@ package struct SigmaSchedule: Sendable, Equatable {
         self.timesteps = timesteps
     }
 
+    /// The steps from the one whose sigma is nearest to `strength`, of two equally near ones the noisier: how a picture is
+    /// changed by strength (1: the whole schedule).
+    package func from(strength: Float) -> SigmaSchedule {
+        let index = sigmas.indices.dropLast().min { abs(sigmas[$0] - strength) < abs(sigmas[$1] - strength) } ?? 0
+        return SigmaSchedule(checked: Array(sigmas[index...]), timesteps: Array(timesteps[index...]))
+    }
+
+    private init(checked sigmas: [Float], timesteps: [Float]) {
+        self.sigmas = sigmas
+        self.timesteps = timesteps
+    }
+
     /// Given sigmas, without the final 0, used as they are; t = 1000 sigma.
     package init(explicit sigmas: [Float]) throws {
         try self.init(sigmas: sigmas + [0], timesteps: sigmas.map { $0 * Self.trainTimesteps })

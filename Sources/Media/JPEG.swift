@@ -1,5 +1,6 @@
 import CJPEG
 import Foundation
+import Pictures
 
 /// JPEG files, written by libjpeg-turbo.
 package enum JPEG {

@@ -1,5 +1,6 @@
 import CFFmpeg
 import Foundation
+import Pictures
 
 /// Writes an MP4 file, one frame at a time.
 ///

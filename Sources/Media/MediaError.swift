@@ -1,12 +1,7 @@
+import Pictures
+
 /// Why a picture or a clip could not be made.
 package enum MediaError: Error, Equatable, CustomStringConvertible {
-    /// An image side is not in `1...RGBImage.largestSide`.
-    case invalidSize(width: Int, height: Int)
-    /// The samples given do not fill `width` x `height` x 3.
-    case wrongSampleCount(expected: Int, given: Int)
-    /// A float sample is NaN or infinite: the network that made it went wrong, and black would hide that.
-    case notFinite(value: Float, index: Int)
-
     case invalidKeyword(String)
     /// A text holds U+0000, which no PNG chunk and no MP4 tag can carry.
     case nulInText(keyword: String)
@@ -18,8 +13,6 @@ package enum MediaError: Error, Equatable, CustomStringConvertible {
     case invalidQuality(given: Int)
     /// The format has a limit on the metadata that describe a picture.
     case textTooLong(format: PictureFormat, bytes: Int, allowed: Int)
-    /// A part of a picture that is empty or not inside of it.
-    case invalidBox(String)
 
     /// H.264 and AV1 in 4:2:0 carry one chroma sample for each 2 x 2 pixels.
     case oddVideoSize(width: Int, height: Int)
@@ -35,12 +28,6 @@ package enum MediaError: Error, Equatable, CustomStringConvertible {
 
     package var description: String {
         switch self {
-        case .invalidSize(let width, let height):
-            "an image of \(width)x\(height) pixels: each side must be 1 to \(RGBImage.largestSide)"
-        case .wrongSampleCount(let expected, let given):
-            "\(given) samples given for an image that takes \(expected)"
-        case .notFinite(let value, let index):
-            "sample \(index) of the image is \(value): the model produced numbers that are not finite"
         case .invalidKeyword(let keyword):
             "PNG keyword \"\(keyword)\": it must be 1 to 79 printable Latin-1 characters, "
                 + "without leading, trailing or double spaces"
@@ -59,8 +46,6 @@ package enum MediaError: Error, Equatable, CustomStringConvertible {
             "picture quality \(given): allowed is 1 to 100"
         case .textTooLong(let format, let bytes, let allowed):
             "a text of \(bytes) bytes beside a \(format) picture: at most \(allowed) are possible"
-        case .invalidBox(let box):
-            "the part \(box) of the picture is empty or not inside of it"
         case .oddVideoSize(let width, let height):
             "a video of \(width)x\(height) pixels: width and height must be even (4:2:0 chroma)"
         case .unsupportedVideoSize(let width, let height, let codec, let allowed):

@@ -1,5 +1,6 @@
 import CPNG
 import Foundation
+import Pictures
 
 /// PNG files, written by libpng through `cpng_write_rgb`: its errors need setjmp, which Swift cannot host.
 package enum PNG {

@@ -1,4 +1,5 @@
 import CFFmpeg
+import Pictures
 
 /// Reads a frame of a clip back, for sheets of many clips. Takes what `MP4Encoder` writes: 8-bit 4:2:0 or 4:4:4,
 /// BT.709, limited range.
@@ -102,7 +103,11 @@ package enum VideoReader {
                 }
             }
         }
-        return try RGBImage(width: width, height: height, bytes: bytes)
+        do {
+            return try RGBImage(width: width, height: height, bytes: bytes)
+        } catch {
+            throw .ffmpeg(operation: "decoding \(path)", reason: "\(error)")
+        }
     }
 
     private static func check(_ status: Int32, _ operation: String) throws(MediaError) {

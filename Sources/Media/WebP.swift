@@ -1,4 +1,5 @@
 import CWebP
+import Pictures
 
 /// WebP files, written by libwebp.
 package enum WebP {

@@ -1,3 +1,5 @@
+import Pictures
+
 /// A picture as the video encoders take it: BT.709, limited range, 4:2:0 with chroma sited left, or 4:4:4.
 ///
 /// Converted here and not by libswscale: the rounding is exact and the same on every processor, and libswscale

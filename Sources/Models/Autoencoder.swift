@@ -14,4 +14,10 @@ package protocol Autoencoder: Sendable {
     ///
     /// - Parameter interrupt: called now and then; throwing from it ends the decoding.
     func decode(_ latent: Tensor, interrupt: () throws -> Void, onFrames: (Tensor) throws -> Void) throws
+
+    /// The latent `[C, F, H, W]`, of the diffusion's scale, of frames `[T, H', W', 3]` in [-1, 1]: the mean of the
+    /// encoder's distribution, nothing drawn.
+    ///
+    /// - Parameter interrupt: called now and then; throwing from it ends the encoding.
+    func latent(of frames: Tensor, interrupt: () throws -> Void) throws -> Tensor
 }

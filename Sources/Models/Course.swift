@@ -17,6 +17,8 @@ package struct Part: Hashable, Sendable, CustomStringConvertible, ExpressibleByS
 /// What a generation does on its way, in the order that its family declares.
 package struct Stage: Hashable, Sendable {
     package enum Kind: String, Sendable, CaseIterable {
+        /// Given pictures become inputs of the network.
+        case picture
         /// Prompts become conditionings.
         case text
         /// Denoising; each step passes through the expert that owns its sigma.

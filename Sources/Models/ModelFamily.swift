@@ -44,6 +44,10 @@ package protocol ModelFamily: Sendable {
 
     func autoencoder(_ reader: WeightReader, compute: Compute) throws -> any Autoencoder
 
+    /// What encodes pictures for the network; nil where `traits.pictures` is none.
+    /// - Parameter autoencoder: what `autoencoder(_:compute:)` gave.
+    func pictureEncoder(_ autoencoder: any Autoencoder) -> (any PictureEncoder)?
+
     /// Ways to generate where no file says any: the few-step student first, then the published sampler.
     /// - Parameter experts: how many networks the model has.
     func generators(experts: Int) throws -> [GeneratorSpec]
@@ -59,6 +63,8 @@ package protocol ModelFamily: Sendable {
 }
 
 extension ModelFamily {
+    package func pictureEncoder(_ autoencoder: any Autoencoder) -> (any PictureEncoder)? { nil }
+
     package func generators(publishedAs spec: GeneratorSpec) throws -> [GeneratorSpec] { [spec] }
 }
 
@@ -73,16 +79,19 @@ package struct FamilyTraits: Sendable {
     /// Size and length where nothing else says so; one frame: the family makes pictures only.
     package let defaults: SizeLimits.Defaults
     package let course: [Stage]
+    /// The pictures that the network reads. The autoencoder's part encodes them.
+    package let pictures: PictureInputs
 
     package init(
         guidance: Guidance.Rule, guidesWithoutNegativePrompt: Bool, packing: Int = 1, defaults: SizeLimits.Defaults,
-        course: [Stage] = [.text("text_encoder"), .steps, .decode("vae")]
+        course: [Stage] = [.text("text_encoder"), .steps, .decode("vae")], pictures: PictureInputs = .none
     ) {
         self.guidance = guidance
         self.guidesWithoutNegativePrompt = guidesWithoutNegativePrompt
         self.packing = packing
         self.defaults = defaults
         self.course = course
+        self.pictures = pictures
     }
 }
 

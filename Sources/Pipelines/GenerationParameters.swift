@@ -1,3 +1,5 @@
+import Models
+
 /// What one picture or clip is to be. Every way to ask for one (HTTP, the command line, a manifest, a benchmark) becomes
 /// this, so the same parameters give the same bytes wherever they come from.
 package struct GenerationParameters: Sendable {
@@ -16,10 +18,16 @@ package struct GenerationParameters: Sendable {
     package var guidanceScale: Float?
     /// Of the phases after the first.
     package var guidanceScale2: Float?
+    package var pictures: GivenPictures
+    /// How far a first picture is changed that the network itself does not read: the sigma to start at, in (0, 1].
+    package var strength: Float
+
+    package static let defaultStrength: Float = 0.75
 
     package init(
         prompt: String, negativePrompt: String? = nil, width: Int, height: Int, frames: Int = 1, seed: UInt64 = 0,
-        generator: String? = nil, steps: Int? = nil, guidanceScale: Float? = nil, guidanceScale2: Float? = nil
+        generator: String? = nil, steps: Int? = nil, guidanceScale: Float? = nil, guidanceScale2: Float? = nil,
+        pictures: GivenPictures = GivenPictures(), strength: Float = Self.defaultStrength
     ) {
         self.prompt = prompt
         self.negativePrompt = negativePrompt
@@ -31,5 +39,7 @@ package struct GenerationParameters: Sendable {
         self.steps = steps
         self.guidanceScale = guidanceScale
         self.guidanceScale2 = guidanceScale2
+        self.pictures = pictures
+        self.strength = strength
     }
 }

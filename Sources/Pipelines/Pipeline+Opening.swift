@@ -31,7 +31,9 @@ extension Pipeline {
         let promptEncoder = try opening.openText(compute.unquantized)
         let networks = try opening.openExperts(compute)
         let autoencoder = try opening.openAutoencoder((autoencoderCompute ?? compute).unquantized)
-        let parts = Parts(promptEncoder: promptEncoder, networks: networks, autoencoder: autoencoder)
+        let parts = Parts(
+            promptEncoder: promptEncoder, networks: networks, autoencoder: autoencoder,
+            pictureEncoder: family.pictureEncoder(autoencoder))
         let id = id ?? files.id
         self.init(
             id: id, source: files.source, traits: family.traits, generators: generators,

@@ -27,13 +27,17 @@ package final class Pipeline: Sendable {
         /// By the names of experts.
         package let networks: [String: any DenoisingNetwork]
         package let autoencoder: any Autoencoder
+        /// Nil where the network reads no pictures.
+        package let pictureEncoder: (any PictureEncoder)?
 
         package init(
-            promptEncoder: any PromptEncoder, networks: [String: any DenoisingNetwork], autoencoder: any Autoencoder
+            promptEncoder: any PromptEncoder, networks: [String: any DenoisingNetwork], autoencoder: any Autoencoder,
+            pictureEncoder: (any PictureEncoder)? = nil
         ) {
             self.promptEncoder = promptEncoder
             self.networks = networks
             self.autoencoder = autoencoder
+            self.pictureEncoder = pictureEncoder
         }
     }
 
@@ -172,9 +176,10 @@ package final class Pipeline: Sendable {
             rule: traits.guidance, plan: spec.plan, guidanceScale: parameters.guidanceScale,
             guidanceScale2: parameters.guidanceScale2)
         let isGuided = traits.guidesWithoutNegativePrompt || parameters.negativePrompt != nil
+        let schedule = try spec.schedule(steps: parameters.steps, tokens: tokens)
         return try Generation(
             seed: parameters.seed, latentShape: shape, generator: spec,
-            schedule: try spec.schedule(steps: parameters.steps, tokens: tokens),
+            schedule: changesByStrength(parameters.pictures) ? schedule.from(strength: parameters.strength) : schedule,
             guidance: isGuided ? guidance : guidance.unguided)
     }
 
@@ -197,8 +202,7 @@ package final class Pipeline: Sendable {
         _ latent: Tensor, interrupt: () throws -> Void = {}, onFrames: (Tensor) throws -> Void
     ) throws {
         defer { Arena.shared.giveBack() }
-        let part = traits.course.last { $0.kind == .decode }?.part ?? "vae"
-        try residency.pass(through: part) { check in
+        try residency.pass(through: autoencoderPart) { check in
             let cells = unpacked(latent, by: traits.packing)
             try parts.autoencoder.decode(cells, interrupt: interrupt) { frames in
                 try check()

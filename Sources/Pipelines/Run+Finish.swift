@@ -33,6 +33,15 @@ extension Run {
         onFrames: (Tensor) throws -> Void
     ) throws -> RunRecord {
         var record = RunRecord(of: self)
+        if !pictures.isEmpty {
+            let encoding = observer.now()
+            observer.onStage(.picture)
+            pipeline.expect(passes.map(\.part))
+            var alone = [self]
+            try Run.encodePictures(of: &alone, interrupt: { try interrupt() })
+            self = alone[0]
+            record.pictureSeconds = observer.now() - encoding
+        }
         let began = observer.now()
         if prompted == nil {
             observer.onStage(.text)

@@ -14,6 +14,8 @@ package struct Run: Sendable {
     package let texts: Prompted<String>
     package let loras: SettledLoRAs
     package private(set) var generation: Generation
+    /// The pictures that are still to be encoded; empty where none are given.
+    package private(set) var pictures: GivenPictures
     /// Nil until the texts are encoded.
     package private(set) var prompted: Prompted<Conditioning>?
 
@@ -27,13 +29,14 @@ package struct Run: Sendable {
             generation, of: pipeline, generator: try pipeline.generators.generator(parameters.generator).name,
             texts: Prompted(
                 positive: parameters.prompt,
-                negative: generation.isGuided ? parameters.negativePrompt ?? "" : nil), loras: loras)
+                negative: generation.isGuided ? parameters.negativePrompt ?? "" : nil), loras: loras,
+            pictures: parameters.pictures)
     }
 
     /// - Parameter prompted: conditionings that are known already.
     package init(
         _ generation: Generation, of pipeline: Pipeline, generator: String, texts: Prompted<String>,
-        loras: SettledLoRAs = .none, prompted: Prompted<Conditioning>? = nil
+        loras: SettledLoRAs = .none, prompted: Prompted<Conditioning>? = nil, pictures: GivenPictures = GivenPictures()
     ) {
         self.pipeline = pipeline
         self.generator = generator
@@ -41,28 +44,46 @@ package struct Run: Sendable {
         self.loras = loras
         self.generation = generation
         self.prompted = prompted
+        self.pictures = pictures
     }
 
     // MARK: What comes next
 
     /// The passes through weights that are left, in order. Not empty: decoding is the last.
     package var passes: [Pass] {
-        pipeline.traits.course.flatMap { stage -> [Pass] in
-            switch (stage.kind, stage.part) {
-            case (.text, let part?):
-                let count = prompted == nil && !generation.isFinished ? texts.negative == nil ? 1 : 2 : 0
-                return [Pass](repeating: Pass(.text, part), count: count)
-            case (.steps, _): return generation.upcomingExperts.map { Pass(.steps, Part($0)) }
-            case (.decode, let part?): return [Pass(.decode, part)]
-            default: return []
+        let encoding = pictures.isEmpty ? [] : [Pass(.picture, pipeline.autoencoderPart)]
+        return encoding
+            + pipeline.traits.course.flatMap { stage -> [Pass] in
+                switch (stage.kind, stage.part) {
+                case (.text, let part?):
+                    let count = prompted == nil && !generation.isFinished ? texts.negative == nil ? 1 : 2 : 0
+                    return [Pass](repeating: Pass(.text, part), count: count)
+                case (.steps, _): return generation.upcomingExperts.map { Pass(.steps, Part($0)) }
+                case (.decode, let part?): return [Pass(.decode, part)]
+                default: return []
+                }
             }
-        }
     }
 
     /// What the request puts on an expert.
     package func loras(of expert: String) -> [LoRA] { loras.byExpert[expert] ?? [] }
 
     // MARK: Stages
+
+    /// Has the given pictures encoded, unless that is done: once for all runs of a request, which have the same pictures
+    /// and sides.
+    /// - Throws: as `Pipeline.encode(_:like:interrupt:)`; `DiffusionError.batch` for a latent that does not fit.
+    package static func encodePictures(of runs: inout [Run], interrupt: () throws -> Void = {}) throws {
+        guard let first = runs.first(where: { !$0.pictures.isEmpty }) else { return }
+        let encoded = try first.pipeline.encode(first.pictures, like: first.generation.latent, interrupt: interrupt)
+        for index in runs.indices where !runs[index].pictures.isEmpty {
+            switch encoded {
+            case .inputs(let inputs): try runs[index].generation.take(inputs)
+            case .start(let latent): try runs[index].generation.start(from: latent)
+            }
+            runs[index].pictures = GivenPictures()
+        }
+    }
 
     /// Has the texts encoded, unless they are known already.
     /// - Parameter encode: a cache in front of `Pipeline.encode`, or that itself.
@@ -110,10 +131,12 @@ package struct Run: Sendable {
     package mutating func resume(_ stored: Generation) -> Bool {
         guard
             stored.plan == generation.plan, stored.schedule == generation.schedule,
-            stored.guidance == generation.guidance, stored.shapes == generation.shapes,
+            stored.guidance == generation.guidance, stored.latent.shape == generation.latent.shape,
             stored.seed == generation.seed
         else { return false }
         generation = stored
+        // What is stored has seen the pictures.
+        pictures = GivenPictures()
         return true
     }
 }

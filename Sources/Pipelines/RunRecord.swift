@@ -29,6 +29,8 @@ package struct RunRecord: Sendable, Equatable, Codable {
     package let nfe: Int
     /// Digests of the parts that took part, by name.
     package let weights: [String: String]
+    /// Encoding the pictures that were given.
+    package var pictureSeconds: Double?
     package var textSeconds = 0.0
     /// Steps that were done in this process.
     package var steps: [Step] = []

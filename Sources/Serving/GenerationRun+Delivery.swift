@@ -1,6 +1,7 @@
 import Diffusion
 import Foundation
 import Media
+import Pictures
 import Pipelines
 import Tensor
 

@@ -112,6 +112,13 @@ final class GenerationRun {
 
     // MARK: Stages
 
+    /// What the job's pictures are encoded to.
+    func encodePictures() throws {
+        let start = ContinuousClock.now
+        try Run.encodePictures(of: &runs, interrupt: signal.check)
+        job.timings.picture = start.seconds
+    }
+
     /// The conditionings of the prompts, unless they are known already.
     /// - Parameter onlyKnown: leave it if the text encoder is needed.
     func encodePrompts(onlyKnown: Bool) throws {

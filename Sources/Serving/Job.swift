@@ -108,6 +108,8 @@ package struct Artifact: Sendable, Equatable {
 package struct Timings: Codable, Sendable, Equatable {
     package typealias Step = RunRecord.Step
 
+    /// Given pictures to inputs of the network; nil where none are given.
+    package var picture: Double?
     /// Prompt to embedding; next to nothing when the prompt was known.
     package var text: Double?
     package var steps: [Step] = []

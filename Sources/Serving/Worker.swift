@@ -2,6 +2,7 @@ import Foundation
 import Logging
 import Media
 import Models
+import Pictures
 import Pipelines
 import Tensor
 
@@ -115,6 +116,9 @@ final class Worker {
                     runs: chosen.map(\.job.id), weights: decision.weights, start: began, seconds: began.seconds))
         }
         switch decision.weights.stage {
+        case .picture:
+            attempt(first) { try first.encodePictures() }
+            queue.record(work: 0, seconds: began.seconds)
         case .text:
             attempt(first) { try first.encodePrompts(onlyKnown: false) }
             queue.record(work: 0, seconds: began.seconds)
@@ -209,7 +213,7 @@ final class Worker {
     private static func failure(_ error: any Error) -> Job.Failure {
         let code =
             switch error {
-            case ModelError.notFinite, MediaError.notFinite: "not_finite"
+            case ModelError.notFinite, ImageError.notFinite: "not_finite"
             case ServingError.invalid, ServingError.unknownModel: "invalid_request"
             default: "generation_failed"
             }

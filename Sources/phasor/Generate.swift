@@ -2,6 +2,7 @@ import ArgumentParser
 import Diffusion
 import Foundation
 import Media
+import Pictures
 import Pipelines
 import Serving
 import Tensor

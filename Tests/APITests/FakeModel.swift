@@ -104,5 +104,16 @@ enum FakeModel {
                 try onFrames(Tensor(pixels, shape: [copies, height, width, 3]))
             }
         }
+
+        /// The first pixel of each square, of the first frame.
+        func latent(of frames: Tensor, interrupt: () throws -> Void) throws -> Tensor {
+            let (rows, columns) = (frames.shape[1] / 16, frames.shape[2] / 16)
+            let values = frames.array
+            let cells = (0..<3 * rows * columns).map { index in
+                let (y, x) = (index / columns % rows * 16, index % columns * 16)
+                return values[(y * columns * 16 + x) * 3 + index / columns / rows] * 2
+            }
+            return Tensor(cells, shape: [3, 1, rows, columns])
+        }
     }
 }

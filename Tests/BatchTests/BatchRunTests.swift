@@ -2,6 +2,7 @@ import Batch
 import Foundation
 import Logging
 import Media
+import Pictures
 import Pipelines
 import Serving
 import Tensor

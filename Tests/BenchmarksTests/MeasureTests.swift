@@ -1,6 +1,7 @@
 import Benchmarks
 import Foundation
 import Media
+import Pictures
 import Testing
 
 /// Against numbers that numpy made (Tests/Fixtures/make_measures.py).

@@ -1,6 +1,7 @@
 import Benchmarks
 import Foundation
 import Media
+import Pictures
 import Testing
 
 /// Flow between pictures whose movement is known exactly: they are a function of the place.

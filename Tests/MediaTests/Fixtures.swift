@@ -1,5 +1,6 @@
 import Foundation
 import Media
+import Pictures
 import Testing
 
 /// A directory of one test's own, removed with the value that owns it.

@@ -1,5 +1,6 @@
 import Foundation
 import Media
+import Pictures
 import Testing
 
 /// `Tests/Fixtures/pictures`: files, and what Pillow makes of them (make_pictures.py).

@@ -1,15 +1,16 @@
 import Media
+import Pictures
 import Testing
 
 @Suite struct RGBImageTests {
     @Test func sizesAndCountsAreChecked() throws {
-        #expect(throws: MediaError.invalidSize(width: 0, height: 2)) {
+        #expect(throws: ImageError.invalidSize(width: 0, height: 2)) {
             try RGBImage(width: 0, height: 2, bytes: [])
         }
-        #expect(throws: MediaError.invalidSize(width: .max, height: .max)) {
+        #expect(throws: ImageError.invalidSize(width: .max, height: .max)) {
             try RGBImage(width: .max, height: .max, bytes: [])
         }
-        #expect(throws: MediaError.wrongSampleCount(expected: 12, given: 4)) {
+        #expect(throws: ImageError.wrongSampleCount(expected: 12, given: 4)) {
             try RGBImage(width: 2, height: 2, bytes: [1, 2, 3, 4])
         }
         let image = try RGBImage(width: 1, height: 2, bytes: [1, 2, 3, 4, 5, 6])
@@ -41,7 +42,7 @@ import Testing
     func numbersThatAreNotFiniteAreFound(layout: RGBImage.Layout, value: Float) throws {
         var floats = [Float](repeating: 0.5, count: 12)
         floats[7] = value
-        let error = #expect(throws: MediaError.self) {
+        let error = #expect(throws: ImageError.self) {
             try RGBImage(width: 2, height: 2, floats: floats.span, layout: layout)
         }
         guard case .notFinite(let found, let index) = error else {

@@ -1,4 +1,5 @@
 import Media
+import Pictures
 import Testing
 
 @Suite struct ResizeTests {
@@ -84,15 +85,15 @@ import Testing
         let middle = try image.middle(width: 4, height: 4)
         #expect(middle.bytes.prefix(3) == [1, 0, 0])
         #expect(try image.middle(width: 3, height: 1).bytes == [2, 1, 0, 3, 1, 0, 4, 1, 0])
-        #expect(throws: MediaError.self) { try image.middle(width: 8, height: 4) }
-        #expect(throws: MediaError.self) { try image.middle(width: 0, height: 4) }
+        #expect(throws: ImageError.self) { try image.middle(width: 8, height: 4) }
+        #expect(throws: ImageError.self) { try image.middle(width: 0, height: 4) }
     }
 
     @Test func badSizesAndBoxesAreRefused() throws {
         let image = try noise(width: 8, height: 6)
         for (width, height) in [(0, 4), (4, -1), (.max, 4), (65_537, 1)] {
             for fit in PictureFit.allCases {
-                #expect(throws: MediaError.invalidSize(width: width, height: height)) {
+                #expect(throws: ImageError.invalidSize(width: width, height: height)) {
                     try image.fitted(width: width, height: height, fit: fit)
                 }
             }
@@ -102,7 +103,7 @@ import Testing
             ResizeBox(left: 4, top: 0, right: 4, bottom: 4), ResizeBox(left: 0, top: 5, right: 4, bottom: 4),
             ResizeBox(left: .nan, top: 0, right: 4, bottom: 4), ResizeBox(left: 0, top: 0, right: .infinity, bottom: 4),
         ] {
-            #expect(throws: MediaError.self) { try image.resized(width: 4, height: 4, filter: .lanczos, box: box) }
+            #expect(throws: ImageError.self) { try image.resized(width: 4, height: 4, filter: .lanczos, box: box) }
         }
     }
 }

@@ -196,6 +196,17 @@ final class AnalyticParts: PromptEncoder, Autoencoder, PartResidency {
         }
     }
 
+    /// The value at the top left of each square.
+    func latent(of frames: Tensor, interrupt: () throws -> Void) throws -> Tensor {
+        let (rows, columns) = (frames.shape[1] / 8, frames.shape[2] / 8)
+        let values = frames.array
+        let cells = (0..<3 * rows * columns).map { index in
+            let (y, x) = (index / columns % rows * 8, index % columns * 8)
+            return values[(y * columns * 8 + x) * 3 + index / columns / rows] * 4
+        }
+        return Tensor(cells, shape: [3, 1, rows, columns])
+    }
+
     /// Not finite for latents that are large, as an overflowing decoder would be.
     static func brightness(of value: Float) -> Float {
         abs(value) > 100 ? .nan : min(max(0.5 + 0.125 * value, 0), 1)

@@ -1,6 +1,7 @@
 import Foundation
 import Media
 import Models
+import Pictures
 import Pipelines
 import Serving
 import Synchronization

@@ -1,3 +1,5 @@
+import Pictures
+
 /// Pictures that somebody sent: PNG, JPEG or WebP, whatever they call it.
 ///
 /// Any bytes are safe: they are read or refused with a `PictureError`. Memory is bounded by `PictureLimits`, which hold
@@ -29,7 +31,7 @@ package enum Picture {
     {
         let header = try header(of: file, limits: limits)
         let samples = try samples(of: file, header).onWhite()
-        return try image(header, samples, channels: 3) { width, height, bytes throws(MediaError) in
+        return try image(header, samples, channels: 3) { width, height, bytes throws(ImageError) in
             try RGBImage(width: width, height: height, bytes: bytes)
         }
     }
@@ -40,7 +42,7 @@ package enum Picture {
     {
         let header = try header(of: file, limits: limits)
         let samples = try samples(of: file, header).withAlpha()
-        return try image(header, samples, channels: 4) { width, height, bytes throws(MediaError) in
+        return try image(header, samples, channels: 4) { width, height, bytes throws(ImageError) in
             try RGBAImage(width: width, height: height, bytes: bytes)
         }
     }
@@ -55,7 +57,7 @@ package enum Picture {
 
     private static func image<Image>(
         _ header: PictureHeader, _ samples: [UInt8], channels: Int,
-        _ make: (Int, Int, [UInt8]) throws(MediaError) -> Image
+        _ make: (Int, Int, [UInt8]) throws(ImageError) -> Image
     ) throws(PictureError) -> Image {
         let bytes = header.orientation.upright(
             samples, width: header.storedWidth, height: header.storedHeight, channels: channels)

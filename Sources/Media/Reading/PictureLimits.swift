@@ -1,3 +1,5 @@
+import Pictures
+
 /// What a picture may have, checked on its header before anything is decoded.
 package struct PictureLimits: Sendable, Equatable {
     /// Width times height. The default takes what cameras of 64 megapixels make.

@@ -68,6 +68,10 @@ extension AutoencoderKL: Autoencoder {
     package var spatialFactor: Int { config.spatialFactor }
     package var temporalFactor: Int { config.temporalFactor }
 
+    package func latent(of frames: Tensor, interrupt: () throws -> Void) throws -> Tensor {
+        normalised(try encode(frames, interrupt: interrupt).slice(0..<config.latentChannels))
+    }
+
     /// What a file is if it holds this autoencoder, of whatever family.
     static func recognise(_ checkpoint: Checkpoint) throws -> FileIdentity? {
         let tensors = try checkpoint.renamed(by: AutoencoderKLKeys.vae).tensors

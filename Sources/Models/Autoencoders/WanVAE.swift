@@ -82,6 +82,10 @@ extension WanVAE: Autoencoder {
     package var spatialFactor: Int { config.spatialFactor }
     package var temporalFactor: Int { config.temporalFactor }
 
+    package func latent(of frames: Tensor, interrupt: () throws -> Void) throws -> Tensor {
+        normalised(try encode(frames, interrupt: interrupt).slice(0..<config.zDim))
+    }
+
     /// What a file is if it holds this autoencoder, of Wan or Qwen-Image.
     static func recognise(_ checkpoint: Checkpoint) throws -> FileIdentity? {
         let tensors = try checkpoint.renamed(by: WanKeys.vae).tensors

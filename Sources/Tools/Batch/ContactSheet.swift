@@ -1,5 +1,6 @@
 import Foundation
 import Media
+import Pictures
 
 /// All pictures of a batch on one, small, in the order of the manifest; of a clip its middle frame.
 package enum ContactSheet {
@@ -8,7 +9,7 @@ package enum ContactSheet {
 
     /// - Parameter paths: PNG and MP4 files; one that cannot be read leaves its place empty.
     /// - Returns: nil for none.
-    package static func make(of paths: [String]) throws(MediaError) -> RGBImage? {
+    package static func make(of paths: [String]) throws(ImageError) -> RGBImage? {
         guard !paths.isEmpty else { return nil }
         // Of very many, as many as can be seen, at equal distances.
         let count = min(paths.count, mostPictures)
@@ -39,7 +40,7 @@ package enum ContactSheet {
     }
 
     /// Means of the pixels that fall on each of the small ones; never enlarged.
-    private static func fitted(_ image: RGBImage, _ side: Int) throws(MediaError) -> RGBImage {
+    private static func fitted(_ image: RGBImage, _ side: Int) throws(ImageError) -> RGBImage {
         let longest = max(image.width, image.height)
         guard longest > side else { return image }
         let (width, height) = (max(image.width * side / longest, 1), max(image.height * side / longest, 1))

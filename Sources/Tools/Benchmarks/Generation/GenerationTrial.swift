@@ -1,5 +1,6 @@
 import Foundation
 import Media
+import Pictures
 import Pipelines
 import Serving
 import Tensor

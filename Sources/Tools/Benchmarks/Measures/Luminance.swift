@@ -1,4 +1,5 @@
 import Media
+import Pictures
 
 /// The luma of a picture, BT.709 weights on its sRGB samples, `[height, width]` in [0, 1]. Measures of movement and
 /// structure look at nothing else.

@@ -1,4 +1,5 @@
 import Media
+import Pictures
 
 /// How much moves in a clip, told from its pixels alone.
 package struct Motion: Codable, Sendable, Equatable {

@@ -1,5 +1,6 @@
 import Foundation
 import Media
+import Pictures
 
 /// What a picture looks like in two fixed spaces, computed from its pixels: no network, so anybody gets the same
 /// numbers, and none that compare with DINO's or LPIPS's.

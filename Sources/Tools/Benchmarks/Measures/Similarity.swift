@@ -1,5 +1,6 @@
 import Foundation
 import Media
+import Pictures
 
 /// How alike two pictures of one size are, pixel by pixel.
 package struct Similarity: Codable, Sendable, Equatable {

@@ -140,7 +140,7 @@ package struct ScheduleDrawing {
     private func name(_ pass: Pass) -> String {
         switch pass.stage {
         case .text: "text encoder"
-        case .decode: "VAE"
+        case .picture, .decode: "VAE"
         case .steps: pass.part.name
         }
     }
@@ -148,7 +148,7 @@ package struct ScheduleDrawing {
     private func style(_ pass: Pass) -> String {
         switch pass.stage {
         case .text: "text"
-        case .decode: "vae"
+        case .picture, .decode: "vae"
         case .steps: "part\((experts.firstIndex(of: pass) ?? 0) % 4)"
         }
     }

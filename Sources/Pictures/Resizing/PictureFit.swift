@@ -14,7 +14,7 @@ extension RGBImage {
     /// - Throws: `invalidSize`, `invalidBox`.
     package func resized(
         width: Int, height: Int, filter: ResizeFilter, box: ResizeBox? = nil
-    ) throws(MediaError) -> RGBImage {
+    ) throws(ImageError) -> RGBImage {
         try Self.check(width: width, height: height)
         let box = box ?? ResizeBox(width: self.width, height: self.height)
         try box.check(width: self.width, height: self.height)
@@ -30,7 +30,7 @@ extension RGBImage {
     package func fitted(
         width: Int, height: Int, fit: PictureFit = .crop, filter: ResizeFilter = .lanczos,
         ground: SIMD3<UInt8> = SIMD3(0, 0, 0)
-    ) throws(MediaError) -> RGBImage {
+    ) throws(ImageError) -> RGBImage {
         switch fit {
         case .stretch: try resized(width: width, height: height, filter: filter)
         case .crop: try covering(width: width, height: height, filter)
@@ -41,7 +41,7 @@ extension RGBImage {
     /// The middle, unscaled; where the sides cannot be halved evenly, the pixel more lies right and below.
     ///
     /// - Throws: `invalidBox` for sides larger than the picture's, `invalidSize`.
-    package func middle(width: Int, height: Int) throws(MediaError) -> RGBImage {
+    package func middle(width: Int, height: Int) throws(ImageError) -> RGBImage {
         guard width <= self.width, height <= self.height else {
             throw .invalidBox("\(width)x\(height) of \(self.width)x\(self.height)")
         }
@@ -51,7 +51,7 @@ extension RGBImage {
         return try RGBImage(width: width, height: height, bytes: bytes)
     }
 
-    private func covering(width: Int, height: Int, _ filter: ResizeFilter) throws(MediaError) -> RGBImage {
+    private func covering(width: Int, height: Int, _ filter: ResizeFilter) throws(ImageError) -> RGBImage {
         try Self.check(width: width, height: height)
         let size = PictureSize(width: self.width, height: self.height).covering(width: width, height: height)
         let (left, top) = ((size.width - width) / 2, (size.height - height) / 2)
@@ -64,7 +64,7 @@ extension RGBImage {
 
     private func padded(
         width: Int, height: Int, _ filter: ResizeFilter, _ ground: SIMD3<UInt8>
-    ) throws(MediaError) -> RGBImage {
+    ) throws(ImageError) -> RGBImage {
         try Self.check(width: width, height: height)
         let size = PictureSize(width: self.width, height: self.height).within(width: width, height: height)
         let inner = try resized(width: size.width, height: size.height, filter: filter)
@@ -85,7 +85,7 @@ extension RGBImage {
 
     private var resampler: Resampler { Resampler(samples: bytes, width: width, height: height, channels: 3) }
 
-    private static func check(width: Int, height: Int) throws(MediaError) {
+    private static func check(width: Int, height: Int) throws(ImageError) {
         guard (1...largestSide).contains(width), (1...largestSide).contains(height) else {
             throw .invalidSize(width: width, height: height)
         }

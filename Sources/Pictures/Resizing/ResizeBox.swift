@@ -13,7 +13,7 @@ package struct ResizeBox: Sendable, Equatable {
     }
 
     /// - Throws: `invalidBox`.
-    func check(width: Int, height: Int) throws(MediaError) {
+    func check(width: Int, height: Int) throws(ImageError) {
         // A NaN compares false.
         guard left >= 0, top >= 0, left < right, top < bottom, right <= Float(width), bottom <= Float(height) else {
             throw .invalidBox("(\(left), \(top), \(right), \(bottom)) of \(width)x\(height)")

@@ -1,9 +1,8 @@
-import Media
 import Tensor
 
 extension Tensor {
     /// Frames `[T, H, W, 3]` in [0, 1] as pictures.
-    /// - Throws: `MediaError.notFinite` rather than to make a black picture.
+    /// - Throws: `ImageError.notFinite` rather than to make a black picture.
     package func images() throws -> [RGBImage] {
         try (0..<shape[0]).map { index in
             try self[index].withUnsafe { values in

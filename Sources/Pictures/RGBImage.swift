@@ -8,7 +8,7 @@ package struct RGBImage: Sendable, Equatable {
     package let bytes: [UInt8]
 
     /// - Throws: `invalidSize`, `wrongSampleCount`.
-    package init(width: Int, height: Int, bytes: [UInt8]) throws(MediaError) {
+    package init(width: Int, height: Int, bytes: [UInt8]) throws(ImageError) {
         try Self.check(width: width, height: height, sampleCount: bytes.count)
         self.width = width
         self.height = height
@@ -26,7 +26,7 @@ package struct RGBImage: Sendable, Equatable {
     /// halves to the even neighbour.
     ///
     /// - Throws: `notFinite` with the index of the first NaN or infinity; `invalidSize`, `wrongSampleCount`.
-    package init(width: Int, height: Int, floats: Span<Float>, layout: Layout) throws(MediaError) {
+    package init(width: Int, height: Int, floats: Span<Float>, layout: Layout) throws(ImageError) {
         try Self.check(width: width, height: height, sampleCount: floats.count)
         if let index = floats.indices.first(where: { !floats[$0].isFinite }) {
             throw .notFinite(value: floats[index], index: index)
@@ -60,7 +60,7 @@ package struct RGBImage: Sendable, Equatable {
         return UInt8(truncatingIfNeeded: (unit * 255 + integers).bitPattern)
     }
 
-    private static func check(width: Int, height: Int, sampleCount: Int) throws(MediaError) {
+    private static func check(width: Int, height: Int, sampleCount: Int) throws(ImageError) {
         guard (1...largestSide).contains(width), (1...largestSide).contains(height) else {
             throw .invalidSize(width: width, height: height)
         }

@@ -5,7 +5,7 @@ extension RGBAImage {
     /// - Throws: `invalidSize`, `invalidBox`.
     package func resized(
         width: Int, height: Int, filter: ResizeFilter, box: ResizeBox? = nil
-    ) throws(MediaError) -> RGBAImage {
+    ) throws(ImageError) -> RGBAImage {
         let sides = 1...RGBImage.largestSide
         guard sides.contains(width), sides.contains(height) else { throw .invalidSize(width: width, height: height) }
         let whole = ResizeBox(width: self.width, height: self.height)

@@ -5,7 +5,7 @@ package struct RGBAImage: Sendable, Equatable {
     package let bytes: [UInt8]
 
     /// - Throws: `invalidSize`, `wrongSampleCount`.
-    package init(width: Int, height: Int, bytes: [UInt8]) throws(MediaError) {
+    package init(width: Int, height: Int, bytes: [UInt8]) throws(ImageError) {
         let sides = 1...RGBImage.largestSide
         guard sides.contains(width), sides.contains(height) else { throw .invalidSize(width: width, height: height) }
         guard bytes.count == width * height * 4 else {

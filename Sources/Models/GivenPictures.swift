@@ -1,0 +1,47 @@
+import Pictures
+
+/// The pictures that a request starts from, upright, as somebody decoded them.
+package struct GivenPictures: Sendable, Equatable {
+    /// The first frame of a clip, or the picture that is to be changed by strength.
+    package var first: RGBImage?
+    /// The last frame of a clip.
+    package var last: RGBImage?
+    /// Pictures that a network looks at to make another one: edits.
+    package var references: [RGBImage]
+    /// What becomes of a first or last picture whose sides have another ratio than the result's.
+    package var fit: PictureFit
+
+    package init(
+        first: RGBImage? = nil, last: RGBImage? = nil, references: [RGBImage] = [], fit: PictureFit = .crop
+    ) {
+        self.first = first
+        self.last = last
+        self.references = references
+        self.fit = fit
+    }
+
+    package var isEmpty: Bool { first == nil && last == nil && references.isEmpty }
+}
+
+/// Which pictures a model's network reads.
+package struct PictureInputs: Sendable, Equatable {
+    package enum Need: String, Sendable, Codable {
+        case never, optional, required
+    }
+
+    /// A first frame (Wan image to video).
+    package var first: Need
+    /// A last frame beside a first one.
+    package var last: Need
+    /// How many reference pictures (FLUX.2, Qwen-Image-Edit); `0...0` for a network that reads none.
+    package var references: ClosedRange<Int>
+
+    package init(first: Need = .never, last: Need = .never, references: ClosedRange<Int> = 0...0) {
+        self.first = first
+        self.last = last
+        self.references = references
+    }
+
+    /// A network of text to image or text to video.
+    package static let none = PictureInputs()
+}
