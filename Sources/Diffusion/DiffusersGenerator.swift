@@ -39,7 +39,9 @@ struct DiffusersGenerator {
     /// Wan2.2 A14B has two experts and a boundary; without a boundary diffusers runs `transformer` only.
     private func plan(_ pipeline: String) throws -> PhasePlan {
         guard let boundary = try index.optional("boundary_ratio") else {
-            return try PhasePlan(expert: "transformer", guidanceScale: pipeline.hasPrefix("QwenImage") ? 4 : 5)
+            let isDistilled = try index.optional("is_distilled")?.bool() == true
+            let published: Float = pipeline.hasPrefix("QwenImage") ? 4 : 5
+            return try PhasePlan(expert: "transformer", guidanceScale: isDistilled ? 1 : published)
         }
         guard try index.optional("transformer_2")?.namesComponent == true else {
             throw boundary.fault("there is a boundary but no transformer_2, the expert below it")

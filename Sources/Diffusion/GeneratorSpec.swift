@@ -11,7 +11,8 @@ package struct GeneratorSpec: Sendable, Equatable {
     ///   `DiffusionError.phases` if a phase owns none of the sigmas of a fixed grid: its expert would never run.
     package init(name: String, sampler: SamplerKind, grid: SigmaGrid, plan: PhasePlan) throws {
         switch (sampler, grid) {
-        case (.uniPC, .fixed), (.uniPC, .shifted), (.uniPC, .flowMatchDefault), (.uniPC, .dynamic):
+        case (.uniPC, .fixed), (.uniPC, .shifted), (.uniPC, .flowMatchDefault), (.uniPC, .dynamic),
+            (.uniPC, .empirical):
             throw DiffusionError.schedule("unipc has its own grid: give it 'steps' and 'shift', not sigmas")
         case (.euler, .uniPCFlow), (.renoise, .uniPCFlow):
             throw DiffusionError.schedule("the grid of unipc is for unipc only")
@@ -75,12 +76,14 @@ package enum SigmaGrid: Sendable, Equatable {
     case shifted(steps: Int, shift: Double)
     case flowMatchDefault(steps: Int, shift: Double)
     case dynamic(steps: Int, shift: DynamicShift)
+    case empirical(steps: Int, shift: EmpiricalShift)
     case uniPCFlow(steps: Int, shift: Double)
 
     package var defaultSteps: Int {
         switch self {
         case .fixed(let sigmas, _): sigmas.count
-        case .shifted(let steps, _), .flowMatchDefault(let steps, _), .dynamic(let steps, _), .uniPCFlow(let steps, _):
+        case .shifted(let steps, _), .flowMatchDefault(let steps, _), .dynamic(let steps, _), .empirical(let steps, _),
+            .uniPCFlow(let steps, _):
             steps
         }
     }
@@ -102,6 +105,8 @@ package enum SigmaGrid: Sendable, Equatable {
             return try SigmaSchedule.flowMatchDefault(steps: steps, shift: shift)
         case .dynamic(_, let shift):
             return try SigmaSchedule.dynamic(steps: steps, tokens: tokens, shift: shift)
+        case .empirical(_, let shift):
+            return try SigmaSchedule.empirical(steps: steps, tokens: tokens, shift: shift)
         case .uniPCFlow(_, let shift):
             return try SigmaSchedule.uniPCFlow(steps: steps, shift: shift)
         }

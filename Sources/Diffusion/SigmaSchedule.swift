@@ -102,13 +102,25 @@ extension SigmaSchedule {
     /// the last sigma is `terminal`. In float32, as QwenImagePipeline and FlowMatchEulerDiscrete do it.
     package static func dynamic(steps: Int, tokens: Int, shift: DynamicShift) throws -> SigmaSchedule {
         try checkRange(steps: steps)
-        let factor = Float(exp(shift.mu(tokens: tokens)))
-        var sigmas = descending(steps).map { factor / (factor + (1 / Float($0) - 1)) }
+        var sigmas = exponential(steps: steps, mu: shift.mu(tokens: tokens))
         if let terminal = shift.terminal, let last = sigmas.last, last < 1 {
             let scale = (1 - last) / (1 - Float(terminal))
             sigmas = sigmas.map { 1 - (1 - $0) / scale }
         }
         return try SigmaSchedule(explicit: sigmas)
+    }
+
+    /// n values from 1 to 1/n, shifted by e^mu where mu depends on the number of image tokens and on n. In float32, as
+    /// Flux2KleinPipeline and FlowMatchEulerDiscrete do it.
+    package static func empirical(steps: Int, tokens: Int, shift: EmpiricalShift) throws -> SigmaSchedule {
+        try checkRange(steps: steps)
+        return try SigmaSchedule(explicit: exponential(steps: steps, mu: shift.mu(tokens: tokens, steps: steps)))
+    }
+
+    /// n values from 1 to 1/n, shifted by e^mu.
+    private static func exponential(steps: Int, mu: Double) -> [Float] {
+        let factor = Float(exp(mu))
+        return descending(steps).map { factor / (factor + (1 / Float($0) - 1)) }
     }
 
     /// The flow schedule of diffusers 0.42's UniPCMultistep: the first n of n + 1 values from 1 to 0.001, shifted
@@ -166,6 +178,44 @@ package struct DynamicShift: Sendable, Equatable {
     package func mu(tokens: Int) -> Double {
         let slope = (maximumShift - baseShift) / Double(maximumTokens - baseTokens)
         return Double(tokens) * slope + (baseShift - slope * Double(baseTokens))
+    }
+}
+
+/// A time shift that was fitted to sizes and numbers of steps: mu is one line in the number of image tokens at few steps,
+/// another at many, and between and beyond the two linear in the number of steps. Large pictures have the second line always.
+///
+/// Reference: `compute_empirical_mu` in diffusers' pipeline_flux2_klein.py.
+package struct EmpiricalShift: Sendable, Equatable {
+    package struct Line: Sendable, Equatable {
+        package let steps: Int
+        package let slope: Double
+        package let intercept: Double
+
+        package init(steps: Int, slope: Double, intercept: Double) {
+            self.steps = steps
+            self.slope = slope
+            self.intercept = intercept
+        }
+
+        func mu(tokens: Int) -> Double { slope * Double(tokens) + intercept }
+    }
+
+    package let few: Line
+    package let many: Line
+    /// Pictures of more tokens are large.
+    package let large: Int
+
+    package init(few: Line, many: Line, large: Int) {
+        self.few = few
+        self.many = many
+        self.large = large
+    }
+
+    package func mu(tokens: Int, steps: Int) -> Double {
+        let (low, high) = (few.mu(tokens: tokens), many.mu(tokens: tokens))
+        guard tokens <= large else { return high }
+        let slope = (high - low) / Double(many.steps - few.steps)
+        return slope * Double(steps) + high - Double(many.steps) * slope
     }
 }
 

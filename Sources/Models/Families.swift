@@ -2,7 +2,7 @@ import Weights
 
 /// The families of models that there are. This list is the one place outside a family's folder that names the family.
 package enum Families {
-    package static let all: [any ModelFamily] = [WanFamily(), QwenImageFamily(), ZImageFamily()]
+    package static let all: [any ModelFamily] = [WanFamily(), QwenImageFamily(), ZImageFamily(), Flux2Family()]
 
     /// The family that runs a diffusers folder.
     /// - Throws: `ModelError.unsupported`, which names the class and, for relatives, what to use instead.
@@ -27,6 +27,10 @@ package enum Families {
     /// - Throws: `WeightError.unusableAdapter` that names the family.
     package static func requireAdapter(_ file: Checkpoint, of family: any ModelFamily) throws(WeightError) {
         guard let owner = self.family(ofAdapter: file), owner.name != family.name else { return }
+        // Some names are those of several families; what does not fit is found when it is put on.
+        if let content = try? AdapterFile(file), family.ownsAdapter(modules: content.names(by: family.networkKeys)) {
+            return
+        }
         throw .unusableAdapter(file: file.path, reason: "it is a LoRA for \(owner.name), not for \(family.name)")
     }
 }

@@ -19,6 +19,8 @@ package enum ModelError: Error, CustomStringConvertible {
     /// It is not the file that the request was accepted with.
     case loraChanged(name: String)
     case unusableLoRA(reason: String)
+    /// A picture that the network cannot look at.
+    case unusablePicture(reason: String)
     /// The VAE gave values that are not numbers; no picture is made of them.
     case notFinite(stage: String)
 
@@ -44,6 +46,7 @@ package enum ModelError: Error, CustomStringConvertible {
                 + (known.isEmpty ? "none" : known.prefix(20).map { "'\($0)'" }.joined(separator: ", "))
                 + (known.count > 20 ? " and \(known.count - 20) more" : "")
         case .loraChanged(let name): "the file of the LoRA '\(name)' is not what it was when the request was made"
+        case .unusablePicture(let reason): "a picture cannot be used: \(reason)"
         case .unusableLoRA(let reason): reason
         case .notFinite(let stage): "the \(stage) gave values that are not finite numbers"
         }

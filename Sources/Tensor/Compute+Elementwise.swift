@@ -25,6 +25,23 @@ extension Compute {
         return out
     }
 
+    /// The columns of matrices beside each other: `[n, a]`, `[n, b]`, ... -> `[n, a + b + ...]`.
+    package func sideBySide(_ parts: [Tensor]) -> Tensor {
+        let width = parts.reduce(0) { $0 + $1.shape[1] }
+        let out = Tensor(uninitialized: [parts.first?.shape[0] ?? 0, width])
+        overRows(out) { first, rows, columns in
+            for row in first..<first + rows {
+                var target = out.pointer + row * columns
+                for part in parts {
+                    let count = part.shape[1]
+                    target.update(from: part.pointer + row * count, count: count)
+                    target += count
+                }
+            }
+        }
+        return out
+    }
+
     package func activate(_ x: Tensor, _ activation: Activation) -> Tensor {
         let out = Tensor(uninitialized: x.shape)
         parallel(x.count, grain: Self.grain) { range in

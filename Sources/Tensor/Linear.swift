@@ -13,6 +13,11 @@ package struct Linear: Sendable {
     package var outputs: Int { weight.shape[0] }
     package var inputs: Int { weight.shape[1] }
 
+    /// The part that gives these outputs, where it lies.
+    package func slice(_ rows: Range<Int>) -> Linear {
+        Linear(weight: weight.slice(rows), bias: bias?.slice(rows), adapters: adapters.map { $0.slice(rows) })
+    }
+
     /// The weight with its adapters added, float32 `[out, in]`: W + sum of scale * delta.
     package func merged(on compute: Compute) -> Tensor {
         adapters.reduce(weight.widened()) { sum, adapter in

@@ -24,7 +24,13 @@ package struct AutoencoderKL: Sendable {
     package func decode(
         _ latents: Tensor, interrupt: () throws -> Void = {}, onFrames: (Tensor) throws -> Void
     ) throws {
-        let z = denormalised(latents)
+        try pictures(of: denormalised(latents), interrupt: interrupt, onFrames: onFrames)
+    }
+
+    /// Decodes latents `[F, h, w, C]` of the autoencoder's own scale; see `decode`.
+    package func pictures(
+        of z: Tensor, interrupt: () throws -> Void = {}, onFrames: (Tensor) throws -> Void
+    ) throws {
         for frame in 0..<z.shape[0] {
             try onFrames(decoder.picture(of: z.slice(frame..<frame + 1), interrupt: interrupt))
         }
@@ -77,7 +83,9 @@ extension AutoencoderKL: Autoencoder {
         let tensors = try checkpoint.renamed(by: AutoencoderKLKeys.vae).tensors
         guard let input = tensors["decoder.conv_in.weight"], input.shape.count == 4,
             tensors["decoder.up_blocks.0.resnets.0.norm1.weight"] != nil,
-            tensors["encoder.down_blocks.0.resnets.0.norm1.weight"] != nil
+            tensors["encoder.down_blocks.0.resnets.0.norm1.weight"] != nil,
+            // Latents with a scale for each channel are another autoencoder's.
+            tensors[AutoencoderKLFlux2.meanKey] == nil
         else { return nil }
         return FileIdentity(
             .vae, "picture autoencoder (AutoencoderKL), \(input.shape[1]) latent channels",

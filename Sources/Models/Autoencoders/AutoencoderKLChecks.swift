@@ -6,20 +6,36 @@ struct AutoencoderKLChecks {
     private let reader: WeightReader
     private let vae: AutoencoderKL
     private let compute: Compute
+    /// From the diffusion's latents `[C', 1, h', w']` to the decoder's `[1, h, w, C]`.
+    private let denormalised: (Tensor) -> Tensor
+    /// From the encoder's latents `[C, 1, h, w]` to the diffusion's `[C', 1, h', w']`.
+    private let normalised: (Tensor) -> Tensor
 
     init(folder: String, compute: Compute) throws {
-        self.compute = compute
-        reader = WeightReader(try Checkpoint(folder: "\(folder)/vae"))
-        vae = try AutoencoderKL(
+        let reader = WeightReader(try Checkpoint(folder: "\(folder)/vae"))
+        let vae = try AutoencoderKL(
             reader, config: try AutoencoderKLConfig.read("\(folder)/vae/config.json"), compute: compute)
+        (self.reader, self.vae, self.compute) = (reader, vae, compute)
+        (denormalised, normalised) = (vae.denormalised, vae.normalised)
+    }
+
+    /// Checks of an `AutoencoderKLFlux2`, whose latents are packed where they are diffused.
+    init(flux2 folder: String, compute: Compute) throws {
+        let reader = WeightReader(try Checkpoint(folder: "\(folder)/vae"))
+        let vae = try AutoencoderKLFlux2(
+            reader, config: try AutoencoderKLFlux2Config.read("\(folder)/vae/config.json"), compute: compute)
+        (self.reader, self.vae, self.compute) = (reader, vae.networks, compute)
+        let side = AutoencoderKLFlux2.patch
+        denormalised = { vae.denormalised(unpacked($0, by: side)) }
+        normalised = { packed(vae.normalised($0), by: side) }
     }
 
     func run(_ check: GoldenCheck) throws -> [String: Computed] {
         switch check.name {
         case "vae_latent_norm":
             return [
-                "denormalised": .tensor(channelsFirst(vae.denormalised(frame(try check.input("latents"))))),
-                "normalised": .tensor(vae.normalised(try check.input("raw"))),
+                "denormalised": .tensor(channelsFirst(denormalised(frame(try check.input("latents"))))),
+                "normalised": .tensor(normalised(frame(try check.input("raw")))),
             ]
         case let name where name.hasPrefix("vae_part_"):
             return ["y": .tensor(channelsFirst(try part(check, channelsLast(frame(try check.input("x"))))))]
@@ -53,12 +69,12 @@ struct AutoencoderKLChecks {
     }
 
     private func decode(_ check: GoldenCheck) throws -> [String: Computed] {
-        let latents = frame(try check.input("latents_normalised"))
+        let latents = denormalised(frame(try check.input("latents_normalised")))
         var frames: [Tensor] = []
-        try vae.decode(latents) { frames.append($0) }
+        try vae.pictures(of: latents) { frames.append($0) }
         let picture = Tensor.concatenate(frames)
         return [
-            "latents": .tensor(channelsFirst(vae.denormalised(latents))), "sample": .tensor(channelsFirst(picture)),
+            "latents": .tensor(channelsFirst(latents)), "sample": .tensor(channelsFirst(picture)),
             "image": .tensor(unitRange(picture)),
         ]
     }
@@ -70,7 +86,7 @@ struct AutoencoderKLChecks {
         return [
             "moments": .tensor(moments), "mode": .tensor(mean),
             "logvar": .tensor(Tensor(logVariance.array.map { min(max($0, -30), 20) }, shape: logVariance.shape)),
-            "latents_normalised": .tensor(vae.normalised(mean)),
+            "latents_normalised": .tensor(normalised(mean)),
         ]
     }
 }

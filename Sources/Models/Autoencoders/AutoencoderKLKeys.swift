@@ -1,7 +1,7 @@
 import Weights
 
 /// Keys of autoencoders as diffusers names them, from the original repositories: Stable Diffusion's `first_stage_model`,
-/// FLUX.1's `ae.safetensors`.
+/// FLUX.1's `ae.safetensors`, FLUX.2's `flux2-vae.safetensors`.
 package enum AutoencoderKLKeys {
     /// Those of the published autoencoders, which have four levels.
     package static let vae = table(levels: 4)
@@ -15,7 +15,9 @@ package enum AutoencoderKLKeys {
                     + blocks(
                         "decoder.up.\(level)", "decoder.up_blocks.\(levels - 1 - level)",
                         sampler: ("upsample", "upsamplers"))
-            } + ["encoder", "decoder"].flatMap(ends))
+            } + ["encoder", "decoder"].flatMap(ends)
+                // FLUX.2's file has these inside the two networks.
+                + [("encoder.quant_conv", "quant_conv"), ("decoder.post_quant_conv", "post_quant_conv")])
     }
 
     /// More blocks than any level has.

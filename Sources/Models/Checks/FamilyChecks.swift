@@ -23,6 +23,8 @@ package struct EndToEndCase {
     /// The given noise, `[C, F, H, W]`.
     package let latent: Tensor
     package let prompts: Prompted<Conditioning>
+    /// What the network reads beside latent and prompt.
+    package var inputs = GenerationInputs()
     /// LoRA files on experts.
     package var loras: [(expert: String, file: String, strength: Float)] = []
     /// Texts whose encodings must agree with references as well: a run from text must agree too.
@@ -50,7 +52,8 @@ package struct EndToEndCase {
 
     /// The generation at its first step.
     package func generation() throws -> Generation {
-        try Generation(seed: 0, latent: latent, generator: generator, schedule: schedule, guidance: guidance)
+        try Generation(
+            seed: 0, latent: latent, generator: generator, schedule: schedule, guidance: guidance, inputs: inputs)
     }
 }
 

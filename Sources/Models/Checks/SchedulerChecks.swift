@@ -101,6 +101,20 @@ struct SchedulerChecks {
         return results
     }
 
+    /// Outputs are named `seqS.nN.mu`, `.sigmas` and `.timesteps`.
+    func empirical(_ check: GoldenCheck, shift: EmpiricalShift) throws -> [String: Computed] {
+        var results: [String: Computed] = [:]
+        for name in check.outputs.keys {
+            let fields = Self.fields(name)
+            let (tokens, steps) = (Int(fields["seq"] ?? 0), Int(fields["n"] ?? 0))
+            results[name] =
+                name.hasSuffix(".mu")
+                ? .tensor(Tensor([Float(shift.mu(tokens: tokens, steps: steps))], shape: [1]))
+                : Self.part(of: try .empirical(steps: steps, tokens: tokens, shift: shift), named: name)
+        }
+        return results
+    }
+
     // MARK: Steps
 
     private func spec(_ sampler: SamplerKind, _ grid: SigmaGrid) throws -> GeneratorSpec {
@@ -132,6 +146,11 @@ struct SchedulerChecks {
             results[name] = .tensor(state.latent)
         }
         return results
+    }
+
+    /// Euler steps of a toy network on a grid that depends on the size.
+    func trajectory(_ check: GoldenCheck, grid: SigmaGrid, tokens: Int) throws -> [String: Computed] {
+        try trajectory(check, .euler, grid, grid.schedule(steps: nil, tokens: tokens))
     }
 
     /// The fixtures' toy network tanh(x w + t / 1000), stepped to the end.

@@ -9,6 +9,8 @@ package struct Qwen3Encoder: Sendable {
     private let decoder: QwenDecoder
 
     package var config: QwenConfig { decoder.config }
+    /// Of what is done with its states.
+    package let compute: Compute
 
     /// The head that predicts words and whatever lies beyond the last state asked for have no part in this: they are not
     /// read, and count as read.
@@ -24,20 +26,37 @@ package struct Qwen3Encoder: Sendable {
                 reason: "\(config.layers) layers do not have the hidden states \(states) that are read here")
         }
         self.states = states
+        self.compute = compute
         reader.passOver(["lm_head."])
         decoder = try QwenDecoder(
             reader, config: config, heads: .norms, layers: last, finalNorm: last == config.layers, compute: compute)
     }
 
-    /// The hidden states `[ids.count, dim]` of the tokens of one text, one for each of `states`.
+    /// Rows of some token after a text. Each of them sees the text, and neither the rows beside it nor itself.
+    package struct Padding {
+        let token: Int
+        /// Rows of text and padding.
+        let length: Int
+
+        package init(token: Int, length: Int) {
+            self.token = token
+            self.length = length
+        }
+    }
+
+    /// The hidden states `[rows, dim]` of the tokens of one text, and of the padding after it, one for each of `states`.
     ///
     /// - Parameter interrupt: called before each layer; throwing from it ends the forward pass.
     /// - Throws: `TextError.unusableTokens` for an id outside the vocabulary or no ids at all.
-    package func encode(_ ids: [Int], interrupt: () throws -> Void = {}) throws -> [Tensor] {
+    package func encode(
+        _ ids: [Int], padding: Padding? = nil, interrupt: () throws -> Void = {}
+    ) throws -> [Tensor] {
+        guard !ids.isEmpty else { throw TextError.unusableTokens(reason: "there are none") }
+        let filler = padding.map { [Int](repeating: $0.token, count: max($0.length - ids.count, 0)) } ?? []
         var kept: [Int: Tensor] = [:]
         var index = 0
         _ = try decoder.rows(
-            of: ids,
+            of: ids + filler, seen: ids.count,
             onHidden: { hidden in
                 if states.contains(index) { kept[index] = hidden }
                 index += 1

@@ -6,7 +6,7 @@ import Weights
 /// The decoder that Qwen2.5's text path and Qwen3 are, apart from what they do to queries and keys.
 ///
 /// Reference: `Qwen2_5_VLTextModel` and `Qwen3Model` in transformers. Everything is float32 between the weights. A decoder is
-/// causal, so what follows a token does not change its row, and padding is never computed.
+/// causal, so what follows a token does not change its row.
 struct QwenDecoder: Sendable {
     /// What becomes of queries and keys before they are rotated.
     enum Heads {
@@ -50,10 +50,14 @@ struct QwenDecoder: Sendable {
     }
 
     /// The rows `[ids.count, dim]` of the tokens of one text; see `ResidualStream`.
-    func rows(of ids: [Int], onHidden: (Tensor) -> Void, interrupt: () throws -> Void) throws -> Tensor {
+    /// - Parameter seen: how many of the tokens are text; nil for all. Those after them are padding that is read itself: each
+    ///   of its rows attends to the text alone.
+    func rows(
+        of ids: [Int], seen: Int? = nil, onHidden: (Tensor) -> Void, interrupt: () throws -> Void
+    ) throws -> Tensor {
         let rope = config.rope(count: ids.count)
         return try stream.rows(of: ids, through: layers, onHidden: onHidden, interrupt: interrupt) { layer, x in
-            layer.forward(x, rope: rope, config: config, compute: stream.compute)
+            layer.forward(x, seen: seen ?? ids.count, rope: rope, config: config, compute: stream.compute)
         }
     }
 }
@@ -97,8 +101,8 @@ private struct QwenLayer {
         down = try mlp.linear("down_proj", inputs: config.ffnDim, outputs: dim, bias: false)
     }
 
-    /// x `[T, dim]` -> the same shape.
-    func forward(_ x: Tensor, rope: RotaryTable, config: QwenConfig, compute: Compute) -> Tensor {
+    /// x `[T, dim]` -> the same shape; the first `seen` rows are attended to.
+    func forward(_ x: Tensor, seen: Int, rope: RotaryTable, config: QwenConfig, compute: Compute) -> Tensor {
         func turned(_ projected: Tensor, norm: Tensor?, heads: Int) -> Tensor {
             let normed = norm.map { norm in
                 let rows = projected.reshaped([projected.shape[0] * heads, config.headDim])
@@ -107,10 +111,18 @@ private struct QwenLayer {
             return compute.rotateHalves(normed ?? projected, by: rope, heads: heads)
         }
         let a = compute.rmsNorm(x, weight: attentionNorm, eps: config.eps)
-        let attended = compute.attention(
-            q: turned(compute.linear(a, q), norm: normQ, heads: config.heads),
-            k: turned(compute.linear(a, k), norm: normK, heads: config.kvHeads),
-            v: compute.linear(a, v), heads: config.heads, kvHeads: config.kvHeads, mask: AttentionMask(causal: true))
+        let queries = turned(compute.linear(a, q), norm: normQ, heads: config.heads)
+        let text = a.slice(0..<seen)
+        let keys = turned(compute.linear(text, k), norm: normK, heads: config.kvHeads)
+        let values = compute.linear(text, v)
+        func attention(_ rows: Range<Int>, causal: Bool) -> Tensor {
+            compute.attention(
+                q: queries.slice(rows), k: keys, v: values, heads: config.heads, kvHeads: config.kvHeads,
+                mask: AttentionMask(causal: causal))
+        }
+        let rows = x.shape[0]
+        let ofText = attention(0..<seen, causal: true)
+        let attended = seen < rows ? Tensor.concatenate([ofText, attention(seen..<rows, causal: false)]) : ofText
         let y = compute.linear(attended, o, addingTo: GatedResidual(x))
         let f = compute.rmsNorm(y, weight: mlpNorm, eps: config.eps)
         let hidden = compute.activate(compute.linear(f, gate), .silu, times: compute.linear(f, up))
