@@ -26,6 +26,8 @@ import Testing
         Case(model: fixture, width: 160, height: 96, frames: 9, precision: .bf16),
         Case(model: qwenFixture, width: 64, height: 64, frames: 1),
         Case(model: qwenFixture, width: 192, height: 160, frames: 1, precision: .bf16),
+        Case(model: kleinFixture, width: 64, height: 64, frames: 1),
+        Case(model: kleinFixture, width: 192, height: 160, frames: 1, precision: .bf16),
         Case(model: embedded, width: 64, height: 96, frames: 1),
         Case(model: embedded, width: 128, height: 128, frames: 1, precision: .bf16),
         Case(model: embedded, width: 128, height: 128, frames: 5),

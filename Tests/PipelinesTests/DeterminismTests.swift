@@ -18,7 +18,7 @@ import Testing
         return all
     }
 
-    @Test(arguments: [fixture, qwenFixture]) func threadsDoNotChangeABit(folder: String) throws {
+    @Test(arguments: [fixture, qwenFixture, kleinFixture]) func threadsDoNotChangeABit(folder: String) throws {
         var results: [[Float]] = []
         for threads in [1, 2, 3] {
             let pipeline = try Pipeline(folder: folder, compute: Compute(threads: threads))
@@ -51,7 +51,7 @@ import Testing
     }
 
     /// Alone, or in one batch with another prompt and another seed.
-    @Test(arguments: [fixture, qwenFixture]) func batchingDoesNotChangeABit(folder: String) throws {
+    @Test(arguments: [fixture, qwenFixture, kleinFixture]) func batchingDoesNotChangeABit(folder: String) throws {
         let pipeline = try Pipeline(folder: folder, compute: Compute(threads: 2))
         let prompts = ["a cat", "two red birds in the rain, at night"]
         var batch = [try run(pipeline, prompts[0], seed: 1), try run(pipeline, prompts[1], seed: 2)]

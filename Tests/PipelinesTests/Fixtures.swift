@@ -3,6 +3,7 @@ import Pipelines
 
 let fixture = Fixture.path("wan22-tiny")
 let qwenFixture = Fixture.path("qwen-image-tiny")
+let kleinFixture = Fixture.path("flux2-klein-tiny")
 
 enum Fixture {
     static func path(_ name: String) -> String {
