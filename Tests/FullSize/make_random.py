@@ -3,7 +3,7 @@
     pip install gguf numpy diffusers torch && python make_random.py OUT [PART ...]
 
 Parts: wan-high, wan-low, umt5, wan-vae (Wan2.2-T2V-A14B, 23 GB), qwen-image, qwen-text, qwen-vae (Qwen-Image, 16 GB),
-z-image, qwen3, kl-vae (Z-Image-Turbo, 6.2 GB).
+z-image, qwen3, kl-vae (Z-Image-Turbo, 6.2 GB), klein, flux2-vae (with qwen3: FLUX.2-klein-4B, 4.8 GB).
 
 Random weights make noise. What they show is that every byte of the real shapes is opened, read and computed, how long
 that takes and how much memory. Written in a stream: matrices repeat random blocks from a pool of 16 MB, each from another
@@ -232,6 +232,41 @@ def z_image(path, dim=3840, text=2560, layers=30, refiners=2, head=128, time=256
     out.finish()
 
 
+def klein(path, dim=3072, text=7680, doubles=5, singles=20, head=128, mlp=9216):
+    """FLUX.2-klein-4B's transformer under the authors' names, as its GGUF files have them. No layer has a bias."""
+    q4, q8 = gguf.GGMLQuantizationType.Q4_K, gguf.GGMLQuantizationType.Q8_0
+    out = Writer(path, "flux")
+
+    def linear(name, inputs, outputs, kind=q4):
+        out.matrix(f"{name}.weight", kind, outputs, inputs)
+
+    linear("img_in", 128, dim, q8)
+    linear("txt_in", text, dim)
+    linear("time_in.in_layer", 256, dim)
+    linear("time_in.out_layer", dim, dim)
+    for name, count in [("double_stream_modulation_img", 6), ("double_stream_modulation_txt", 6),
+                        ("single_stream_modulation", 3)]:
+        linear(f"{name}.lin", dim, count * dim)
+    for block in range(doubles):
+        for stream in ["img", "txt"]:
+            name = f"double_blocks.{block}.{stream}"
+            linear(f"{name}_attn.qkv", dim, 3 * dim)
+            linear(f"{name}_attn.proj", dim, dim)
+            for norm in ["query_norm", "key_norm"]:
+                out.values(f"{name}_attn.norm.{norm}.scale", (head,), mean=1)
+            linear(f"{name}_mlp.0", dim, 2 * mlp)
+            linear(f"{name}_mlp.2", mlp, dim)
+    for block in range(singles):
+        name = f"single_blocks.{block}"
+        linear(f"{name}.linear1", dim, 3 * dim + 2 * mlp)
+        linear(f"{name}.linear2", dim + mlp, dim)
+        for norm in ["query_norm", "key_norm"]:
+            out.values(f"{name}.norm.{norm}.scale", (head,), mean=1)
+    linear("final_layer.adaLN_modulation.1", dim, 2 * dim)
+    linear("final_layer.linear", dim, 128, q8)
+    out.finish()
+
+
 def qwen3(path, vocabulary=151936, dim=2560, ffn=9728, heads=32, kv=8, head=128, blocks=36):
     """Qwen3-4B as llama.cpp converts it."""
     q4 = gguf.GGMLQuantizationType.Q4_K
@@ -253,8 +288,8 @@ def qwen3(path, vocabulary=151936, dim=2560, ffn=9728, heads=32, kv=8, head=128,
     out.finish()
 
 
-def kl_vae(path, channels=(128, 256, 512, 512), layers=2, latent=16):
-    """The autoencoder of FLUX.1 and Z-Image under diffusers' names, in one safetensors file."""
+def kl_vae(path, channels=(128, 256, 512, 512), layers=2, latent=16, is_flux2=False):
+    """The autoencoder of FLUX.1 and Z-Image, or FLUX.2's, under diffusers' names, in one safetensors file."""
     from safetensors.numpy import save_file
 
     tensors = {}
@@ -298,6 +333,11 @@ def kl_vae(path, channels=(128, 256, 512, 512), layers=2, latent=16):
         middle(f"{side}.mid_block", channels[-1])
         norm(f"{side}.conv_norm_out", width)
         convolution(f"{side}.conv_out", width, ends[1])
+    if is_flux2:
+        convolution("quant_conv", 2 * latent, 2 * latent, side=1)
+        convolution("post_quant_conv", latent, latent, side=1)
+        tensors["bn.running_mean"] = np.zeros(4 * latent, np.float32)
+        tensors["bn.running_var"] = np.ones(4 * latent, np.float32)
     tensors = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
     save_file(tensors, path)
 
@@ -313,6 +353,8 @@ PARTS = {
     "z-image": lambda out: z_image(out / "z-image-turbo-Q4_K.gguf"),
     "qwen3": lambda out: qwen3(out / "Qwen3-4B-Q4_K.gguf"),
     "kl-vae": lambda out: kl_vae(out / "ae.safetensors"),
+    "klein": lambda out: klein(out / "flux-2-klein-4b-Q4_K.gguf"),
+    "flux2-vae": lambda out: kl_vae(out / "flux2-vae.safetensors", latent=32, is_flux2=True),
 }
 
 if __name__ == "__main__":
