@@ -151,6 +151,29 @@ struct Flux2Tests {
         }
     }
 
+    /// An update of attention alone has names that Qwen-Image has too: neither refuses it. Other names tell them apart.
+    @Test(arguments: [
+        ("attn.to_q", ["flux2-klein", "qwen-image"]), ("img_mlp.net.2", ["qwen-image"]),
+        ("ff.linear_out", ["flux2-klein"]),
+    ]) func updatesAreRefusedByNamesOfRelativesAlone(module: String, takenBy: [String]) throws {
+        try withTemporaryFolder { folder in
+            let file = folder.appending(path: "lora.safetensors").path
+            let name = "transformer.transformer_blocks.0.\(module)"
+            try SafetensorsWriter.write(
+                [("\(name).lora_A.weight", Tensor(zeros: [2, 8])), ("\(name).lora_B.weight", Tensor(zeros: [8, 2]))],
+                to: file)
+            let checkpoint = try Checkpoint(file: file)
+            for name in ["flux2-klein", "qwen-image"] {
+                let family = try #require(Families.family(named: name))
+                if takenBy.contains(name) {
+                    try Families.requireAdapter(checkpoint, of: family)
+                } else {
+                    #expect(throws: WeightError.self) { try Families.requireAdapter(checkpoint, of: family) }
+                }
+            }
+        }
+    }
+
     @Test func shapesTellTheDimensions() throws {
         let config = try Self.config()
         let told = try Flux2TransformerConfig(shapesOf: try Checkpoint(folder: "\(Self.path)/transformer"))
