@@ -72,7 +72,7 @@ let package = Package(
         // What is done with a model besides serving it.
         .target(
             name: "Verification",
-            dependencies: ["Pipelines", "Models", "PromptText", "Diffusion", "Weights", "Tensor"],
+            dependencies: ["Media", "Pipelines", "Models", "PromptText", "Diffusion", "Weights", "Tensor"],
             path: "Sources/Tools/Verification"),
         .target(
             name: "Benchmarks",

@@ -19,6 +19,8 @@ package enum ModelError: Error, CustomStringConvertible {
     /// It is not the file that the request was accepted with.
     case loraChanged(name: String)
     case unusableLoRA(reason: String)
+    /// The network reads a first picture, and none is given.
+    case needsPicture
     /// The VAE gave values that are not numbers; no picture is made of them.
     case notFinite(stage: String)
 
@@ -45,6 +47,7 @@ package enum ModelError: Error, CustomStringConvertible {
                 + (known.count > 20 ? " and \(known.count - 20) more" : "")
         case .loraChanged(let name): "the file of the LoRA '\(name)' is not what it was when the request was made"
         case .unusableLoRA(let reason): reason
+        case .needsPicture: "the model starts from a picture, and none is given"
         case .notFinite(let stage): "the \(stage) gave values that are not finite numbers"
         }
     }
