@@ -103,8 +103,10 @@ let package = Package(
         .testTarget(name: "PromptTextTests", dependencies: ["PromptText", "TestSupport"]),
         .testTarget(
             name: "ModelsTests",
-            dependencies: ["Models", "Diffusion", "PromptText", "Weights", "Tensor", "TestSupport"]),
-        .testTarget(name: "PipelinesTests", dependencies: ["Pipelines", "Models", "Diffusion", "Weights", "Tensor"]),
+            dependencies: ["Models", "Diffusion", "PromptText", "Weights", "Pictures", "Tensor", "TestSupport"]),
+        .testTarget(
+            name: "PipelinesTests",
+            dependencies: ["Pipelines", "Models", "Diffusion", "Weights", "Pictures", "Tensor"]),
         .testTarget(name: "DiffusionTests", dependencies: ["Diffusion", "Tensor"]),
         .testTarget(name: "MediaTests", dependencies: ["Pictures", "Media"], exclude: ["hostile_pictures.py"]),
         .testTarget(
