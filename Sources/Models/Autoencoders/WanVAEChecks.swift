@@ -67,7 +67,8 @@ struct WanVAEChecks {
         func doubled(_ name: String) throws -> Computed {
             let shape = try check.outputs[name]?.shape ?? check.input(name).shape
             let base = Tensor(zeros: Array(shape[2...]) + [shape[1]])
-            return .tensor(first(up(low, addedTo: base)))
+            up.add(low, to: base)
+            return .tensor(first(base))
         }
         return [
             "average_one": .tensor(first(down(try frames(check.input("one"))))),

@@ -20,7 +20,8 @@ package struct WanVAEDecoder: Sendable {
             }
             try interrupt()
             if let upsample { y = upsample(y, &history) }
-            return shortcut.map { $0(x, addedTo: y) } ?? y
+            shortcut?.add(x, to: y)
+            return y
         }
     }
 

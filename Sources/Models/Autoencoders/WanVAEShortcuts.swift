@@ -58,26 +58,28 @@ package struct WanDuplicateUp: Sendable {
         (self.inputs, self.outputs, self.frames, self.side) = (inputs, outputs, frames, side)
     }
 
-    /// The level's result `[T', H side, W side, outputs]` plus the shortcut of its input x `[T, H, W, inputs]`. On the first
-    /// chunk of a pass T' is less than `T * frames`: then the first frames of the shortcut are left out.
-    package func callAsFunction(_ x: Tensor, addedTo result: Tensor) -> Tensor {
+    /// Adds the shortcut of a level's input x `[T, H, W, inputs]` to the level's result `[T', H side, W side, outputs]`, in
+    /// place: at full resolution a third tensor would be most of the memory. On the first chunk of a pass T' is less than
+    /// `T * frames`: then the first frames of the shortcut are left out.
+    ///
+    /// - Parameter result: a tensor that nobody else has.
+    package func add(_ x: Tensor, to result: Tensor) {
         let (rows, columns) = (x.shape[1], x.shape[2])
         let skipped = x.shape[0] * frames - result.shape[0]
         let cell = frames * side * side
         let repeats = outputs * cell / inputs
-        return Tensor(shape: result.shape) { out in
-            result.withUnsafe { result in
-                x.withUnsafe { x in
-                    var target = 0
-                    for frame in skipped..<skipped + result.count / (rows * columns * side * side * outputs) {
-                        for row in 0..<rows * side {
-                            for column in 0..<columns * side {
-                                let source = ((frame / frames * rows + row / side) * columns + column / side) * inputs
-                                let place = (frame % frames * side + row % side) * side + column % side
-                                for output in 0..<outputs {
-                                    out[target] = result[target] + x[source + (output * cell + place) / repeats]
-                                    target += 1
-                                }
+        // The input channel of each output channel, by the place in a cell.
+        let channels = (0..<cell).map { place in (0..<outputs).map { ($0 * cell + place) / repeats } }
+        result.update { out in
+            x.withUnsafe { x in
+                var target = 0
+                for frame in skipped..<skipped + result.shape[0] {
+                    for row in 0..<rows * side {
+                        for column in 0..<columns * side {
+                            let source = ((frame / frames * rows + row / side) * columns + column / side) * inputs
+                            for channel in channels[(frame % frames * side + row % side) * side + column % side] {
+                                out[target] += x[source + channel]
+                                target += 1
                             }
                         }
                     }
