@@ -73,12 +73,13 @@ package enum WanKeys {
             }
         }
         // The residual VAE (`Wan2.2_VAE`) has lists within lists.
-        for block in 0..<3 {
+        for block in 0..<4 {
             residual("encoder.downsamples.#.downsamples.\(block)", "encoder.down_blocks.#.resnets.\(block)")
             residual("decoder.upsamples.#.upsamples.\(block)", "decoder.up_blocks.#.resnets.\(block)")
+            // The last of a list, however many blocks come before it.
+            resample("encoder.downsamples.#.downsamples.\(block)", "encoder.down_blocks.#.downsampler")
+            resample("decoder.upsamples.#.upsamples.\(block)", "decoder.up_blocks.#.upsampler")
         }
-        resample("encoder.downsamples.#.downsamples.2", "encoder.down_blocks.#.downsampler")
-        resample("decoder.upsamples.#.upsamples.3", "decoder.up_blocks.#.upsampler")
         return KeyTable(prefixes: ["first_stage_model.", "vae.", "model."], pairs)
     }()
 }
