@@ -72,7 +72,7 @@ let package = Package(
         // What is done with a model besides serving it.
         .target(
             name: "Verification",
-            dependencies: ["Pipelines", "Models", "PromptText", "Diffusion", "Weights", "Tensor"],
+            dependencies: ["Media", "Pipelines", "Models", "PromptText", "Diffusion", "Weights", "Tensor"],
             path: "Sources/Tools/Verification"),
         .target(
             name: "Benchmarks",
@@ -103,8 +103,10 @@ let package = Package(
         .testTarget(name: "PromptTextTests", dependencies: ["PromptText", "TestSupport"]),
         .testTarget(
             name: "ModelsTests",
-            dependencies: ["Models", "Diffusion", "PromptText", "Weights", "Tensor", "TestSupport"]),
-        .testTarget(name: "PipelinesTests", dependencies: ["Pipelines", "Models", "Diffusion", "Weights", "Tensor"]),
+            dependencies: ["Models", "Diffusion", "PromptText", "Weights", "Pictures", "Tensor", "TestSupport"]),
+        .testTarget(
+            name: "PipelinesTests",
+            dependencies: ["Pipelines", "Models", "Diffusion", "Weights", "Pictures", "Tensor"]),
         .testTarget(name: "DiffusionTests", dependencies: ["Diffusion", "Tensor"]),
         .testTarget(name: "MediaTests", dependencies: ["Pictures", "Media"], exclude: ["hostile_pictures.py"]),
         .testTarget(

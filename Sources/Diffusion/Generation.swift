@@ -28,14 +28,20 @@ package struct Generation: Sendable {
             seed: seed, latent: noise, generator: generator, schedule: schedule, guidance: guidance, inputs: inputs)
     }
 
+    /// - Parameter renoise: noise in place of the seed's that the re-noise rule adds, of the latent's shape, one for each step
+    ///   but the last: another program's, to compare with it. A stored generation goes on with the seed's.
     /// - Throws: `DiffusionError.guidance` or `.batch` for scales or inputs that do not fit.
     package init(
         seed: UInt64, latent: Tensor, generator: GeneratorSpec, schedule: SigmaSchedule, guidance: Guidance,
-        inputs: GenerationInputs = GenerationInputs()
+        inputs: GenerationInputs = GenerationInputs(), renoise: [Tensor] = []
     ) throws {
+        guard renoise.allSatisfy({ $0.shape == latent.shape }) else {
+            throw DiffusionError.batch(
+                "noise of shapes \(renoise.map(\.shape)) does not fit the latent \(latent.shape)")
+        }
         try self.init(
             seed: seed, plan: generator.plan, schedule: schedule, guidance: guidance, inputs: inputs, latent: latent,
-            stepIndex: 0, sampler: Sampler(generator.sampler, seed: seed))
+            stepIndex: 0, sampler: Sampler(generator.sampler, seed: seed, given: renoise))
     }
 
     init(
@@ -225,6 +231,6 @@ package struct Generation: Sendable {
         let (next, x0) = sampler.step(latent, velocity: velocity, at: stepIndex, of: schedule)
         latent = inputs.restoring(next)
         stepIndex += 1
-        return x0
+        return inputs.restoring(x0)
     }
 }

@@ -49,7 +49,7 @@ package struct GenerationInputs: Sendable {
     }
 
     /// The latent `[C, F, H, W]` with its given frames put back.
-    func restoring(_ latent: Tensor) -> Tensor {
+    package func restoring(_ latent: Tensor) -> Tensor {
         guard let givenFrames else { return latent }
         let area = latent.shape[2] * latent.shape[3]
         let (frames, given) = (latent.shape[1] * area, givenFrames.shape[1] * area)

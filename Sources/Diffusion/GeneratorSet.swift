@@ -12,6 +12,7 @@ import Foundation
 ///       "teacher": {"sampler": "euler", "steps": 30, "shift": 3.0,
 ///         "phases": [{"name": "teacher", "sigma": [0.0, 1.0], "expert": "teacher", "guidance_scale": 3.0}]}}}
 ///
+/// A student that was distilled on times instead of sigmas has `"timesteps": [1000, 757, 522], "shift": 8.0` in their place.
 /// A phase names the folder of its expert, or one of `"experts"`: LoRA files on a base that several may share.
 ///
 ///      "experts": {"high": {"base": "transformer", "loras": [{"file": "lora/high.safetensors", "strength": 1.0}]},
@@ -115,7 +116,7 @@ package struct GeneratorSet: Sendable, Equatable {
     }
 
     private static func generator(_ name: String, _ entry: ConfigurationValue) throws -> GeneratorSpec {
-        try entry.requireKeys(in: ["sampler", "sigmas", "steps", "shift", "phases"])
+        try entry.requireKeys(in: ["sampler", "sigmas", "timesteps", "steps", "shift", "phases"])
         let samplerEntry = try entry.required("sampler")
         guard let sampler = SamplerKind(rawValue: try samplerEntry.string()) else {
             let known = SamplerKind.allCases.map(\.rawValue).joined(separator: ", ")
@@ -137,8 +138,16 @@ package struct GeneratorSet: Sendable, Equatable {
             }
             return .fixed(sigmas: sigmas, shift: shift)
         }
+        if let timestepsEntry = try entry.optional("timesteps") {
+            let timesteps = try timestepsEntry.elements().map { Float(try $0.number()) }
+            guard let shift, steps == nil || steps == timesteps.count else {
+                throw timestepsEntry.fault("times need a 'shift', and as many 'steps' as there are times, or none")
+            }
+            _ = try timestepsEntry.located { try SigmaSchedule.nearest(timesteps: timesteps, shift: shift) }
+            return .nearest(timesteps: timesteps, shift: shift)
+        }
         guard let steps, let shift else {
-            throw entry.fault("give either 'sigmas' or both 'steps' and 'shift'")
+            throw entry.fault("give either 'sigmas', or 'timesteps' and 'shift', or both 'steps' and 'shift'")
         }
         let grid: SigmaGrid =
             sampler == .uniPC ? .uniPCFlow(steps: steps, shift: shift) : .shifted(steps: steps, shift: shift)

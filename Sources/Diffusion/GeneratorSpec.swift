@@ -11,8 +11,8 @@ package struct GeneratorSpec: Sendable, Equatable {
     ///   `DiffusionError.phases` if a phase owns none of the sigmas of a fixed grid: its expert would never run.
     package init(name: String, sampler: SamplerKind, grid: SigmaGrid, plan: PhasePlan) throws {
         switch (sampler, grid) {
-        case (.uniPC, .fixed), (.uniPC, .shifted), (.uniPC, .flowMatchDefault), (.uniPC, .dynamic),
-            (.uniPC, .empirical):
+        case (.uniPC, .fixed), (.uniPC, .nearest), (.uniPC, .shifted), (.uniPC, .flowMatchDefault),
+            (.uniPC, .dynamic), (.uniPC, .empirical):
             throw DiffusionError.schedule("unipc has its own grid: give it 'steps' and 'shift', not sigmas")
         case (.euler, .uniPCFlow), (.renoise, .uniPCFlow):
             throw DiffusionError.schedule("the grid of unipc is for unipc only")
@@ -73,6 +73,8 @@ package enum SigmaGrid: Sendable, Equatable {
     /// The grid a student was trained on, without the final 0. Another number of steps is possible only if its shift
     /// is known.
     case fixed(sigmas: [Float], shift: Double?)
+    /// The times a student was trained on; the sigmas are those of the nearest times of a shifted table.
+    case nearest(timesteps: [Float], shift: Double)
     case shifted(steps: Int, shift: Double)
     case flowMatchDefault(steps: Int, shift: Double)
     case dynamic(steps: Int, shift: DynamicShift)
@@ -82,6 +84,7 @@ package enum SigmaGrid: Sendable, Equatable {
     package var defaultSteps: Int {
         switch self {
         case .fixed(let sigmas, _): sigmas.count
+        case .nearest(let timesteps, _): timesteps.count
         case .shifted(let steps, _), .flowMatchDefault(let steps, _), .dynamic(let steps, _), .empirical(let steps, _),
             .uniPCFlow(let steps, _):
             steps
@@ -99,6 +102,13 @@ package enum SigmaGrid: Sendable, Equatable {
                         + "sigmas \(sigmas), and names no shift from which others would follow")
             }
             return try SigmaSchedule.shifted(steps: steps, shift: shift)
+        case .nearest(let timesteps, let shift):
+            guard steps == timesteps.count else {
+                throw DiffusionError.steps(
+                    "num_inference_steps is \(steps), but this generator was distilled for exactly \(timesteps.count) "
+                        + "steps, times \(timesteps)")
+            }
+            return try SigmaSchedule.nearest(timesteps: timesteps, shift: shift)
         case .shifted(_, let shift):
             return try SigmaSchedule.shifted(steps: steps, shift: shift)
         case .flowMatchDefault(_, let shift):

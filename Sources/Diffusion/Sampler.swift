@@ -6,10 +6,13 @@ struct Sampler: Sendable {
     private(set) var uniPC: UniPC
     /// The re-noise rule draws from the streams of this seed.
     private let seed: UInt64
+    /// Noise in place of the seed's, one for each step but the last.
+    private let given: [Tensor]
 
-    init(_ kind: SamplerKind, seed: UInt64, uniPC: UniPC = UniPC()) {
+    init(_ kind: SamplerKind, seed: UInt64, uniPC: UniPC = UniPC(), given: [Tensor] = []) {
         self.kind = kind
         self.seed = seed
+        self.given = given
         self.uniPC = uniPC
     }
 
@@ -30,7 +33,10 @@ struct Sampler: Sendable {
         case .renoise:
             let x0 = elementwise(latent, velocity) { x, v in x - step.sigma * v }
             guard step.nextSigma > 0 else { return (x0, x0) }
-            let noise = GaussianNoise(seed: seed, purpose: .renoise(step: UInt32(index))).tensor(shape: latent.shape)
+            let noise =
+                given.indices.contains(index)
+                ? given[index]
+                : GaussianNoise(seed: seed, purpose: .renoise(step: UInt32(index))).tensor(shape: latent.shape)
             let sigma = step.nextSigma
             return (elementwise(x0, noise) { x0, noise in (1 - sigma) * x0 + sigma * noise }, x0)
         case .uniPC:

@@ -134,6 +134,22 @@ extension SigmaSchedule {
             sigmas: sigmas.map { Float($0) } + [0], timesteps: sigmas.map { Float(($0 * 1000).rounded(.towardZero)) })
     }
 
+    /// The grid of students that were distilled on times as they stand: each time with the sigma of the nearest time in the
+    /// table of 1000 shifted sigmas, so that 1000 sigma is nearly the time. Reference: the published inference of FastWan and
+    /// Wan2.2-TI2V-5B-Turbo.
+    package static func nearest(timesteps: [Float], shift: Double) throws -> SigmaSchedule {
+        let table = table(shift: shift)
+        let sigmas = timesteps.map { time in
+            table.min { abs($0 * 1000 - Double(time)) < abs($1 * 1000 - Double(time)) } ?? 0
+        }
+        return try SigmaSchedule(sigmas: sigmas.map { Float($0) } + [0], timesteps: timesteps)
+    }
+
+    /// The sigmas k / 1000, k = 1000 ... 1, shifted once, in float64.
+    package static func table(shift: Double) -> [Double] {
+        (1...1000).reversed().map { Self.shift(Double($0) / 1000, by: shift) }
+    }
+
     private static func checkRange(steps: Int) throws {
         guard (1...maximumSteps).contains(steps) else {
             throw DiffusionError.steps("num_inference_steps is \(steps); it must be 1...\(maximumSteps)")

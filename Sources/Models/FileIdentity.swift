@@ -81,7 +81,8 @@ package struct FileIdentity: Sendable {
 
     private static func adapter(_ checkpoint: Checkpoint) throws -> FileIdentity? {
         guard Adapter.isAdapter(checkpoint) else { return nil }
-        let family = Families.family(ofAdapter: checkpoint)
+        let families = Families.families(ofAdapter: checkpoint)
+        let family = families.first
         let keys = family?.networkKeys ?? KeyTable(prefixes: [], [])
         let expert =
             Adapter.hasKeys(of: "transformer", in: checkpoint) ? "transformer" : AdapterFile.secondExpert
@@ -91,7 +92,7 @@ package struct FileIdentity: Sendable {
         return FileIdentity(
             .adapter,
             "LoRA of \(adapter.updates.count) layers and \(adapter.deltas.count) biases or norms, rank "
-                + "\(ranks.joined(separator: ", ")), for \(family?.name ?? "unknown") transformers"
+                + "\(ranks.joined(separator: ", ")), for \(families.isEmpty ? "unknown" : families.map(\.name).joined(separator: ", ")) transformers"
                 + adapter.notes.map { "; \($0)" }.joined(),
             architecture: "lora", family: family, keys: keys
         ) { _, _ in }

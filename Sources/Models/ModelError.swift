@@ -21,6 +21,8 @@ package enum ModelError: Error, CustomStringConvertible {
     case unusableLoRA(reason: String)
     /// A picture that the network cannot look at.
     case unusablePicture(reason: String)
+    /// The network reads a first picture, and none is given.
+    case needsPicture
     /// The VAE gave values that are not numbers; no picture is made of them.
     case notFinite(stage: String)
 
@@ -48,6 +50,7 @@ package enum ModelError: Error, CustomStringConvertible {
         case .loraChanged(let name): "the file of the LoRA '\(name)' is not what it was when the request was made"
         case .unusablePicture(let reason): "a picture cannot be used: \(reason)"
         case .unusableLoRA(let reason): reason
+        case .needsPicture: "the model starts from a picture, and none is given"
         case .notFinite(let stage): "the \(stage) gave values that are not finite numbers"
         }
     }

@@ -15,6 +15,9 @@ package protocol ModelFamily: Sendable {
     /// `_class_name` in `model_index.json` of the pipelines that this family runs.
     var pipelineClasses: [String] { get }
 
+    /// Whether this family runs a folder of that description: several families may share a class.
+    func runs(_ index: ModelIndex) -> Bool
+
     /// Why a pipeline class of a relative is not run, and what to use instead; nil for classes that are no relatives.
     func refusal(ofPipelineClass name: String) -> String?
 
@@ -63,6 +66,8 @@ package protocol ModelFamily: Sendable {
 }
 
 extension ModelFamily {
+    package func runs(_ index: ModelIndex) -> Bool { pipelineClasses.contains(index.pipelineClass) }
+
     package func pictureEncoder(_ autoencoder: any Autoencoder) -> (any PictureEncoder)? { nil }
 
     package func generators(publishedAs spec: GeneratorSpec) throws -> [GeneratorSpec] { [spec] }

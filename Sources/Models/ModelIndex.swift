@@ -1,5 +1,4 @@
 import Foundation
-import Models
 import Support
 
 /// `model_index.json` of a diffusers pipeline folder: which class it is and what components it has.
@@ -7,6 +6,8 @@ package struct ModelIndex: Sendable {
     package let pipelineClass: String
     /// Component name -> class name, e.g. `transformer` -> `WanTransformer3DModel`.
     package let components: [String: String]
+    /// Whether the network is given a time for each token (`expand_timesteps` of Wan's pipelines).
+    package let expandsTimesteps: Bool
 
     /// - Throws: `ModelError.notAModel` with what is missing.
     package init(folder: String) throws {
@@ -26,6 +27,7 @@ package struct ModelIndex: Sendable {
             throw ModelError.notAModel(folder: folder, reason: "model_index.json has no \"_class_name\"")
         }
         pipelineClass = name
+        expandsTimesteps = fields["expand_timesteps"] as? Bool ?? false
         components = fields.compactMapValues { value in
             // [library, class]; null for a component that is absent.
             guard let pair = value as? [Any], pair.count == 2 else { return nil }

@@ -4,6 +4,8 @@ import Tensor
 
 /// Bytes that computing a picture or a clip takes beside the weights where they lie, stage by stage.
 package struct ActivationPlan: Sendable, Equatable {
+    /// Of encoding the pictures that the network reads, as of the VAE decode; 0 where it reads none.
+    package let picture: Int
     /// Of one prompt.
     package let text: Int
     /// Of all steps, the experts' keys and values of the prompts included.
@@ -12,7 +14,7 @@ package struct ActivationPlan: Sendable, Equatable {
     package let decode: Int
 
     /// Stages follow one another.
-    package var peak: Int { max(text, steps, decode) }
+    package var peak: Int { max(picture, text, steps, decode) }
 }
 
 extension Pipeline {
@@ -33,8 +35,21 @@ extension Pipeline {
         }
         let parameters = GenerationParameters(
             prompt: "", negativePrompt: "", width: width, height: height, frames: frames, generator: generator)
+        // Where a picture may be given, one is.
+        let given = try greyPictures(width: width, height: height, frames: frames)
+        var channels: [Int]?
+        var givenFrames: [Int]?
+        let picture = try MemoryPlan.of {
+            guard !given.isEmpty, let encoder = parts.pictureEncoder else { return }
+            let inputs = try encoder.inputs(
+                of: given, width: width, height: height, frames: frames, interrupt: {})
+            (channels, givenFrames) = (inputs.channels?.shape, inputs.givenFrames?.shape)
+        }
         let steps = try MemoryPlan.of {
-            let generation = try planned.makeGeneration(parameters)
+            func kept(_ shape: [Int]) -> Tensor { Tensor.lasting { Tensor(uninitialized: shape) } }
+            var generation = try planned.makeGeneration(parameters)
+            try generation.take(
+                GenerationInputs(channels: channels.map(kept), givenFrames: givenFrames.map(kept)))
             var run = Run(
                 generation, of: planned, generator: generator ?? generators.defaultName,
                 texts: Prompted(positive: "", negative: ""),
@@ -49,7 +64,8 @@ extension Pipeline {
                 unpacked(Tensor(uninitialized: shape), by: traits.packing), interrupt: {}
             ) { _ in }
         }
-        return ActivationPlan(text: text.peakExtent, steps: steps.peakExtent, decode: decode.peakExtent)
+        return ActivationPlan(
+            picture: picture.peakExtent, text: text.peakExtent, steps: steps.peakExtent, decode: decode.peakExtent)
     }
 
     /// The same model, which asks for no weights to be in memory.

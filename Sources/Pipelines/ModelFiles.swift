@@ -57,7 +57,7 @@ package struct ModelFiles: Sendable {
 
     func family() throws -> any ModelFamily {
         if let folder {
-            return try Families.family(ofPipelineClass: ModelIndex(folder: folder).pipelineClass, folder: folder)
+            return try Families.family(of: ModelIndex(folder: folder), folder: folder)
         }
         guard !experts.isEmpty else {
             throw ModelError.notAModel(folder: source, reason: "give a folder, or the files of its experts")

@@ -52,7 +52,8 @@ extension Pipeline {
                 frameMultiple: vae.temporalFactor * network.patch[0], defaults: family.traits.defaults),
             parts: Parts(
                 promptEncoder: BlankText(width: network.textWidth, length: textRows),
-                networks: [Self.bareName: network], autoencoder: vae),
+                networks: [Self.bareName: network], autoencoder: vae,
+                pictureEncoder: family.pictureEncoder(vae)),
             residency: ModelResidency(nil, model: folder, weights: [:]), identities: PartIdentities([:]))
     }
 }

@@ -65,7 +65,8 @@ extension Pipeline {
         var generators = try family.generators(publishedAs: spec)
         if !files.adapters.isEmpty || !files.experts.isEmpty {
             let student = try family.generators(experts: spec.plan.experts.count)[0]
-            if !generators.contains(where: { $0.name == student.name }) { generators.insert(student, at: 0) }
+            generators.removeAll { $0.name == student.name }
+            generators.insert(student, at: 0)
         }
         return try GeneratorSet(generators, default: generators[0].name)
     }

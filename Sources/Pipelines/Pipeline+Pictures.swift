@@ -13,6 +13,14 @@ extension Pipeline {
         pictures.first != nil && traits.pictures.first == .never
     }
 
+    /// Grey pictures of every kind that the network takes a first or last frame from, to measure with or to plan by.
+    package func greyPictures(width: Int, height: Int, frames: Int) throws -> GivenPictures {
+        guard traits.pictures.first != .never else { return GivenPictures() }
+        let grey = try RGBImage(
+            width: width, height: height, bytes: [UInt8](repeating: 128, count: 3 * width * height))
+        return GivenPictures(first: grey, last: traits.pictures.last != .never && frames > 1 ? grey : nil)
+    }
+
     /// Encodes pictures: to inputs of the network where it reads pictures, else to the latent to start from.
     ///
     /// - Parameters:

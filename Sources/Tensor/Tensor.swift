@@ -62,6 +62,12 @@ package struct Tensor: @unchecked Sendable {
         return try body(UnsafeMutableBufferPointer(start: pointer, count: count))
     }
 
+    /// Writes into a tensor that the caller has just made and given to nobody. `write` is not called where memory is only
+    /// planned.
+    package func update(_ write: (UnsafeMutableBufferPointer<Float>) -> Void) {
+        if !MemoryPlan.isUnderway { withUnsafeMutable(write) }
+    }
+
     /// The same elements under another shape of the same count.
     package func reshaped(_ shape: [Int]) -> Tensor {
         precondition(shape.reduce(1, *) == count, "cannot view \(self.shape) as \(shape)")

@@ -41,7 +41,12 @@ package struct Adapter: Sendable {
         let wanted = expert == AdapterFile.secondExpert && hasSecond ? expert : nil
         var updates: [String: [LayerUpdate]] = [:]
         var deltas: [String: Weight] = [:]
+        var passedOver = 0
         for module in content.modules where module.expert == wanted {
+            guard !targets.passesOver(module) else {
+                passedOver += 1
+                continue
+            }
             if let update = try Self.update(module, settings: content.settings, expert: expert, file: file) {
                 for target in targets.targets(of: module, rows: update.outputs) {
                     updates[target.module, default: []].append(target.rows.map(update.slice) ?? update)
@@ -59,7 +64,9 @@ package struct Adapter: Sendable {
         self.updates = updates
         self.deltas = deltas
         let text = content.textEncoderModules
-        notes = text > 0 ? ["\(text) modules of a text encoder are not applied: only the transformer's are"] : []
+        notes =
+            (text > 0 ? ["\(text) modules of a text encoder are not applied: only the transformer's are"] : [])
+            + (passedOver > 0 ? ["\(passedOver) modules that only relatives of the network have are passed over"] : [])
     }
 
     /// Whether a file has an update for that expert: one of its own, or one for any.

@@ -29,6 +29,8 @@ package struct AdapterFile: Sendable {
             "hada_w2_b"
         /// Whole changes of a weight, a bias and a table of modulation.
         case weightDelta = "diff", biasDelta = "diff_b", tableDelta = "diff_m"
+        /// What the factors' shapes say as well (FastVideo).
+        case rank = "lora_rank"
     }
 
     package let path: String
@@ -129,15 +131,16 @@ package struct AdapterFile: Sendable {
     /// Whether it has modules of these names, in whichever form it writes them; `#` stands for a number.
     package func hasModules(like patterns: [String]) -> Bool {
         let wanted = Set(patterns.map { Self.flat($0) })
-        return modules.contains { wanted.contains(Self.numberless(Self.flat($0.name))) }
+        return modules.contains { wanted.contains(Self.numberless(Self.flat($0.name), separator: "_")) }
     }
 
     static func flat(_ name: String) -> String { name.replacing(".", with: "_") }
 
-    private static func numberless(_ name: String) -> String {
-        let parts = name.split(separator: "_", omittingEmptySubsequences: false)
+    /// With `#` in place of the first number.
+    static func numberless(_ name: String, separator: String) -> String {
+        let parts = name.split(separator: Character(separator), omittingEmptySubsequences: false)
         guard let place = parts.firstIndex(where: { Int($0) != nil }) else { return name }
-        return (parts[..<place] + ["#"] + parts[(place + 1)...]).joined(separator: "_")
+        return (parts[..<place] + ["#"] + parts[(place + 1)...]).joined(separator: separator)
     }
 
     // MARK: Keys
@@ -164,12 +167,12 @@ package struct AdapterFile: Sendable {
             (".lora.down.weight", .down), (".lora.up.weight", .up), ("_lora.down.weight", .down),
             ("_lora.up.weight", .up), (".lora_down.weight", .down), (".lora_up.weight", .up), (".lora_A.weight", .down),
             (".lora_B.weight", .up), (".lora_A", .down), (".lora_B", .up), (".w_norm", .weightDelta),
-            (".b_norm", .biasDelta),
+            (".b_norm", .biasDelta), (".lora_alpha", .alpha),
         ]
         for part in [
             Part.alpha, .kroneckerLeft, .kroneckerLeftUp, .kroneckerLeftDown, .kroneckerRight, .kroneckerRightUp,
             .kroneckerRightDown, .hadamardUp1, .hadamardDown1, .hadamardUp2, .hadamardDown2, .weightDelta, .biasDelta,
-            .tableDelta,
+            .tableDelta, .rank,
         ] {
             endings.append((".\(part.rawValue)", part))
         }

@@ -10,6 +10,7 @@ package struct AdapterTargets {
     }
 
     private let rename: (String) -> String
+    private let isForeign: (AdapterFile.Module) -> Bool
     /// The modules of the network and how many outputs each has. Empty where the network is not known.
     private let modules: [String: Int]
     /// Modules that other tools hold as one, by its name.
@@ -48,6 +49,7 @@ package struct AdapterTargets {
         // A name of a whole is not that of a module, even where a file has a tensor of that name.
         for whole in fused.keys { byFlatName[AdapterFile.flat(whole)] = [whole] }
         rename = keys.rename
+        isForeign = { keys.isForeign($0.name, isFlat: $0.isFlat) }
         self.modules = modules
         self.fused = fused
         self.byFlatName = byFlatName
@@ -56,10 +58,14 @@ package struct AdapterTargets {
     /// A network that is known by its renames alone: names with underscores in place of dots stay what they are.
     package init(rename: @escaping (String) -> String) {
         self.rename = rename
+        isForeign = { _ in false }
         modules = [:]
         fused = [:]
         byFlatName = [:]
     }
+
+    /// Whether a module is one of a relative's, which the network neither has nor needs.
+    func passesOver(_ module: AdapterFile.Module) -> Bool { modules[rename(module.name)] == nil && isForeign(module) }
 
     /// - Parameter rows: of the update.
     /// - Returns: where it belongs; the name itself where the network has no such module.

@@ -10,14 +10,19 @@ package struct KeyTable: Sendable {
     /// Ours by theirs and by themselves, underscores in place of dots.
     private let flatNames: [String: String]
     private let wholes: [String: [String]]
+    private let foreign: [String]
 
     /// - Parameters:
     ///   - prefixes: of keys.
     ///   - pairs: their names and ours.
     ///   - wholes: their modules that hold several of ours, whose rows lie below each other in this order.
+    ///   - foreign: modules of relatives that this network does not have and whose changes in LoRA files mean nothing to it;
+    ///     a name that ends in a dot stands for all that begin so.
     package init(
-        prefixes: [String], _ pairs: [(theirs: String, ours: String)], wholes: [(theirs: String, ours: [String])] = []
+        prefixes: [String], _ pairs: [(theirs: String, ours: String)], wholes: [(theirs: String, ours: [String])] = [],
+        foreign: [String] = []
     ) {
+        self.foreign = foreign
         self.prefixes = prefixes
         names = Dictionary(pairs.map { ($0.theirs, $0.ours) }, uniquingKeysWith: { first, _ in first })
         otherNames = Dictionary(grouping: pairs, by: \.ours).mapValues { $0.map(\.theirs).sorted() }
@@ -43,6 +48,16 @@ package struct KeyTable: Sendable {
         let pattern = place.map { (parts[..<$0] + ["#"] + parts[($0 + 1)...]).joined(separator: "_") } ?? flat
         guard let ours = flatNames[pattern] else { return nil }
         return place.map { ours.replacing("#", with: parts[$0]) } ?? ours
+    }
+
+    /// Whether a module is one of a relative's that this network does not have.
+    /// - Parameter isFlat: whether underscores stand for its dots.
+    func isForeign(_ module: String, isFlat: Bool) -> Bool {
+        func flat(_ name: String) -> String { isFlat ? AdapterFile.flat(name) : name }
+        let numberless = AdapterFile.numberless(module, separator: isFlat ? "_" : ".")
+        return foreign.contains { name in
+            name.hasSuffix(".") ? module.hasPrefix(flat(name)) : numberless == flat(name)
+        }
     }
 
     /// The names that other tools give a module of ours.

@@ -66,12 +66,13 @@ struct Inspect: ParsableCommand {
     private func printActivations(_ pipeline: Pipeline, _ request: (width: Int, height: Int, frames: Int)) throws {
         let (width, height, frames) = request
         let plan = try pipeline.activationPlan(width: width, height: height, frames: frames)
+        let encode = plan.picture > 0 ? "  VAE encode    \(megabytes(plan.picture))\n" : ""
         print(
             """
 
             memory for activations at \(width)x\(height), \(frames) frame\(frames == 1 ? "" : "s"), \
             \(pipeline.generators.defaultName), prompts of \(pipeline.maximumTokens) tokens (the longest), beside the weights:
-              text encoding \(megabytes(plan.text))
+            \(encode)  text encoding \(megabytes(plan.text))
               steps         \(megabytes(plan.steps))
               VAE decode    \(megabytes(plan.decode))
               peak          \(megabytes(plan.peak))

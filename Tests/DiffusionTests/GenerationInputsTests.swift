@@ -60,7 +60,7 @@ import Testing
         check(generation.latent)
         let noise = generation.latent.array
         while !generation.isFinished {
-            try generation.step(using: Listener(), Prompted(positive: 0))
+            check(try generation.step(using: Listener(), Prompted(positive: 0)))
             check(generation.latent)
         }
         // Velocity 1 from sigma 1 to 0.

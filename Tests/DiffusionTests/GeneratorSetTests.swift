@@ -46,6 +46,33 @@ import Testing
         #expect(try teacher.schedule(steps: 12, tokens: 64).count == 12)
     }
 
+    /// Times as they stand, with the sigmas of the nearest entries of the shifted table.
+    @Test func timesMakeAGrid() throws {
+        let entry = "\"sampler\": \"renoise\", \"timesteps\": [1000, 757, 522], \"shift\": 8"
+        let text = Self.phases.replacingOccurrences(
+            of: "\"sampler\": \"euler\", \"steps\": 30, \"shift\": 3.0", with: entry)
+        let spec = try GeneratorSet(phases: Data(text.utf8)).generator("teacher")
+        #expect(spec.sampler == .renoise)
+        let schedule = try spec.schedule(steps: nil, tokens: 0)
+        #expect(schedule.timesteps == [1000, 757, 522])
+        // 28 / 37 and 12 / 23: the entries of k = 280 and k = 120.
+        #expect(schedule.sigmas == [1, 28 / 37, 12 / 23, 0])
+        #expect(try spec.schedule(steps: 3, tokens: 0) == schedule)
+        #expect(complaint { try spec.schedule(steps: 4, tokens: 0) }.contains("exactly 3 steps"))
+        for wrong in [
+            "\"sampler\": \"renoise\", \"timesteps\": [1000, 757]",
+            "\"sampler\": \"renoise\", \"timesteps\": [1000, 757], \"shift\": 8, \"steps\": 3",
+            "\"sampler\": \"renoise\", \"timesteps\": [500, 757], \"shift\": 8",
+            "\"sampler\": \"renoise\", \"timesteps\": [1500, 757], \"shift\": 8",
+        ] {
+            let text = text.replacingOccurrences(of: entry, with: wrong)
+            let reason = complaint { try GeneratorSet(phases: Data(text.utf8)) }
+            #expect(reason.contains("generators.teacher"), "\(wrong): \(reason)")
+        }
+        let uniPC = text.replacingOccurrences(of: "\"sampler\": \"renoise\"", with: "\"sampler\": \"unipc\"")
+        #expect(complaint { try GeneratorSet(phases: Data(uniPC.utf8)) }.contains("its own grid"))
+    }
+
     @Test func aFixedGridNeedsAShiftForOtherSteps() throws {
         let fixed = try GeneratorSet(phases: Data(Self.phases.utf8)).generator("student")
         #expect(try fixed.schedule(steps: 4, tokens: 0).count == 4)

@@ -3,7 +3,8 @@
     pip install gguf numpy diffusers torch && python make_random.py OUT [PART ...]
 
 Parts: wan-high, wan-low, umt5, wan-vae (Wan2.2-T2V-A14B, 23 GB), qwen-image, qwen-text, qwen-vae (Qwen-Image, 16 GB),
-z-image, qwen3, kl-vae (Z-Image-Turbo, 6.2 GB), klein, flux2-vae (with qwen3: FLUX.2-klein-4B, 4.8 GB).
+z-image, qwen3, kl-vae (Z-Image-Turbo, 6.2 GB), klein, flux2-vae (with qwen3: FLUX.2-klein-4B, 4.8 GB), wan-i2v-high,
+wan-i2v-low (Wan2.2-I2V-A14B, 16 GB, with umt5 and wan-vae), wan-ti2v, wan22-vae (Wan2.2-TI2V-5B, 4.4 GB, with umt5).
 
 Random weights make noise. What they show is that every byte of the real shapes is opened, read and computed, how long
 that takes and how much memory. Written in a stream: matrices repeat random blocks from a pool of 16 MB, each from another
@@ -80,8 +81,8 @@ class Writer:
         self.gguf.close()
 
 
-def wan(path, dim=5120, ffn=13824, blocks=40, text=4096, frequencies=256):
-    """An expert of Wan2.2-T2V-A14B under its original names."""
+def wan(path, dim=5120, ffn=13824, blocks=40, text=4096, frequencies=256, inputs=16, outputs=16):
+    """A network of Wan2.2 under its original names: an expert of T2V-A14B unless told otherwise."""
     q4 = gguf.GGMLQuantizationType.Q4_K
     out = Writer(path, "wan")
 
@@ -89,7 +90,7 @@ def wan(path, dim=5120, ffn=13824, blocks=40, text=4096, frequencies=256):
         out.matrix(f"{name}.weight", kind, outputs, inputs)
         out.values(f"{name}.bias", (outputs,))
 
-    out.values("patch_embedding.weight", (dim, 16, 1, 2, 2))
+    out.values("patch_embedding.weight", (dim, inputs, 1, 2, 2))
     out.values("patch_embedding.bias", (dim,))
     linear("text_embedding.0", text, dim)
     linear("text_embedding.2", dim, dim)
@@ -108,7 +109,7 @@ def wan(path, dim=5120, ffn=13824, blocks=40, text=4096, frequencies=256):
         linear(f"blocks.{block}.ffn.0", dim, ffn)
         linear(f"blocks.{block}.ffn.2", ffn, dim)
     out.values("head.modulation", (1, 2, dim))
-    linear("head.head", dim, 64)
+    linear("head.head", dim, 4 * outputs)
     out.finish()
 
 
@@ -136,6 +137,54 @@ def wan_vae(path):
     from diffusers import AutoencoderKLWan
 
     AutoencoderKLWan().save_pretrained(path)
+
+
+def wan22_vae(path, base=160, decoder=256, latent=48):
+    """The VAE of Wan2.2-TI2V-5B in float16, under diffusers' names."""
+    from safetensors.numpy import save_file
+
+    tensors = {}
+
+    def convolution(name, inputs, outputs, *kernel):
+        deviation = (inputs * np.prod(kernel)) ** -0.5
+        weight = deviation * rng.standard_normal((outputs, inputs, *kernel), np.float32)
+        tensors[f"{name}.weight"] = weight.astype(np.float16)
+        tensors[f"{name}.bias"] = np.zeros(outputs, np.float16)
+
+    def norm(name, width, axes=3):
+        tensors[f"{name}.gamma"] = np.ones((width, *[1] * axes), np.float16)
+
+    def resnet(name, inputs, outputs):
+        for number, width in [(1, inputs), (2, outputs)]:
+            norm(f"{name}.norm{number}", width)
+            convolution(f"{name}.conv{number}", width, outputs, 3, 3, 3)
+        if inputs != outputs:
+            convolution(f"{name}.conv_shortcut", inputs, outputs, 1, 1, 1)
+
+    multiples = [1, 1, 2, 4, 4]
+    sides = [("encoder", "down_blocks", "downsampler", [base * m for m in multiples], 2, [False, True, True], 12, 2 * latent),
+             ("decoder", "up_blocks", "upsampler", [decoder * m for m in [4, 4, 4, 2, 1]], 3, [True, True, False], latent, 12)]
+    for side, levels, sampler, widths, count, times, inputs, outputs in sides:
+        convolution(f"{side}.conv_in", inputs, widths[0], 3, 3, 3)
+        for level, (before, after) in enumerate(zip(widths, widths[1:])):
+            name = f"{side}.{levels}.{level}"
+            for index in range(count):
+                resnet(f"{name}.resnets.{index}", after if index else before, after)
+            if level < 3:
+                convolution(f"{name}.{sampler}.resample.1", after, after, 3, 3)
+                if times[level]:
+                    convolution(f"{name}.{sampler}.time_conv", after, after * (2 if side == "decoder" else 1), 3, 1, 1)
+        middle = widths[-1] if side == "encoder" else widths[0]
+        for index in range(2):
+            resnet(f"{side}.mid_block.resnets.{index}", middle, middle)
+        norm(f"{side}.mid_block.attentions.0.norm", middle, 2)
+        convolution(f"{side}.mid_block.attentions.0.to_qkv", middle, 3 * middle, 1, 1)
+        convolution(f"{side}.mid_block.attentions.0.proj", middle, middle, 1, 1)
+        norm(f"{side}.norm_out", widths[-1])
+        convolution(f"{side}.conv_out", widths[-1], outputs, 3, 3, 3)
+    convolution("quant_conv", 2 * latent, 2 * latent, 1, 1, 1)
+    convolution("post_quant_conv", latent, latent, 1, 1, 1)
+    save_file(tensors, path)
 
 
 def qwen_image(path, dim=3072, blocks=60, text=3584, head=128):
@@ -345,6 +394,11 @@ def kl_vae(path, channels=(128, 256, 512, 512), layers=2, latent=16, is_flux2=Fa
 PARTS = {
     "wan-high": lambda out: wan(out / "Wan2.2-T2V-A14B-HighNoise-Q4_K.gguf"),
     "wan-low": lambda out: wan(out / "Wan2.2-T2V-A14B-LowNoise-Q4_K.gguf"),
+    "wan-i2v-high": lambda out: wan(out / "Wan2.2-I2V-A14B-HighNoise-Q4_K.gguf", inputs=36),
+    "wan-i2v-low": lambda out: wan(out / "Wan2.2-I2V-A14B-LowNoise-Q4_K.gguf", inputs=36),
+    "wan-ti2v": lambda out: wan(
+        out / "Wan2.2-TI2V-5B-Q4_K.gguf", dim=3072, ffn=14336, blocks=30, inputs=48, outputs=48),
+    "wan22-vae": lambda out: wan22_vae(out / "wan2.2_vae.safetensors"),
     "umt5": lambda out: umt5(out / "umt5-xxl-encoder-Q8_0.gguf"),
     "wan-vae": lambda out: wan_vae(out / "vae"),
     "qwen-image": lambda out: qwen_image(out / "qwen-image-Q4_K.gguf"),

@@ -24,6 +24,10 @@ import Testing
     static let cases = [
         Case(model: fixture, width: 48, height: 32, frames: 1),
         Case(model: fixture, width: 160, height: 96, frames: 9, precision: .bf16),
+        Case(model: imageToVideoFixture, width: 48, height: 32, frames: 1),
+        Case(model: imageToVideoFixture, width: 160, height: 96, frames: 33, precision: .bf16),
+        Case(model: textImageToVideoFixture, width: 64, height: 32, frames: 5),
+        Case(model: textImageToVideoFixture, width: 160, height: 96, frames: 9, generator: "turbo", precision: .bf16),
         Case(model: qwenFixture, width: 64, height: 64, frames: 1),
         Case(model: qwenFixture, width: 192, height: 160, frames: 1, precision: .bf16),
         Case(model: kleinFixture, width: 64, height: 64, frames: 1),
@@ -55,14 +59,29 @@ import Testing
         let encoded = try arena.using { try pipeline.encode(prompt) }
         expect(plan.text, is: arena.use, "text")
 
+        let given = try pipeline.greyPictures(width: one.width, height: one.height, frames: one.frames)
+        var inputs = GenerationInputs()
+        if let encoder = pipeline.parts.pictureEncoder {
+            arena = Arena(reserving: 1 << 40)
+            inputs = try arena.using {
+                try encoder.inputs(
+                    of: given, width: one.width, height: one.height, frames: one.frames, interrupt: {}
+                ).lasting
+            }
+            expect(plan.picture, is: arena.use, "picture")
+        } else {
+            #expect(plan.picture == 0 && given.isEmpty)
+        }
+
         arena = Arena(reserving: 1 << 40)
         let latent = try arena.using {
             let parameters = GenerationParameters(
                 prompt: "", negativePrompt: "", width: one.width, height: one.height, frames: one.frames, seed: 1,
                 generator: one.generator)
+            var generation = try pipeline.makeGeneration(parameters)
+            try generation.take(inputs)
             var run = Run(
-                try pipeline.makeGeneration(parameters), of: pipeline, generator: "",
-                texts: Prompted(positive: "", negative: ""),
+                generation, of: pipeline, generator: "", texts: Prompted(positive: "", negative: ""),
                 prompted: Prompted(positive: encoded.lasting, negative: encoded.lasting))
             _ = try run.finishSteps()
             return run.generation.latent

@@ -7,7 +7,8 @@ import Testing
 @Suite struct DeterminismTests {
     private func run(_ pipeline: Pipeline, _ prompt: String = "a cat on a table", seed: UInt64 = 5) throws -> Run {
         try pipeline.encodedRun(
-            prompt, negative: "", seed: seed, width: 48, height: 32, frames: pipeline.sizes.makesClips ? 5 : 1,
+            prompt, negative: "", seed: seed, width: pipeline.sizes.sideMultiple > 16 ? 64 : 48, height: 32,
+            frames: pipeline.sizes.makesClips ? 5 : 1,
             steps: 3,
             guidanceScale: 4, guidanceScale2: 3)
     }
@@ -18,7 +19,9 @@ import Testing
         return all
     }
 
-    @Test(arguments: [fixture, qwenFixture, kleinFixture]) func threadsDoNotChangeABit(folder: String) throws {
+    private static let folders = [fixture, imageToVideoFixture, textImageToVideoFixture, qwenFixture, kleinFixture]
+
+    @Test(arguments: folders) func threadsDoNotChangeABit(folder: String) throws {
         var results: [[Float]] = []
         for threads in [1, 2, 3] {
             let pipeline = try Pipeline(folder: folder, compute: Compute(threads: threads))
@@ -51,7 +54,7 @@ import Testing
     }
 
     /// Alone, or in one batch with another prompt and another seed.
-    @Test(arguments: [fixture, qwenFixture, kleinFixture]) func batchingDoesNotChangeABit(folder: String) throws {
+    @Test(arguments: folders) func batchingDoesNotChangeABit(folder: String) throws {
         let pipeline = try Pipeline(folder: folder, compute: Compute(threads: 2))
         let prompts = ["a cat", "two red birds in the rain, at night"]
         var batch = [try run(pipeline, prompts[0], seed: 1), try run(pipeline, prompts[1], seed: 2)]

@@ -31,15 +31,15 @@ import Weights
 
     @Test func publishedModelsThatAreNotBuiltAreNamed() throws {
         let models: [(shapes: [String: [Int]], words: [String])] = [
-            (wan(inputs: 36, outputs: 16), ["image-to-video", "36 channels"]),
-            (wan(inputs: 48, outputs: 48), ["TI2V-5B"]),
+            (
+                wan(inputs: 36, outputs: 16, more: ["img_emb.proj.0.weight": [8]]),
+                ["image-to-video", "CLIP", "Wan2.2-I2V-A14B"]
+            ),
+            (wan(inputs: 52, outputs: 16), ["control", "52 channels"]),
+            (wan(inputs: 36, outputs: 16, more: ["motion_encoder.enc.weight": [8, 8]]), ["motion"]),
             (wan(inputs: 16, outputs: 16, more: ["vace_blocks.0.ffn.0.weight": [8, 8]]), ["VACE"]),
             (
                 wan(inputs: 16, outputs: 16, more: ["casual_audio_encoder.weights": [8, 8]]), ["audio"]
-            ),
-            (
-                ["decoder.conv1.weight": [64, 48, 3, 3, 3], "conv2.weight": [48, 48, 1, 1, 1]],
-                ["VAE", "48 latent channels", "TI2V-5B"]
             ),
             (
                 [
@@ -57,16 +57,27 @@ import Weights
         }
     }
 
-    @Test func textToVideoIsUsed() throws {
+    /// One network, told apart by its channels.
+    @Test(arguments: [
+        (16, 16, "text-to-video", "wan22"), (36, 16, "image-to-video", "wan22-i2v"), (48, 48, "TI2V", "wan22-ti2v"),
+    ]) func channelsTellTheFamiliesOfWan(inputs: Int, outputs: Int, kind: String, family: String) throws {
         for prefix in ["", "model.diffusion_model.", "diffusion_model."] {
-            let shapes = wan(inputs: 16, outputs: 16).map { (prefix + $0, $1) }
-            let identity = try FileIdentity.of(
-                checkpoint(Dictionary(uniqueKeysWithValues: shapes)), as: .expert)
-            #expect(identity.name.contains("text-to-video"))
-            #expect(identity.name.contains("2 blocks of width 256"))
-            #expect(identity.refusal == nil)
-            #expect(identity.family?.name == "wan22")
+            let shapes = wan(inputs: inputs, outputs: outputs).map { (prefix + $0, $1) }
+            let found = try FileIdentity.all(in: checkpoint(Dictionary(uniqueKeysWithValues: shapes)))
+            #expect(found.count == 1)
+            #expect(found[0].name.contains(kind))
+            #expect(found[0].name.contains("2 blocks of width 256"))
+            #expect(found[0].refusal == nil)
+            #expect(found[0].family?.name == family)
         }
+    }
+
+    @Test func theWideVAEIsNamed() throws {
+        let file = try checkpoint([
+            "decoder.conv1.weight": [64, 48, 3, 3, 3], "conv2.weight": [48, 48, 1, 1, 1],
+        ])
+        let identity = try FileIdentity.of(file, as: .vae)
+        #expect(identity.refusal == nil && identity.name.contains("48 latent channels"))
     }
 
     @Test func wholePartsHaveNoUnusedKeys() throws {

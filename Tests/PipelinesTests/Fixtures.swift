@@ -1,7 +1,11 @@
 import Foundation
+import Models
+import Pictures
 import Pipelines
 
 let fixture = Fixture.path("wan22-tiny")
+let imageToVideoFixture = Fixture.path("wan22-i2v-tiny")
+let textImageToVideoFixture = Fixture.path("wan22-ti2v-tiny")
 let qwenFixture = Fixture.path("qwen-image-tiny")
 let kleinFixture = Fixture.path("flux2-klein-tiny")
 
@@ -13,7 +17,7 @@ enum Fixture {
 }
 
 extension Pipeline {
-    /// A run of a picture or clip at its first step, with its texts encoded.
+    /// A run of a picture or clip at its first step, with its texts encoded, and pictures where the network reads any.
     func encodedRun(
         _ prompt: String, negative: String? = nil, seed: UInt64, width: Int, height: Int, frames: Int = 1,
         steps: Int? = nil, guidanceScale: Float? = nil, guidanceScale2: Float? = nil
@@ -21,9 +25,24 @@ extension Pipeline {
         var run = try Run(
             GenerationParameters(
                 prompt: prompt, negativePrompt: negative, width: width, height: height, frames: frames, seed: seed,
-                steps: steps, guidanceScale: guidanceScale, guidanceScale2: guidanceScale2), of: self)
+                steps: steps, guidanceScale: guidanceScale, guidanceScale2: guidanceScale2,
+                pictures: pictures(seed: seed)), of: self)
         try run.encodeTexts { try encode($0) }
-        return run
+        var alone = [run]
+        try Run.encodePictures(of: &alone)
+        return alone[0]
+    }
+
+    /// Stripes in colours of the seed, as far as the network reads pictures.
+    func pictures(seed: UInt64) throws -> GivenPictures {
+        guard traits.pictures.first != .never else { return GivenPictures() }
+        func stripes(_ step: Int) throws -> RGBImage {
+            try RGBImage(
+                width: 40, height: 30,
+                bytes: (0..<40 * 30 * 3).map { UInt8(truncatingIfNeeded: ($0 + Int(seed)) * step / 7) })
+        }
+        return GivenPictures(
+            first: try stripes(3), last: traits.pictures.last == .never ? nil : try stripes(11))
     }
 }
 

@@ -36,8 +36,11 @@ import Weights
         Damage("another pipeline", ["not supported", "FluxPipeline"]) {
             try $0.replace("WanPipeline", with: "FluxPipeline", in: "model_index.json")
         },
-        Damage("image-to-video pipeline", ["not supported", "WanImageToVideoPipeline"]) {
+        Damage("another network of the family", ["transformer", "not supported", "text-to-video", "(I2V)"]) {
             try $0.replace("WanPipeline", with: "WanImageToVideoPipeline", in: "model_index.json")
+        },
+        Damage("a VACE pipeline", ["not supported", "WanVACEPipeline", "WanImageToVideoPipeline"]) {
+            try $0.replace("WanPipeline", with: "WanVACEPipeline", in: "model_index.json")
         },
         Damage("missing expert half", ["transformer_2"]) { try $0.remove("transformer_2") },
         Damage("missing vae", ["vae/", "missing"]) { try $0.remove("vae") },
@@ -124,6 +127,64 @@ import Weights
         for word in damage.expected { #expect(message.contains(word), "\(damage.testDescription): \(message)") }
     }
 
+    static let imageToVideoDamages: [Damage] = [
+        Damage("Wan2.1's image encoder", ["not supported", "Wan2.1", "CLIP", "Wan2.2-I2V-A14B"]) {
+            let index = try String(contentsOfFile: "\($0.path)/model_index.json", encoding: .utf8)
+            var fields = try #require(
+                JSONSerialization.jsonObject(with: Data(index.utf8)) as? [String: Any])
+            fields["image_encoder"] = ["transformers", "CLIPVisionModel"]
+            let text = try JSONSerialization.data(withJSONObject: fields)
+            try $0.write(String(decoding: text, as: UTF8.self), "model_index.json")
+        },
+        Damage("Wan2.1's network", ["transformer/config.json", "Wan2.1", "CLIP"]) {
+            try $0.replace("\"image_dim\": null", with: "\"image_dim\": 1280", in: "transformer/config.json")
+        },
+        Damage("the 5B model's VAE", ["16 channels", "48"]) { model in
+            try model.remove("vae")
+            try FileManager.default.copyItem(
+                atPath: "\(textImageToVideoFixture)/vae", toPath: "\(model.path)/vae")
+        },
+    ]
+
+    @Test(arguments: imageToVideoDamages) func damagedImageToVideoFolderSaysWhatIsWrong(damage: Damage) throws {
+        try expectRefusal(of: ModelCopy(imageToVideoFixture), damage)
+    }
+
+    /// The class alone does not tell.
+    @Test(arguments: ["WanPipeline", "WanImageToVideoPipeline"])
+    func timesForTokensTellTheFamily(name: String) throws {
+        let model = try ModelCopy(textImageToVideoFixture)
+        try model.write(
+            String(contentsOfFile: "\(model.path)/model_index.json", encoding: .utf8)
+                .replacing("\"WanPipeline\"", with: "\"\(name)\""), "model_index.json")
+        let pipeline = try Pipeline(folder: model.path, compute: Compute(threads: 1))
+        #expect(pipeline.traits.pictures == PictureInputs(first: .optional))
+        #expect(pipeline.sizes.sideMultiple == 32 && pipeline.sizes.defaultFrames == 121)
+        #expect(pipeline.generators.generators.map(\.name) == ["default", "fastwan", "turbo"])
+        #expect(pipeline.latentShape(width: 1280, height: 704, frames: 121) == [48, 31, 44, 80])
+    }
+
+    /// Few steps come first where LoRA files are named.
+    @Test func aStudentIsTheDefaultWithLoRAs() throws {
+        var files = ModelFiles(folder: textImageToVideoFixture)
+        files.adapters = [
+            ModelFiles.AdapterFile(
+                expert: "transformer", path: "\(textImageToVideoFixture)/lora/lightning.safetensors", strength: 1)
+        ]
+        let pipeline = try Pipeline(files, compute: Compute(threads: 1))
+        #expect(pipeline.generators.defaultName == "turbo")
+        #expect(pipeline.generators.generators.count == 3)
+    }
+
+    @Test func aModelThatStartsFromAPictureSaysThatItNeedsOne() throws {
+        let pipeline = try Pipeline(folder: imageToVideoFixture, compute: Compute(threads: 1))
+        var run = try Run(
+            GenerationParameters(prompt: "", width: 48, height: 32, frames: 5, steps: 2), of: pipeline)
+        try run.encodeTexts { try pipeline.encode($0) }
+        let error = #expect(throws: ModelError.self) { try run.finishSteps() }
+        #expect("\(try #require(error))".contains("starts from a picture"))
+    }
+
     @Test func absentFolderIsNamed() throws {
         let error = #expect(throws: ModelError.self) {
             try Pipeline(folder: "/nonexistent/model", compute: Compute(threads: 1))
@@ -174,11 +235,12 @@ import Weights
         try expectRefusal(of: ModelCopy(qwenFixture), damage)
     }
 
-    @Test(arguments: [fixture, qwenFixture]) func everyKeyOfThePipelineIsUsed(folder: String) throws {
+    @Test(arguments: [fixture, imageToVideoFixture, textImageToVideoFixture, qwenFixture])
+    func everyKeyOfThePipelineIsUsed(folder: String) throws {
         let pipeline = try Pipeline(folder: folder, compute: Compute(threads: 1))
         for component in pipeline.components { #expect(component.unusedKeys == [], "\(component.name)") }
-        let experts = folder == fixture ? 2 : 1
-        #expect(pipeline.generators.generators.map(\.plan.phases.count) == [experts])
+        let experts = folder == fixture || folder == imageToVideoFixture ? 2 : 1
+        #expect(pipeline.generators.generators.allSatisfy { $0.plan.phases.count == experts })
     }
 
     @Test func qwenMakesSinglePictures() throws {

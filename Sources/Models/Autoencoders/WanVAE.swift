@@ -13,7 +13,8 @@ package struct WanVAE: Sendable {
     /// - Throws: `WeightError` with the key that is missing or has another shape.
     package init(_ reader: WeightReader, config: WanVAEConfig, compute: Compute) throws(WeightError) {
         self.config = config
-        encoder = try WanVAEEncoder(reader, config: config, compute: compute)
+        // Networks read what is encoded at every step: it is not rounded.
+        encoder = try WanVAEEncoder(reader, config: config, compute: compute.with(.f32))
         decoder = try WanVAEDecoder(reader, config: config, compute: compute)
     }
 
@@ -35,16 +36,42 @@ package struct WanVAE: Sendable {
     /// The moments of frames `[T, H, W, 3]` in [-1, 1], T = 4k + 1: `[2 C, F, H', W']` on the VAE's own scale, the mean
     /// first, then the logarithm of the variance.
     package func encode(_ frames: Tensor, interrupt: () throws -> Void = {}) throws -> Tensor {
-        var history = CausalHistory()
+        var pass = WanVAEEncoder.Pass()
         var chunks: [Tensor] = []
         var start = 0
         while start < frames.shape[0] {
-            try interrupt()
             let end = min(frames.shape[0], start == 0 ? 1 : start + config.temporalFactor)
-            chunks.append(encoder.next(frames.slice(start..<end), &history))
+            pass.history.isEnding = end == frames.shape[0]
+            chunks.append(try pass.next(frames.slice(start..<end), of: encoder, interrupt: interrupt))
             start = end
         }
         return channelsFirst(Tensor.concatenate(chunks))
+    }
+
+    /// The latent `[C, F, H, W]`, of the diffusion's scale, of a clip of so many frames (4k + 1) whose first frame, and
+    /// maybe last, `[1, H', W', 3]` in [-1, 1], are given, while all others are grey (0).
+    ///
+    /// - Parameter interrupt: called before each level of each chunk; throwing ends the encoding.
+    package func latent(
+        first: Tensor, last: Tensor? = nil, frames: Int, interrupt: () throws -> Void = {}
+    ) throws -> Tensor {
+        let chunks = (frames - 1) / config.temporalFactor
+        var pass = WanVAEEncoder.Pass()
+        pass.history.isEnding = chunks == 0
+        var moments = [try pass.first(first, of: encoder, interrupt: interrupt)]
+        for chunk in 0..<chunks {
+            pass.history.isEnding = chunk == chunks - 1
+            if pass.history.isEnding, let last {
+                let grey = Tensor(zeros: [config.temporalFactor - 1] + first.shape.dropFirst())
+                moments.append(
+                    try pass.next(Tensor.concatenate([grey, last]), of: encoder, interrupt: interrupt))
+            } else {
+                moments.append(
+                    try pass.grey(
+                        rows: first.shape[1], columns: first.shape[2], of: encoder, interrupt: interrupt))
+            }
+        }
+        return normalised(channelsFirst(Tensor.concatenate(moments)).slice(0..<config.zDim))
     }
 
     /// Diffusion latents `[C, F, H, W]` -> the VAE's `[F, H, W, C]`: z * std + mean.
@@ -86,7 +113,7 @@ extension WanVAE: Autoencoder {
         normalised(try encode(frames, interrupt: interrupt).slice(0..<config.zDim))
     }
 
-    /// What a file is if it holds this autoencoder, of Wan or Qwen-Image.
+    /// What a file is if it holds this autoencoder, of Wan or Qwen-Image. Models tell by the channels whether it is theirs.
     static func recognise(_ checkpoint: Checkpoint) throws -> FileIdentity? {
         let tensors = try checkpoint.renamed(by: WanKeys.vae).tensors
         guard let input = tensors["decoder.conv_in.weight"], input.shape.count == 5,
@@ -94,9 +121,10 @@ extension WanVAE: Autoencoder {
         else { return nil }
         let channels = input.shape[1]
         return FileIdentity(
-            .vae, "Wan or Qwen-Image VAE, \(channels) latent channels", architecture: "wan_vae",
-            refusal: channels == 16 ? nil : "it is the VAE of TI2V-5B; A14B and Wan2.1 use the one of 16 channels",
-            keys: WanKeys.vae
+            .vae,
+            channels == 48
+                ? "Wan2.2 VAE (of TI2V-5B), 48 latent channels" : "Wan or Qwen-Image VAE, \(channels) latent channels",
+            architecture: "wan_vae", keys: WanKeys.vae
         ) { reader, compute in
             _ = try WanVAE(reader, config: try WanVAEConfig.of(reader.checkpoint), compute: compute)
         }

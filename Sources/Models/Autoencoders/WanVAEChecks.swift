@@ -16,20 +16,28 @@ struct WanVAEChecks {
         case "vae_part_attention":
             return ["y": .tensor(first(vae.decoder.middle.attention(try frames(check.input("x")))))]
         case "vae_part_resnet":
-            let block = vae.decoder.firstResnet(level: 1)
+            let block = vae.decoder.levels[1].resnets[0]
             var results = try chunks(check, count: 3) { block($0, &$1) }
             var history = CausalHistory()
             let all = try (0..<3).map { try frames(check.input("x\($0)")) }
             results["nocache"] = .tensor(first(block(Tensor.concatenate(all), &history)))
             return results
         case "vae_part_upsample3d":
-            guard let block = vae.decoder.upsample(level: 0) else { throw VerificationError.unknownCheck(check.name) }
+            guard let block = vae.decoder.levels[0].upsample else { throw VerificationError.unknownCheck(check.name) }
             return try chunks(check, count: 4) { block($0, &$1) }
         case "vae_part_downsample3d":
-            guard let block = vae.encoder.downsamplers.first(where: \.isTemporal) else {
+            guard let block = vae.encoder.levels.compactMap(\.downsample).first(where: \.isTemporal) else {
                 throw VerificationError.unknownCheck(check.name)
             }
             return try chunks(check, count: 3) { block($0, &$1) }
+        case "vae_part_up_block": return try chunks(check, count: 4) { try vae.decoder.levels[0]($0, &$1) }
+        case "vae_part_up_block_space": return try chunks(check, count: 2) { try vae.decoder.levels[2]($0, &$1) }
+        case "vae_part_down_block": return try chunks(check, count: 3) { vae.encoder.levels[1]($0, &$1) }
+        case "vae_part_last_down_block": return try chunks(check, count: 2) { vae.encoder.levels[3]($0, &$1) }
+        case "vae_part_patchify":
+            let patches = foldedPixels(try frames(check.input("x")), patch: 2)
+            return ["patches": .tensor(first(patches)), "back": .tensor(first(unfoldedPixels(patches, patch: 2)))]
+        case "vae_part_shortcuts": return try shortcuts(check)
         case let name where name.hasPrefix("vae_decode_"): return try decode(check)
         case let name where name.hasPrefix("vae_encode_"): return try encode(check)
         default: throw VerificationError.unknownCheck(check.name)
@@ -41,14 +49,32 @@ struct WanVAEChecks {
     private func first(_ x: Tensor) -> Tensor { channelsFirst(x) }
 
     private func chunks(
-        _ check: GoldenCheck, count: Int, _ body: (Tensor, inout CausalHistory) -> Tensor
+        _ check: GoldenCheck, count: Int, _ body: (Tensor, inout CausalHistory) throws -> Tensor
     ) throws -> [String: Computed] {
         var history = CausalHistory()
         var results: [String: Computed] = [:]
         for index in 0..<count {
-            results["out\(index)"] = .tensor(first(body(try frames(check.input("x\(index)")), &history)))
+            results["out\(index)"] = .tensor(first(try body(try frames(check.input("x\(index)")), &history)))
         }
         return results
+    }
+
+    /// From 4 to 8 channels at half the frames and sides, and back.
+    private func shortcuts(_ check: GoldenCheck) throws -> [String: Computed] {
+        let down = WanAverageDown(inputs: 4, outputs: 8, frames: 2, side: 2)
+        let up = WanDuplicateUp(inputs: 8, outputs: 4, frames: 2, side: 2)
+        let low = try frames(check.input("low"))
+        func doubled(_ name: String) throws -> Computed {
+            let shape = try check.outputs[name]?.shape ?? check.input(name).shape
+            let base = Tensor(zeros: Array(shape[2...]) + [shape[1]])
+            up.add(low, to: base)
+            return .tensor(first(base))
+        }
+        return [
+            "average_one": .tensor(first(down(try frames(check.input("one"))))),
+            "average_four": .tensor(first(down(try frames(check.input("four"))))),
+            "double_first": try doubled("double_first"), "double_later": try doubled("double_later"),
+        ]
     }
 
     private func decode(_ check: GoldenCheck) throws -> [String: Computed] {

@@ -1,18 +1,35 @@
 import Tensor
 import Weights
 
-/// Latents to frames: conv_in, middle, levels of residual blocks with an upsampler after all but the last, conv_out.
+/// Latents to frames: conv_in, middle, levels of residual blocks with an upsampler after all but the last, conv_out. In the
+/// residual VAE each of these levels has a shortcut around it.
 package struct WanVAEDecoder: Sendable {
-    private struct Level: Sendable {
-        let resnets: [WanResidualBlock]
-        let upsample: WanUpsample?
+    package struct Level: Sendable {
+        package let resnets: [WanResidualBlock]
+        package let upsample: WanUpsample?
+        let shortcut: WanDuplicateUp?
+
+        /// - Parameter interrupt: called before each residual block.
+        package func callAsFunction(
+            _ x: Tensor, _ history: inout CausalHistory, interrupt: () throws -> Void = {}
+        ) rethrows -> Tensor {
+            var y = x
+            for resnet in resnets {
+                try interrupt()
+                y = resnet(y, &history)
+            }
+            try interrupt()
+            if let upsample { y = upsample(y, &history) }
+            shortcut?.add(x, to: y)
+            return y
+        }
     }
 
     private let patch: Int
     private let postQuant: Linear
     private let convIn, convOut: CausalConvolution
     package let middle: WanVAEMiddle
-    private let levels: [Level]
+    package let levels: [Level]
     private let normOut: Tensor
     private let compute: Compute
 
@@ -33,8 +50,8 @@ package struct WanVAEDecoder: Sendable {
         var levels: [Level] = []
         for level in 0..<widths.count - 1 {
             let scope = decoder.scope("up_blocks", level)
-            // The upsampler before has halved the channels.
-            var inputs = level == 0 ? widths[0] : widths[level] / 2
+            // The upsampler before has halved the channels, but not in the residual VAE.
+            var inputs = level == 0 || config.isResidual ? widths[level] : widths[level] / 2
             let outputs = widths[level + 1]
             var resnets: [WanResidualBlock] = []
             for index in 0...config.resBlocks {
@@ -45,13 +62,19 @@ package struct WanVAEDecoder: Sendable {
                 inputs = outputs
             }
             var upsample: WanUpsample?
+            var shortcut: WanDuplicateUp?
             if level < widths.count - 2 {
                 let temporal = config.temporalDownsample[config.temporalDownsample.count - 1 - level]
                 upsample = try WanUpsample(
-                    scope.scope("upsamplers", 0), channels: outputs, temporal: temporal, slots: &slots,
+                    config.isResidual ? scope.scope("upsampler") : scope.scope("upsamplers", 0), channels: outputs,
+                    outputs: config.isResidual ? outputs : outputs / 2, temporal: temporal, slots: &slots,
                     compute: compute)
+                if config.isResidual {
+                    shortcut = WanDuplicateUp(
+                        inputs: widths[level], outputs: outputs, frames: temporal ? 2 : 1, side: 2)
+                }
             }
-            levels.append(Level(resnets: resnets, upsample: upsample))
+            levels.append(Level(resnets: resnets, upsample: upsample, shortcut: shortcut))
         }
         self.levels = levels
         let last = widths[widths.count - 1]
@@ -59,11 +82,6 @@ package struct WanVAEDecoder: Sendable {
         convOut = try CausalConvolution(
             decoder, "conv_out", inputs: last, outputs: config.outChannels, slots: &slots, compute: compute)
     }
-
-    /// Parts of a level, which the verifier checks one by one.
-    package func firstResnet(level: Int) -> WanResidualBlock { levels[level].resnets[0] }
-    package func upsample(level: Int) -> WanUpsample? { levels[level].upsample }
-    package var levelCount: Int { levels.count }
 
     /// The next latent frame `[1, H, W, z]` of a pass -> its frames `[T, H', W', 3]`, not clamped.
     /// - Parameter interrupt: called before each residual block; throwing ends the pass, whose history is then of no use.
@@ -73,40 +91,10 @@ package struct WanVAEDecoder: Sendable {
         var x = convIn(compute.linear(latent, postQuant), &history)
         try interrupt()
         x = middle(x, &history)
-        for level in levels {
-            for resnet in level.resnets {
-                try interrupt()
-                x = resnet(x, &history)
-            }
-            try interrupt()
-            if let upsample = level.upsample { x = upsample(x, &history) }
-        }
+        for level in levels { x = try level(x, &history, interrupt: interrupt) }
         try interrupt()
         x = convOut(compute.channelNorm(x, gamma: normOut, silu: true), &history)
-        return unfolded(x)
-    }
-
-    /// Channels to pixels: `[T, H, W, 3 p p]` -> `[T, H p, W p, 3]`; channel (c p + dx) p + dy.
-    private func unfolded(_ x: Tensor) -> Tensor {
-        guard patch > 1 else { return x }
-        let (frames, rows, columns, channels) = (x.shape[0], x.shape[1], x.shape[2], x.shape[3])
-        return Tensor(shape: [frames, rows * patch, columns * patch, 3]) { out in
-            x.withUnsafe { x in
-                var target = 0
-                for row in 0..<frames * rows {
-                    for dy in 0..<patch {
-                        for source in stride(from: row * columns, to: (row + 1) * columns, by: 1) {
-                            for dx in 0..<patch {
-                                for colour in 0..<3 {
-                                    out[target] = x[source * channels + (colour * patch + dx) * patch + dy]
-                                    target += 1
-                                }
-                            }
-                        }
-                    }
-                }
-            }
-        }
+        return unfoldedPixels(x, patch: patch)
     }
 }
 

@@ -127,7 +127,7 @@ package struct WanVAEAttention: Sendable {
     }
 }
 
-/// Nearest x2 and a 3x3 convolution that halves the channels; in 3-D a time convolution doubles the frames first.
+/// Nearest x2 and a 3x3 convolution; in 3-D a time convolution doubles the frames first.
 /// `WanResample`, modes upsample2d and upsample3d.
 package struct WanUpsample: Sendable {
     private let spatial: Convolution
@@ -136,9 +136,9 @@ package struct WanUpsample: Sendable {
     private let compute: Compute
 
     init(
-        _ reader: WeightReader, channels: Int, temporal: Bool, slots: inout SlotCounter, compute: Compute
+        _ reader: WeightReader, channels: Int, outputs: Int, temporal: Bool, slots: inout SlotCounter, compute: Compute
     ) throws(WeightError) {
-        spatial = try reader.convolution("resample.1", inputs: channels, outputs: channels / 2, kernel: [3, 3])
+        spatial = try reader.convolution("resample.1", inputs: channels, outputs: outputs, kernel: [3, 3])
         self.temporal =
             temporal
             ? try CausalConvolution(
@@ -199,8 +199,7 @@ package struct WanDownsample: Sendable {
     package func callAsFunction(_ x: Tensor, _ history: inout CausalHistory) -> Tensor {
         let x = compute.convolve(x, spatial, ConvolutionPlan(stride: 2, padding: 0, paddingAfter: 1))
         guard let temporal else { return x }
-        let last = x.slice(x.shape[0] - 1..<x.shape[0]).copy()
-        defer { history.frames[slot] = last }
+        defer { history.keep(x.slice(x.shape[0] - 1..<x.shape[0]).copy(), in: slot) }
         // The first frame passes; each later chunk is taken together with the last frame of the one before.
         guard let past = history.frames[slot] else { return x }
         return compute.convolve(x, temporal, ConvolutionPlan(strideTime: 2, framesBefore: 1), after: past)

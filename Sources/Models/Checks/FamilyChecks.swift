@@ -29,6 +29,12 @@ package struct EndToEndCase {
     package var loras: [(expert: String, file: String, strength: Float)] = []
     /// Texts whose encodings must agree with references as well: a run from text must agree too.
     package var texts: [(label: String, text: String, reference: Weight)] = []
+    /// The pictures that the run starts from.
+    package var pictures = GivenPictures()
+    /// Noise that the re-noise rule adds, one for each step but the last.
+    package var renoise: [Tensor] = []
+    /// The sigmas as the reference lists them.
+    package var sigmas: [Float]
     /// The rows of a conditioning as the reference has them.
     package var rows: (Conditioning) -> Tensor = { $0.rows }
     /// A latent `[C, F, H, W]` as the reference has it.
@@ -44,6 +50,7 @@ package struct EndToEndCase {
     ) {
         self.generator = generator
         self.schedule = schedule
+        sigmas = schedule.sigmas
         self.guidance = guidance
         self.latent = latent
         self.prompts = prompts
@@ -53,7 +60,8 @@ package struct EndToEndCase {
     /// The generation at its first step.
     package func generation() throws -> Generation {
         try Generation(
-            seed: 0, latent: latent, generator: generator, schedule: schedule, guidance: guidance, inputs: inputs)
+            seed: 0, latent: latent, generator: generator, schedule: schedule, guidance: guidance, inputs: inputs,
+            renoise: renoise)
     }
 }
 

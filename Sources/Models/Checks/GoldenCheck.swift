@@ -1,4 +1,5 @@
 import Foundation
+import Pictures
 import Tensor
 import Weights
 
@@ -10,6 +11,7 @@ package struct GoldenCheck {
     package let tolerance: Tolerance
     package let inputs: [String: Weight]
     package let outputs: [String: Weight]
+    fileprivate let picture: (String) throws -> RGBImage
 
     /// A value passes when |value - reference| <= atol + rtol |reference|.
     package struct Tolerance {
@@ -33,6 +35,9 @@ package struct GoldenCheck {
         return weight.integers
     }
 
+    /// The picture in the file that a parameter names.
+    func picture(_ name: String) throws -> RGBImage { try picture(parameter(name, as: String.self)) }
+
     func parameter<T>(_ name: String, as type: T.Type = T.self) throws -> T {
         guard let value = parameters[name] as? T else {
             throw VerificationError.badFixture("\(self.name): the manifest has no parameter \"\(name)\" of that type")
@@ -47,8 +52,9 @@ package struct FixtureFolder {
     package let family: String
     package let checks: [GoldenCheck]
 
+    /// - Parameter picture: reads a file of a picture.
     /// - Throws: `VerificationError.badFixture`, or `WeightError` for a damaged reference file.
-    package init(path: String) throws {
+    package init(path: String, picture: @escaping (String) throws -> RGBImage) throws {
         let file = "\(path)/manifest.json"
         guard let data = try? Data(contentsOf: URL(fileURLWithPath: file)),
             let manifest = (try? JSONSerialization.jsonObject(with: data)) as? [String: Any]
@@ -58,10 +64,12 @@ package struct FixtureFolder {
         }
         self.path = path
         self.family = family
-        checks = try entries.map { try Self.check($0, folder: path) }
+        checks = try entries.map { try Self.check($0, folder: path, picture: picture) }
     }
 
-    private static func check(_ entry: [String: Any], folder: String) throws -> GoldenCheck {
+    private static func check(
+        _ entry: [String: Any], folder: String, picture: @escaping (String) throws -> RGBImage
+    ) throws -> GoldenCheck {
         guard let name = entry["name"] as? String, let component = entry["component"] as? String,
             let file = entry["file"] as? String
         else { throw VerificationError.badFixture("\(folder)/manifest.json: a check has no name, component or file") }
@@ -77,7 +85,8 @@ package struct FixtureFolder {
         }
         return GoldenCheck(
             name: name, component: component, parameters: entry["params"] as? [String: Any] ?? [:],
-            tolerance: GoldenCheck.Tolerance(atol: atol, rtol: rtol), inputs: part("in."), outputs: part("out."))
+            tolerance: GoldenCheck.Tolerance(atol: atol, rtol: rtol), inputs: part("in."), outputs: part("out."),
+            picture: { try picture("\(folder)/\($0)") })
     }
 }
 

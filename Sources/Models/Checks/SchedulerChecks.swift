@@ -22,6 +22,11 @@ struct SchedulerChecks {
             }
         case "scheduler_euler_dynamic": return try dynamic(check)
         case "scheduler_euler_old_count": return try oldCount(check)
+        case "scheduler_renoise": return try renoise(check)
+        case "scheduler_renoise_traj":
+            let timesteps = try check.parameter("timesteps", as: [NSNumber].self).map(\.floatValue)
+            let grid = SigmaGrid.nearest(timesteps: timesteps, shift: try number(check, "grid_shift"))
+            return try trajectory(check, .renoise, grid, grid.schedule(steps: nil, tokens: 0))
         case "scheduler_euler_step": return try eulerStep(check)
         case "scheduler_euler_traj":
             let steps: Int = try check.parameter("n")
@@ -38,6 +43,27 @@ struct SchedulerChecks {
 
     private func number(_ check: GoldenCheck, _ name: String) throws -> Double {
         try check.parameter(name, as: NSNumber.self).doubleValue
+    }
+
+    /// `STUDENT.raw.shiftS.sigmas`: the published times with the sigmas of the nearest in the table; `warped`: the entries
+    /// 1000 - t of the table, as times and sigmas.
+    private func renoise(_ check: GoldenCheck) throws -> [String: Computed] {
+        let students: [String: [Float]] = ["fastwan": [1000, 757, 522], "turbo": [1000, 750, 500, 250]]
+        var results: [String: Computed] = [:]
+        for name in check.outputs.keys {
+            let parts = name.split(separator: ".").map(String.init)
+            guard parts.count == 4, let times = students[parts[0]],
+                let shift = Double(parts[2].dropFirst("shift".count))
+            else { throw VerificationError.unknownCheck(check.name) }
+            let table = SigmaSchedule.table(shift: shift)
+            let schedule =
+                parts[1] == "warped"
+                ? try SigmaSchedule(explicit: times.map { Float(table[1000 - Int($0)]) })
+                : try SigmaSchedule.nearest(timesteps: times, shift: shift)
+            let values = parts[3] == "timesteps" ? schedule.timesteps : Array(schedule.sigmas.dropLast())
+            results[name] = .tensor(Tensor(values, shape: [values.count]))
+        }
+        return results
     }
 
     /// `old.nN`: what N steps were in Z-Image's pipeline once, N - 1 steps of today and an evaluation at the end that changes
@@ -122,10 +148,12 @@ struct SchedulerChecks {
             name: "check", sampler: sampler, grid: grid, plan: PhasePlan(expert: "transformer", guidanceScale: 1))
     }
 
-    private func generation(_ spec: GeneratorSpec, _ schedule: SigmaSchedule, _ latent: Tensor) throws -> Generation {
+    private func generation(
+        _ spec: GeneratorSpec, _ schedule: SigmaSchedule, _ latent: Tensor, renoise: [Tensor] = []
+    ) throws -> Generation {
         try Generation(
             seed: 0, latent: latent, generator: spec, schedule: schedule,
-            guidance: Guidance(rule: .classifierFree, plan: spec.plan))
+            guidance: Guidance(rule: .classifierFree, plan: spec.plan), renoise: renoise)
     }
 
     /// `prev.K`: the given model output applied at step K alone.
@@ -161,15 +189,22 @@ struct SchedulerChecks {
         let toy = GivenVelocity { x, timestep in
             Tensor(zip(x.array, w).map { tanhf($0 * $1 + timestep / 1000) }, shape: x.shape)
         }
-        var state = try generation(spec(sampler, grid), schedule, check.input("sample"))
+        let noise = check.inputs["noise"]?.widened()
+        var state = try generation(
+            spec(sampler, grid), schedule, check.input("sample"),
+            renoise: noise.map { noise in (0..<noise.shape[0]).map { noise[$0] } } ?? [])
         var samples: [Tensor] = []
+        var clean: [Tensor] = []
         var outputs: [Tensor] = []
         while let step = state.nextStep {
             outputs.append(toy.function(state.latent.reshaped([1] + state.latent.shape), step.timestep))
-            try state.step(using: toy, Prompted(positive: ()))
+            clean.append(try state.step(using: toy, Prompted(positive: ())))
             samples.append(state.latent.reshaped([1] + state.latent.shape))
         }
-        return ["samples": .tensor(Tensor.concatenate(samples)), "model_outputs": .tensor(Tensor.concatenate(outputs))]
+        return [
+            "samples": .tensor(Tensor.concatenate(samples)), "clean": .tensor(stacked(clean)),
+            "model_outputs": .tensor(Tensor.concatenate(outputs)),
+        ]
     }
 }
 

@@ -43,12 +43,12 @@ package struct WanBlock: Sendable {
         scaleShiftTable = try reader.vector("scale_shift_table", [1, 6, dim]).reshaped([6, dim])
     }
 
-    /// Shift, scale and gate of self-attention and of the MLP, each `[B, dim]`.
+    /// Shift, scale and gate of self-attention and of the MLP, each `[times, dim]`.
     package struct Modulation {
         package let shift1, scale1, gate1, shift2, scale2, gate2: Tensor
     }
 
-    /// The block's table plus the time projection `[B, 6, dim]`.
+    /// The block's table plus the time projection `[times, 6, dim]`.
     package func modulation(_ timeProjection: Tensor) -> Modulation {
         let dim = config.dim
         let batch = timeProjection.count / (6 * dim)
@@ -69,7 +69,8 @@ package struct WanBlock: Sendable {
             shift1: rows[0], scale1: rows[1], gate1: rows[2], shift2: rows[3], scale2: rows[4], gate2: rows[5])
     }
 
-    /// x `[B * T, dim]` through the block. `contexts` holds one entry's keys and values for each batch entry.
+    /// x `[B * T, dim]` through the block. `contexts` holds one entry's keys and values for each batch entry; each time
+    /// serves as many consecutive tokens as every other.
     package func forward(
         _ x: Tensor, timeProjection: Tensor, contexts: [WanTextContext.KeysValues], rope: RotaryTable
     ) -> Tensor {

@@ -1,9 +1,10 @@
 import Diffusion
 import Foundation
+import Pictures
 import Tensor
 import Weights
 
-/// The checks of the `wan22` family, by name: which part of the code each one runs.
+/// The checks of the families over Wan's network, by name: which part of the code each one runs.
 struct WanChecks: FamilyChecks {
     let folder: String
     let compute: Compute
@@ -16,7 +17,11 @@ struct WanChecks: FamilyChecks {
         case "transformer", "transformer_2": return try transformer(check)
         case "vae", "vae_norm": return try WanVAEChecks(folder: folder, compute: compute).run(check)
         case "scheduler": return try SchedulerChecks(folder: folder).run(check)
+        case "image": return try image(check)
+        case "condition": return try condition(check)
         case "lora": return try lora(check, extra: &extra)
+        case let name where name.hasPrefix("wan21_"):
+            throw VerificationError.badFixture("\(check.name): \(WanRelatives.clipRefusal)")
         default: throw VerificationError.unknownCheck(check.name)
         }
     }
@@ -107,9 +112,97 @@ struct WanChecks: FamilyChecks {
     private func forward(_ network: WanTransformer, _ check: GoldenCheck) throws -> Tensor {
         let text = try check.input("encoder_hidden_states")
         let contexts = (0..<text.shape[0]).map { network.context(TextEmbedding(padded: text[$0])) }
+        let latents = try check.input("hidden_states")
         return try network.forward(
-            latents: try check.input("hidden_states"), timesteps: try check.input("timestep").array,
+            latents: latents,
+            timesteps: timesteps(try check.input("timestep"), frames: latents.shape[2] / network.config.patch[0]),
             contexts: contexts)
+    }
+
+    /// Of times for each token, `[B, tokens]`, one for each frame of tokens.
+    private func timesteps(_ given: Tensor, frames: Int) throws -> [Float] {
+        guard given.shape.count == 2 else { return given.array }
+        let area = given.shape[1] / frames
+        let times = given.array
+        let ofFrames = stride(from: 0, to: times.count, by: area).map { times[$0] }
+        guard times.indices.allSatisfy({ times[$0] == ofFrames[$0 / area] }) else {
+            throw VerificationError.badFixture("tokens of one frame have different times")
+        }
+        return ofFrames
+    }
+
+    // MARK: Pictures
+
+    private func image(_ check: GoldenCheck) throws -> [String: Computed] {
+        func pixels(_ fit: PictureFit) throws -> [String: Computed] {
+            let picture = try check.picture("image").fitted(
+                width: check.parameter("width"), height: check.parameter("height"), fit: fit)
+            return ["pixels": .tensor(channelsFirst(picture.signed))]
+        }
+        func sizes(_ rule: (PictureSize, Int) -> PictureSize) throws -> Computed {
+            let (heights, widths) = (try check.integers("height"), try check.integers("width"))
+            return .integers(
+                heights.indices.flatMap { index in
+                    let size = rule(PictureSize(width: widths[index], height: heights[index]), index)
+                    return [size.height, size.width]
+                })
+        }
+        switch check.name {
+        case "i2v_image_preprocess", "ti2v_image_preprocess": return try pixels(.stretch)
+        case "ti2v_image_cover": return try pixels(.crop)
+        case "i2v_clip_size":
+            let areas = try check.integers("max_area")
+            return [
+                "diffusers": try sizes { $0.scaled(toArea: areas[$1], multiple: 16, .integerThenDown) },
+                "original": try sizes { $0.scaled(toArea: areas[$1], multiple: 16, .down) },
+            ]
+        case "ti2v_clip_size":
+            return ["size": try sizes { size, _ in size.nearestRatio(withinArea: 704 * 1280, multiple: 32) }]
+        default: throw VerificationError.unknownCheck(check.name)
+        }
+    }
+
+    /// What pictures of the reference, `[H, W, 3]` in [0, 1], are to the network.
+    private func condition(_ check: GoldenCheck) throws -> [String: Computed] {
+        let reader = WeightReader(try Checkpoint(folder: "\(folder)/vae"))
+        let vae = try WanVAE(reader, config: try WanVAEConfig.read("\(folder)/vae/config.json"), compute: compute)
+        let pictures = try pictures(check)
+        let (width, height): (Int, Int) = (try check.parameter("width"), try check.parameter("height"))
+        let latents = try check.input("latents")[0]
+        guard check.name == "ti2v_condition" else {
+            let inputs = try WanPictures(vae: vae).inputs(
+                of: pictures, width: width, height: height, frames: check.parameter("num_frames"), interrupt: {})
+            guard let channels = inputs.channels else { throw VerificationError.unknownCheck(check.name) }
+            return [
+                "mask": .tensor(channels.slice(0..<WanPictures.maskChannels)),
+                "latent_condition": .tensor(channels.slice(WanPictures.maskChannels..<channels.shape[0])),
+                "model_input": .tensor(Tensor.concatenate([latents, channels])),
+            ]
+        }
+        let inputs = try WanFirstFrame(autoencoder: vae).inputs(
+            of: pictures, width: width, height: height, frames: check.parameter("num_frames"), interrupt: {})
+        let evaluation = Evaluation(
+            latents: stacked([latents]), timesteps: try check.input("time").array, conditionings: [()], inputs: [inputs]
+        )
+        let tokens = latents.shape[2] * latents.shape[3] / 4
+        let times = WanTransformer.timesteps(evaluation, framesPerToken: 1).flatMap {
+            [Float](repeating: $0, count: tokens)
+        }
+        return [
+            "latent_condition": .tensor(inputs.givenFrames ?? Tensor(zeros: [0])),
+            "model_input": .tensor(inputs.restoring(latents)), "timestep": .tensor(Tensor(times, shape: [times.count])),
+        ]
+    }
+
+    /// The pictures that a check starts from.
+    func pictures(_ check: GoldenCheck) throws -> GivenPictures {
+        func picture(_ name: String) throws -> RGBImage? {
+            guard let values = check.inputs[name]?.widened() else { return nil }
+            return try values.withUnsafe {
+                try RGBImage(width: values.shape[1], height: values.shape[0], floats: $0.span, layout: .interleaved)
+            }
+        }
+        return GivenPictures(first: try picture("image"), last: try picture("last_image"), fit: .stretch)
     }
 
     // MARK: LoRA

@@ -28,22 +28,37 @@ extension WanChecks {
             padded(conditioning.rows, to: UMT5PromptEncoder.wanLength)
         }
         run.experts = ["transformer": 1, "transformer_2": 2]
+        run.pictures = try pictures(check)
+        if let noise = check.inputs["renoise"]?.widened() {
+            run.renoise = (0..<noise.shape[0]).map { noise[$0][0] }
+            // The reference leaves out the last one, 0.
+            run.sigmas = Array(run.schedule.sigmas.dropLast())
+        }
         return run
     }
 
-    /// The step rule and grid that the check names, over the boundary it names.
+    /// The step rule and grid of the check, over the boundary that it names.
     private func generator(_ check: GoldenCheck) throws -> GeneratorSpec {
-        let plan = try PhasePlan(
-            boundary: check.parameter("boundary_ratio"), guidanceScales: (high: 1, low: 1))
+        let boundary = (check.parameters["boundary_ratio"] as? NSNumber)?.doubleValue
+        let plan =
+            if let boundary {
+                try PhasePlan(boundary: boundary, guidanceScales: (high: 1, low: 1))
+            } else {
+                try PhasePlan(expert: "transformer", guidanceScale: 1)
+            }
         let steps: Int = try check.parameter("steps")
+        if let timesteps = check.parameters["timesteps"] as? [NSNumber] {
+            let grid = SigmaGrid.nearest(
+                timesteps: timesteps.map(\.floatValue), shift: try check.number("grid_shift"))
+            return try GeneratorSpec(name: "check", sampler: .renoise, grid: grid, plan: plan)
+        }
         switch check.name {
         case "e2e_euler4_default":
             let grid = SigmaGrid.flowMatchDefault(steps: steps, shift: try check.number("shift"))
             return try GeneratorSpec(name: "check", sampler: .euler, grid: grid, plan: plan)
-        case "e2e_euler4_distilled", "e2e_euler4_distilled_lora":
-            return try .distilled(
-                steps: steps, shift: check.number("shift"), boundary: check.parameter("boundary_ratio"))
-        case "e2e_teacher_unipc":
+        case "e2e_euler4_distilled", "e2e_euler4_distilled_lora", "e2e_first_last":
+            return try .distilled(steps: steps, shift: check.number("shift"), boundary: boundary)
+        case "e2e_teacher_unipc", "e2e_teacher_unipc_i2v":
             let grid = SigmaGrid.uniPCFlow(steps: steps, shift: try check.number("flow_shift"))
             return try GeneratorSpec(name: "check", sampler: .uniPC, grid: grid, plan: plan)
         default: throw VerificationError.unknownCheck(check.name)

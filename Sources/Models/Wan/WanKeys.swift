@@ -29,9 +29,15 @@ package enum WanKeys {
             ("time_projection.1", "condition_embedder.time_proj"),
             ("head.head", "proj_out"),
             ("head.modulation", "scale_shift_table"),
+        ],
+        // Of Wan2.1's image-to-video networks, on which published LoRA files of Wan2.2's have changes.
+        foreign: [
+            "img_emb.", "condition_embedder.image_embedder.", "blocks.#.cross_attn.k_img", "blocks.#.cross_attn.v_img",
+            "blocks.#.cross_attn.norm_k_img", "blocks.#.attn2.add_k_proj", "blocks.#.attn2.add_v_proj",
+            "blocks.#.attn2.norm_added_k", "blocks.#.attn2.norm_added_q",
         ])
 
-    /// `Wan2.1_VAE` and its repackaged forms. The decoder's list of layers is flat: three residual blocks and an
+    /// `Wan2.1_VAE`, `Wan2.2_VAE` and their repackaged forms. The decoder's list of layers is flat: three residual blocks and an
     /// upsampler a stage.
     package static let vae: KeyTable = {
         var pairs: [(String, String)] = [("conv1", "quant_conv"), ("conv2", "post_quant_conv")]
@@ -65,6 +71,14 @@ package enum WanKeys {
             } else {
                 resample("decoder.upsamples.\(layer)", "\(ours).upsamplers.0")
             }
+        }
+        // The residual VAE (`Wan2.2_VAE`) has lists within lists.
+        for block in 0..<4 {
+            residual("encoder.downsamples.#.downsamples.\(block)", "encoder.down_blocks.#.resnets.\(block)")
+            residual("decoder.upsamples.#.upsamples.\(block)", "decoder.up_blocks.#.resnets.\(block)")
+            // The last of a list, however many blocks come before it.
+            resample("encoder.downsamples.#.downsamples.\(block)", "encoder.down_blocks.#.downsampler")
+            resample("decoder.upsamples.#.upsamples.\(block)", "decoder.up_blocks.#.upsampler")
         }
         return KeyTable(prefixes: ["first_stage_model.", "vae.", "model."], pairs)
     }()

@@ -74,19 +74,32 @@ package struct WanTransformer: Sendable {
         return (embedding, projection.reshaped([timesteps.count, 6, config.dim]))
     }
 
+    /// The same of times of which few differ, such as those of the frames of a clip: each is computed once.
+    private func timeEmbedding(repeating timesteps: [Float]) -> (embedding: Tensor, projection: Tensor) {
+        var distinct: [Float] = []
+        let rows = timesteps.map { time in
+            if let known = distinct.firstIndex(of: time) { return known }
+            distinct.append(time)
+            return distinct.count - 1
+        }
+        let made = timeEmbedding(distinct)
+        func spread(_ x: Tensor) -> Tensor { Tensor.concatenate(rows.map { x.slice($0..<$0 + 1) }) }
+        return distinct.count == rows.count ? made : (spread(made.embedding), spread(made.projection))
+    }
+
     // MARK: Forward
 
-    /// The velocity of `latents` `[B, channels, F, H, W]`.
+    /// The velocity of `latents` `[B, channels, F, H, W]`: `[B, outputs, F, H, W]`.
     ///
     /// - Parameters:
-    ///   - timesteps: one for each batch entry, on the scale 0...1000.
+    ///   - timesteps: one for each batch entry, or for each frame of tokens of each, on the scale 0...1000.
     ///   - contexts: one for each batch entry.
     ///   - interrupt: called before each block; throwing from it ends the forward pass.
     package func forward(
         latents: Tensor, timesteps: [Float], contexts: [WanTextContext], interrupt: () throws -> Void = {}
     ) throws -> Tensor {
         let grid = TokenGrid(latents: latents.shape, patch: config.patch)
-        let (embedding, projection) = timeEmbedding(timesteps)
+        let (embedding, projection) = timeEmbedding(repeating: timesteps)
         let rope = Self.rope(frames: grid.frames, rows: grid.rows, columns: grid.columns, headDim: config.headDim)
         var x = compute.linear(grid.tokens(of: latents), patchEmbedding)
         for (index, block) in blocks.enumerated() {
@@ -99,7 +112,7 @@ package struct WanTransformer: Sendable {
         return grid.latents(from: compute.linear(normed, projOut), channels: config.outChannels)
     }
 
-    /// Shift and scale `[B, dim]` before the output projection: the table plus the time embedding itself.
+    /// Shift and scale `[times, dim]` before the output projection: the table plus the time embedding itself.
     private func headModulation(_ embedding: Tensor) -> (shift: Tensor, scale: Tensor) {
         let batch = embedding.shape[0]
         let rows = (0..<2).map { row in

@@ -98,12 +98,8 @@ package struct WanTransformerConfig: NetworkConfiguration {
         }
         guard crossAttnNorm else { throw .unsupported(file: file, reason: "cross_attn_norm false") }
         guard imageDim == nil, addedKVProjDim == nil else {
-            throw .unsupported(file: file, reason: "image conditioning (image_dim, added_kv_proj_dim)")
-        }
-        guard inChannels == outChannels else {
             throw .unsupported(
-                file: file,
-                reason: "\(inChannels) input and \(outChannels) output channels: an image-to-video model")
+                file: file, reason: "\(WanRelatives.clipRefusal) (image_dim, added_kv_proj_dim)")
         }
     }
 }

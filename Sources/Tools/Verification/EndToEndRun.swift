@@ -20,7 +20,8 @@ struct EndToEndRun {
         }
         var run = Run(
             try wanted.generation(), of: pipeline, generator: wanted.generator.name,
-            texts: Prompted(positive: "", negative: nil), prompted: wanted.prompts)
+            texts: Prompted(positive: "", negative: nil), prompted: wanted.prompts,
+            pictures: wanted.pictures)
         var latents: [Tensor] = []
         var observer = RunObserver()
         observer.onStep = { _, run, _ in latents.append(wanted.layout(run.generation.latent)) }
@@ -28,7 +29,7 @@ struct EndToEndRun {
         let ran = try run.finish(observer) { frames.append($0) }
         var computed: [String: Computed] = [
             wanted.pixels: .tensor(Tensor.concatenate(frames)), "latents_per_step": .tensor(stacked(latents)),
-            "sigmas": .tensor(Tensor(wanted.schedule.sigmas, shape: [wanted.schedule.sigmas.count])),
+            "sigmas": .tensor(Tensor(wanted.sigmas, shape: [wanted.sigmas.count])),
             "timesteps": .tensor(Tensor(wanted.schedule.timesteps, shape: [wanted.schedule.timesteps.count])),
         ]
         if !wanted.experts.isEmpty {

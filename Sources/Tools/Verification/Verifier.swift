@@ -1,3 +1,4 @@
+import Media
 import Models
 import Tensor
 import Weights
@@ -9,7 +10,7 @@ package struct Verifier {
 
     /// - Throws: `VerificationError.badFixture` or `WeightError`.
     package init(folder: String, compute: Compute) throws {
-        self.folder = try FixtureFolder(path: folder)
+        self.folder = try FixtureFolder(path: folder) { try PNG.decode(path: $0) }
         self.compute = compute
     }
 
