@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proof.h"
+
 static const char *const names[] = {"plain", "avx2", "avx512", "avx512bf16"};
 
 const char *phasor_isa_name(phasor_isa level) { return names[level]; }
@@ -31,14 +33,24 @@ bool phasor_isa_has_vnni(void) {
 #endif
 }
 
+static atomic_int refused = -1;
+
 phasor_isa phasor_isa_level(void) {
     static atomic_int known = -1;  // racing threads find the same answer
-    int level = atomic_load_explicit(&known, memory_order_relaxed);
+    int level = atomic_load_explicit(&known, memory_order_acquire);
     if (level >= 0) return (phasor_isa)level;
     level = processor();
     const char *wanted = getenv("PHASOR_ISA");
     for (int i = 0; wanted && i < level; i++)
         if (strcmp(wanted, names[i]) == 0) level = i;
-    atomic_store_explicit(&known, level, memory_order_relaxed);
-    return (phasor_isa)level;
+    int proven = phasor_isa_choose((phasor_isa)level, phasor_isa_proves);
+    if (proven < level) atomic_store_explicit(&refused, level, memory_order_relaxed);
+    atomic_store_explicit(&known, proven, memory_order_release);
+    return (phasor_isa)proven;
+}
+
+phasor_isa phasor_isa_wanted(void) {
+    phasor_isa level = phasor_isa_level();
+    int failed = atomic_load_explicit(&refused, memory_order_relaxed);
+    return failed < 0 ? level : (phasor_isa)failed;
 }

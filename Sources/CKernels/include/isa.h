@@ -10,8 +10,13 @@ typedef enum phasor_isa {
 } phasor_isa;
 
 /// The level in use: the highest this processor has, or the lower one that the environment variable PHASOR_ISA names
-/// (plain, avx2, avx512, avx512bf16) when it is first asked for. Results agree bit for bit inside one level only.
+/// (plain, avx2, avx512, avx512bf16) when it is first asked for. It has proved itself then: its engines gave the results of
+/// their plain twins on a handful of products, else the next lower level that does is in use. Results agree bit for bit
+/// inside one level only.
 phasor_isa phasor_isa_level(void);
+
+/// The level that would be in use had every level proved itself.
+phasor_isa phasor_isa_wanted(void);
 
 /// Whether the processor has AVX-512's products of bytes (VNNI). No level of its own: some have them without bf16.
 bool phasor_isa_has_vnni(void);
