@@ -6,7 +6,16 @@
 
 #include "proof.h"
 
+#if defined(__aarch64__)
+#include <sys/auxv.h>
+
+// Bits of AT_HWCAP2, which older headers lack.
+enum { I8MM = 1 << 13, BF16 = 1 << 14 };
+
+static const char *const names[] = {"plain", "neon", "neonbf16"};
+#else
 static const char *const names[] = {"plain", "avx2", "avx512", "avx512bf16"};
+#endif
 
 const char *phasor_isa_name(phasor_isa level) { return names[level]; }
 
@@ -19,15 +28,19 @@ static phasor_isa processor(void) {
         || !__builtin_cpu_supports("avx512dq") || !__builtin_cpu_supports("avx512vl"))
         return PHASOR_ISA_AVX2;
     return __builtin_cpu_supports("avx512bf16") ? PHASOR_ISA_AVX512_BF16 : PHASOR_ISA_AVX512;
+#elif defined(__aarch64__)
+    return getauxval(AT_HWCAP2) & BF16 ? PHASOR_ISA_NEON_BF16 : PHASOR_ISA_NEON;
 #else
     return PHASOR_ISA_PLAIN;
 #endif
 }
 
-bool phasor_isa_has_vnni(void) {
+bool phasor_isa_has_int8(void) {
 #if defined(__x86_64__)
     __builtin_cpu_init();
     return __builtin_cpu_supports("avx512vnni") != 0;
+#elif defined(__aarch64__)
+    return (getauxval(AT_HWCAP2) & I8MM) != 0;
 #else
     return false;
 #endif
