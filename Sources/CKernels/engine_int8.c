@@ -48,10 +48,11 @@ const phasor_engine phasor_engine_int8_plain = {
 
 const phasor_engine *phasor_engine_int8(phasor_isa level) {
 #if defined(__x86_64__)
-    if (level >= PHASOR_ISA_AVX512 && phasor_isa_has_int8()) return &phasor_engine_int8_vnni;
+    if (level >= PHASOR_ISA_AVX512 && __builtin_cpu_supports("avx512vnni")) return &phasor_engine_int8_vnni;
+    if (level >= PHASOR_ISA_AVX2 && phasor_isa_has_int8(PHASOR_ISA_AVX2)) return &phasor_engine_int8_avx2;
 #endif
 #if defined(__aarch64__)
-    if (level >= PHASOR_ISA_NEON && phasor_isa_has_int8()) return &phasor_engine_int8_neon;
+    if (level >= PHASOR_ISA_NEON && phasor_isa_has_int8(level)) return &phasor_engine_int8_neon;
 #endif
     (void)level;
     return &phasor_engine_int8_plain;

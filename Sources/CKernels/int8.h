@@ -84,4 +84,5 @@ extern const phasor_engine phasor_engine_int8_plain;
 extern const phasor_engine phasor_engine_int8_neon;
 #elif defined(__x86_64__)
 extern const phasor_engine phasor_engine_int8_vnni;
+extern const phasor_engine phasor_engine_int8_avx2;
 #endif

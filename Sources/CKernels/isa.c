@@ -6,6 +6,9 @@
 
 #include "proof.h"
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 #if defined(__aarch64__)
 #include <sys/auxv.h>
 
@@ -35,14 +38,23 @@ static phasor_isa processor(void) {
 #endif
 }
 
-bool phasor_isa_has_int8(void) {
+#if defined(__x86_64__)
+/// The AVX form of VNNI, by CPUID itself: compilers of a few years ago have no name for it.
+static bool has_avx_vnni(void) {
+    unsigned a, b, c, d;
+    return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & 1u << 4);
+}
+#endif
+
+bool phasor_isa_has_int8(phasor_isa level) {
 #if defined(__x86_64__)
     __builtin_cpu_init();
-    return __builtin_cpu_supports("avx512vnni") != 0;
+    if (level >= PHASOR_ISA_AVX512 && __builtin_cpu_supports("avx512vnni")) return true;
+    return level >= PHASOR_ISA_AVX2 && has_avx_vnni();
 #elif defined(__aarch64__)
-    return (getauxval(AT_HWCAP2) & I8MM) != 0;
+    return level >= PHASOR_ISA_NEON && (getauxval(AT_HWCAP2) & I8MM);
 #else
-    return false;
+    return (void)level, false;
 #endif
 }
 

@@ -91,7 +91,7 @@ package final class Compute: @unchecked Sendable {
     /// Nil where the processor has no instruction for it: the plain twin loses to float32, in time as in precision. Where it
     /// has one, the lower levels run the twin, to be compared.
     private static func int8Engine(_ precision: Precision, _ instructions: InstructionSet) -> OpaquePointer? {
-        precision == .int8 && phasor_isa_has_int8() ? phasor_engine_int8(instructions.level) : nil
+        precision == .int8 && phasor_isa_has_int8(phasor_isa_level()) ? phasor_engine_int8(instructions.level) : nil
     }
 
     /// This, or in place of int8 what the products compute in that are not worth it: those whose time does not count, as

@@ -23,9 +23,9 @@ phasor_isa phasor_isa_level(void);
 /// The level that would be in use had every level proved itself.
 phasor_isa phasor_isa_wanted(void);
 
-/// Whether the processor has products of bytes (AVX-512 VNNI; I8MM on arm64). No level of its own: some have them without
+/// Whether a level has products of bytes on this processor (VNNI of AVX-512 or AVX; I8MM on arm64). No level of its own: some have them without
 /// bf16.
-bool phasor_isa_has_int8(void);
+bool phasor_isa_has_int8(phasor_isa level);
 
 /// The name PHASOR_ISA has for a level.
 const char *phasor_isa_name(phasor_isa level);
