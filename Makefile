@@ -18,7 +18,7 @@ UNITDIR ?= $(PREFIX)/lib/systemd/system
 # Variables reach the shell quoted: a path may have blanks and quotes.
 quote = '$(subst ','\'',$(1))'
 
-.PHONY: help serve test test-page test-threats build lint setup setup-test setup-install install uninstall
+.PHONY: help serve test test-kernels test-arm test-page test-threats build lint setup setup-test setup-install install uninstall
 
 serve: build ## Build, and serve MODEL (default: the embedded model) on HOST and PORT
 	@exec .build/release/phasor serve $(call quote,$(MODEL)) --host $(call quote,$(HOST)) --port $(call quote,$(PORT))
@@ -35,6 +35,25 @@ build: setup ## Install the Debian packages that are missing, and build .build/r
 test: setup-test ## Build and run every test
 	@swift build -c release --build-tests
 	@swift test -c release --skip-build --no-parallel
+
+# The kernels alone, in C: each engine of this processor beside its plain twin. GCC does not know the pragma that keeps a product
+# and a sum apart, and gets a flag.
+KERNELS := Tests/Kernels/engines.c $(wildcard Sources/CKernels/*.c)
+test-kernels: ## Compare the kernels of this processor with plain C, without Swift
+	@mkdir -p .build/kernels
+	@$(CC) -O2 -ffp-contract=off -ISources/CKernels/include $(KERNELS) -lm -lpthread -o .build/kernels/engines
+	@.build/kernels/engines
+
+# The same on an emulated arm64 processor with and without products of bf16 and int8 (gcc-aarch64-linux-gnu, libc6-dev-arm64-cross,
+# qemu-user).
+test-arm: ## The same on emulated arm64 processors
+	@if command -v aarch64-linux-gnu-gcc >/dev/null && command -v qemu-aarch64 >/dev/null; then \
+		mkdir -p .build/kernels && \
+		aarch64-linux-gnu-gcc -O2 -ffp-contract=off -static -ISources/CKernels/include $(KERNELS) -lm -lpthread -o .build/kernels/engines-arm64 && \
+		for processor in max cortex-a72; do \
+			echo "== $$processor"; qemu-aarch64 -cpu $$processor .build/kernels/engines-arm64 || exit 1; \
+		done; \
+	else echo "SKIPPED: install gcc-aarch64-linux-gnu, libc6-dev-arm64-cross and qemu-user to run the kernels on arm64"; fi
 
 test-page: build ## Try the web page in Chromium and Firefox
 	@$(call install_packages,$(PAGE_PACKAGES))

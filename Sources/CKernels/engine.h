@@ -74,6 +74,11 @@ extern const phasor_engine phasor_engine_avx512;
 extern const phasor_engine phasor_engine_avx512_bf16;
 #endif
 
+#if defined(__aarch64__)
+extern const phasor_engine phasor_engine_neon;
+extern const phasor_engine phasor_engine_neon_bf16;
+#endif
+
 // What engines with float32 values share.
 void phasor_pack_f32(const float *in, size_t count, float scale, void *out);
 void phasor_transpose_f32(const float *rows, size_t stride, size_t columns, size_t k, size_t width, void *panel);

@@ -37,16 +37,7 @@ PHASOR_AVX2 static inline __attribute__((always_inline)) void strip(const phasor
     }
 }
 
-PHASOR_AVX2 static void multiply(const phasor_tile *t) {
-    for (size_t j = 0; j < t->columns; j += ENGINE_LANES) switch (t->rows) {
-        case 1: strip(t, j, 1); break;
-        case 2: strip(t, j, 2); break;
-        case 3: strip(t, j, 3); break;
-        case 4: strip(t, j, 4); break;
-        case 5: strip(t, j, 5); break;
-        default: strip(t, j, 6); break;
-        }
-}
+PHASOR_STRIPS(PHASOR_AVX2, strip)
 
 const phasor_engine phasor_engine_avx2 = {
     .step = 1,

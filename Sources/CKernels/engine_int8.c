@@ -7,20 +7,7 @@
 static void pack(const float *in, size_t count, float scale, void *out) { int8_pack(in, count, scale, out); }
 
 static void transpose(const float *rows, size_t stride, size_t columns, size_t k, size_t width, void *panel) {
-    char *o = panel;
-    for (size_t p = 0; p < k; p += INT8_BLOCK, o += width * (INT8_BLOCK + INT8_SCALES)) {
-        memset(o, 0, INT8_GROUP);
-        float *scales = (float *)o;
-        int32_t *starts = (int32_t *)(o + INT8_STARTS);
-        for (size_t c = 0; c < columns; c++) {
-            int8_t values[INT8_BLOCK];
-            size_t count = k - p < INT8_BLOCK ? k - p : INT8_BLOCK;
-            scales[c] = int8_quantize(rows + c * stride + p, count, 0, (uint8_t *)values);
-            for (size_t i = 0; i < INT8_BLOCK; i++) starts[c] -= 128 * values[i];
-            for (size_t i = 0; i < INT8_BLOCK; i += 4)
-                memcpy(o + INT8_VALUES + (i / 4 * ENGINE_LANES + c) * 4, values + i, 4);
-        }
-    }
+    int8_transpose(rows, stride, columns, k, width, 4, panel);
 }
 
 /// One step of one row and sixteen columns.
@@ -61,7 +48,11 @@ const phasor_engine phasor_engine_int8_plain = {
 
 const phasor_engine *phasor_engine_int8(phasor_isa level) {
 #if defined(__x86_64__)
-    if (level >= PHASOR_ISA_AVX512 && phasor_isa_has_vnni()) return &phasor_engine_int8_vnni;
+    if (level >= PHASOR_ISA_AVX512 && __builtin_cpu_supports("avx512vnni")) return &phasor_engine_int8_vnni;
+    if (level >= PHASOR_ISA_AVX2 && phasor_isa_has_int8(PHASOR_ISA_AVX2)) return &phasor_engine_int8_avx2;
+#endif
+#if defined(__aarch64__)
+    if (level >= PHASOR_ISA_NEON && phasor_isa_has_int8(level)) return &phasor_engine_int8_neon;
 #endif
     (void)level;
     return &phasor_engine_int8_plain;

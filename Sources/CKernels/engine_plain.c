@@ -56,6 +56,10 @@ const phasor_engine *phasor_engine_for(phasor_isa level, bool bf16) {
     if (level >= PHASOR_ISA_AVX512) return &phasor_engine_avx512;
     if (level >= PHASOR_ISA_AVX2) return &phasor_engine_avx2;
 #endif
+#if defined(__aarch64__)
+    if (level >= PHASOR_ISA_NEON_BF16 && bf16) return &phasor_engine_neon_bf16;
+    if (level >= PHASOR_ISA_NEON) return &phasor_engine_neon;
+#endif
     (void)level, (void)bf16;
     return &phasor_engine_plain;
 }

@@ -60,7 +60,29 @@ PHASOR_INLINE void int8_pack(const float *in, size_t count, float scale, char *o
     }
 }
 
+/// The `transpose` of an engine whose instruction takes `run` consecutive values of a column.
+PHASOR_INLINE void int8_transpose(
+    const float *rows, size_t stride, size_t columns, size_t k, size_t width, size_t run, void *panel) {
+    char *o = panel;
+    for (size_t p = 0; p < k; p += INT8_BLOCK, o += width * (INT8_BLOCK + INT8_SCALES)) {
+        memset(o, 0, INT8_GROUP);
+        float *scales = (float *)o;
+        int32_t *starts = (int32_t *)(o + INT8_STARTS);
+        for (size_t c = 0; c < columns; c++) {
+            int8_t values[INT8_BLOCK];
+            size_t count = k - p < INT8_BLOCK ? k - p : INT8_BLOCK;
+            scales[c] = int8_quantize(rows + c * stride + p, count, 0, (uint8_t *)values);
+            for (size_t i = 0; i < INT8_BLOCK; i++) starts[c] -= 128 * values[i];
+            for (size_t i = 0; i < INT8_BLOCK; i += run)
+                memcpy(o + INT8_VALUES + (i / run * ENGINE_LANES + c) * run, values + i, run);
+        }
+    }
+}
+
 extern const phasor_engine phasor_engine_int8_plain;
-#if defined(__x86_64__)
+#if defined(__aarch64__)
+extern const phasor_engine phasor_engine_int8_neon;
+#elif defined(__x86_64__)
 extern const phasor_engine phasor_engine_int8_vnni;
+extern const phasor_engine phasor_engine_int8_avx2;
 #endif

@@ -11,6 +11,23 @@
 #define PHASOR_AVX512_BF16 __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")))
 #define PHASOR_AVX512_VNNI __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")))
 
+#define PHASOR_AVX_VNNI __attribute__((target("avx2,fma,f16c,avxvnni")))
+#define PHASOR_NEON_BF16 __attribute__((target("arch=armv8.2-a+bf16")))
+#define PHASOR_NEON_I8MM __attribute__((target("arch=armv8.2-a+i8mm")))
+
+/// Defines `multiply` from `strip(tile, first, rows)`, which computes sixteen columns, built for each number of rows.
+#define PHASOR_STRIPS(attributes, strip)                                      \
+    attributes static void multiply(const phasor_tile *t) {                   \
+        for (size_t j = 0; j < t->columns; j += ENGINE_LANES) switch (t->rows) { \
+            case 1: strip(t, j, 1); break;                                    \
+            case 2: strip(t, j, 2); break;                                    \
+            case 3: strip(t, j, 3); break;                                    \
+            case 4: strip(t, j, 4); break;                                    \
+            case 5: strip(t, j, 5); break;                                    \
+            default: strip(t, j, 6); break;                                   \
+            }                                                                 \
+    }
+
 /// Defines `name` from the plain C in `name##_body`, built once for each level that the compiler vectorises it for.
 #if defined(__x86_64__)
 #define PHASOR_DISPATCH(name, parameters, arguments)                              \

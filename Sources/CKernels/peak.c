@@ -47,6 +47,24 @@ PHASOR_AVX512_BF16 static double multiply_bf16(size_t rounds) {
 }
 #endif
 
+#if defined(__aarch64__)
+#include <arm_neon.h>
+
+PHASOR_NEON_BF16 static double multiply_bf16(size_t rounds) {
+    float32x4_t sum[CHAINS];
+    uint16x8_t one = vdupq_n_u16(0x3f80), half = vdupq_n_u16(0x3f00);
+    __asm__ volatile("" : "+w"(one), "+w"(half));  // GCC 12 takes bf16 constants for binary16
+    bfloat16x8_t a = vreinterpretq_bf16_u16(one), b = vreinterpretq_bf16_u16(half);
+    for (int i = 0; i < CHAINS; i++) sum[i] = vdupq_n_f32((float)i);
+    for (size_t r = 0; r < rounds; r++)
+        for (int i = 0; i < CHAINS; i++) {
+            sum[i] = vbfmmlaq_f32(sum[i], a, b);
+            __asm__ volatile("" : "+w"(sum[i]));
+        }
+    return (double)rounds * CHAINS * 16 * 2;
+}
+#endif
+
 #if defined(__x86_64__)
 #define KEEP_REGISTER(x) __asm__ volatile("" : "+x"(x))
 #elif defined(__aarch64__)
@@ -73,6 +91,9 @@ double phasor_peak_multiply(phasor_isa level, bool bf16, size_t rounds) {
     if (level >= PHASOR_ISA_AVX512_BF16 && bf16) return multiply_bf16(rounds);
     if (level >= PHASOR_ISA_AVX512) return multiply_avx512(rounds);
     if (level >= PHASOR_ISA_AVX2) return multiply_avx2(rounds);
+#endif
+#if defined(__aarch64__)
+    if (level >= PHASOR_ISA_NEON_BF16 && bf16) return multiply_bf16(rounds);
 #endif
     (void)level, (void)bf16;
     return multiply_plain(rounds);

@@ -19,6 +19,13 @@ package struct InstructionSet: Sendable, Hashable, CustomStringConvertible {
     /// What this processor has, or the lower level that the environment variable PHASOR_ISA names.
     package static var current: InstructionSet { InstructionSet(level: phasor_isa_level()) }
 
+    /// A warning where a higher level was wanted whose kernels differ from plain C on this machine, so that it is not in use.
+    package static var warning: String? {
+        let wanted = InstructionSet(level: phasor_isa_wanted())
+        guard wanted != current else { return nil }
+        return "the \(wanted) kernels do not compute what plain C does on this processor: \(current) ones serve instead"
+    }
+
     /// The current level and all below it.
     package static var available: [InstructionSet] {
         (0...phasor_isa_level().rawValue).map { InstructionSet(level: phasor_isa(rawValue: $0)) }
@@ -84,7 +91,7 @@ package final class Compute: @unchecked Sendable {
     /// Nil where the processor has no instruction for it: the plain twin loses to float32, in time as in precision. Where it
     /// has one, the lower levels run the twin, to be compared.
     private static func int8Engine(_ precision: Precision, _ instructions: InstructionSet) -> OpaquePointer? {
-        precision == .int8 && phasor_isa_has_vnni() ? phasor_engine_int8(instructions.level) : nil
+        precision == .int8 && phasor_isa_has_int8(phasor_isa_level()) ? phasor_engine_int8(instructions.level) : nil
     }
 
     /// This, or in place of int8 what the products compute in that are not worth it: those whose time does not count, as

@@ -43,8 +43,10 @@ enum Installation {
 }
 
 extension ModelOptions {
+    /// Says so where the processor's best kernels are not in use.
     func makeCompute() -> Compute {
-        Compute(threads: threading.count, precision: precision)
+        if let warning = InstructionSet.warning { Console.current.complain("Warning: \(warning).") }
+        return Compute(threads: threading.count, precision: precision)
     }
 
     /// The options given that name a part of a model apart from its folder, or what is put on one.

@@ -22,7 +22,7 @@ import Testing
         LinearTests.Shape(m: 3, n: 270, k: 4000), LinearTests.Shape(m: 1023, n: 256, k: 259),
     ]
 
-    @Test(.enabled(if: phasor_isa_has_vnni()), arguments: InstructionSet.available, shapes)
+    @Test(.enabled(if: phasor_isa_has_int8(phasor_isa_level())), arguments: InstructionSet.available, shapes)
     func levelsAgreeToTheBit(instructions: InstructionSet, shape: LinearTests.Shape) {
         var dice = Dice(shape.m * 31 + shape.n * 7 + shape.k)
         let x = dice.tensor([shape.m, shape.k])
@@ -31,7 +31,7 @@ import Testing
     }
 
     /// Shapes and sizes of values by lot; rows of zeros and blocks of next to nothing among them.
-    @Test(.enabled(if: phasor_isa_has_vnni()), arguments: 0..<12)
+    @Test(.enabled(if: phasor_isa_has_int8(phasor_isa_level())), arguments: 0..<12)
     func levelsAgreeOnRandomShapes(seed: Int) {
         var dice = Dice(seed)
         let (m, n) = (Int.random(in: 1...40, using: &dice), Int.random(in: 256...400, using: &dice))
@@ -53,7 +53,7 @@ import Testing
     }
 
     /// Against int8 operands multiplied in float64: what is rounded is the operands, not the sums.
-    @Test(.enabled(if: phasor_isa_has_vnni()), arguments: shapes.prefix(7))
+    @Test(.enabled(if: phasor_isa_has_int8(phasor_isa_level())), arguments: shapes.prefix(7))
     func agreesWithThePlainProductOfRoundedOperands(shape: LinearTests.Shape) {
         var dice = Dice(shape.k)
         let x = dice.tensor([shape.m, shape.k])

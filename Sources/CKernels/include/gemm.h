@@ -14,7 +14,7 @@ typedef struct phasor_engine phasor_engine;
 const phasor_engine *phasor_engine_for(phasor_isa level, bool bf16);
 
 /// The engine for products of operands that are rounded to int8, 256 values along K with one scale: not for attention or
-/// convolution. It gives the same sums at every level; below AVX-512 with VNNI it is plain C, and slow.
+/// convolution. It gives the same sums at every level; below AVX-512 with VNNI, and on arm64 without I8MM, it is plain C, and slow.
 const phasor_engine *phasor_engine_int8(phasor_isa level);
 
 /// out = activation(x w^T + bias), then, with a residual, residual + gate * that.

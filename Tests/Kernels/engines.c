@@ -1,0 +1,146 @@
+// The engines of the processor it runs on, beside their plain twins, without Swift: for processors that are there in
+// emulation alone. Prints a line a check, ends with 1 if one failed.
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../Sources/CKernels/engine.h"
+#include "../../Sources/CKernels/include/ckernels.h"
+#include "../../Sources/CKernels/int8.h"
+#include "../../Sources/CKernels/proof.h"
+
+static int failures;
+
+static void check(bool holds, const char *level, const char *what) {
+    printf("%s %s: %s\n", holds ? "ok    " : "FAILED", level, what);
+    failures += !holds;
+}
+
+static float *noise(size_t count, uint32_t seed) {
+    float *values = aligned_alloc(64, (count * sizeof(float) + 63) / 64 * 64);
+    for (size_t i = 0; i < count; i++) {
+        seed = seed * 1664525u + 1013904223u;
+        values[i] = (float)(seed >> 8) / 8388608.0f - 1;
+    }
+    return values;
+}
+
+static float *zeros(size_t count) {
+    float *values = aligned_alloc(64, (count * sizeof(float) + 63) / 64 * 64);
+    memset(values, 0, count * sizeof(float));
+    return values;
+}
+
+/// The root mean square of a - b beside that of b.
+static double distance(const float *a, const float *b, size_t count) {
+    double lost = 0, all = 1e-30;
+    for (size_t i = 0; i < count; i++) lost += ((double)a[i] - b[i]) * ((double)a[i] - b[i]), all += (double)b[i] * b[i];
+    return sqrt(lost / all);
+}
+
+static void gemm(const phasor_engine *e, int threads, phasor_gemm g) {
+    phasor_pool *pool = phasor_pool_create(threads);
+    void *scratch = aligned_alloc(64, (phasor_gemm_scratch(e, &g, 1, threads) + 63) / 64 * 64);
+    phasor_gemm_run(pool, e, &g, 1, scratch);
+    free(scratch);
+    phasor_pool_destroy(pool);
+}
+
+static void products(const phasor_engine *e, const phasor_engine *twin, double tolerance, const char *level) {
+    enum { M = 71, N = 150, K = 1333 };
+    float *x = noise(M * K, 1), *w = noise(N * K, 2);
+    float *out = zeros(M * N), *again = zeros(M * N), *expected = zeros(M * N);
+    phasor_gemm g = {.m = M, .n = N, .k = K, .x = x, .format = PHASOR_F32, .w = w, .gate_rows = M, .out = out};
+    gemm(e, 1, g);
+    g.out = expected;
+    gemm(twin, 1, g);
+    check(distance(out, expected, M * N) <= tolerance, level, "a product agrees with the plain twin's");
+    g.out = again;
+    gemm(e, 3, g);
+    check(memcmp(out, again, M * N * sizeof(float)) == 0, level, "threads change no bit");
+    bool same = true;
+    for (size_t row = 0; row < M; row += 7) {
+        g.m = 1, g.x = x + row * K;
+        gemm(e, 1, g);
+        same = same && memcmp(out + row * N, again, N * sizeof(float)) == 0;
+    }
+    check(same, level, "a row alone is that of the batch");
+    free(x), free(w), free(out), free(again), free(expected);
+}
+
+static void attention(const phasor_engine *e, const phasor_engine *twin, double tolerance, const char *level) {
+    enum { QUERIES = 53, KEYS = 331, HEADS = 2, DIM = 72 };
+    float *q = noise(QUERIES * HEADS * DIM, 3), *k = noise(KEYS * HEADS * DIM, 4), *v = noise(KEYS * HEADS * DIM, 5);
+    float *out[2] = {zeros(QUERIES * HEADS * DIM), zeros(QUERIES * HEADS * DIM)};
+    const phasor_engine *engines[] = {e, twin};
+    for (int i = 0; i < 2; i++) {
+        phasor_attention w = {
+            .q = q, .k = k, .v = v, .out = out[i], .batch = 1, .queries = QUERIES, .keys = KEYS, .heads = HEADS,
+            .kv_heads = HEADS, .head_dim = DIM, .scale = 1 / sqrtf(DIM)};
+        phasor_pool *pool = phasor_pool_create(2);
+        void *scratch = aligned_alloc(64, (phasor_attention_scratch(engines[i], &w, 2) + 63) / 64 * 64);
+        phasor_attention_run(pool, engines[i], &w, scratch);
+        free(scratch);
+        phasor_pool_destroy(pool);
+    }
+    check(distance(out[0], out[1], QUERIES * HEADS * DIM) <= tolerance, level, "attention agrees with the plain twin's");
+    free(q), free(k), free(v), free(out[0]), free(out[1]);
+}
+
+/// Faults that a proof must find: the last row, the last column, or what c held is left out.
+static const phasor_engine *sound;
+static void lose_row(const phasor_tile *t) {
+    phasor_tile less = *t;
+    less.rows -= t->rows == ENGINE_ROWS;
+    sound->multiply(&less);
+}
+static void lose_column(const phasor_tile *t) {
+    sound->multiply(t);
+    if (t->columns == ENGINE_COLUMNS) t->c[ENGINE_COLUMNS - 1] += 1;
+}
+static void forget(const phasor_tile *t) {
+    phasor_tile less = *t;
+    less.accumulate = false;
+    sound->multiply(&less);
+}
+static void lose_scale(const float *in, size_t count, float scale, void *out) {
+    sound->pack(in, count, scale * 1.01f, out);
+}
+
+static void faults(const phasor_engine *e, const phasor_engine *twin, const char *level) {
+    sound = e;
+    phasor_engine bad[4] = {*e, *e, *e, *e};
+    bad[0].multiply = lose_row, bad[1].multiply = lose_column, bad[2].multiply = forget, bad[3].pack = lose_scale;
+    for (int i = 0; i < 4; i++) check(!phasor_engine_proves(bad + i, twin), level, "a faulty engine does not prove itself");
+}
+
+static bool first_alone(phasor_isa level) { return level <= 1; }
+static bool none(phasor_isa level) { return (void)level, false; }
+
+int main(void) {
+    phasor_isa top = phasor_isa_level();
+    check(top == phasor_isa_wanted(), phasor_isa_name(top), "the processor's level proves itself");
+    check(phasor_isa_choose(2, first_alone) == 1, "choice", "the next lower level serves");
+    check(phasor_isa_choose(2, none) == PHASOR_ISA_PLAIN, "choice", "the plain level needs no proof");
+    for (int level = 0; level <= (int)top; level++) {
+        const char *name = phasor_isa_name((phasor_isa)level);
+        const phasor_engine *f32 = phasor_engine_for((phasor_isa)level, false);
+        const phasor_engine *bf16 = phasor_engine_for((phasor_isa)level, true);
+        const phasor_engine *int8 = phasor_engine_int8((phasor_isa)level);
+        check(phasor_isa_proves((phasor_isa)level), name, "proves itself");
+        products(f32, &phasor_engine_plain, 1e-6, name);
+        attention(f32, &phasor_engine_plain, 2e-6, name);
+        if (level > 0) faults(f32, &phasor_engine_plain, name);
+        if (bf16 != f32) {
+            products(bf16, &phasor_engine_plain, 4e-3, "bf16");
+            attention(bf16, &phasor_engine_plain, 4e-3, "bf16");
+            faults(bf16, &phasor_engine_plain, "bf16");
+        }
+        if (int8 != &phasor_engine_int8_plain) {
+            products(int8, &phasor_engine_int8_plain, 0, "int8");
+            faults(int8, &phasor_engine_int8_plain, "int8");
+        }
+    }
+    return failures > 0;
+}
