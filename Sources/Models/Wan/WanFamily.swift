@@ -17,7 +17,11 @@ struct WanFamily: ModelFamily {
     let pipelineClasses = ["WanPipeline"]
 
     func refusal(ofPipelineClass name: String) -> String? {
-        name.hasPrefix("Wan")
+        if name == "WanDMDPipeline" {
+            return "FastVideo's few-step text to video, whose scheduler is not run; give its parts by --expert, "
+                + "--text-encoder, --tokenizer and --vae, and its steps by --phases"
+        }
+        return name.hasPrefix("Wan")
             ? "of the Wan family text to video (WanPipeline) runs, nothing that starts from a picture" : nil
     }
 
