@@ -13,9 +13,7 @@ package struct ModelIndex: Sendable {
     package init(folder: String) throws {
         let path = "\(folder)/model_index.json"
         guard let data = try? Data(contentsOf: URL(fileURLWithPath: path)) else {
-            let exists = FileManager.default.fileExists(atPath: folder)
-            throw ModelError.notAModel(
-                folder: folder, reason: exists ? "it has no model_index.json" : "no such folder")
+            throw ModelError.notAModel(folder: folder, reason: Self.absence(in: folder))
         }
         if let foreign = ForeignFile.description(of: data.prefix(ForeignFile.looked)) {
             throw ModelError.notAModel(folder: folder, reason: "model_index.json is \(foreign)")
@@ -33,5 +31,21 @@ package struct ModelIndex: Sendable {
             guard let pair = value as? [Any], pair.count == 2 else { return nil }
             return pair[1] as? String
         }
+    }
+
+    /// What a folder without `model_index.json` is instead.
+    private static func absence(in folder: String) -> String {
+        func has(_ name: String) -> Bool { FileManager.default.fileExists(atPath: "\(folder)/\(name)") }
+        guard FileManager.default.fileExists(atPath: folder) else { return "no such folder" }
+        if has("modular_model_index.json") {
+            return "it is a repository of diffusers' modular pipelines (modular_model_index.json), which are not run; "
+                + "use the repository of the same model that has a model_index.json"
+        }
+        if has("high_noise_model"), has("low_noise_model") {
+            return "it is in the layout of the original repository; give its parts: "
+                + "--expert high=\(folder)/high_noise_model, --expert low=\(folder)/low_noise_model, "
+                + "--text-encoder, --tokenizer and --vae"
+        }
+        return "it has no model_index.json"
     }
 }

@@ -39,6 +39,10 @@ extension Pipeline {
                 try check()
             }
             if changesByStrength(pictures), let first = pictures.first {
+                guard pictures.references.isEmpty, pictures.last == nil, frames == 1 else {
+                    throw ModelError.unsupported(
+                        folder: source, reason: "one picture alone is changed by strength, and into a picture")
+                }
                 let fitted = try first.fitted(width: width, height: height, fit: pictures.fit)
                 let clean = try parts.autoencoder.latent(of: fitted.signed, interrupt: both)
                 return .start(Tensor.lasting(packed(clean, by: traits.packing).copy))

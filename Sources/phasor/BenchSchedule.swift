@@ -34,7 +34,7 @@ struct BenchSchedule: AsyncParsableCommand, SpeakingCommand {
     var count = 24
 
     @Option(help: "How fast they come: times what one after the other would take.")
-    var load = 2.0
+    var rate = 2.0
 
     @Option(help: "Decides when requests come and what they are.")
     var seed: UInt64 = 1
@@ -68,7 +68,7 @@ struct BenchSchedule: AsyncParsableCommand, SpeakingCommand {
 
     func validate() throws {
         guard 1...10_000 ~= count else { throw ValidationError("--count \(count): it must be 1...10000") }
-        guard 0.01...1000 ~= load else { throw ValidationError("--load \(load): it must be 0.01...1000") }
+        guard 0.01...1000 ~= rate else { throw ValidationError("--rate \(rate): it must be 0.01...1000") }
         try BenchOptions.check("--svg", svg)
     }
 
@@ -149,7 +149,7 @@ struct BenchSchedule: AsyncParsableCommand, SpeakingCommand {
         _ = try await replay(made(every: 0, count: min(count, 4))).run(.fifo)
         let alone = try await replay(made(every: 0, count: count)).run(.fifo)
         let end = alone.runs.map(\.end).max() ?? 1
-        return made(every: end / Double(count) / load, count: count)
+        return made(every: end / Double(count) / rate, count: count)
     }
 }
 

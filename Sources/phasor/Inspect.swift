@@ -26,7 +26,8 @@ struct Inspect: ParsableCommand {
     @OptionGroup var options: ModelOptions
 
     func run() throws {
-        if let model, options.partOptions.isEmpty, !Installation.isModelFolder(model) {
+        // The tokenizer of a text encoder's file says nothing about the weights.
+        if let model, options.partOptions.allSatisfy({ $0 == "--tokenizer" }), !Installation.isModelFolder(model) {
             guard size == nil, frames == nil else {
                 throw ValidationError("--size and --frames are for models; \(model) is a weight file")
             }

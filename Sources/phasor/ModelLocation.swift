@@ -27,8 +27,10 @@ enum Installation {
 
     /// Whether there is a model in diffusers layout; a component folder or a weight file is none.
     static func isModelFolder(_ path: String) -> Bool {
-        FileManager.default.fileExists(atPath: "\(path)/model_index.json")
-            || !FileManager.default.fileExists(atPath: path)
+        !FileManager.default.fileExists(atPath: path)
+            || ["model_index.json", "modular_model_index.json", "high_noise_model"].contains {
+                FileManager.default.fileExists(atPath: "\(path)/\($0)")
+            }
     }
 
     /// The folder of the model to open.

@@ -29,6 +29,11 @@ import Weights
         ].merging(more) { $1 }
     }
 
+    /// The keys that tell a Qwen-Image transformer.
+    private func qwenImage(more: [String: [Int]] = [:]) -> [String: [Int]] {
+        ["img_in.bias": [256], "transformer_blocks.0.attn.add_q_proj.weight": [256, 256]].merging(more) { $1 }
+    }
+
     @Test func publishedModelsThatAreNotBuiltAreNamed() throws {
         let models: [(shapes: [String: [Int]], words: [String])] = [
             (
@@ -40,6 +45,22 @@ import Weights
             (wan(inputs: 16, outputs: 16, more: ["vace_blocks.0.ffn.0.weight": [8, 8]]), ["VACE"]),
             (
                 wan(inputs: 16, outputs: 16, more: ["casual_audio_encoder.weights": [8, 8]]), ["audio"]
+            ),
+            (
+                [
+                    "img_in.weight": [64, 64], "txt_in.text_norm.weight": [64],
+                    "transformer_blocks.0.img_mlp.gate_layer.weight": [192, 64],
+                ], ["Qwen-Image-2.1 transformer"]
+            ),
+            (
+                [
+                    "decoder.conv_in.weight": [384, 16, 3, 3],
+                    "encoder.down_blocks.0.resnets.0.norm1.gamma": [96, 1, 1],
+                ], ["Qwen-Image-2.1 VAE"]
+            ),
+            (qwenImage(more: ["__index_timestep_zero__": [0]]), ["Qwen-Image-Edit"]),
+            (
+                qwenImage(more: ["time_text_embed.addition_t_embedding.weight": [2, 256]]), ["Qwen-Image-Layered"]
             ),
             (
                 [

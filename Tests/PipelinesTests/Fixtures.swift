@@ -76,6 +76,10 @@ final class ModelCopy {
 
     func remove(_ file: String) throws { try FileManager.default.removeItem(atPath: "\(path)/\(file)") }
 
+    func rename(_ file: String, to name: String) throws {
+        try FileManager.default.moveItem(atPath: "\(path)/\(file)", toPath: "\(path)/\(name)")
+    }
+
     func truncate(_ file: String, by count: Int) throws {
         let url = URL(fileURLWithPath: "\(path)/\(file)")
         try Data(contentsOf: url).dropLast(count).write(to: url)

@@ -32,6 +32,17 @@ import Weights
 
     static let damages: [Damage] = [
         Damage("no index", ["no model_index.json"]) { try $0.remove("model_index.json") },
+        Damage("modular repository", ["modular_model_index.json", "model_index.json"]) {
+            try $0.rename("model_index.json", to: "modular_model_index.json")
+        },
+        Damage("original repository", ["--expert high=", "--expert low=", "/low_noise_model"]) {
+            try $0.remove("model_index.json")
+            try $0.rename("transformer", to: "high_noise_model")
+            try $0.rename("transformer_2", to: "low_noise_model")
+        },
+        Damage("few-step class", ["WanDMDPipeline", "--phases"]) {
+            try $0.replace("\"WanPipeline", with: "\"WanDMDPipeline", in: "model_index.json")
+        },
         Damage("index is no JSON", ["model_index.json", "not a JSON object"]) { try $0.write("{", "model_index.json") },
         Damage("another pipeline", ["not supported", "FluxPipeline"]) {
             try $0.replace("WanPipeline", with: "FluxPipeline", in: "model_index.json")

@@ -24,8 +24,11 @@ struct QwenImageFamily: ModelFamily {
     }
 
     func recognise(_ checkpoint: Checkpoint) throws -> [FileIdentity] {
-        try [transformer(checkpoint), Qwen25Encoder.recognise(checkpoint), WanVAE.recognise(checkpoint)]
-            .compactMap(\.self)
+        try [
+            transformer(checkpoint), Self.successor(checkpoint), Qwen25Encoder.recognise(checkpoint),
+            WanVAE.recognise(checkpoint),
+        ]
+        .compactMap(\.self)
     }
 
     func ownsAdapter(modules: some Collection<String>) -> Bool {
@@ -43,11 +46,46 @@ struct QwenImageFamily: ModelFamily {
             renamed.tensors["transformer_blocks.0.attn.add_q_proj.weight"] != nil
         else { return nil }
         let blocks = renamed.blocks(after: "transformer_blocks.")
+        // The weights of these two have the names and shapes of Qwen-Image's: one key more tells them apart.
+        let kind: (name: String, refusal: String?) =
+            if renamed.tensors["__index_timestep_zero__"] != nil {
+                ("Qwen-Image-Edit (2511)", "it starts from pictures, which is not built; \(Self.advice)")
+            } else if renamed.tensors["time_text_embed.addition_t_embedding.weight"] != nil {
+                ("Qwen-Image-Layered", "it makes the layers of a picture, which is not built; \(Self.advice)")
+            } else {
+                ("Qwen-Image", nil)
+            }
         return FileIdentity(
-            .expert, "Qwen-Image transformer, \(blocks) blocks of width \(bias.count)", architecture: "qwen_image",
-            family: self, keys: QwenImageKeys.transformer
+            .expert, "\(kind.name) transformer, \(blocks) blocks of width \(bias.count)",
+            architecture: "qwen_image", family: self, refusal: kind.refusal, keys: QwenImageKeys.transformer
         ) { reader, compute in
             _ = try network(reader, compute: compute)
+        }
+    }
+
+    private static let advice = "use a text-to-image transformer (Qwen-Image, Qwen-Image-2512)"
+
+    /// Parts of Qwen-Image-2.1, another network of one stream with an autoencoder of two-dimensional convolutions.
+    private static func successor(_ checkpoint: Checkpoint) throws -> FileIdentity? {
+        let tensors = try checkpoint.renamed(by: QwenImageKeys.transformer).tensors
+        let found: (part: FileIdentity.Part, name: String)? =
+            if tensors["txt_in.text_norm.weight"] != nil,
+                tensors["transformer_blocks.0.img_mlp.gate_layer.weight"] != nil
+            {
+                (.expert, "Qwen-Image-2.1 transformer")
+            } else if tensors["decoder.conv_in.weight"]?.shape.count == 4,
+                tensors["encoder.down_blocks.0.resnets.0.norm1.gamma"] != nil
+            {
+                (.vae, "Qwen-Image-2.1 VAE")
+            } else {
+                nil
+            }
+        return found.map {
+            FileIdentity(
+                $0.part, $0.name, architecture: "qwen_image",
+                refusal: "Qwen-Image-2.1 is not built; use the files of Qwen-Image or Qwen-Image-2512",
+                keys: QwenImageKeys.transformer
+            ) { _, _ in }
         }
     }
 

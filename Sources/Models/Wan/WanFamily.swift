@@ -21,6 +21,10 @@ struct WanFamily: WanNetworkFamily {
     /// - Parameter name: of a class that neither this nor the other families of the network run.
     func refusal(ofPipelineClass name: String) -> String? {
         guard name.hasPrefix("Wan") else { return nil }
+        if name == "WanDMDPipeline" {
+            return "FastVideo's few-step text to video, whose scheduler is not run; give its parts by --expert, "
+                + "--text-encoder, --tokenizer and --vae, and its steps by --phases"
+        }
         return name == "WanImageToVideoPipeline"
             ? WanRelatives.clipRefusal
             : "of the Wan family text to video (WanPipeline) and image to video (WanImageToVideoPipeline) run"
