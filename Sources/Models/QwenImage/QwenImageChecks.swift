@@ -32,15 +32,24 @@ struct QwenImageChecks: FamilyChecks {
         guard check.name != "text_encoder_rope" else {
             return try QwenImageTextChecks(folder: folder, compute: compute).run(check)
         }
-        let grid = try grid(check)
+        let shapes = try shapes(check)
         let count: Int = try check.parameter("text_tokens")
         let config = try QwenImageTransformerConfig.read("\(folder)/transformer/config.json")
-        let table = QwenImageTransformer.rope(text: count, rows: grid.rows, columns: grid.columns, axes: config.axes)
-        let all = count + grid.rows * grid.columns
+        let table = QwenImageTransformer.rope(text: count, shapes: shapes, axes: config.axes)
+        let all = count + shapes.reduce(0) { $0 + $1.rows * $1.columns }
         return [
             "txt_cos": .tensor(table.cosine.slice(0..<count)), "txt_sin": .tensor(table.sine.slice(0..<count)),
             "img_cos": .tensor(table.cosine.slice(count..<all)), "img_sin": .tensor(table.sine.slice(count..<all)),
         ]
+    }
+
+    /// `params.shapes`, in tokens, of a check with reference pictures; else `params.grid` alone.
+    private func shapes(_ check: GoldenCheck) throws -> [(rows: Int, columns: Int)] {
+        guard let shapes: [[Int]] = try? check.parameter("shapes") else { return [try grid(check)] }
+        return try shapes.map { shape in
+            guard shape.count == 3, shape[0] == 1 else { throw VerificationError.unknownCheck(check.name) }
+            return (shape[1], shape[2])
+        }
     }
 
     /// `params.grid`, in tokens.

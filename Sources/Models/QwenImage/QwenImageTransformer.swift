@@ -54,7 +54,7 @@ package struct QwenImageTransformer: Sendable {
         let grid = TokenGrid(latents: latents.shape, patch: [1, 1, 1])
         let time = compute.activate(timeEmbedding(timesteps), .silu)
         let counts = texts.map { $0.shape[0] }
-        let ropes = counts.map { Self.rope(text: $0, rows: grid.rows, columns: grid.columns, axes: config.axes) }
+        let ropes = counts.map { Self.rope(text: $0, shapes: [(grid.rows, grid.columns)], axes: config.axes) }
         let text = texts.count == 1 ? texts[0] : Tensor.concatenate(texts)
         var x = QwenImageStreams(
             image: compute.linear(grid.tokens(of: latents), imageIn),
@@ -74,20 +74,23 @@ package struct QwenImageTransformer: Sendable {
 
     // MARK: Positions
 
-    /// Rotary angles of `count` text tokens, then of the tokens of a picture.
+    /// Rotary angles of `count` text tokens, then of the tokens of each picture in `shapes`.
     ///
-    /// A picture is numbered from its middle, so that a larger one extends it on all sides; text follows where the
-    /// picture ends, with one position on all axes.
-    package static func rope(text count: Int, rows: Int, columns: Int, axes: [Int]) -> RotaryTable {
-        let firstText = max(rows / 2, columns / 2)
-        return .axial(tokens: count + rows * columns, widths: axes) { token, axis in
-            guard token >= count else { return firstText + token }
-            let cell = token - count
-            return switch axis {
-            case 0: 0
-            case 1: cell / columns - (rows - rows / 2)
-            default: cell % columns - (columns - columns / 2)
+    /// The noise is picture 0, reference pictures follow it; the number of a picture in the list is its place on the frame
+    /// axis. Each is numbered from its own middle, so that a larger one extends it on all sides; text follows where the
+    /// largest ends, with one position on all axes.
+    package static func rope(text count: Int, shapes: [(rows: Int, columns: Int)], axes: [Int]) -> RotaryTable {
+        let firstText = shapes.map { max($0.rows / 2, $0.columns / 2) }.max() ?? 0
+        var places = (0..<count).map { [Int](repeating: firstText + $0, count: axes.count) }
+        for (number, shape) in shapes.enumerated() {
+            for row in 0..<shape.rows {
+                for column in 0..<shape.columns {
+                    places.append([
+                        number, row - (shape.rows - shape.rows / 2), column - (shape.columns - shape.columns / 2),
+                    ])
+                }
             }
         }
+        return .axial(tokens: places.count, widths: axes) { token, axis in places[token][axis] }
     }
 }
