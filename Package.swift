@@ -63,7 +63,8 @@ let package = Package(
         .target(
             name: "API",
             dependencies: [
-                "Serving", "HTTP", "Media", "Pipelines", "Models", "Diffusion", "Weights", "Tensor", "Support",
+                "Serving", "HTTP", "Media", "Pictures", "Pipelines", "Models", "Diffusion", "Weights", "Tensor",
+                "Support",
                 .product(name: "Logging", package: "swift-log"),
             ]),
 

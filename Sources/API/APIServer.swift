@@ -106,12 +106,12 @@ package struct APIServer: Sendable {
         let keys = options.keys
         OpenAIImages(
             engine: engine, reader: reader, keys: keys, links: links, patience: patience, heartbeat: options.heartbeat
-        ).register(in: &router)
+        ).register(in: &router, uploadLimit: uploads)
         OpenAIVideos(engine: engine, reader: reader, artifacts: artifacts, keys: keys)
             .register(in: &router, uploadLimit: uploads)
         NativeJobs(
             engine: engine, reader: reader, keys: keys, address: links.address, heartbeat: options.heartbeat
-        ).register(in: &router)
+        ).register(in: &router, uploadLimit: uploads)
         Automatic1111(
             engine: engine, reader: reader, keys: keys, settings: WebUISettings(isStrict: options.isA1111Strict),
             patience: patience

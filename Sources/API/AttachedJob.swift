@@ -9,9 +9,9 @@ final class AttachedJob: Sendable {
     private let hasEnded = Atomic(false)
 
     /// - Throws: as `Engine.submit`.
-    init(_ request: GenerationRequest, owner: String?, engine: Engine) async throws {
+    init(_ request: GenerationRequest, pictures: [PictureFile] = [], owner: String?, engine: Engine) async throws {
         self.engine = engine
-        id = try await engine.submit(request, owner: owner).id
+        id = try await engine.submit(request, pictures: pictures, owner: owner).id
     }
 
     deinit {

@@ -40,6 +40,13 @@ enum FieldSchema {
             put("type", "array")
             put("maxItems", JSON(GenerationRequest.mostLoRAs))
             put("items", lora)
+        case .picture:
+            // Base64 or a data URL; in a form a file.
+            put("type", "string")
+        case .pictures(let most):
+            put("type", "array")
+            put("maxItems", JSON(most))
+            put("items", ["type": "string"])
         }
         if let initial = field.initial { put("default", initial) }
         put("description", .string(field.documentation))

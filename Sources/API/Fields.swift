@@ -8,6 +8,8 @@ struct Fields: Sendable {
     private let values: [String: JSON]
     /// Numbers and truth values are read from text as well: all values of a form are text.
     private let takesText: Bool
+    /// Of a form, by name without `[]`.
+    let files: [String: [[UInt8]]]
 
     /// - Parameter takesText: whether a number or a truth value may also stand in a string.
     /// - Throws: `APIError` unless the body is a JSON object.
@@ -24,6 +26,12 @@ struct Fields: Sendable {
         }
     }
 
+    /// A form, or else JSON.
+    init(body request: HTTPRequest) throws {
+        let isForm = Self.mediaType(request.headers["Content-Type"] ?? "") == "multipart/form-data"
+        if isForm { try self.init(form: MultipartForm(request).parts) } else { try self.init(json: request) }
+    }
+
     /// - Throws: `APIError` for a body that says it is something else.
     static func requireJSON(_ request: HTTPRequest) throws {
         guard let type = request.headers["Content-Type"], mediaType(type) != "application/json" else { return }
@@ -35,14 +43,21 @@ struct Fields: Sendable {
     init(members: [JSON.Member], takesText: Bool = false) {
         values = Dictionary(members.map { ($0.name, $0.value) }, uniquingKeysWith: { first, _ in first })
         self.takesText = takesText
+        files = [:]
     }
 
-    /// - Throws: `APIError` for a file, since no field takes one, and for a field given twice.
+    /// - Throws: `APIError` for a file of a field that takes none, and for a field given twice.
     init(form parts: [MultipartForm.Part]) throws {
         var values: [String: JSON] = [:]
+        var files: [String: [[UInt8]]] = [:]
         for part in parts {
             guard part.filename == nil else {
-                throw APIError.invalid(part.name, "\(part.name) is a file; this model makes clips from text only")
+                let name = part.name.hasSuffix("[]") ? String(part.name.dropLast(2)) : part.name
+                guard Self.fileNames.contains(name) else {
+                    throw APIError.invalid(part.name, "\(part.name.prefix(40)) is a file; files are for pictures only")
+                }
+                files[name, default: []].append(part.content)
+                continue
             }
             guard let text = String(validating: part.content, as: UTF8.self) else {
                 throw APIError.invalid(part.name, "\(part.name) is not UTF-8")
@@ -52,6 +67,7 @@ struct Fields: Sendable {
             }
         }
         self.values = values
+        self.files = files
         takesText = true
     }
 
@@ -62,7 +78,7 @@ struct Fields: Sendable {
     }
 
     /// Names of the fields given, sorted.
-    var names: [String] { values.keys.sorted() }
+    var names: [String] { Set(values.keys).union(files.keys).sorted() }
 
     // MARK: Reading
 

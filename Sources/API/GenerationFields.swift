@@ -1,4 +1,5 @@
 import Models
+import Pictures
 import Pipelines
 import Serving
 import Support
@@ -7,6 +8,16 @@ import Support
 struct ReadRequest: Sendable {
     var request: GenerationRequest
     var warnings: [RequestWarning] = []
+    /// The bytes of the pictures that the request names.
+    var pictures: [PictureFile] = []
+    /// What the client calls the fields of pictures, where it is not the request's own name.
+    var names: [String: String] = [:]
+
+    /// What was refused, in the client's words.
+    func named(_ error: any Error) -> any Error {
+        guard case ServingError.invalid(let field, let reason) = error, let name = names[field] else { return error }
+        return APIError.invalid(name, "\(name): \(reason)")
+    }
 }
 
 /// Turns the fields of a request into a `GenerationRequest`. What a value may be for the model, the engine says when
@@ -16,18 +27,18 @@ struct GenerationFields: Sendable {
     let catalogue: ModelCatalogue
     var sizePolicy = SizePolicy.exact
 
-    func image(_ fields: Fields) throws -> ReadRequest {
+    func image(_ fields: Fields, isEdit: Bool = false) async throws -> ReadRequest {
         let model = try catalogue.model(fields.string(RequestFields.model, .image))
-        var read = try start(.image, .image, fields, model)
+        var read = try await start(.image, .image, fields, model, isEdit: isEdit)
         read.request.count = try fields.integer(RequestFields.count, .image) ?? 1
         // More than one is refused, with what the model takes, rather than left out silently.
         read.request.frames = try fields.integer(RequestFields.frames, .image) ?? 1
         return read
     }
 
-    func video(_ fields: Fields) throws -> ReadRequest {
+    func video(_ fields: Fields) async throws -> ReadRequest {
         let model = try catalogue.model(fields.string(RequestFields.model, .video))
-        var read = try start(.video, .video, fields, model)
+        var read = try await start(.video, .video, fields, model)
         let fps = try fields.integer(RequestFields.fps, .video) ?? model.sizes.defaultFPS
         read.request.fps = fps
         read.request.frames = try frames(fields, fps: fps, model.sizes)
@@ -37,11 +48,13 @@ struct GenerationFields: Sendable {
     }
 
     private func start(
-        _ kind: GenerationRequest.Kind, _ taker: RequestField.Taker, _ fields: Fields, _ model: Pipeline
-    ) throws -> ReadRequest {
-        let wanted = try size(fields, taker, model.sizes)
+        _ kind: GenerationRequest.Kind, _ taker: RequestField.Taker, _ fields: Fields, _ model: Pipeline,
+        isEdit: Bool = false
+    ) async throws -> ReadRequest {
+        let given = try await pictures(fields, taker, model, isEdit: isEdit)
+        let wanted = try size(fields, taker, model.sizes, like: given.all.first)
         let prompt = try Self.prompt(fields.text(RequestFields.prompt, taker))
-        let request = GenerationRequest(
+        var request = GenerationRequest(
             kind: kind, prompt: prompt, negativePrompt: try fields.text(RequestFields.negativePrompt, taker),
             model: model.id, generator: try fields.string(RequestFields.generator, taker),
             width: wanted.width, height: wanted.height, fps: model.sizes.defaultFPS,
@@ -51,7 +64,61 @@ struct GenerationFields: Sendable {
             guidanceScale2: try fields.number(RequestFields.guidanceScale2, taker).map { Float($0) },
             loras: try Self.loras(fields),
             previews: try fields.integer(RequestFields.previews, taker) ?? 0)
-        return made(ReadRequest(request: request), by: model)
+        (request.image, request.lastImage) = (given.first?.digest, given.last?.digest)
+        request.images = given.references.isEmpty ? nil : given.references.map(\.digest)
+        request.fit = try fields.string(RequestFields.fit, taker).map { text in
+            guard let fit = PictureFit(rawValue: text) else {
+                throw fields.wrong(
+                    "fit", .string(text), PictureFit.allCases.map { "'\($0.rawValue)'" }.joined(separator: " or "))
+            }
+            return fit
+        }
+        request.strength = try fields.number(RequestFields.strength, taker).map { Float($0) }
+        return made(ReadRequest(request: request, pictures: given.all, names: given.names), by: model)
+    }
+
+    // MARK: Pictures
+
+    private struct Given {
+        var first: PictureFile?
+        var last: PictureFile?
+        var references: [PictureFile] = []
+        var names: [String: String] = [:]
+
+        var all: [PictureFile] { [first, last].compactMap(\.self) + references }
+    }
+
+    /// - Parameter isEdit: `image` is what OpenAI's edits mean by it: pictures to look at where the model's network reads
+    ///   some, else the one to change.
+    private func pictures(
+        _ fields: Fields, _ taker: RequestField.Taker, _ model: Pipeline, isEdit: Bool
+    ) async throws -> Given {
+        var given = Given()
+        func read(_ field: RequestField) async throws -> [PictureFile] {
+            guard let (name, files) = try fields.pictures(field, taker) else { return [] }
+            if name != field.name { given.names[field.name] = name }
+            var all: [PictureFile] = []
+            for bytes in files { all.append(try await PictureReader.shared.read(bytes, name)) }
+            return all
+        }
+        func one(_ field: RequestField) async throws -> PictureFile? {
+            let all = try await read(field)
+            guard all.count <= 1 else {
+                let name = given.names[field.name] ?? field.name
+                throw APIError.invalid(name, "\(name): \(all.count) pictures given; \(model.id) takes one")
+            }
+            return all.first
+        }
+        given.references = try await read(RequestFields.images)
+        if isEdit, model.traits.pictures.references.upperBound > 0 {
+            if given.references.isEmpty { given.names["images"] = "image" }
+            given.references = try await read(RequestFields.image) + given.references
+        } else {
+            given.first = try await one(RequestFields.image)
+        }
+        given.last = try await one(RequestFields.lastImage)
+        guard !isEdit || !given.all.isEmpty else { throw APIError.missing("image") }
+        return given
     }
 
     static func prompt(_ text: String?) throws -> String {
@@ -94,13 +161,18 @@ struct GenerationFields: Sendable {
 
     // MARK: Size
 
-    /// `size`, or `width` and `height`; "auto", and what is left out, is the model's default.
-    private func size(_ fields: Fields, _ taker: RequestField.Taker, _ sizes: SizeLimits) throws -> PixelSize {
+    /// `size`, or `width` and `height`; "auto", and what is left out, is the model's default, of the aspect of a given
+    /// picture.
+    private func size(
+        _ fields: Fields, _ taker: RequestField.Taker, _ sizes: SizeLimits, like picture: PictureFile?
+    ) throws -> PixelSize {
+        let usual =
+            picture.map { sizes.usual(like: PixelSize(width: $0.width, height: $0.height)) } ?? sizes.defaultSize
         let sides = try (
             fields.integer(RequestFields.width, taker), fields.integer(RequestFields.height, taker)
         )
         guard let text = try fields.string(RequestFields.size, taker), text != "auto" else {
-            return PixelSize(width: sides.0 ?? sizes.defaultWidth, height: sides.1 ?? sizes.defaultHeight)
+            return PixelSize(width: sides.0 ?? usual.width, height: sides.1 ?? usual.height)
         }
         guard let size = PixelSize(text) else {
             throw fields.wrong(

@@ -1,5 +1,6 @@
 import Diffusion
 import HTTP
+import Models
 import Pipelines
 import Serving
 import Support
@@ -101,7 +102,19 @@ struct ModelCatalogue: Sendable {
                 "default": JSON(sizes.defaultFrames), "maximum": JSON(sizes.maximumFrames),
             ],
             "fps": JSON(sizes.defaultFPS),
+            "inputs": describe(model.traits.pictures),
+            "output_formats": .array(OutputFormat.allCases.map { .string($0.rawValue) }),
             "loras": .array(model.loraNames.map { .string($0) }),
+        ]
+    }
+
+    /// `strength`: a picture is changed by it, since the network reads no first one.
+    private static func describe(_ inputs: PictureInputs) -> JSON {
+        let isChange = inputs.first == .never
+        return [
+            "image": .string(isChange ? "strength" : inputs.first.rawValue),
+            "last_image": .string(inputs.last.rawValue),
+            "images": [JSON(inputs.references.lowerBound), JSON(inputs.references.upperBound)],
         ]
     }
 

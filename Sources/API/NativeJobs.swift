@@ -11,8 +11,8 @@ struct NativeJobs: Sendable {
     let address: PublicAddress
     let heartbeat: Duration
 
-    func register(in router: inout Router) {
-        router.add("POST", "/v1/jobs", create)
+    func register(in router: inout Router, uploadLimit: Int) {
+        router.add("POST", "/v1/jobs", bodyLimit: uploadLimit, create)
         router.add("GET", "/v1/jobs", list)
         router.add("GET", "/v1/jobs/{id}") { request in
             try Self.answer(await jobs.visible(Self.id(request), to: request), base: address.prefix(for: request))
@@ -35,7 +35,7 @@ struct NativeJobs: Sendable {
 
     /// Unlike OpenAI's routes this one refuses fields it does not know: a misspelt one would be lost silently.
     @Sendable private func create(_ request: HTTPRequest) async throws -> HTTPResponse {
-        let fields = try Fields(json: request)
+        let fields = try Fields(body: request)
         let kinds = GenerationRequest.Kind.allCases.map(\.rawValue)
         let kind = try fields.choice("kind", of: kinds).flatMap(GenerationRequest.Kind.init(rawValue:))
         let wanted: ReadRequest
@@ -43,14 +43,15 @@ struct NativeJobs: Sendable {
         case nil: throw APIError.missing("kind")
         case .image:
             try fields.requireKnown(Self.ownFields + RequestFields.names(of: .image))
-            wanted = try reader.image(fields)
+            wanted = try await reader.image(fields)
         case .video:
             try fields.requireKnown(Self.ownFields + RequestFields.names(of: .video))
-            wanted = try reader.video(fields)
+            wanted = try await reader.video(fields)
         }
         let priority = try fields.choice("priority", of: Priority.allCases.map(\.rawValue))
         let job = try await engine.submit(
-            wanted.request, priority: priority.flatMap(Priority.init(rawValue:)) ?? .interactive,
+            wanted.request, pictures: wanted.pictures,
+            priority: priority.flatMap(Priority.init(rawValue:)) ?? .interactive,
             owner: keys.owner(of: request), idempotency: Idempotency(request))
         return try wanted.warnings.added(to: Self.accepted(job, base: address.prefix(for: request)))
     }

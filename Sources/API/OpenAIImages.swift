@@ -1,5 +1,6 @@
 import Foundation
 import HTTP
+import Pipelines
 import Serving
 import Support
 
@@ -13,20 +14,30 @@ struct OpenAIImages: Sendable {
     let patience: Patience
     let heartbeat: Duration
 
-    func register(in router: inout Router) {
-        router.add("POST", "/v1/images/generations", generate)
-        for path in ["/v1/images/edits", "/v1/images/variations"] {
-            router.add("POST", path, readsBody: false) { _ in
+    func register(in router: inout Router, uploadLimit: Int) {
+        router.add("POST", "/v1/images/generations", bodyLimit: uploadLimit) { request in
+            let fields = try Fields(json: request)
+            return try await answer(request, fields, reader.image(fields))
+        }
+        router.add("POST", "/v1/images/edits", bodyLimit: uploadLimit) { request in
+            let fields = try Fields(body: request)
+            guard fields["mask"] == nil, fields.files["mask"] == nil else {
                 throw APIError.invalid(
-                    "image", "this server's models make images from text only; use /v1/images/generations",
-                    code: "unsupported")
+                    "mask", "mask is not supported: edits are of whole pictures", code: "unsupported")
             }
+            return try await answer(request, fields, reader.image(fields, isEdit: true))
+        }
+        router.add("POST", "/v1/images/variations", readsBody: false) { _ in
+            throw APIError.invalid(
+                "image", "variations are not made; send the picture with a prompt to /v1/images/edits",
+                code: "unsupported")
         }
     }
 
-    @Sendable private func generate(_ request: HTTPRequest) async throws -> HTTPResponse {
-        let fields = try Fields(json: request)
-        var read = try reader.image(fields)
+    @Sendable private func answer(
+        _ request: HTTPRequest, _ fields: Fields, _ wanted: ReadRequest
+    ) async throws -> HTTPResponse {
+        var read = wanted
         let isURL = try isAnsweredByURL(fields)
         _ = try OutputFormat.read(fields)
         _ = try fields.choice("background", of: ["auto", "opaque"])
@@ -35,14 +46,19 @@ struct OpenAIImages: Sendable {
             of: fields, known: RequestFields.names(of: .image) + Self.ownFields + Self.defaults(fields))
         let owner = keys.owner(of: request)
         if !isStream, Self.prefersJob(request) {
-            let job = try await engine.submit(read.request, owner: owner, idempotency: Idempotency(request))
+            let job = try await submit(read) {
+                try await engine.submit(
+                    read.request, pictures: read.pictures, owner: owner, idempotency: Idempotency(request))
+            }
             var response = try NativeJobs.accepted(job, base: links.address.prefix(for: request))
             response.headers["Preference-Applied"] = "respond-async"
             return read.warnings.added(to: response)
         }
         if !isStream { read.request.previews = 0 }  // nobody would see them
         // Submitted before the answer begins: a refusal has its own status.
-        let attached = try await AttachedJob(read.request, owner: owner, engine: engine)
+        let attached = try await submit(read) {
+            try await AttachedJob(read.request, pictures: read.pictures, owner: owner, engine: engine)
+        }
         guard isStream else {
             let headers = read.warnings.added(to: HTTPResponse()).headers
             return try await patience.answer(headers: headers) { [warnings = read.warnings] in
@@ -54,6 +70,10 @@ struct OpenAIImages: Sendable {
             to: .events { writer in
                 try await writer.withHeartbeats(every: heartbeat) { try await stream(attached, to: writer) }
             })
+    }
+
+    private func submit<Result>(_ read: ReadRequest, _ body: () async throws -> Result) async throws -> Result {
+        do { return try await body() } catch { throw read.named(error) }
     }
 
     /// Fields of this route alone.
@@ -87,13 +107,26 @@ struct OpenAIImages: Sendable {
             if let url = url(artifact) { return ["url": .string(url), "seed": seed] }
             return ["b64_json": .string(try Self.content(of: artifact)), "seed": seed]
         }
-        return [
+        let whole: JSON = [
             "created": JSON(Self.seconds(job.finishedAt ?? job.createdAt)),
             "data": .array(data),
             "background": "opaque",
             "output_format": .string(Self.format(of: job)),
             "size": .string(job.request.size),
             "usage": try usage(job.request, images: data.count),
+        ]
+        guard let start = try Self.start(of: job, engine), case .object(let members) = whole else { return whole }
+        return .object(members + [JSON.Member(name: "strength", value: start)])
+    }
+
+    /// What became of `strength`: the step that was begun at. Nil for a picture that was not made by it.
+    private static func start(of job: Job, _ engine: Engine) throws -> JSON? {
+        guard job.request.isChangeByStrength(of: try engine.model(job.request.model)), let ran = job.ran else {
+            return nil
+        }
+        return [
+            "asked": JSON(job.request.strength ?? GenerationParameters.defaultStrength),
+            "sigma": JSON(ran.sigmas.first), "steps": JSON(ran.stepCount),
         ]
     }
 

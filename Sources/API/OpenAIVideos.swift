@@ -11,7 +11,7 @@ struct OpenAIVideos: Sendable {
     let keys: APIKeys
 
     func register(in router: inout Router, uploadLimit: Int) {
-        router.add("POST", "/v1/videos", create)
+        router.add("POST", "/v1/videos", bodyLimit: uploadLimit, create)
         router.add("GET", "/v1/videos", list)
         router.add("GET", "/v1/videos/{id}") { request in .json(Self.describe(try await video(request))) }
         router.add("GET", "/v1/videos/{id}/content", content)
@@ -30,22 +30,20 @@ struct OpenAIVideos: Sendable {
     // MARK: Routes
 
     @Sendable private func create(_ request: HTTPRequest) async throws -> HTTPResponse {
-        let isForm = Fields.mediaType(request.headers["Content-Type"] ?? "") == "multipart/form-data"
-        let fields =
-            isForm ? try Fields(form: MultipartForm(request).parts) : try Fields(json: request)
-        guard fields["input_reference"] == nil else {
-            throw APIError.invalid(
-                "input_reference", "this server's models make clips from text only", code: "unsupported")
-        }
-        let read = try reader.video(fields)
+        let fields = try Fields(body: request)
+        let read = try await reader.video(fields)
         let warnings =
-            read.warnings + RequestWarning.ignored(of: fields, known: RequestFields.names(of: .video) + Self.ownFields)
-        let job = try await engine.submit(
-            read.request, owner: keys.owner(of: request), idempotency: Idempotency(request))
+            read.warnings + RequestWarning.ignored(of: fields, known: RequestFields.names(of: .video))
+        let job: Job
+        do {
+            job = try await engine.submit(
+                read.request, pictures: read.pictures, owner: keys.owner(of: request), idempotency: Idempotency(request)
+            )
+        } catch {
+            throw read.named(error)
+        }
         return warnings.added(to: .json(warnings.added(to: Self.describe(job))))
     }
-
-    private static let ownFields = ["input_reference"]
 
     @Sendable private func list(_ request: HTTPRequest) async throws -> HTTPResponse {
         let page = try await Paging(request).page(of: .video, for: keys.caller(of: request), from: engine)

@@ -43,6 +43,17 @@ extension SizeLimits {
         return best
     }
 
+    /// The size of the default area that has about the aspect of a picture; the default size itself where that is its aspect.
+    package func usual(like picture: PixelSize) -> PixelSize {
+        guard picture.width * defaultHeight != picture.height * defaultWidth else { return defaultSize }
+        let aspect = Double(max(picture.width, 1)) / Double(max(picture.height, 1))
+        let area = Double(defaultWidth * defaultHeight)
+        let longest = Double(maximumPixels)
+        func side(_ value: Double) -> Int { Int(min(max(value, 1), longest)) }
+        return nearest(
+            to: PixelSize(width: side((area * aspect).squareRoot()), height: side((area / aspect).squareRoot())))
+    }
+
     /// Why a size is refused, and one that is not; nil for a size that the model makes.
     package func advice(on size: PixelSize) -> String? {
         guard let reason = refusal(width: size.width, height: size.height) else { return nil }

@@ -56,17 +56,25 @@ package final class Engine: Sendable {
     ///
     /// Whoever wants it only as long as a client listens calls `cancel` when the client leaves.
     /// - Parameters:
+    ///   - pictures: those that the request names by digest; kept as long as the job.
     ///   - owner: stands for who sends it, for quotas and shares, and for its idempotency keys.
     /// - Returns: the job; with an idempotency key that was used before, the job of that time, whatever its state.
     /// - Throws: `ServingError.invalid`, `unknownModel`, `queueFull`, `draining`, `idempotencyConflict`, `storage`.
     package func submit(
-        _ request: GenerationRequest, priority: Priority = .interactive, owner: String? = nil,
+        _ request: GenerationRequest, pictures: [PictureFile] = [], priority: Priority = .interactive,
+        owner: String? = nil,
         idempotency: Idempotency? = nil
     ) async throws -> Job {
         let model = try model(request.model)
         let idempotency = idempotency?.owned(by: owner)
         if let idempotency, let known = try await store.known(idempotency) { return try await job(known.job.id) }
         let steps = try request.validate(for: model)
+        let files = try request.pictureDigests.map { digest in
+            guard let file = pictures.first(where: { $0.digest == digest }) else {
+                throw ServingError.invalid(field: "image", reason: "the picture \(digest) was not sent along")
+            }
+            return file
+        }
         let request = try request.settled(for: model)
         try queue.reserve(for: owner)
         let job = Job(
@@ -74,12 +82,15 @@ package final class Engine: Sendable {
             createdAt: .storable)
         let acceptance: JobStore.Acceptance
         do {
+            try await store.keep(files, of: job.id)
             acceptance = try await store.insert(job, idempotency: idempotency)
         } catch {
+            store.letGo(files, of: job.id)
             queue.release(for: owner)
             throw error
         }
         if acceptance.isKnown {
+            store.letGo(files, of: job.id)
             queue.release(for: owner)
             return try await self.job(acceptance.job.id)
         }

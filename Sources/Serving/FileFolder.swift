@@ -135,6 +135,12 @@ struct FileFolder: Sendable {
     /// Makes renames and removals durable.
     func sync() throws { _ = try Self.sync(path) }
 
+    /// Bytes of a file; 0 if there is none.
+    func size(of name: String) -> Int {
+        var status = stat()
+        return lstat(path(of: name), &status) == 0 ? Int(status.st_size) : 0
+    }
+
     /// Seconds since a file was last written to, by the clock; nil if there is no such file.
     func age(of name: String, now: Double) -> Double? {
         var status = stat()

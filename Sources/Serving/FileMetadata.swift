@@ -19,6 +19,11 @@ package enum FileMetadata {
             ("Model", request.model),
             ("Generator", ran.generator),
         ]
+        if let sigma = ran.sigmas.first, request.image != nil, request.kind == .image {
+            let strength = request.strength ?? GenerationParameters.defaultStrength
+            pairs += [("Denoising strength", "\(strength)"), ("Start sigma", "\(sigma)")]
+        }
+        pairs += request.pictureDigests.map { ("Input picture", $0) }
         if request.kind == .video {
             pairs += [("Frames", "\(request.frames)"), ("FPS", "\(request.fps)")]
         }

@@ -44,6 +44,7 @@ extension GenerationRequest {
             }
         }
         try validateLoRAs()
+        try validatePictures(for: model)
         if kind == .video {
             do {
                 try videoOptions(comment: nil).check(width: width, height: height)
@@ -57,11 +58,14 @@ extension GenerationRequest {
     }
 
     /// What image `index` of the request is to be.
-    package func parameters(ofImage index: Int = 0) -> GenerationParameters {
+    package func parameters(
+        ofImage index: Int = 0, pictures: GivenPictures = GivenPictures()
+    ) -> GenerationParameters {
         GenerationParameters(
             prompt: prompt, negativePrompt: negativePrompt, width: width, height: height, frames: frames,
             seed: seed(ofImage: index), generator: generator, steps: steps, guidanceScale: guidanceScale,
-            guidanceScale2: guidanceScale2)
+            guidanceScale2: guidanceScale2, pictures: pictures,
+            strength: strength ?? GenerationParameters.defaultStrength)
     }
 
     /// Whether no phase is guided, whatever its scale: for want of a negative prompt.
@@ -109,8 +113,11 @@ extension GenerationRequest {
 
     private func stepCount(for model: Pipeline) throws -> Int {
         do {
-            // The number of tokens shifts the sigmas of some schedules; it never changes how many they are.
-            return try model.generators.generator(generator).schedule(steps: steps, tokens: 1).count
+            let latentFrames = model.latentShape(width: width, height: height, frames: frames)[1]
+            let schedule = try model.generators.generator(generator).schedule(
+                steps: steps, tokens: latentFrames * model.sizes.tokens(width: width, height: height))
+            guard isChangeByStrength(of: model) else { return schedule.count }
+            return schedule.from(strength: strength ?? GenerationParameters.defaultStrength).count
         } catch let error as DiffusionError {
             if case .unknownGenerator = error { throw ServingError.invalid(field: "generator", reason: "\(error)") }
             throw ServingError.invalid(field: "num_inference_steps", reason: "\(error)")

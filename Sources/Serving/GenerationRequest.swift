@@ -1,4 +1,5 @@
 import Media
+import Pictures
 import Pipelines
 
 /// What a client wants: the values as they were accepted, so that the same request gives the same bytes again.
@@ -32,6 +33,16 @@ package struct GenerationRequest: Codable, Sendable, Equatable {
     package var guidanceScale2: Float?
     /// LoRA files on top of those of the model; nil is none.
     package var loras: [LoRA]?
+    /// The picture that is changed by strength, or the first frame of a clip: its SHA-256.
+    package var image: String?
+    /// The last frame of a clip.
+    package var lastImage: String?
+    /// Pictures that the network looks at.
+    package var images: [String]?
+    /// What becomes of a first or last picture of another aspect; nil is `crop`.
+    package var fit: PictureFit?
+    /// How far `image` is changed by a model whose network reads no pictures; nil is the usual strength.
+    package var strength: Float?
     /// Partial pictures to make on the way: at most one a step, none of the last step; 0 is none.
     package var previews: Int
     /// How a video is coded; nil is H.264.
@@ -75,9 +86,11 @@ package struct GenerationRequest: Codable, Sendable, Equatable {
     }
 
     private enum CodingKeys: String, CodingKey {
-        case kind, prompt, model, generator, width, height, fps, seed, loras, codec, crf, preset
+        case kind, prompt, model, generator, width, height, fps, seed, loras, codec, crf, preset, image, images, fit,
+            strength
         case negativePrompt = "negative_prompt"
         case pixelFormat = "pixel_format"
+        case lastImage = "last_image"
         case frames = "num_frames"
         case count = "n"
         case steps = "num_inference_steps"

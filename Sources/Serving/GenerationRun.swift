@@ -46,8 +46,9 @@ final class GenerationRun {
         let request = ticket.job.request
         let steps = try request.validate(for: siblings.model)
         let loras = try request.settleLoRAs(for: siblings.model)
+        let pictures = try workshop.store.givenPictures(of: ticket.job)
         var runs = try (0..<request.count).map {
-            try Run(request.parameters(ofImage: $0), of: siblings.model, loras: loras)
+            try Run(request.parameters(ofImage: $0, pictures: pictures), of: siblings.model, loras: loras)
         }
         let checkpoint = Self.resume(&runs, of: ticket.job, workshop)
         self.runs = runs

@@ -27,7 +27,9 @@ extension JobStore {
     /// Also those that a crash left and no row speaks of.
     private func removeFiles(of jobs: [String], and files: [String]) throws {
         let own = files.filter { OwnName.artifact($0) != nil } + jobs.flatMap(OwnName.artifacts(of:))
+        let given = try pictureNames()
         let faults = [
+            pictures.remove(jobs.flatMap { given[$0] ?? [] }),
             artifacts.remove(own + own.map { $0 + OwnName.aside }),
             checkpoints.remove(jobs + jobs.map { $0 + OwnName.aside }),
         ]
@@ -41,18 +43,25 @@ extension JobStore {
     /// - Parameter now: by the wall clock.
     func retain(now: Date, options: EngineOptions) throws {
         let now = try trusted(now)
-        let (files, jobs) = try write("removing old artifacts") { db in
+        let given = try pictureNames()
+        var givenBytes = given.mapValues { $0.reduce(0) { $0 + pictures.size(of: $1) } }
+        let (files, jobs, pictureless) = try write("removing old artifacts") { db in
             let rows = try Row.fetchAll(
                 db,
                 sql: """
-                    SELECT artifact.id, file, bytes, finished_at FROM artifact JOIN job ON job.id = artifact.job
+                    SELECT artifact.id, artifact.job, file, bytes, finished_at FROM artifact JOIN job ON job.id = artifact.job
                     WHERE NOT expired ORDER BY finished_at DESC, job.sequence DESC
                     """)
             var total = 0
             var files: [String] = []
             for row in rows {
                 guard let id: String = row.value("id"), let file: String = row.value("file") else { continue }
-                let (sum, isTooLarge) = total.addingReportingOverflow(max(0, row.value("bytes") ?? 0))
+                // The pictures that a job starts from count with its first file.
+                let own = max(0, row.value("bytes") ?? 0)
+                let job: String? = row.value("job")
+                let pictureBytes = job.flatMap { givenBytes.removeValue(forKey: $0) } ?? 0
+                let (sum, isTooLarge) = total.addingReportingOverflow(
+                    own.addingReportingOverflow(pictureBytes).partialValue)
                 total = isTooLarge ? .max : sum
                 let finishedAt: Double = row.value("finished_at") ?? now
                 let age = min(now - finishedAt, artifacts.age(of: file, now: now) ?? .infinity)
@@ -66,10 +75,22 @@ extension JobStore {
             let before = now - options.historySeconds
             let jobs = try String.fetchAll(
                 db, sql: "SELECT CAST(id AS TEXT) FROM job WHERE \(forgotten)", arguments: [before])
-            return (files, jobs)
+            // Pictures go with the last file of their job; of a job that made none, when it is as old.
+            let pictureless =
+                given.isEmpty
+                ? []
+                : try String.fetchAll(
+                    db,
+                    sql: """
+                        SELECT CAST(id AS TEXT) FROM job WHERE finished_at IS NOT NULL
+                        AND NOT EXISTS (SELECT 1 FROM artifact WHERE artifact.job = job.id AND NOT expired)
+                        AND (finished_at < ? OR EXISTS (SELECT 1 FROM artifact WHERE artifact.job = job.id))
+                        """, arguments: [now - options.retentionSeconds])
+            return (files, jobs, pictureless)
         }
         // Rows first: none ever speaks of a file that is gone. A crash here leaves files that `recover` removes.
         artifacts.remove(files.filter { OwnName.artifact($0) != nil })
+        pictures.remove(pictureless.flatMap { given[$0] ?? [] })
         guard !jobs.isEmpty else { return }
         try removeFiles(of: jobs, and: [])
         try write("forgetting old jobs") { db in

@@ -13,7 +13,7 @@ extension JobStore {
     /// - Returns: the queued jobs, first come first.
     func recover() throws -> [(job: Job, sequence: Int64)] {
         let computed = Set(turns.jobs)
-        let (jobs, kept, givenUp, fileless) = try write("recovering jobs") { db in
+        let (jobs, kept, givenUp, fileless, known) = try write("recovering jobs") { db in
             let rows = try Row.fetchAll(
                 db, sql: "SELECT * FROM job WHERE state NOT IN (?, ?, ?) ORDER BY sequence",
                 arguments: StatementArguments(Job.State.allCases.filter(\.isTerminal).map(\.rawValue)))
@@ -30,7 +30,8 @@ extension JobStore {
                     sql: """
                         SELECT CAST(id AS TEXT) FROM job
                         WHERE state = ? AND NOT EXISTS (SELECT 1 FROM artifact WHERE artifact.job = job.id)
-                        """, arguments: [Job.State.succeeded.rawValue])
+                        """, arguments: [Job.State.succeeded.rawValue]),
+                try String.fetchSet(db, sql: "SELECT CAST(id AS TEXT) FROM job")
             )
         }
         // What the record says has been counted.
@@ -38,7 +39,7 @@ extension JobStore {
         let waiting = Set(jobs.map(\.job.id))
         try removeStrays(
             keeping: kept.union(fileless.flatMap(OwnName.artifacts(of:))), givenUp: givenUp.subtracting(kept),
-            unfinished: waiting)
+            unfinished: waiting, known: known)
         return jobs
     }
 

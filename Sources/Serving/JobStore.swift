@@ -14,6 +14,8 @@ final class JobStore: Sendable {
     let checkpoints: FileFolder
     /// Embeddings of prompts.
     let prompts: FileFolder
+    /// Pictures that jobs start from.
+    let pictures: FileFolder
     /// What is computed at this moment.
     let turns: TurnRecord
     let retentionSeconds: Double
@@ -39,6 +41,7 @@ final class JobStore: Sendable {
         artifacts = try FileFolder(path: "\(folder.path)/artifacts", isPrivate: folder.isPrivate)
         checkpoints = try FileFolder(path: "\(folder.path)/checkpoints", isPrivate: folder.isPrivate)
         prompts = try FileFolder(path: "\(folder.path)/prompts", isPrivate: folder.isPrivate)
+        pictures = try FileFolder(path: "\(folder.path)/pictures", isPrivate: folder.isPrivate)
         artifacts.closeToOthers(finished)
         turns = try TurnRecord(path: "\(folder.path)/computing")
         retentionSeconds = options.retentionSeconds
@@ -107,7 +110,9 @@ final class JobStore: Sendable {
 
     /// Removes files that no job needs any more: those that retention or a client gave up, and what a crash left, once it
     /// is old enough that nobody can be about to use it. Names that Phasor would not have given are left alone.
-    func removeStrays(keeping files: Set<String>, givenUp: Set<String>, unfinished: Set<String>) throws {
+    func removeStrays(
+        keeping files: Set<String>, givenUp: Set<String>, unfinished: Set<String>, known: Set<String>
+    ) throws {
         let now = Date().timeIntervalSince1970
         func remove(_ names: [String], from folder: FileFolder, if isStray: (String) -> Bool) {
             for name in names.sorted() {
@@ -125,6 +130,12 @@ final class JobStore: Sendable {
         }
         remove(try checkpoints.names(), from: checkpoints) { name in
             OwnName.isJob(OwnName.finished(name) ?? name[...]) && !unfinished.contains(name)
+        }
+        remove(try pictures.names(), from: pictures) { name in
+            guard let whole = OwnName.finished(name) else {
+                return OwnName.picture(name).map { !known.contains($0.job) } ?? false
+            }
+            return OwnName.picture(whole) != nil
         }
     }
 }

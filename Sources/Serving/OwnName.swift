@@ -26,6 +26,17 @@ enum OwnName {
         return (String(names[0]), index)
     }
 
+    /// The file of a picture that a job starts from.
+    static func picture(_ digest: String, of job: String) -> String { "\(job)-\(digest)" }
+
+    /// The job and digest of such a file, `JOB-SHA256`; nil for any other name.
+    static func picture(_ name: some StringProtocol) -> (job: String, digest: String)? {
+        let parts = name.split(separator: "-", omittingEmptySubsequences: false)
+        guard parts.count == 2, isJob(parts[0]), parts[1].utf8.count == 64, parts[1].utf8.allSatisfy(isHexadecimal)
+        else { return nil }
+        return (String(parts[0]), String(parts[1]))
+    }
+
     /// 32 hexadecimal digits, which stand for a prompt and who encoded it.
     static func isEmbedding(_ name: some StringProtocol) -> Bool {
         name.utf8.count == 32 && name.utf8.allSatisfy(isHexadecimal)

@@ -30,6 +30,10 @@ package struct RequestField: Sendable, Equatable {
         /// One seed, or a range of them: `0-9`.
         case seeds
         case loras
+        /// A picture: base64 or a data URL; in a form a file.
+        case picture
+        /// So many pictures at most.
+        case pictures(most: Int)
     }
 
     /// In the HTTP API of Phasor's own, and in `parameters` of a job.

@@ -1,4 +1,5 @@
 import Media
+import Pictures
 import Support
 
 /// The one list of the fields of requests.
@@ -10,6 +11,9 @@ package enum RequestFields {
     package static let steps = 1...1000
     package static let scales = 0.0...100.0
     package static let mostPreviews = 3
+    package static let strengths = 0.0...1.0
+    /// Reference pictures of one request.
+    package static let mostPictures = 16
 
     private static let everybody = RequestField.Taker.allCases
     private static let http: [RequestField.Taker] = [.image, .video]
@@ -49,6 +53,20 @@ package enum RequestFields {
         "guidance_scale_2", .number(scales), own, "Of the phases after the first")
     package static let loras = RequestField(
         "loras", .loras, own, "LoRA files on top of those of the model; in a form, as JSON")
+    package static let image = RequestField(
+        "image", .picture, http, also: [.video: ["input_reference"]],
+        "The picture to change, or the first frame of a clip; see inputs in /v1/capabilities")
+    package static let lastImage = RequestField(
+        "last_image", .picture, [.video], "The last frame of a clip")
+    package static let images = RequestField(
+        "images", .pictures(most: mostPictures), http, "Pictures for the model to look at: edits")
+    package static let fit = RequestField(
+        "fit", .choice(PictureFit.allCases.map(\.rawValue)), http,
+        "What becomes of a picture of another aspect than the result's; crop when left out")
+    package static let strength = RequestField(
+        "strength", .number(strengths), [.image],
+        "How far image is changed, from 0 to 1, by a model whose network reads no pictures: the sigma to start near; "
+            + "0.75 when left out")
     package static let previews = RequestField(
         "partial_images", .integer(0...mostPreviews), http, initial: 0,
         "Pictures on the way: x0 as a step predicts it")
@@ -84,7 +102,8 @@ package enum RequestFields {
 
     package static let all = [
         prompt, negativePrompt, model, size, width, height, kind, seed, seedRange, generator, stepCount, guidanceScale,
-        guidanceScale2, loras, previews, count, fileCount, frames, seconds, fps, codec, crf, preset, pixelFormat, file,
+        guidanceScale2, loras, image, lastImage, images, fit, strength, previews, count, fileCount, frames, seconds,
+        fps, codec, crf, preset, pixelFormat, file,
     ]
 
     /// The fields of a taker, in the order of the list.

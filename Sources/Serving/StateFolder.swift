@@ -12,7 +12,7 @@ struct StateFolder {
     private static let format = 1
     private static let markName = "phasor-state"
     static let databaseName = "jobs.sqlite"
-    private static let subfolders = ["artifacts", "checkpoints", "prompts"]
+    private static let subfolders = ["artifacts", "checkpoints", "prompts", "pictures"]
 
     private struct Mark: Codable {
         var about = "Phasor's state folder: jobs, what they made, and how far they are. See `phasor serve --help`."
@@ -81,7 +81,8 @@ struct StateFolder {
                 // What file systems and desktops put into every folder.
                 if name == "lost+found" || name.hasPrefix(".") { continue }
                 let whole = OwnName.finished(name).map(String.init) ?? name
-                guard OwnName.artifact(whole) == nil, !OwnName.isJob(whole), !OwnName.isEmbedding(whole),
+                guard OwnName.artifact(whole) == nil, OwnName.picture(whole) == nil, !OwnName.isJob(whole),
+                    !OwnName.isEmbedding(whole),
                     !OwnName.isFormerEmbedding(whole)
                 else { continue }
                 return "\(folder)/\(name)"

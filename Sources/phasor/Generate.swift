@@ -62,6 +62,27 @@ struct Generate: ParsableCommand, SpeakingCommand {
     @Option(help: "What not to show; used where guidance is on.")
     var negativePrompt: String?
 
+    @Option(
+        help: ArgumentHelp("A picture to change, or the first frame of a clip: PNG, JPEG or WebP.", valueName: "file"),
+        completion: .file(), transform: HomeFolder.expand)
+    var image: String?
+
+    @Option(
+        help: ArgumentHelp("The last frame of a clip.", valueName: "file"), completion: .file(),
+        transform: HomeFolder.expand)
+    var lastImage: String?
+
+    @Option(
+        help: ArgumentHelp("Pictures for the model to look at; may be given more than once.", valueName: "file"),
+        completion: .file(), transform: HomeFolder.expand)
+    var reference: [String] = []
+
+    @Option(help: "crop, pad or stretch: what becomes of a picture of another aspect (default: crop).")
+    var fit: PictureFit?
+
+    @Option(help: "How far --image is changed, from 0 to 1, by a model of text to image (default: 0.75).")
+    var strength: Float?
+
     @Option(help: "Constant rate factor of H.264: less is better and larger.")
     var crf: Int?
 
@@ -101,16 +122,23 @@ struct Generate: ParsableCommand, SpeakingCommand {
         try requireNoClipOptions(unless: isClip)
         let latents = try latents.map { try OutputFile($0) }
         let pipeline = try options.openPipeline(model, compute: options.makeCompute())
-        let request = try request(for: pipeline, isClip: isClip)
+        let given = try GivenFiles(image: image, lastImage: lastImage, references: reference)
+        let request = try request(for: pipeline, given, isClip: isClip)
 
         var times = StageTimes()
         let bar = ProgressLine()
-        var run = try Run(request.parameters(), of: pipeline, loras: request.settleLoRAs(for: pipeline))
+        var run = try Run(
+            request.parameters(pictures: given.pictures(fit: fit)), of: pipeline,
+            loras: request.settleLoRAs(for: pipeline))
         let initial = run.generation.latent
         var last = initial
         var observer = RunObserver()
         observer.onStage = { stage in
-            if stage == .steps { times.end("text") } else { bar.show(stage == .text ? "text" : "decoding") }
+            if stage == .steps {
+                times.end("text")
+            } else {
+                bar.show(stage == .picture ? "picture" : stage == .text ? "text" : "decoding")
+            }
         }
         let steps = run.generation.schedule.count
         observer.beforeStep = { step, sigma, phase in
@@ -159,16 +187,18 @@ struct Generate: ParsableCommand, SpeakingCommand {
     }
 
     /// The same request, and so the same checks and the same file, as over HTTP.
-    private func request(for pipeline: Pipeline, isClip: Bool) throws -> GenerationRequest {
+    private func request(for pipeline: Pipeline, _ given: GivenFiles, isClip: Bool) throws -> GenerationRequest {
         let sizes = pipeline.sizes
-        let (width, height) = try SizeArgument.parse(size, default: (sizes.defaultWidth, sizes.defaultHeight))
+        let (width, height) = try SizeArgument.parse(size, default: given.usualSize(sizes))
         let tags = try LoRATags(prompt)
-        let request = GenerationRequest(
+        var request = GenerationRequest(
             kind: isClip ? .video : .image, prompt: tags.prompt,
             negativePrompt: negativePrompt, model: pipeline.id, generator: generator,
             width: width, height: height, frames: frames ?? (isClip ? pipeline.sizes.defaultFrames : 1),
             fps: fps ?? pipeline.sizes.defaultFPS, seed: seed, steps: steps, guidanceScale: guidanceScale,
             guidanceScale2: guidanceScale2, loras: tags.loras, crf: crf, preset: preset)
+        given.name(in: &request)
+        (request.fit, request.strength) = (fit, strength)
         _ = try request.validate(for: pipeline)
         return request
     }

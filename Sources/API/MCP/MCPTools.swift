@@ -84,10 +84,10 @@ struct MCPTools: Sendable {
                 ]
             case .generateImage:
                 try arguments.requireKnown(RequestFields.names(of: .image))
-                return try await generate(reader.image(arguments), request, running, inline: inline, onEvent)
+                return try await generate(await reader.image(arguments), request, running, inline: inline, onEvent)
             case .generateVideo:
                 try arguments.requireKnown(RequestFields.names(of: .video))
-                return try await generate(reader.video(arguments), request, running, inline: 0, onEvent)
+                return try await generate(await reader.video(arguments), request, running, inline: 0, onEvent)
             }
         } catch let error where error is APIError || error is ServingError {
             return ["content": [["type": "text", "text": .string(APIError(error).message)]], "isError": true]
@@ -100,7 +100,8 @@ struct MCPTools: Sendable {
     ) async throws -> JSON {
         var wanted = read.request
         wanted.previews = 0
-        let attached = try await AttachedJob(wanted, owner: keys.owner(of: request), engine: engine)
+        let attached = try await AttachedJob(
+            wanted, pictures: read.pictures, owner: keys.owner(of: request), engine: engine)
         running.onCancel { [engine, id = attached.id] in
             Task { try await engine.cancel(id) }
         }

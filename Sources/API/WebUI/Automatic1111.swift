@@ -1,5 +1,6 @@
 import Foundation
 import HTTP
+import Pictures
 import Pipelines
 import Serving
 import Support
@@ -30,6 +31,7 @@ struct Automatic1111: Sendable {
 
     func register(in router: inout Router, uploadLimit: Int) {
         router.add("POST", "/sdapi/v1/txt2img", textToImage)
+        router.add("POST", "/sdapi/v1/img2img", bodyLimit: uploadLimit, imageToImage)
         router.add("GET", "/sdapi/v1/progress", progress)
         router.add("POST", "/sdapi/v1/interrupt", interrupt)
         router.add("GET", "/sdapi/v1/samplers") { _ in .json(try samplers()) }
@@ -43,29 +45,67 @@ struct Automatic1111: Sendable {
     // MARK: txt2img
 
     @Sendable private func textToImage(_ request: HTTPRequest) async throws -> HTTPResponse {
+        try await make(request) { _, _ in }
+    }
+
+    /// `init_images`, `denoising_strength`, `resize_mode`.
+    @Sendable private func imageToImage(_ request: HTTPRequest) async throws -> HTTPResponse {
+        try await make(request) { fields, read in
+            guard fields["mask"] == nil else {
+                throw APIError.invalid("mask", "mask is not supported: whole pictures are changed", code: "unsupported")
+            }
+            let files = try fields.pictures("init_images")
+            guard let bytes = files.first else { throw APIError.missing("init_images") }
+            guard files.count == 1 else {
+                throw APIError.invalid(
+                    "init_images", "init_images: \(files.count) pictures given; one is changed at a time")
+            }
+            let picture = try await PictureReader.shared.read(bytes, "init_images")
+            // The web UI's: just resize, crop and resize, resize and fill; the fourth enlarges latents.
+            let fits: [PictureFit] = [.stretch, .crop, .pad]
+            read.request.fit = fits[try fields.integer("resize_mode", in: 0...fits.count - 1) ?? 0]
+            read.request.image = picture.digest
+            read.request.strength = try fields.number("denoising_strength", in: RequestFields.strengths).map {
+                Float($0)
+            }
+            read.pictures = [picture]
+            read.names = ["image": "init_images", "strength": "denoising_strength", "fit": "resize_mode"]
+        }
+    }
+
+    /// - Parameter complete: adds what the route alone reads.
+    private func make(
+        _ request: HTTPRequest, complete: (Fields, inout ReadRequest) async throws -> Void
+    ) async throws -> HTTPResponse {
         // As the web UI itself does, which its clients have come to rely on: a scale of "7.0" is one.
         let fields = try Fields(json: request, takesText: true)
         var wanted: ReadRequest?
         var model: Pipeline?
         do {
             let found = try self.model(of: fields)
-            let read = try read(fields, for: found)
+            var read = try read(fields, for: found)
+            try await complete(fields, &read)
             (wanted, model) = (read, found)
-            let attached = try await AttachedJob(read.request, owner: keys.owner(of: request), engine: engine)
-            return try await patience.answer { [board] in
+            let attached = try await AttachedJob(
+                read.request, pictures: read.pictures, owner: keys.owner(of: request), engine: engine)
+            return try await patience.answer { [board, warnings = read.warnings] in
                 defer { board.remove(attached.id) }
                 let job = try await attached.follow { board.show($0) }
-                return try answer(job, fields, read.warnings)
+                return try answer(job, fields, warnings)
             }
         } catch {
-            throw WebUIErrors.translated(error, of: wanted?.request, model: model)
+            throw WebUIErrors.translated(wanted?.named(error) ?? error, of: wanted?.request, model: model)
         }
     }
 
     private func answer(_ job: Job, _ fields: Fields, _ warnings: [RequestWarning]) throws -> JSON {
         [
             "images": .array(try job.artifacts.map { JSON.string(try OpenAIImages.content(of: $0)) }),
-            "parameters": .object(fields.names.map { JSON.Member(name: $0, value: fields[$0] ?? .null) }),
+            "parameters": .object(
+                fields.names.map {
+                    // As the web UI: what the client has it need not be sent.
+                    JSON.Member(name: $0, value: $0 == "init_images" ? .null : fields[$0] ?? .null)
+                }),
             "info": .string(warnings.added(to: info(job)).text),
         ]
     }
@@ -131,8 +171,9 @@ struct Automatic1111: Sendable {
             "steps": JSON(job.steps),
             "batch_size": JSON(request.count),
             "restore_faces": false,
-            "denoising_strength": 0,
-            "extra_generation_params": [:],
+            "denoising_strength": JSON(
+                request.image == nil ? 0 : request.strength ?? GenerationParameters.defaultStrength),
+            "extra_generation_params": request.image == nil ? [:] : ["Start sigma": JSON(job.ran?.sigmas.first)],
             "index_of_first_image": 0,
             "styles": [],
             "clip_skip": 1,

@@ -17,7 +17,7 @@ struct WebUILists: Sendable {
     ]
     /// Route to the field that says what is wanted.
     static let refused = [
-        "img2img": "init_images", "extra-single-image": "image", "extra-batch-images": "imageList",
+        "extra-single-image": "image", "extra-batch-images": "imageList",
         "interrogate": "image",
     ]
 
