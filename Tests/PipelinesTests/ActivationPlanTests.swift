@@ -61,7 +61,7 @@ import Testing
 
         let given = try pipeline.greyPictures(width: one.width, height: one.height, frames: one.frames)
         var inputs = GenerationInputs()
-        if let encoder = pipeline.parts.pictureEncoder {
+        if let encoder = pipeline.parts.pictureEncoder, !given.isEmpty {
             arena = Arena(reserving: 1 << 40)
             inputs = try arena.using {
                 try encoder.inputs(
@@ -70,7 +70,7 @@ import Testing
             }
             expect(plan.picture, is: arena.use, "picture")
         } else {
-            #expect(plan.picture == 0 && given.isEmpty)
+            #expect(plan.picture == 0)
         }
 
         arena = Arena(reserving: 1 << 40)
