@@ -14,14 +14,20 @@ package struct WanVAEDecoder: Sendable {
             _ x: Tensor, _ history: inout CausalHistory, interrupt: () throws -> Void = {}
         ) rethrows -> Tensor {
             var y = x
+            try apply(to: &y, &history, interrupt: interrupt)
+            return y
+        }
+
+        /// In place of `x`, whose memory is free after the first block unless a shortcut reads it.
+        func apply(to x: inout Tensor, _ history: inout CausalHistory, interrupt: () throws -> Void) rethrows {
+            let input = shortcut == nil ? nil : x
             for resnet in resnets {
                 try interrupt()
-                y = resnet(y, &history)
+                x = resnet(x, &history)
             }
             try interrupt()
-            if let upsample { y = upsample(y, &history) }
-            shortcut?.add(x, to: y)
-            return y
+            if let upsample { x = upsample(x, &history) }
+            if let shortcut, let input { shortcut.add(input, to: x) }
         }
     }
 
@@ -91,7 +97,7 @@ package struct WanVAEDecoder: Sendable {
         var x = convIn(compute.linear(latent, postQuant), &history)
         try interrupt()
         x = middle(x, &history)
-        for level in levels { x = try level(x, &history, interrupt: interrupt) }
+        for level in levels { try level.apply(to: &x, &history, interrupt: interrupt) }
         try interrupt()
         x = convOut(compute.channelNorm(x, gamma: normOut, silu: true), &history)
         return unfoldedPixels(x, patch: patch)
