@@ -31,6 +31,8 @@ extension OpenAPI {
           "Images": {"type": "object", "required": ["created", "data", "background", "output_format", "size", "usage"], "properties": {
             "created": {"type": "integer"}, "background": {"type": "string", "const": "opaque"}, "output_format": {"type": "string"}, "size": {"type": "string"},
             "usage": {"$ref": "#/components/schemas/Usage"},
+            "strength": {"type": "object", "description": "Of a picture that was changed by strength: what was asked, and the sigma and steps it became", "properties": {
+              "asked": {"type": "number"}, "sigma": {"type": "number"}, "steps": {"type": "integer"}}},
             "data": {"type": "array", "minItems": 1, "items": {"type": "object", "required": ["seed"], "properties": {
               "b64_json": {"type": "string"}, "url": {"type": "string"}, "seed": {"$ref": "#/components/schemas/Seed"}}}},
             "warnings": {"type": "array", "items": {"type": "string"}, "description": "Fields that were ignored or changed; absent without any"}}},
@@ -70,7 +72,12 @@ extension OpenAPI {
             "limits": {"type": "object", "required": ["n", "partial_images", "prompt_characters", "loras", "lora_strength"], "properties": {
               "n": {"type": "integer"}, "partial_images": {"type": "integer"}, "prompt_characters": {"type": "integer"},
               "loras": {"type": "integer"}, "lora_strength": {"$ref": "#/components/schemas/Interval"}}},
-            "models": {"type": "array", "items": {"type": "object", "required": ["id", "kinds", "default_generator", "generators", "sizes", "frames", "fps", "loras"], "properties": {
+            "models": {"type": "array", "items": {"type": "object", "required": ["id", "kinds", "default_generator", "generators", "sizes", "frames", "fps", "loras", "inputs", "output_formats"], "properties": {
+              "output_formats": {"type": "array", "items": {"type": "string"}},
+              "inputs": {"type": "object", "required": ["image", "last_image", "images"], "description": "Which pictures the model takes", "properties": {
+                "image": {"type": "string", "enum": ["strength", "optional", "required"], "description": "strength: the network reads none, and a picture is changed by strength"},
+                "last_image": {"type": "string", "enum": ["never", "optional", "required"]},
+                "images": {"type": "array", "items": {"type": "integer"}, "minItems": 2, "maxItems": 2, "description": "How many reference pictures: at least, at most"}}},
               "loras": {"type": "array", "items": {"type": "string"}, "description": "Names of the LoRA files that requests may use"},
               "id": {"type": "string"}, "kinds": {"type": "array", "items": {"type": "string", "enum": ["image", "video"]}}, "default_generator": {"type": "string"}, "fps": {"type": "integer"},
               "sizes": {"type": "object", "required": ["multiple", "default", "maximum_pixels"]},

@@ -13,10 +13,16 @@ extension OpenAPI {
             "202": {"description": "The job that makes them", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Job"}}}},
             "default": {"$ref": "#/components/responses/Error"}}}},
         "/v1/images/edits": {"post": {"operationId": "editImage", "tags": ["OpenAI"],
-          "summary": "Refused: the models make images from text only",
-          "responses": {"400": {"$ref": "#/components/responses/Error"}, "default": {"$ref": "#/components/responses/Error"}}}},
+          "summary": "Make images from a picture: one that the model looks at, or one that is changed by strength",
+          "requestBody": {"required": true, "content": {
+            "application/json": {"schema": {"$ref": "#/components/schemas/ImageEdit"}},
+            "multipart/form-data": {"schema": {"$ref": "#/components/schemas/ImageEdit"}}}},
+          "responses": {
+            "200": {"description": "The images, or events with them", "content": {
+              "application/json": {"schema": {"$ref": "#/components/schemas/Images"}}, "text/event-stream": {"schema": {"type": "string"}}}},
+            "default": {"$ref": "#/components/responses/Error"}}}},
         "/v1/images/variations": {"post": {"operationId": "varyImage", "tags": ["OpenAI"],
-          "summary": "Refused: the models make images from text only",
+          "summary": "Refused: send the picture with a prompt to /v1/images/edits",
           "responses": {"400": {"$ref": "#/components/responses/Error"}, "default": {"$ref": "#/components/responses/Error"}}}},
         "/v1/videos/{id}/remix": {"parameters": [{"$ref": "#/components/parameters/ID"}],
           "post": {"operationId": "remixVideo", "tags": ["OpenAI"],
@@ -121,6 +127,13 @@ extension OpenAPI {
             "default": {"$ref": "#/components/responses/Error"}}}},
         "/sdapi/v1/txt2img": {"post": {"operationId": "txt2img", "tags": ["A1111"], "summary": "Make images",
           "requestBody": {"required": true, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/TextToImage"}}}},
+          "responses": {
+            "200": {"description": "Base64 images; info is JSON in a string", "content": {"application/json": {"schema": {"type": "object",
+              "required": ["images", "parameters", "info"], "properties": {
+              "images": {"type": "array", "items": {"type": "string"}}, "parameters": {"type": "object"}, "info": {"type": "string"}}}}}},
+            "default": {"$ref": "#/components/responses/Error"}}}},
+        "/sdapi/v1/img2img": {"post": {"operationId": "img2img", "tags": ["A1111"], "summary": "Change a picture by strength",
+          "requestBody": {"required": true, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ImageToImage"}}}},
           "responses": {
             "200": {"description": "Base64 images; info is JSON in a string", "content": {"application/json": {"schema": {"type": "object",
               "required": ["images", "parameters", "info"], "properties": {

@@ -9,11 +9,16 @@ extension OpenAPI {
     static var requests: String {
         let schemas: [Property] = [
             ("ImageRequest", body(.image, imageRoute)),
+            ("ImageEdit", body(.image, imageRoute, required: [RequestFields.image.name])),
             ("VideoRequest", body(.video, [])),
             ("ImageJob", body(.image, job(.image), required: ["kind"], isClosed: true)),
             ("VideoJob", body(.video, job(.video), required: ["kind"], isClosed: true)),
             ("JobRequest", ["oneOf": [reference("ImageJob"), reference("VideoJob")]]),
             ("TextToImage", body(.webUI, webUIRoute, without: RequestFields.model)),
+            (
+                "ImageToImage",
+                body(.webUI, webUIRoute + imageToImage, required: ["init_images"], without: RequestFields.model)
+            ),
         ]
         return schemas.map { "\(JSON.string($0.name).text): \($0.schema.text)" }.joined(separator: ",\n  ")
     }
@@ -64,6 +69,21 @@ extension OpenAPI {
             ("n_iter", integer(GenerationRequest.counts, "Rounds of them")),
             ("sampler_index", ["type": "string", "description": "Older clients' sampler_name"]),
             ("override_settings", ["type": "object", "properties": ["sd_model_checkpoint": ["type": "string"]]]),
+        ]
+    }
+
+    private static var imageToImage: [Property] {
+        let range = RequestFields.strengths
+        return [
+            ("init_images", ["type": "array", "minItems": 1, "maxItems": 1, "items": ["type": "string"]]),
+            (
+                "denoising_strength",
+                [
+                    "type": "number", "minimum": JSON(range.lowerBound), "maximum": JSON(range.upperBound),
+                    "description": "The sigma to start near; 0.75 when left out",
+                ]
+            ),
+            ("resize_mode", integer(0...2, "0 stretches, 1 crops, 2 pads")),
         ]
     }
 

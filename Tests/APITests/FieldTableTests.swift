@@ -36,6 +36,7 @@ import Testing
         case .seconds: return ["0", "3601", "\"soon\""]
         case .seeds: return ["-1", "\"5-2\"", "\"a\""]
         case .loras: return ["7"]
+        case .picture, .pictures: return ["7", "\"aGVsbG8=\"", "\"http://a/b.png\"", "\"../a.png\""]
         case .name: return ["7"]
         }
     }
@@ -50,7 +51,8 @@ import Testing
         case .size: return "\"64x48\""
         case .seconds: return "2"
         case .seeds: return "7"
-        case .loras: return "[]"
+        case .loras, .pictures: return "[]"
+        case .picture: return "\"aGVsbG8=\""
         }
     }
 
@@ -160,7 +162,7 @@ import Testing
             #expect(schema["maximum"]?.number == range.upperBound)
         case .text(let longest): #expect(schema["maxLength"]?.integer == longest, "\(place)")
         case .loras: #expect(schema["items"] != nil && schema["maxItems"]?.integer == GenerationRequest.mostLoRAs)
-        case .name, .choice, .size, .seconds, .seeds: #expect(schema["type"] != nil, "\(place)")
+        case .name, .choice, .size, .seconds, .seeds, .picture, .pictures: #expect(schema["type"] != nil, "\(place)")
         }
     }
 

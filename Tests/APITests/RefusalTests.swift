@@ -68,7 +68,7 @@ import Testing
         Case(
             path: "/v1/jobs", body: #"{"kind": "image", "prompt": "a", "priority": "urgent"}"#, param: "priority",
             says: ["'urgent'", "'interactive' or 'batch'"]),
-        Case(path: "/v1/images/edits", body: "{}", param: "image", says: ["from text only"]),
+        Case(path: "/v1/images/edits", body: #"{"prompt": "a"}"#, param: "image", says: ["required"]),
         Case(
             path: "/v1/videos", body: #"{"prompt": "a", "num_frames": 6}"#, param: "num_frames", says: ["6", "4k + 1"]),
         Case(
@@ -89,7 +89,7 @@ import Testing
             path: "/v1/videos", body: #"{"prompt": "a", "preset": "warp"}"#, param: "preset", says: ["warp", "medium"]),
         Case(
             path: "/v1/videos", body: #"{"prompt": "a", "input_reference": "x"}"#, param: "input_reference",
-            says: ["text only"]),
+            says: ["neither base64 nor a data URL"]),
         Case(path: "/v1/jobs", body: #"{"prompt": "a"}"#, param: "kind", says: ["kind is required"]),
         Case(path: "/v1/jobs", body: #"{"kind": "song", "prompt": "a"}"#, param: "kind", says: ["'song'", "'image'"]),
         Case(

@@ -14,7 +14,7 @@ import Testing
                 ("404", server.client.open("GET", "/v1/nothing")),
                 ("405", server.client.open("GET", "/v1/images/generations")),
                 ("405", server.client.open("PUT", "/v1/videos")),
-                ("413", server.client.open("POST", "/v1/images/generations", [:], String(long.prefix(2000)))),
+                ("413", server.client.open("POST", "/sdapi/v1/txt2img", [:], String(long.prefix(2000)))),
                 ("414", server.client.open("GET", "/\(long)")),
                 ("431", server.client.open("GET", "/healthz", ["X-Long": long + long])),
                 ("400", server.client.open("GET", "/%2e%2e/etc/passwd")),

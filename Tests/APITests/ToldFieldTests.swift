@@ -112,13 +112,12 @@ import Testing
     @Test func whatIsNotSupportedSaysSo() async throws {
         try await TestServer.run { server in
             for path in [
-                "/v1/images/edits", "/v1/images/variations", "/v1/videos/video_1/remix", "/v1/videos/edits",
+                "/v1/images/variations", "/v1/videos/video_1/remix", "/v1/videos/edits",
                 "/v1/videos/extensions",
             ] {
                 let answer = try await server.client.post(path, #"{"prompt": "a"}"#)
                 #expect(answer.status == 400, "\(path)")
                 #expect(try answer.error["code"] == "unsupported", "\(path)")
-                #expect(try answer.error["message"]?.contains("from text") == true, "\(path)")
             }
         }
     }

@@ -1,0 +1,108 @@
+import Foundation
+import Serving
+import Support
+import Testing
+
+/// Pictures that other programs made, on their way into jobs.
+@Suite struct PictureInputTests {
+    private static let folder = URL(filePath: #filePath).deletingLastPathComponent()
+        .appending(path: "../Fixtures/pictures").standardized.path
+
+    private static func base64(_ name: String) throws -> String {
+        try Data(contentsOf: URL(filePath: "\(folder)/\(name)")).base64EncodedString()
+    }
+
+    private static func digest(_ name: String) throws -> String {
+        SHA256.hexadecimal(of: try Data(contentsOf: URL(filePath: "\(folder)/\(name)")))
+    }
+
+    /// What lies in the folder of pictures of a state folder.
+    private static func kept(_ state: String) throws -> [String] {
+        try FileManager.default.contentsOfDirectory(atPath: "\(state)/pictures").sorted()
+    }
+
+    @Test(arguments: ["rgb.jpg", "rgb8.png", "lossy.webp"])
+    func aJobKeepsItsPictureAsLongAsItself(name: String) async throws {
+        let state = FileManager.default.temporaryDirectory.appending(path: "phasor-pictures-\(UUID())").path
+        defer { try? FileManager.default.removeItem(atPath: state) }
+        try await TestServer.run(state: { $0 = EngineOptions(stateFolder: state) }) { server in
+            let body =
+                #"{"kind": "image", "prompt": "a", "seed": 1, "strength": 0.7, "image": "\#(try Self.base64(name))"}"#
+            let answer = try await server.client.post("/v1/jobs", body, ["Idempotency-Key": "one"])
+            #expect(answer.status == 202, "\(answer.text)")
+            let id = try #require(try answer.json["id"] as? String)
+            let digest = try Self.digest(name)
+            #expect((try answer.json["parameters"] as? [String: Any])?["image"] as? String == digest)
+            #expect(try Self.kept(state) == ["\(id)-\(digest)"])
+            // The same key and body: no second job, no second file. Another picture under the key: another request.
+            let again = try await server.client.post("/v1/jobs", body, ["Idempotency-Key": "one"])
+            #expect(try again.json["id"] as? String == id)
+            #expect(try Self.kept(state).count == 1)
+            let other = body.replacingOccurrences(of: try Self.base64(name), with: try Self.base64("gray8.png"))
+            #expect(try await server.client.post("/v1/jobs", other, ["Idempotency-Key": "one"]).status == 409)
+            #expect(try Self.kept(state).count == 1)
+            #expect(try await server.reaches(.succeeded, id))
+            // Sigmas 1, .9, .75, .5: .7 begins at .75.
+            let ran = try #require(try await server.engine.job(id).ran)
+            #expect(ran.sigmas == [0.75, 0.5, 0])
+            #expect(try await server.engine.job(id).steps == 2)
+            #expect(try await server.client.send("DELETE", "/v1/jobs/\(id)").status == 200)
+            #expect(try Self.kept(state).isEmpty)
+        }
+    }
+
+    @Test func everyDoorMakesTheSamePicture() async throws {
+        try await TestServer.run { server in
+            let picture = try Self.base64("rgb.jpg")
+            let edit = try await server.client.post(
+                "/v1/images/edits",
+                #"{"prompt": "a", "seed": 4, "size": "64x48", "strength": 0.5, "fit": "stretch", "image": "data:image/jpeg;base64,\#(picture)"}"#
+            )
+            let web = try await server.client.post(
+                "/sdapi/v1/img2img",
+                #"{"prompt": "a", "seed": 4, "width": 64, "height": 48, "denoising_strength": 0.5, "init_images": ["\#(picture)"]}"#
+            )
+            let first = (try edit.json["data"] as? [[String: Any]])?.first?["b64_json"] as? String
+            #expect(first != nil, "\(edit.text.prefix(300))")
+            #expect((try web.json["images"] as? [String])?.first == first, "\(web.text.prefix(300))")
+            #expect((try edit.json["strength"] as? [String: Any])?["steps"] as? Int == 1)
+            let plain = try await server.client.post(
+                "/v1/images/generations", #"{"prompt": "a", "seed": 4, "size": "64x48"}"#)
+            #expect((try plain.json["data"] as? [[String: Any]])?.first?["b64_json"] as? String != first)
+        }
+    }
+
+    @Test(arguments: ["animated.webp", "animated.png", "other.tiff", "other.avif", "other.bmp", "other.gif"])
+    func whatIsNotReadIsRefusedByField(name: String) async throws {
+        try await TestServer.run { server in
+            let picture = try Self.base64(name)
+            for (path, field, value) in [
+                ("/v1/images/edits", "image", "\"\(picture)\""), ("/v1/videos", "input_reference", "\"\(picture)\""),
+                ("/sdapi/v1/img2img", "init_images", "[\"\(picture)\"]"),
+            ] {
+                let answer = try await server.client.post(path, "{\"prompt\": \"a\", \"\(field)\": \(value)}")
+                #expect(answer.status == 400, "\(path)")
+                #expect(try answer.error["param"] == field)
+            }
+            #expect(try await server.jobs().isEmpty)
+        }
+    }
+
+    @Test func whatTheModelDoesNotTakeIsRefusedByField() async throws {
+        try await TestServer.run { server in
+            let picture = try Self.base64("rgb.jpg")
+            for (path, body, field) in [
+                ("/v1/videos", #""input_reference": "\#(picture)""#, "input_reference"),
+                ("/v1/jobs", #""kind": "video", "last_image": "\#(picture)""#, "last_image"),
+                ("/v1/jobs", #""kind": "image", "images": ["\#(picture)"]"#, "images"),
+                ("/v1/jobs", #""kind": "image", "strength": 0.5"#, "strength"),
+                ("/v1/jobs", #""kind": "image", "fit": "pad""#, "fit"),
+                ("/v1/images/edits", #""image": "\#(picture)", "mask": "\#(picture)""#, "mask"),
+            ] {
+                let answer = try await server.client.post(path, "{\"prompt\": \"a\", \(body)}")
+                #expect(answer.status == 400, "\(path) \(field)")
+                #expect(try answer.error["param"] == field, "\(answer.text)")
+            }
+        }
+    }
+}
