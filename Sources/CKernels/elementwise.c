@@ -20,6 +20,10 @@ PHASOR_INLINE void phasor_epilogue_body(
             for (size_t c = 0; c < columns; c++) o[c] = o[c] * phasor_sigmoid(o[c]);
         } else if (activation == PHASOR_GELU_TANH) {
             for (size_t c = 0; c < columns; c++) o[c] = phasor_gelu_tanh(o[c]);
+        } else if (activation == PHASOR_GELU) {
+            for (size_t c = 0; c < columns; c++) o[c] = phasor_gelu(o[c]);
+        } else if (activation == PHASOR_QUICK_GELU) {
+            for (size_t c = 0; c < columns; c++) o[c] = phasor_quick_gelu(o[c]);
         }
         if (residual) {
             const float *base = residual + r * residual_stride;
@@ -42,6 +46,10 @@ PHASOR_INLINE void phasor_activate_body(const float *x, float *out, size_t count
         for (size_t i = 0; i < count; i++) out[i] = x[i] * phasor_sigmoid(x[i]);
     } else if (activation == PHASOR_GELU_TANH) {
         for (size_t i = 0; i < count; i++) out[i] = phasor_gelu_tanh(x[i]);
+    } else if (activation == PHASOR_GELU) {
+        for (size_t i = 0; i < count; i++) out[i] = phasor_gelu(x[i]);
+    } else if (activation == PHASOR_QUICK_GELU) {
+        for (size_t i = 0; i < count; i++) out[i] = phasor_quick_gelu(x[i]);
     } else {
         for (size_t i = 0; i < count; i++) out[i] = x[i];
     }
@@ -57,6 +65,10 @@ PHASOR_INLINE void phasor_activate_multiply_body(
         for (size_t i = 0; i < count; i++) out[i] = x[i] * phasor_sigmoid(x[i]) * y[i];
     } else if (activation == PHASOR_GELU_TANH) {
         for (size_t i = 0; i < count; i++) out[i] = phasor_gelu_tanh(x[i]) * y[i];
+    } else if (activation == PHASOR_GELU) {
+        for (size_t i = 0; i < count; i++) out[i] = phasor_gelu(x[i]) * y[i];
+    } else if (activation == PHASOR_QUICK_GELU) {
+        for (size_t i = 0; i < count; i++) out[i] = phasor_quick_gelu(x[i]) * y[i];
     } else {
         for (size_t i = 0; i < count; i++) out[i] = x[i] * y[i];
     }
@@ -204,6 +216,10 @@ PHASOR_INLINE void phasor_scale_shift_body(
             for (size_t c = 0; c < channels; c++) o[c] = in[c] * scale[c] + shift[c];
             if (activation == PHASOR_GELU_TANH)
                 for (size_t c = 0; c < channels; c++) o[c] = phasor_gelu_tanh(o[c]);
+            if (activation == PHASOR_GELU)
+                for (size_t c = 0; c < channels; c++) o[c] = phasor_gelu(o[c]);
+            if (activation == PHASOR_QUICK_GELU)
+                for (size_t c = 0; c < channels; c++) o[c] = phasor_quick_gelu(o[c]);
         }
     }
 }

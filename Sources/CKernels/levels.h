@@ -83,3 +83,22 @@ PHASOR_INLINE float phasor_gelu_tanh(float x) {
     float u = 0.7978845608028654f * (x + 0.044715f * x * x * x);
     return x * phasor_sigmoid(2.0f * u);
 }
+
+/// x P(X <= x) of a normal X: GELU as it is defined. The tail P(X > u) is e^(-u^2 / 2) times a polynomial in
+/// 1 / (1 + 0.3 u), fitted for u in 0...9 with a relative error of 5e-8.
+PHASOR_INLINE float phasor_gelu(float x) {
+    float u = x < 0 ? -x : x;
+    float t = 1.0f / (1.0f + 0.3f * u);
+    float p = 0.037535872f;
+    p = p * t + -0.16502039f;
+    p = p * t + 0.21997266f;
+    p = p * t + -0.06640404f;
+    p = p * t + 0.13542104f;
+    p = p * t + 0.09778365f;
+    p = p * t + 0.12110575f;
+    p = p * t + 0.11960549f;
+    float tail = u * (p * t * phasor_exp(-0.5f * u * u));
+    return x < 0 ? -tail : x - tail;
+}
+
+PHASOR_INLINE float phasor_quick_gelu(float x) { return x * phasor_sigmoid(1.702f * x); }

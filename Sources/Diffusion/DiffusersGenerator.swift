@@ -8,7 +8,7 @@ import Support
 /// noise), 3 (low noise), image-to-video 3.5 and 3.5; one-expert Wan 50 steps, guidance 5; Qwen-Image 50 steps, 4.
 struct DiffusersGenerator {
     private let index: ConfigurationValue
-    private let scheduler: ConfigurationValue
+    let scheduler: ConfigurationValue
 
     init(modelIndex: Data, schedulerConfig: Data) throws {
         index = try ConfigurationValue(modelIndex, file: "model_index.json")
@@ -17,6 +17,7 @@ struct DiffusersGenerator {
 
     func spec() throws -> GeneratorSpec {
         let pipeline = try index.required("_class_name").string()
+        if pipeline.hasPrefix("StableDiffusion") { return try scheduler.located { try discreteSpec() } }
         let plan = try plan(pipeline)
         let steps = plan.phases.count == 2 ? 40 : 50
         let schedulerName = try scheduler.required("_class_name")
@@ -98,7 +99,7 @@ struct DiffusersGenerator {
     }
 
     /// Options that would change the result must have the value that is implemented.
-    private func require(_ options: [(key: String, value: JSON)], mayBeAbsent: Bool = true) throws {
+    func require(_ options: [(key: String, value: JSON)], mayBeAbsent: Bool = true) throws {
         for (key, wanted) in options {
             guard let option = try scheduler.optional(key) else {
                 if mayBeAbsent { continue }

@@ -24,12 +24,14 @@ package struct Generation: Sendable {
         inputs: GenerationInputs = GenerationInputs()
     ) throws {
         let noise = GaussianNoise(seed: seed, purpose: .initialLatent).tensor(shape: latentShape)
+        let start = schedule.start
         try self.init(
-            seed: seed, latent: noise, generator: generator, schedule: schedule, guidance: guidance, inputs: inputs)
+            seed: seed, latent: start == 1 ? noise : elementwise(noise, noise) { noise, _ in noise * start },
+            generator: generator, schedule: schedule, guidance: guidance, inputs: inputs)
     }
 
-    /// - Parameter renoise: noise in place of the seed's that the re-noise rule adds, of the latent's shape, one for each step
-    ///   but the last: another program's, to compare with it. A stored generation goes on with the seed's.
+    /// - Parameter renoise: noise in place of the seed's that steps add, of the latent's shape, one for each step: another
+    ///   program's, to compare with it. A stored generation goes on with the seed's.
     /// - Throws: `DiffusionError.guidance` or `.batch` for scales or inputs that do not fit.
     package init(
         seed: UInt64, latent: Tensor, generator: GeneratorSpec, schedule: SigmaSchedule, guidance: Guidance,
@@ -89,10 +91,11 @@ package struct Generation: Sendable {
                 "a picture's latent \(clean.shape) does not fit the latent \(latent.shape) at step \(stepIndex)")
         }
         let sigma = schedule.sigmas[0]
+        let share = sigma / schedule.start
         latent = Tensor(shape: latent.shape) { out in
             clean.withUnsafe { clean in
                 latent.withUnsafe { noise in
-                    for index in out.indices { out[index] = (1 - sigma) * clean[index] + sigma * noise[index] }
+                    for index in out.indices { out[index] = (1 - sigma) * clean[index] + share * noise[index] }
                 }
             }
         }
@@ -166,6 +169,7 @@ package struct Generation: Sendable {
         var (timesteps, targets): ([Float], [Float]) = ([], [])
         var conditionings: [Expert.Conditioning] = []
         var inputs: [GenerationInputs] = []
+        var predictions: [Prediction] = []
         for (generation, prompt) in zip(batch, prompts) {
             let latent = generation.latent.reshaped([1] + generation.latent.shape)
             let index = generation.stepIndex
@@ -175,6 +179,7 @@ package struct Generation: Sendable {
                 targets.append(index + 1 < generation.schedule.count ? generation.schedule[index + 1].timestep : 0)
                 conditionings.append(conditioning)
                 inputs.append(generation.inputs)
+                predictions.append(generation.schedule.prediction)
             }
             add(prompt.positive)
             if generation.isGuided(atStep: index) {
@@ -189,7 +194,8 @@ package struct Generation: Sendable {
         let rows = latents.count == 1 ? latents[0] : Tensor.concatenate(latents)
         let velocities = try expert.velocity(
             Evaluation(
-                latents: rows, timesteps: timesteps, targets: targets, conditionings: conditionings, inputs: inputs))
+                latents: rows, timesteps: timesteps, targets: targets, conditionings: conditionings, inputs: inputs,
+                predictions: predictions))
         guard velocities.shape == rows.shape else {
             throw DiffusionError.batch("the expert answered \(velocities.shape) for latents \(rows.shape)")
         }

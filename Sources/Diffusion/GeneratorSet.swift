@@ -118,9 +118,10 @@ package struct GeneratorSet: Sendable, Equatable {
     private static func generator(_ name: String, _ entry: ConfigurationValue) throws -> GeneratorSpec {
         try entry.requireKeys(in: ["sampler", "sigmas", "timesteps", "steps", "shift", "phases"])
         let samplerEntry = try entry.required("sampler")
-        guard let sampler = SamplerKind(rawValue: try samplerEntry.string()) else {
-            let known = SamplerKind.allCases.map(\.rawValue).joined(separator: ", ")
-            throw samplerEntry.fault("unknown sampler '\(try samplerEntry.string())'; known are \(known)")
+        let wanted = try samplerEntry.string()
+        guard let sampler = SamplerKind.ofFlows.first(where: { $0.rawValue == wanted }) else {
+            let known = SamplerKind.ofFlows.map(\.rawValue).joined(separator: ", ")
+            throw samplerEntry.fault("unknown sampler '\(wanted)'; known are \(known)")
         }
         let phases = try entry.required("phases").elements().map(phase)
         return try GeneratorSpec(

@@ -16,6 +16,11 @@ package struct GeneratorSpec: Sendable, Equatable {
             throw DiffusionError.schedule("unipc has its own grid: give it 'steps' and 'shift', not sigmas")
         case (.euler, .uniPCFlow), (.renoise, .uniPCFlow):
             throw DiffusionError.schedule("the grid of unipc is for unipc only")
+        case (.uniPC, .discrete):
+            throw DiffusionError.schedule("unipc does not walk the times of Stable Diffusion")
+        case (_, .discrete): break
+        case (.ancestral, _), (.ddim, _), (.tcd, _):
+            throw DiffusionError.schedule("\(sampler.rawValue) walks the times of Stable Diffusion only")
         default: break
         }
         self.name = name
@@ -54,7 +59,8 @@ package struct GeneratorSpec: Sendable, Equatable {
     ///   - tokens: the number of image tokens; only a dynamic grid depends on it.
     /// - Throws: `DiffusionError.steps` with the reason if that number of steps is not possible.
     package func schedule(steps: Int?, tokens: Int) throws -> SigmaSchedule {
-        try grid.schedule(steps: steps, tokens: tokens)
+        if case .discrete(let grid) = grid { return try grid.schedule(sampler, steps: steps) }
+        return try grid.schedule(steps: steps, tokens: tokens)
     }
 }
 
@@ -66,6 +72,15 @@ package enum SamplerKind: String, Sendable, Codable, CaseIterable {
     case renoise
     /// Order 2 multistep, B(h) = bh2, with corrector
     case uniPC = "unipc"
+    /// Down beyond the next level, then up to it with fresh noise (SDXL-Turbo)
+    case ancestral
+    /// Euler's rule that ends at time 0, not at a latent without noise (Hyper-SD)
+    case ddim
+    /// Down to a share of the next time, then up to it with fresh noise (trajectory consistency, arXiv 2402.19159)
+    case tcd
+
+    /// Those that walk sigmas of a flow; the others walk the times of Stable Diffusion only.
+    package static let ofFlows: [SamplerKind] = [.euler, .renoise, .uniPC]
 }
 
 /// The rule that turns a number of steps into sigmas.
@@ -80,6 +95,8 @@ package enum SigmaGrid: Sendable, Equatable {
     case dynamic(steps: Int, shift: DynamicShift)
     case empirical(steps: Int, shift: EmpiricalShift)
     case uniPCFlow(steps: Int, shift: Double)
+    /// On the 1000 times of Stable Diffusion.
+    case discrete(DiscreteGrid)
 
     package var defaultSteps: Int {
         switch self {
@@ -88,6 +105,7 @@ package enum SigmaGrid: Sendable, Equatable {
         case .shifted(let steps, _), .flowMatchDefault(let steps, _), .dynamic(let steps, _), .empirical(let steps, _),
             .uniPCFlow(let steps, _):
             steps
+        case .discrete(let grid): grid.steps
         }
     }
 
@@ -119,6 +137,8 @@ package enum SigmaGrid: Sendable, Equatable {
             return try SigmaSchedule.empirical(steps: steps, tokens: tokens, shift: shift)
         case .uniPCFlow(_, let shift):
             return try SigmaSchedule.uniPCFlow(steps: steps, shift: shift)
+        case .discrete(let grid):
+            return try grid.schedule(.euler, steps: steps)
         }
     }
 }

@@ -4,9 +4,9 @@ import Tensor
 struct Sampler: Sendable {
     let kind: SamplerKind
     private(set) var uniPC: UniPC
-    /// The re-noise rule draws from the streams of this seed.
+    /// Fresh noise comes from the streams of this seed.
     private let seed: UInt64
-    /// Noise in place of the seed's, one for each step but the last.
+    /// Noise in place of the seed's, one for each step.
     private let given: [Tensor]
 
     init(_ kind: SamplerKind, seed: UInt64, uniPC: UniPC = UniPC(), given: [Tensor] = []) {
@@ -33,14 +33,25 @@ struct Sampler: Sendable {
         case .renoise:
             let x0 = elementwise(latent, velocity) { x, v in x - step.sigma * v }
             guard step.nextSigma > 0 else { return (x0, x0) }
-            let noise =
-                given.indices.contains(index)
-                ? given[index]
-                : GaussianNoise(seed: seed, purpose: .renoise(step: UInt32(index))).tensor(shape: latent.shape)
+            let noise = fresh(index, latent.shape)
             let sigma = step.nextSigma
             return (elementwise(x0, noise) { x0, noise in (1 - sigma) * x0 + sigma * noise }, x0)
         case .uniPC:
             return uniPC.step(latent, velocity: velocity, at: index, of: schedule)
+        case .ancestral, .ddim, .tcd:
+            let mix =
+                schedule.mixes?[index] ?? StepMix(clean: 1 - step.nextSigma, noise: step.nextSigma, fresh: Float(0))
+            let x0 = elementwise(latent, velocity) { x, v in x - step.sigma * v }
+            let kept = elementwise(latent, velocity) { x, v in
+                mix.clean * (x - step.sigma * v) + mix.noise * (x + (1 - step.sigma) * v)
+            }
+            guard mix.fresh != 0 else { return (kept, x0) }
+            return (elementwise(kept, fresh(index, latent.shape)) { x, noise in x + mix.fresh * noise }, x0)
         }
+    }
+
+    private func fresh(_ index: Int, _ shape: [Int]) -> Tensor {
+        given.indices.contains(index)
+            ? given[index] : GaussianNoise(seed: seed, purpose: .renoise(step: UInt32(index))).tensor(shape: shape)
     }
 }

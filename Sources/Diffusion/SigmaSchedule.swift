@@ -19,6 +19,12 @@ package struct SigmaSchedule: Sendable, Equatable {
     package let sigmas: [Float]
     /// n values in 0...1000.
     package let timesteps: [Float]
+    /// What noise is multiplied with at the start.
+    package let start: Float
+    /// What the network's answer means.
+    package let prediction: Prediction
+    /// How each step makes the next latent, where that does not follow from the sigmas.
+    package let mixes: [StepMix]?
 
     /// The number of steps n.
     package var count: Int { timesteps.count }
@@ -34,8 +40,11 @@ package struct SigmaSchedule: Sendable, Equatable {
     /// - Parameters:
     ///   - sigmas: n + 1 values, the last one 0.
     ///   - timesteps: n values.
+    ///   - start, prediction, mixes: see the properties.
     /// - Throws: `DiffusionError.schedule` unless the sigmas decrease strictly from at most 1 to 0.
-    package init(sigmas: [Float], timesteps: [Float]) throws {
+    package init(
+        sigmas: [Float], timesteps: [Float], start: Float = 1, prediction: Prediction = .own, mixes: [StepMix]? = nil
+    ) throws {
         guard sigmas.count >= 2, timesteps.count == sigmas.count - 1 else {
             throw DiffusionError.schedule("\(sigmas.count) sigmas and \(timesteps.count) timesteps make no schedule")
         }
@@ -55,20 +64,29 @@ package struct SigmaSchedule: Sendable, Equatable {
         guard timesteps.allSatisfy({ $0 >= 0 && $0 <= Self.trainTimesteps }) else {
             throw DiffusionError.schedule("timesteps lie in 0...1000, given \(timesteps)")
         }
-        self.sigmas = sigmas
-        self.timesteps = timesteps
+        guard start > 0, start.isFinite, mixes?.count ?? timesteps.count == timesteps.count else {
+            throw DiffusionError.schedule("a start of \(start) and \(mixes?.count ?? 0) mixes make no schedule")
+        }
+        self.init(checked: sigmas, timesteps: timesteps, start: start, prediction: prediction, mixes: mixes)
     }
 
     /// The steps from the one whose sigma is nearest to `strength`, of two equally near ones the noisier: how a picture is
     /// changed by strength (1: the whole schedule).
     package func from(strength: Float) -> SigmaSchedule {
         let index = sigmas.indices.dropLast().min { abs(sigmas[$0] - strength) < abs(sigmas[$1] - strength) } ?? 0
-        return SigmaSchedule(checked: Array(sigmas[index...]), timesteps: Array(timesteps[index...]))
+        return SigmaSchedule(
+            checked: Array(sigmas[index...]), timesteps: Array(timesteps[index...]), start: start,
+            prediction: prediction, mixes: mixes.map { Array($0[index...]) })
     }
 
-    private init(checked sigmas: [Float], timesteps: [Float]) {
+    private init(
+        checked sigmas: [Float], timesteps: [Float], start: Float, prediction: Prediction, mixes: [StepMix]?
+    ) {
         self.sigmas = sigmas
         self.timesteps = timesteps
+        self.start = start
+        self.prediction = prediction
+        self.mixes = mixes
     }
 
     /// Given sigmas, without the final 0, used as they are; t = 1000 sigma.
@@ -236,12 +254,15 @@ package struct EmpiricalShift: Sendable, Equatable {
 }
 
 extension SigmaSchedule: Codable {
-    private enum CodingKeys: String, CodingKey { case sigmas, timesteps }
+    private enum CodingKeys: String, CodingKey { case sigmas, timesteps, start, prediction, mixes }
 
     package init(from decoder: any Decoder) throws {
         let values = try decoder.container(keyedBy: CodingKeys.self)
         try self.init(
             sigmas: values.decode([Float].self, forKey: .sigmas),
-            timesteps: values.decode([Float].self, forKey: .timesteps))
+            timesteps: values.decode([Float].self, forKey: .timesteps),
+            start: values.decodeIfPresent(Float.self, forKey: .start) ?? 1,
+            prediction: values.decodeIfPresent(Prediction.self, forKey: .prediction) ?? .own,
+            mixes: values.decodeIfPresent([StepMix].self, forKey: .mixes))
     }
 }

@@ -24,16 +24,19 @@ package struct Evaluation<Conditioning> {
     package let targets: [Float]
     package let conditionings: [Conditioning]
     package let inputs: [GenerationInputs]
+    /// What the network's answers mean, where that is not always the same.
+    package let predictions: [Prediction]
 
     package init(
         latents: Tensor, timesteps: [Float], targets: [Float]? = nil, conditionings: [Conditioning],
-        inputs: [GenerationInputs]? = nil
+        inputs: [GenerationInputs]? = nil, predictions: [Prediction]? = nil
     ) {
         self.latents = latents
         self.timesteps = timesteps
         self.targets = targets ?? timesteps.map { _ in 0 }
         self.conditionings = conditionings
         self.inputs = inputs ?? timesteps.map { _ in GenerationInputs() }
+        self.predictions = predictions ?? timesteps.map { _ in .own }
     }
 }
 

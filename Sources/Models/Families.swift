@@ -4,7 +4,7 @@ import Weights
 package enum Families {
     package static let all: [any ModelFamily] = [
         WanFamily(), WanImageToVideoFamily(), WanTextImageToVideoFamily(), QwenImageFamily(), ZImageFamily(),
-        Flux2Family(),
+        Flux2Family(), SDXLFamily(),
     ]
 
     /// The family that runs a diffusers folder.

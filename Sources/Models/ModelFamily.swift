@@ -81,6 +81,8 @@ package struct FamilyTraits: Sendable {
     package let guidesWithoutNegativePrompt: Bool
     /// Cells of the autoencoder's latent, along a side, that are folded into the channels of one before diffusion.
     package let packing: Int
+    /// What is encoded for a negative prompt that was not given, where guidance needs one.
+    package let absentNegativePrompt: String
     /// Size and length where nothing else says so; one frame: the family makes pictures only.
     package let defaults: SizeLimits.Defaults
     package let course: [Stage]
@@ -88,12 +90,14 @@ package struct FamilyTraits: Sendable {
     package let pictures: PictureInputs
 
     package init(
-        guidance: Guidance.Rule, guidesWithoutNegativePrompt: Bool, packing: Int = 1, defaults: SizeLimits.Defaults,
+        guidance: Guidance.Rule, guidesWithoutNegativePrompt: Bool, packing: Int = 1,
+        absentNegativePrompt: String = "", defaults: SizeLimits.Defaults,
         course: [Stage] = [.text("text_encoder"), .steps, .decode("vae")], pictures: PictureInputs = .none
     ) {
         self.guidance = guidance
         self.guidesWithoutNegativePrompt = guidesWithoutNegativePrompt
         self.packing = packing
+        self.absentNegativePrompt = absentNegativePrompt
         self.defaults = defaults
         self.course = course
         self.pictures = pictures

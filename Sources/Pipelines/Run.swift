@@ -29,7 +29,8 @@ package struct Run: Sendable {
             generation, of: pipeline, generator: try pipeline.generators.generator(parameters.generator).name,
             texts: Prompted(
                 positive: parameters.prompt,
-                negative: generation.isGuided ? parameters.negativePrompt ?? "" : nil), loras: loras,
+                negative: generation.isGuided ? parameters.negativePrompt ?? pipeline.traits.absentNegativePrompt : nil),
+            loras: loras,
             pictures: parameters.pictures)
     }
 

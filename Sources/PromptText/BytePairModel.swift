@@ -8,8 +8,8 @@ struct BytePairModel: Sendable {
         let rank: Int32
         let id: Int32
     }
-    /// The id of each byte alone.
-    private let byteIDs: [Int32]
+    /// The id of each byte alone, and as the last of a piece.
+    private let byteIDs, lastIDs: [Int32]
     /// By the two ids, the left one in the upper half.
     private let merges: [UInt64: Merge]
 
@@ -19,13 +19,19 @@ struct BytePairModel: Sendable {
         let reason: String
     }
 
-    init(vocabulary: PieceTable, merges pairs: BytePairMerges) throws(Mismatch) {
-        byteIDs = try Self.alphabet.enumerated().map { byte, character throws(Mismatch) in
-            guard let id = vocabulary.id(of: String(Character(character)).utf8) else {
-                throw Mismatch(field: "vocab", reason: "has no symbol for the byte \(byte), \"\(character)\"")
+    /// - Parameter wordEnd: what the last symbol of a piece carries (CLIP's `</w>`).
+    init(vocabulary: PieceTable, merges pairs: BytePairMerges, wordEnd: String = "") throws(Mismatch) {
+        func ids(_ ending: String) throws(Mismatch) -> [Int32] {
+            try Self.alphabet.enumerated().map { byte, character throws(Mismatch) in
+                let symbol = String(Character(character)) + ending
+                guard let id = vocabulary.id(of: symbol.utf8) else {
+                    throw Mismatch(field: "vocab", reason: "has no symbol for the byte \(byte), \"\(symbol)\"")
+                }
+                return Int32(id)
             }
-            return Int32(id)
         }
+        byteIDs = try ids("")
+        lastIDs = wordEnd.isEmpty ? byteIDs : try ids(wordEnd)
         let symbols = pairs.symbols
         var merges: [UInt64: Merge] = [:]
         merges.reserveCapacity(pairs.count)
@@ -86,7 +92,9 @@ struct BytePairModel: Sendable {
     /// Appends the ids of `piece`, in n log n time: a prompt may be one long word.
     func encode(_ piece: some Collection<UInt8>, into ids: inout [Int]) {
         var symbols = piece.enumerated().map { index, byte in
-            Symbol(id: byteIDs[Int(byte)], previous: index - 1, next: index + 1 < piece.count ? index + 1 : -1)
+            let isLast = index + 1 == piece.count
+            return Symbol(
+                id: (isLast ? lastIDs : byteIDs)[Int(byte)], previous: index - 1, next: isLast ? -1 : index + 1)
         }
         var queue = MinimumHeap<Candidate>()
         func key(_ left: Int) -> UInt64? {

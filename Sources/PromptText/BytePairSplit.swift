@@ -7,7 +7,7 @@ enum BytePairSplit {
         #"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|"#
         + #"\s*[\r\n]+|\s+(?!\S)|\s+"#
 
-    private enum Kind {
+    enum Kind {
         case letter, number, space, other
 
         init(_ scalar: Unicode.Scalar) {

@@ -22,6 +22,26 @@ package struct Convolution: Sendable {
         kernel = (dims[2], dims[3], dims[4])
     }
 
+    private init(_ other: Convolution, bias: Tensor) {
+        taps = other.taps
+        first = other.first
+        self.bias = bias
+        inputs = other.inputs
+        outputs = other.outputs
+        kernel = other.kernel
+    }
+
+    /// The convolution with `[outputs]` added to its bias.
+    package func biased(by shift: Tensor) -> Convolution {
+        precondition(shift.count == outputs, "a shift of \(shift.shape) for \(outputs) outputs")
+        let sum = Tensor(shape: [outputs]) { sum in
+            shift.withUnsafe { shift in
+                for index in sum.indices { sum[index] = (bias?.pointer[index] ?? 0) + shift[index] }
+            }
+        }
+        return Convolution(self, bias: sum)
+    }
+
     private init(lastTapOf other: Convolution) {
         taps = other.taps
         first = other.first + other.kernel.time - 1

@@ -2,13 +2,15 @@ import CKernels
 
 /// What follows a matrix product before the result is stored.
 package enum Activation: Sendable {
-    case identity, silu, geluTanh
+    case identity, silu, geluTanh, gelu, quickGelu
 
     var kernel: phasor_activation {
         switch self {
         case .identity: PHASOR_IDENTITY
         case .silu: PHASOR_SILU
         case .geluTanh: PHASOR_GELU_TANH
+        case .gelu: PHASOR_GELU
+        case .quickGelu: PHASOR_QUICK_GELU
         }
     }
 }

@@ -93,6 +93,21 @@ package struct Tensor: @unchecked Sendable {
         Tensor(shape: shape) { copy in withUnsafe { _ = copy.update(fromContentsOf: $0) } }
     }
 
+    /// `[..., A]` and `[..., B]`, which have the same rows, side by side: `[..., A + B]`.
+    package static func beside(_ a: Tensor, _ b: Tensor) -> Tensor {
+        let (left, right) = (a.shape.last ?? 0, b.shape.last ?? 0)
+        precondition(a.shape.dropLast() == b.shape.dropLast(), "\(a.shape) does not fit beside \(b.shape)")
+        return Tensor(shape: a.shape.dropLast() + [left + right]) { out in
+            guard var target = out.baseAddress else { return }
+            for row in 0..<a.count / max(left, 1) {
+                target.update(from: a.pointer + row * left, count: left)
+                (target + left).update(from: b.pointer + row * right, count: right)
+                target += left + right
+            }
+            withExtendedLifetime((a, b)) {}
+        }
+    }
+
     /// Stacks tensors of equal trailing shape along the first axis.
     package static func concatenate(_ tensors: [Tensor]) -> Tensor {
         guard let first = tensors.first else { return Tensor(uninitialized: [0]) }

@@ -11,7 +11,10 @@ import Testing
     private func generator(_ sampler: SamplerKind, guided: Bool = true) throws -> GeneratorSpec {
         try GeneratorSpec(
             name: "test", sampler: sampler,
-            grid: sampler == .uniPC ? .uniPCFlow(steps: 6, shift: 3) : .shifted(steps: 6, shift: 3),
+            grid: sampler == .uniPC
+                ? .uniPCFlow(steps: 6, shift: 3)
+                : SamplerKind.ofFlows.contains(sampler)
+                    ? .shifted(steps: 6, shift: 3) : .discrete(DiscreteGrid(.trailing, steps: 6, eta: 0.3)),
             plan: PhasePlan(boundary: 0.7, guidanceScales: guided ? (4, 3) : (1, 1)))
     }
 

@@ -26,6 +26,14 @@ private let folders: [String] =
         #expect(Set(rows.map(\.check)).count == verifier.checkCount)
     }
 
+    /// LoRA files on convolutions and on text encoders are not built yet; everything else of SDXL is.
+    @Test func everyCheckOfSDXLButSomeLoRAs() throws {
+        let rows = try Verifier(folder: "\(fixtures)/sdxl-tiny", compute: Compute(threads: 2)).run()
+        let missing: Set = ["unet_lora_conv_s1", "text_lora_s1", "e2e_dmd2_4_lora", "e2e_hyper_tcd_4_text_lora"]
+        #expect(Set(rows.filter { !$0.passed }.map(\.check)) == missing)
+        #expect(Set(rows.map(\.check)).count == 53)
+    }
+
     /// A check nobody knows, or a value that is off, must fail: else the suite could not.
     @Test func wrongReferenceFails() throws {
         let copy = FileManager.default.temporaryDirectory.appendingPathComponent("phasor-\(UUID().uuidString)").path

@@ -5,7 +5,9 @@
 typedef enum phasor_activation {
     PHASOR_IDENTITY = 0,
     PHASOR_SILU = 1,      // x sigmoid(x)
-    PHASOR_GELU_TANH = 2  // 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))
+    PHASOR_GELU_TANH = 2,   // 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))
+    PHASOR_GELU = 3,        // 0.5 x (1 + erf(x / sqrt(2)))
+    PHASOR_QUICK_GELU = 4   // x sigmoid(1.702 x)
 } phasor_activation;
 
 /// out[r, c] = activation(tile[r, c] + bias[c]), then, with a residual, residual[r, c] + gate[c] * that.

@@ -7,11 +7,17 @@ struct GroupNorm: Sendable {
     private let groups: Int
     private let eps: Float
 
-    init(_ reader: WeightReader, _ name: String, channels: Int, config: AutoencoderKLConfig) throws(WeightError) {
+    init(
+        _ reader: WeightReader, _ name: String, channels: Int, groups: Int, eps: Float
+    ) throws(WeightError) {
         weight = try reader.vector("\(name).weight", [channels])
         bias = try reader.vector("\(name).bias", [channels])
-        groups = config.normGroups
-        eps = config.eps
+        self.groups = groups
+        self.eps = eps
+    }
+
+    init(_ reader: WeightReader, _ name: String, channels: Int, config: AutoencoderKLConfig) throws(WeightError) {
+        try self.init(reader, name, channels: channels, groups: config.normGroups, eps: config.eps)
     }
 
     /// What the norm does to each channel of x `[1, H, W, C]`, with an activation after it.

@@ -31,14 +31,14 @@ package struct EndToEndCase {
     package var texts: [(label: String, text: String, reference: Weight)] = []
     /// The pictures that the run starts from.
     package var pictures = GivenPictures()
-    /// Noise that the re-noise rule adds, one for each step but the last.
+    /// Noise that steps add, one for each step that adds any.
     package var renoise: [Tensor] = []
     /// The sigmas as the reference lists them.
     package var sigmas: [Float]
     /// The rows of a conditioning as the reference has them.
     package var rows: (Conditioning) -> Tensor = { $0.rows }
-    /// A latent `[C, F, H, W]` as the reference has it.
-    package var layout: (Tensor) -> Tensor = { $0 }
+    /// A latent `[C, F, H, W]` after so many steps as the reference has it.
+    package var layout: (_ latent: Tensor, _ steps: Int) -> Tensor = { latent, _ in latent }
     /// What the reference calls the pixels.
     package let pixels: String
     /// The numbers of the experts in the reference, by name; empty where it has none.

@@ -34,7 +34,7 @@ extension Flux2Checks {
         let files = check.parameters["loras"] as? [String] ?? []
         let strengths = check.parameters["lora_strengths"] as? [Double] ?? []
         run.loras = zip(files, strengths).map { (expert: "transformer", file: $0, strength: Float($1)) }
-        run.layout = packedTokens
+        run.layout = { latent, _ in packedTokens(latent) }
         return run
     }
 }

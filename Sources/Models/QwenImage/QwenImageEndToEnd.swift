@@ -28,7 +28,7 @@ extension QwenImageChecks {
         let files = check.parameters["loras"] as? [String] ?? []
         run.loras = files.map { (expert: "transformer", file: $0, strength: 1) }
         run.texts = check.texts()
-        run.layout = packedTokens
+        run.layout = { latent, _ in packedTokens(latent) }
         return run
     }
 }

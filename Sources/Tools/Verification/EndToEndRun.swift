@@ -24,7 +24,8 @@ struct EndToEndRun {
             pictures: wanted.pictures)
         var latents: [Tensor] = []
         var observer = RunObserver()
-        observer.onStep = { _, run, _ in latents.append(wanted.layout(run.generation.latent)) }
+        observer.onStep = { _, run, _ in latents.append(wanted.layout(run.generation.latent, run.generation.stepIndex))
+        }
         var frames: [Tensor] = []
         let ran = try run.finish(observer) { frames.append($0) }
         var computed: [String: Computed] = [

@@ -1,0 +1,55 @@
+import Support
+
+extension DiffusersGenerator {
+    /// The scheduler of a Stable Diffusion pipeline, and its step rule here.
+    private static let discreteSchedulers: [String: SamplerKind] = [
+        "EulerDiscreteScheduler": .euler, "EulerAncestralDiscreteScheduler": .ancestral, "LCMScheduler": .renoise,
+        "DDIMScheduler": .ddim, "TCDScheduler": .tcd,
+    ]
+
+    /// The generator of a pipeline on the 1000 times of Stable Diffusion.
+    ///
+    /// Leading times are those of base models: 30 steps, guidance 5. Trailing times, LCM's and TCD's are students': few
+    /// steps without guidance.
+    func discreteSpec() throws -> GeneratorSpec {
+        let name = try scheduler.required("_class_name")
+        guard let sampler = Self.discreteSchedulers[try name.string()] else {
+            throw name.fault(
+                "'\(try name.string())' is not supported; supported are "
+                    + Self.discreteSchedulers.keys.sorted().joined(separator: ", "))
+        }
+        try require([
+            ("num_train_timesteps", 1000), ("beta_schedule", "scaled_linear"), ("beta_start", .number("0.00085")),
+            ("beta_end", .number("0.012")), ("use_karras_sigmas", false), ("use_exponential_sigmas", false),
+            ("use_beta_sigmas", false), ("rescale_betas_zero_snr", false), ("clip_sample", false),
+            ("thresholding", false),
+        ])
+        var prediction = Prediction.own
+        if let type = try scheduler.optional("prediction_type") {
+            switch try type.string() {
+            case "epsilon": break
+            case "sample": prediction = .sample
+            default: throw type.fault("only \"epsilon\" and \"sample\" are supported")
+            }
+        }
+        let spacing = try scheduler.optional("timestep_spacing")?.string() ?? "linspace"
+        let grid: DiscreteGrid
+        var guidance: Float = 0
+        switch (sampler, spacing) {
+        case (.renoise, _): grid = DiscreteGrid(.consistency, steps: 4, prediction: .consistency)
+        case (.tcd, _): grid = DiscreteGrid(.consistency, steps: 4, prediction: prediction, eta: 0.3)
+        case (.ancestral, "trailing"): grid = DiscreteGrid(.trailing, steps: 1, prediction: prediction)
+        case (_, "trailing"):
+            grid = DiscreteGrid(.trailing, steps: prediction == .sample ? 1 : 4, prediction: prediction)
+        case (_, "leading"):
+            grid = DiscreteGrid(.leading, steps: 30, prediction: prediction)
+            guidance = 5
+        default: throw scheduler.fault("timestep_spacing '\(spacing)' is not supported, only leading and trailing")
+        }
+        let spec = try GeneratorSpec(
+            name: "default", sampler: sampler, grid: .discrete(grid),
+            plan: PhasePlan(expert: "unet", guidanceScale: guidance))
+        _ = try spec.schedule(steps: nil, tokens: 0)
+        return spec
+    }
+}
