@@ -46,7 +46,7 @@ import Testing
         #expect(use.peakExtent > 0)
         #expect(abs(error) <= 0.05, "\(what): \(predicted) predicted, \(use.peakExtent) measured")
         // The tensors lie close together.
-        #expect(use.peakExtent <= use.peak + use.peak / 4, "\(what): \(use)")
+        #expect(use.peakExtent <= use.peak + use.peak / 3, "\(what): \(use)")
     }
 
     @Test(arguments: cases) func thePlanIsWhatComputingTakes(_ one: Case) throws {
