@@ -121,7 +121,8 @@ let package = Package(
         .testTarget(
             name: "BatchTests",
             dependencies: [
-                "Pictures", "Batch", "Serving", "Pipelines", "Media", "Weights", "Tensor", "TestSupport", "Support",
+                "Pictures", "Batch", "Serving", "Pipelines", "Models", "Media", "Weights", "Tensor", "TestSupport",
+                "Support",
                 .product(name: "Logging", package: "swift-log"),
             ]),
         .testTarget(

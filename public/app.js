@@ -336,7 +336,7 @@ async function remove({ job }) {
 
 function takeFile({ name, parameters }) {
     if (form === null) return;
-    if (parameters === null) return say(`${name || "This file"} does not say how it was made, and ${form.model.id} does not start from pictures.`);
+    if (parameters === null) return say(`${name || "This file"} does not say how it was made, and this page makes pictures and clips from text.`);
     form.reuse(parameters, parameters.seed);
     const other = parameters.model !== null && parameters.model !== form.model.id ? ` It was made with ${parameters.model}.` : "";
     say(`Its settings are in the form.${other}`);

@@ -21,7 +21,7 @@ struct OpenAIVideos: Sendable {
         ] {
             router.add("POST", path, readsBody: false) { _ in
                 throw APIError.invalid(
-                    field, "this server's models make clips from text, not from other clips; use POST /v1/videos",
+                    field, "clips are made from text and from pictures, not from other clips; use POST /v1/videos",
                     code: "unsupported")
             }
         }

@@ -21,7 +21,7 @@ package struct HTTPLimits: Sendable {
     /// Bytes of an upload, for the routes that take files.
     package var uploadBytes = 64 << 20
     /// Bytes of request bodies held by all connections together (503 beyond).
-    package var bufferedBodyBytes = 512 << 20
+    package var bufferedBodyBytes = 256 << 20
 
     /// From the first byte of a request to the end of its header (408).
     package var headerDeadline: Duration = .seconds(10)

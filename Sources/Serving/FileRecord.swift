@@ -19,7 +19,8 @@ struct FileRecord: Codable, Equatable {
     init(_ request: GenerationRequest, image: Int, ran: RunRecord) {
         var request = request
         request.generator = ran.generator
-        request.steps = ran.stepCount
+        // A picture that is changed by strength takes only the last of the steps that the request counts.
+        if request.image == nil || request.kind == .video { request.steps = ran.stepCount }
         request.seed = request.seed(ofImage: image)
         request.count = 1
         request.previews = 0

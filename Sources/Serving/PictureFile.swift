@@ -1,3 +1,4 @@
+import Foundation
 import Media
 import Support
 
@@ -16,5 +17,21 @@ package struct PictureFile: Sendable, Equatable {
         self.bytes = bytes
         digest = SHA256.hexadecimal(of: bytes)
         (width, height) = (picture.width, picture.height)
+    }
+
+    /// Why a file gives no picture, in words.
+    package struct Unreadable: Error, CustomStringConvertible {
+        package let description: String
+    }
+
+    package init(path: String) throws(Unreadable) {
+        guard let data = FileManager.default.contents(atPath: path) else {
+            throw Unreadable(description: "it cannot be read: \(String(cString: strerror(errno)))")
+        }
+        do throws(PictureError) {
+            try self.init(Array(data))
+        } catch {
+            throw Unreadable(description: "\(error)")
+        }
     }
 }

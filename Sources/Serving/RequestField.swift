@@ -30,7 +30,7 @@ package struct RequestField: Sendable, Equatable {
         /// One seed, or a range of them: `0-9`.
         case seeds
         case loras
-        /// A picture: base64 or a data URL; in a form a file.
+        /// A picture: base64 or a data URL; in a form a file; in a manifest the path of one.
         case picture
         /// So many pictures at most.
         case pictures(most: Int)

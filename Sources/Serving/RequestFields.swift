@@ -54,17 +54,17 @@ package enum RequestFields {
     package static let loras = RequestField(
         "loras", .loras, own, "LoRA files on top of those of the model; in a form, as JSON")
     package static let image = RequestField(
-        "image", .picture, http, also: [.video: ["input_reference"]],
+        "image", .picture, own, also: [.video: ["input_reference"]],
         "The picture to change, or the first frame of a clip; see inputs in /v1/capabilities")
     package static let lastImage = RequestField(
-        "last_image", .picture, [.video], "The last frame of a clip")
+        "last_image", .picture, [.video, .manifest], "The last frame of a clip")
     package static let images = RequestField(
         "images", .pictures(most: mostPictures), http, "Pictures for the model to look at: edits")
     package static let fit = RequestField(
-        "fit", .choice(PictureFit.allCases.map(\.rawValue)), http,
+        "fit", .choice(PictureFit.allCases.map(\.rawValue)), own,
         "What becomes of a picture of another aspect than the result's; crop when left out")
     package static let strength = RequestField(
-        "strength", .number(strengths), [.image],
+        "strength", .number(strengths), [.image, .manifest],
         "How far image is changed, from 0 to 1, by a model whose network reads no pictures: the sigma to start near; "
             + "0.75 when left out")
     package static let previews = RequestField(

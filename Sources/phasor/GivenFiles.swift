@@ -20,11 +20,8 @@ struct GivenFiles {
     }
 
     private static func read(_ path: String, _ flag: String) throws -> PictureFile {
-        guard let data = FileManager.default.contents(atPath: path) else {
-            throw ValidationError("\(flag) \(path): it cannot be read: \(String(cString: strerror(errno)))")
-        }
         do {
-            return try PictureFile(Array(data))
+            return try PictureFile(path: path)
         } catch {
             throw ValidationError("\(flag) \(path): \(error)")
         }

@@ -14,7 +14,8 @@ struct Render: AsyncParsableCommand, SpeakingCommand {
             MANIFEST is a .jsonl file with a JSON object on each line, or a .csv or .tsv file, separated by commas, \
             semicolons or tabs, whose first line names the fields: \
             \(Manifest.fieldNames.joined(separator: ", ")). prompt is required; seed is a number or a range such as \
-            0-9; file is a name with {line}, {index} and {seed}.
+            0-9; file is a name with {line}, {index} and {seed}; image and last_image are paths of pictures, from where \
+            the manifest lies.
 
             Every line is checked before anything is computed. Beside each file lies NAME.json with all that is needed \
             to make the same bytes again; --verify does so and compares. After an interruption the same command goes on: \
@@ -24,6 +25,7 @@ struct Render: AsyncParsableCommand, SpeakingCommand {
             Exits 0 if all files are there, 1 if some failed, 2 if the manifest is wrong.
 
               phasor render Models/examples/clips.jsonl --out clips
+              phasor render --images photos --prompt "in the night sky" --out night
               phasor render --verify clips
             """)
 
@@ -47,6 +49,19 @@ struct Render: AsyncParsableCommand, SpeakingCommand {
 
     @Flag(help: "Check the manifest, and end.")
     var check = false
+
+    @Option(
+        help: ArgumentHelp(
+            "In place of a manifest: a line for each PNG, JPEG and WebP file of this folder, by name.", valueName: "dir"
+        ),
+        completion: .directory, transform: HomeFolder.expand)
+    var images: String?
+
+    @Option(help: "The prompt of lines that have none.")
+    var prompt: String?
+
+    @Option(help: "How far pictures are changed whose lines say nothing, from 0 to 1 (default: 0.75).")
+    var strength: Float?
 
     @Option(help: "A model folder (default: the embedded model).", completion: .directory, transform: HomeFolder.expand)
     var model: String?
@@ -84,11 +99,19 @@ struct Render: AsyncParsableCommand, SpeakingCommand {
         guard 1...4096 ~= window else { throw ValidationError("--window \(window): it must be 1...4096") }
         guard 1...240 ~= fps ?? 1 else { throw ValidationError("--fps \(fps ?? 1): it must be 1...240") }
         if verify != nil {
-            guard manifest == nil, out == nil, !check, !resume else {
+            guard manifest == nil, images == nil, out == nil, !check, !resume else {
                 throw ValidationError("--verify takes a folder and neither a manifest nor --out, --check or --resume")
             }
         } else {
-            guard manifest != nil else { throw ValidationError("name a manifest, or a folder with --verify DIR") }
+            guard (manifest == nil) != (images == nil) else {
+                throw ValidationError("name a manifest, or a folder with --images DIR or --verify DIR")
+            }
+            guard images == nil || prompt != nil else {
+                throw ValidationError("--images: say with --prompt what to make of the pictures")
+            }
+            guard 0...1 ~= strength ?? 0 else {
+                throw ValidationError("--strength \(strength ?? 0): it must be 0...1")
+            }
             guard out != nil || check else {
                 throw ValidationError("say with --out DIR where the files go, or --check to make none")
             }
@@ -106,6 +129,10 @@ struct Render: AsyncParsableCommand, SpeakingCommand {
         if let verify {
             let verification = BatchVerification(model: pipeline, made: maker, folder: verify)
             try await remake(verification, logger)
+        } else if let images {
+            let lines = try PictureFolder.manifest(of: images)
+            try await make(
+                read(lines, .jsonLines, called: images, in: images, for: pipeline), pipeline, maker, logger)
         } else if let manifest {
             try await make(read(manifest, for: pipeline), pipeline, maker, logger)
         }
@@ -128,11 +155,21 @@ struct Render: AsyncParsableCommand, SpeakingCommand {
         guard let data = FileManager.default.contents(atPath: path) else {
             throw ValidationError("\(path) cannot be read")
         }
+        let folder = (path as NSString).deletingLastPathComponent
+        return try read(
+            Array(data), format, called: path, in: folder.isEmpty ? "." : folder, for: pipeline)
+    }
+
+    /// - Parameter folder: where the paths of pictures begin.
+    private func read(
+        _ bytes: [UInt8], _ format: Manifest.Format, called path: String, in folder: String, for pipeline: Pipeline
+    ) throws -> Manifest {
         var defaults = Manifest.Defaults()
+        (defaults.prompt, defaults.strength, defaults.folder) = (prompt, strength, folder)
         (defaults.generator, defaults.fps, defaults.codec) = (generator, fps, codec)
         (defaults.crf, defaults.preset, defaults.pixelFormat) = (crf, preset, pixelFormat)
         do {
-            return try Manifest(Array(data), format: format, model: pipeline, defaults: defaults)
+            return try Manifest(bytes, format: format, model: pipeline, defaults: defaults)
         } catch {
             let (console, count) = (Console.current, error.faults.count)
             for fault in error.faults.prefix(Self.mostFaults) { console.complain("\(path): \(fault)") }
@@ -147,6 +184,9 @@ struct Render: AsyncParsableCommand, SpeakingCommand {
     ) async throws {
         guard let out, !check else {
             let count = manifest.items.count
+            let faulty = manifest.items.filter { $0.fault != nil }
+            for item in faulty { Console.current.complain("line \(item.line): \(item.file): \(item.fault ?? "")") }
+            guard faulty.isEmpty else { throw ExitCode(1) }
             Console.current.result("\(count) file\(count == 1 ? "" : "s") to make; the manifest is right")
             return
         }
@@ -178,7 +218,7 @@ struct Render: AsyncParsableCommand, SpeakingCommand {
         painter?.cancel()
         await painter?.value
         let faults = run.writeOverview(
-            title: URL(filePath: self.manifest ?? out).lastPathComponent, summary: summary)
+            title: URL(filePath: self.manifest ?? images ?? out).lastPathComponent, summary: summary)
         for failure in summary.failed {
             Console.current.complain("line \(failure.line): \(failure.file): \(failure.reason)")
         }

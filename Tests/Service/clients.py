@@ -115,6 +115,22 @@ def openai_images_streamed(s):
 
 
 @case
+def openai_edits(s):
+    from openai import OpenAI
+    client = OpenAI(base_url=s.url + "/v1", api_key=KEY)
+    dog = base64.b64decode(client.images.generate(model="gpt-image-1", prompt="a large dog on the beach", extra_body={"seed": 3}).data[0].b64_json)
+    made = []
+    for strength in (0.5, 0.8):
+        image = client.images.edit(model="gpt-image-1", prompt="a large dog in the night sky", image=("dog.png", dog, "image/png"),
+                                   extra_body={"seed": 3, "strength": strength}).data[0]
+        made.append(base64.b64decode(image.b64_json))
+        need(png_size(made[-1]) == (128, 128), strength)
+    need(len({dog, *made}) == 3, "an edit is the picture before it, or another strength's")
+    several = client.images.edit(model="gpt-image-1", prompt="a dog", image=[io.BytesIO(dog)], n=2, extra_body={"seed": 5})
+    need([d.model_extra["seed"] for d in several.data] == [5, 6], several)
+
+
+@case
 def openai_refusals(s):
     import openai
     client = openai.OpenAI(base_url=s.url + "/v1", api_key=KEY, max_retries=0)

@@ -145,7 +145,8 @@ def no_key(start):
                     tried += 1
                     if code != 401:
                         free.add(path)
-        assert not {path for path in free if path.startswith(("/v1", "/sdapi", "/metrics"))}, free
+        health = {"/v1/health"}                 # as /health, for clients that put /v1 before everything
+        assert not {path for path in free - health if path.startswith(("/v1", "/sdapi", "/metrics"))}, free
         for fields in ({"Authorization": "Bearer alice"}, {"api_key": "bob"}, {"x_api_key": "boss"},
                        {"Authorization": "Basic " + base64.b64encode(b"anybody:alice").decode()}):
             assert own.status("GET", "/v1/models", **fields) == 200, fields
@@ -266,7 +267,7 @@ def one_address(start):
     return "503 to its 17th, 200 to another address"
 
 
-@row("16 uploads of 63 MB to a route that takes none")
+@row("16 uploads of 63 MB at once, to routes that take pictures and to one that takes none")
 def uploads(start):
     with start() as own:
         before, size = own.resident(), 63_000_000
@@ -290,9 +291,11 @@ def uploads(start):
         while any(thread.is_alive() for thread in threads):
             most = max(most, own.resident())
             time.sleep(0.01)
-        assert len(codes) == 16 and set(codes) == {b"400", b"413"}, codes
-        assert most - before < 64 << 20, most - before
-    return f"400 and 413; the process grew by {(most - before) / 1e6:.0f} MB"
+        # Bodies of all connections together hold 256 MB at most; an array that grows may take twice its length.
+        assert len(codes) == 16 and set(codes) <= {b"400", b"408", b"413", b"503"} and b"413" in codes, codes
+        assert most - before < 640 << 20, most - before
+    told = ", ".join(sorted({code.decode() for code in codes}))
+    return f"{told}; the process grew by {(most - before) / 1e6:.0f} MB"
 
 
 @row("pipes and devices in the folder of LoRA files")

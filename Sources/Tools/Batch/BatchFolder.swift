@@ -1,4 +1,5 @@
 import Foundation
+import Serving
 import Support
 
 /// The output folder: finished files under their names, their sidecars, and `.phasor` with what is on its way.
@@ -115,6 +116,34 @@ struct BatchFolder: Sendable {
             guard PathKind(of: target) == .nothing || Sidecar.Claim(of: sidecar.file, in: path) != nil else { continue }
             try? DurableFile.move(aside, to: target)
         }
+    }
+
+    // MARK: What files start from
+
+    private var givenPath: String { "\(statePath)/given" }
+
+    /// Keeps a picture that a file starts from, once, so that the file can be made again from the folder alone.
+    func keep(_ picture: PictureFile) throws(BatchError) {
+        let target = "\(givenPath)/\(picture.digest)"
+        guard PathKind(of: target) == .nothing else { return }
+        try DurableFile.makeFolder(givenPath)
+        let aside = "\(target).partial"
+        try DurableFile.write(Data(picture.bytes), to: aside)
+        try DurableFile.move(aside, to: target)
+    }
+
+    /// A picture that was kept.
+    /// - Throws: `BatchError.picture` if it is gone or was changed.
+    func kept(_ digest: String) throws(BatchError) -> PictureFile {
+        let path = "\(givenPath)/\(digest)"
+        let file: PictureFile
+        do throws(PictureFile.Unreadable) {
+            file = try PictureFile(path: path)
+        } catch {
+            throw .picture("the picture it starts from, \(path): \(error)")
+        }
+        guard file.digest == digest else { throw .picture("the picture it starts from, \(path), was changed") }
+        return file
     }
 
     // MARK: The overview

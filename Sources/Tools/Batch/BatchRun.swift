@@ -81,7 +81,7 @@ package struct BatchRun: Sendable {
         var pending: [Manifest.Item] = []
         var blocked: [BatchSummary.Failure] = []
         for item in missing {
-            if let reason = folder.obstacle(to: item.file) {
+            if let reason = item.fault ?? folder.obstacle(to: item.file) {
                 blocked.append(BatchSummary.Failure(line: item.line, file: item.file, reason: reason))
             } else {
                 pending.append(item)
@@ -184,11 +184,15 @@ package struct BatchRun: Sendable {
 
     private func submit(_ item: Manifest.Item, to engine: Engine) async throws -> Job {
         let key = try key(of: item)
-        let job = try await engine.submit(item.request, priority: .batch, idempotency: key)
+        let pictures = try item.pictures.map { picture throws(BatchError) in try picture.file() }
+        for picture in pictures { try folder.keep(picture) }
+        let job = try await engine.submit(
+            item.request, pictures: pictures, priority: .batch, idempotency: key)
         guard job.state == .failed || job.state == .cancelled else { return job }
         // An earlier run ended it; this one tries again.
         try await engine.delete(job.id)
-        return try await engine.submit(item.request, priority: .batch, idempotency: key)
+        return try await engine.submit(
+            item.request, pictures: pictures, priority: .batch, idempotency: key)
     }
 
     private func key(of item: Manifest.Item) throws -> Idempotency {

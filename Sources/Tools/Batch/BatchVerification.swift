@@ -86,11 +86,14 @@ package struct BatchVerification: Sendable {
         request.model = model.id
         let job: Job
         do {
-            let accepted = try await engine.submit(request, priority: .batch)
+            let pictures = try request.pictureDigests.map { digest throws(BatchError) in try folder.kept(digest) }
+            let accepted = try await engine.submit(request, pictures: pictures, priority: .batch)
             for await _ in try await engine.events(of: accepted.id) {}
             job = try await engine.job(accepted.id)
         } catch ServingError.invalid(let field, let reason) {
             return result("the sidecar's \(field): \(reason)")
+        } catch BatchError.picture(let reason) {
+            return result(reason)
         } catch let error as ModelError {
             return result("it could not be made again: \(error)")
         }

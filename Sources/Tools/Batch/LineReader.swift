@@ -1,4 +1,5 @@
 import Media
+import Pictures
 import Pipelines
 import Serving
 
@@ -6,6 +7,13 @@ import Serving
 struct LineReader {
     let model: Pipeline
     let defaults: Manifest.Defaults
+    private var pictures: NamedPictures
+
+    init(model: Pipeline, defaults: Manifest.Defaults) {
+        self.model = model
+        self.defaults = defaults
+        pictures = NamedPictures(folder: defaults.folder)
+    }
 
     /// Fields that mean something for clips only.
     private static let ofClips = ["fps", "codec", "crf", "preset", "pixel_format"]
@@ -16,19 +24,23 @@ struct LineReader {
         let sizes = model.sizes
         let given = line.choice("kind", GenerationRequest.Kind.self)
         let frames = line.integer(RequestFields.frames)
-        let kind = given ?? ((frames ?? 1) > 1 ? .video : .image)
-        let prompt = line.prompt(RequestFields.prompt)
-        if !line.has("prompt") {
+        let first = pictures.take(RequestFields.image, of: &line)
+        let last = pictures.take(RequestFields.lastImage, of: &line)
+        // A network that reads a first picture makes a clip of it.
+        let isFirstFrame = first != nil && model.traits.pictures.first != .never
+        let kind = given ?? ((frames ?? 1) > 1 || isFirstFrame ? .video : .image)
+        let prompt = line.prompt(RequestFields.prompt) ?? defaults.prompt
+        if !line.has("prompt"), prompt == nil {
             line.fault("prompt", "it is missing")
         } else if let prompt, prompt.unicodeScalars.allSatisfy(\.properties.isWhitespace) {
             line.fault("prompt", "it is empty")
         }
-        let size = line.size("size")
+        let size = line.size("size") ?? first?.size.map(sizes.usual) ?? sizes.defaultSize
         let seeds = line.seeds("seed", atMost: Manifest.mostFiles)
         let count = line.integer(RequestFields.fileCount) ?? 1
-        let last = RequestFields.seeds.upperBound
-        if let seeds, seeds.upperBound > last - (count - 1) {
-            line.fault("seed", "\(seeds.upperBound) with n \(count) goes beyond the last seed, \(last)")
+        let lastSeed = RequestFields.seeds.upperBound
+        if let seeds, seeds.upperBound > lastSeed - (count - 1) {
+            line.fault("seed", "\(seeds.upperBound) with n \(count) goes beyond the last seed, \(lastSeed)")
         }
         let template = template(&line, kind)
         if kind == .image {
@@ -40,13 +52,18 @@ struct LineReader {
             kind: kind, prompt: prompt ?? "", negativePrompt: line.prompt(RequestFields.negativePrompt),
             model: model.id,
             generator: line.string("generator") ?? defaults.generator ?? model.generators.defaultName,
-            width: size?.width ?? sizes.defaultWidth, height: size?.height ?? sizes.defaultHeight,
+            width: size.width, height: size.height,
             frames: kind == .image ? frames ?? 1 : frames ?? sizes.defaultFrames,
             fps: sizes.defaultFPS, seed: UInt64(seeds?.lowerBound ?? 0),
             steps: line.integer(RequestFields.stepCount),
             guidanceScale: line.number(RequestFields.guidanceScale).map { Float($0) },
             guidanceScale2: line.number(RequestFields.guidanceScale2).map { Float($0) },
             loras: line.loras("loras"))
+        (request.image, request.lastImage) = (first?.digest, last?.digest)
+        request.fit = line.choice("fit", PictureFit.self)
+        request.strength =
+            line.number(RequestFields.strength).map { Float($0) }
+            ?? (request.isChangeByStrength(of: model) ? defaults.strength : nil)
         if kind == .video {
             request.fps = line.integer(RequestFields.fps) ?? defaults.fps ?? sizes.defaultFPS
             request.codec = line.choice("codec", VideoOptions.Codec.self) ?? defaults.codec
@@ -72,12 +89,14 @@ struct LineReader {
             )
             return []
         }
-        return items(line.line, request, seeds ?? 0...0, count, template)
+        let named = [first, last].compactMap(\.self)
+        return items(line.line, request, named, seeds ?? 0...0, count, template)
     }
 
     /// `n` pictures of a seed have that seed and those after it, as over HTTP.
     private func items(
-        _ line: Int, _ request: GenerationRequest, _ seeds: ClosedRange<Int>, _ count: Int, _ template: NameTemplate
+        _ line: Int, _ request: GenerationRequest, _ pictures: [NamedPicture], _ seeds: ClosedRange<Int>, _ count: Int,
+        _ template: NameTemplate
     ) -> [Manifest.Item] {
         var items: [Manifest.Item] = []
         for seed in seeds {
@@ -85,7 +104,9 @@ struct LineReader {
                 var request = request
                 request.seed = UInt64(seed) &+ UInt64(offset)
                 let file = template.name(line: line, index: items.count, seed: request.seed)
-                items.append(Manifest.Item(line: line, index: items.count, file: file, request: request))
+                items.append(
+                    Manifest.Item(
+                        line: line, index: items.count, file: file, request: request, pictures: pictures))
             }
         }
         return items

@@ -4,7 +4,8 @@ import Pipelines
 import Serving
 import Support
 
-/// What a batch is to make: the files of all lines, in order. Every request is one that the model accepts.
+/// What a batch is to make: the files of all lines, in order. Every request is one that the model accepts,
+/// but for pictures that cannot be read.
 package struct Manifest: Sendable {
     package struct Item: Sendable, Equatable {
         /// Of the manifest, from 1.
@@ -14,6 +15,10 @@ package struct Manifest: Sendable {
         /// Below the output folder.
         package let file: String
         package let request: GenerationRequest
+        let pictures: [NamedPicture]
+
+        /// Why it cannot be made whatever the others are: a picture that cannot be read.
+        package var fault: String? { pictures.lazy.compactMap(\.fault).first }
     }
 
     package enum Format: Sendable {
@@ -34,12 +39,17 @@ package struct Manifest: Sendable {
 
     /// What holds for lines that do not say otherwise.
     package struct Defaults: Sendable {
+        package var prompt: String?
         package var generator: String?
+        /// Of lines that change a picture.
+        package var strength: Float?
         package var fps: Int?
         package var codec: VideoOptions.Codec?
         package var crf: Int?
         package var preset: String?
         package var pixelFormat: VideoOptions.PixelFormat?
+        /// Where the paths of pictures begin.
+        package var folder = "."
 
         package init() {}
     }
@@ -56,8 +66,8 @@ package struct Manifest: Sendable {
         var (lines, faults) = (text.lines, text.faults)
         var items: [Item] = []
         var names = FileNames()
+        var reader = LineReader(model: model, defaults: defaults)
         for index in lines.indices {
-            var reader = LineReader(model: model, defaults: defaults)
             let made = reader.items(&lines[index])
             faults += lines[index].faults
             guard items.count + made.count <= Self.mostFiles else {
