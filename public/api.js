@@ -102,11 +102,15 @@ export async function isAlive() {
     }
 }
 
+const artifactPath = ({ id }) => `v1/artifacts/${encodeURIComponent(id)}`;
+
+/** The bytes of an artifact, as a blob. */
+export const artifactBlob = async (artifact) => (await send(artifactPath(artifact))).blob();
+
 /**
  * Where an <img> or <video> finds an artifact. Elements cannot send a key, so with one the bytes are fetched here and
  * handed over as a blob.
  */
 export async function artifactURL(artifact) {
-    const path = `v1/artifacts/${encodeURIComponent(artifact.id)}`;
-    return key.value ? URL.createObjectURL(await (await send(path)).blob()) : path;
+    return key.value ? URL.createObjectURL(await artifactBlob(artifact)) : artifactPath(artifact);
 }

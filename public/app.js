@@ -1,6 +1,6 @@
 // Ties the page together: asks what the server can, turns the form into jobs, and shows what happens to them.
 
-import { APIError, artifactURL, canDelete, capabilities, deleteJob, job as jobOf, key, recentJobs } from "./api.js";
+import { APIError, artifactBlob, artifactURL, canDelete, capabilities, deleteJob, job as jobOf, key, recentJobs } from "./api.js";
 import { AxisPanel } from "./axis-panel.js";
 import { BlindTest } from "./blind.js";
 import { Card } from "./card.js";
@@ -14,23 +14,27 @@ import { Ideas } from "./ideas.js";
 import { playUnderThePointer, roughly } from "./media.js";
 import { Pulse } from "./pulse.js";
 import { Session } from "./session.js";
+import { Start } from "./start.js";
 import { Throughput, workOf } from "./throughput.js";
 import { Viewer } from "./viewer.js";
 import { inWords } from "./words.js";
 
 const PAGE = 24;
 const MODEL = "phasor.model";
+const NO_START = { image: null, images: null, strength: null };
+const MISSING = "It was made from a picture that this page does not have: choose that one.";
 
 const axis = new AxisPanel();
 const pulse = new Pulse(serverChanged);
 const throughput = new Throughput();
+const start = new Start();
 const comparison = new Comparison(announce);
 const blind = new BlindTest({ announce, next });
 const actions = {
     open: (entry) => viewer.open(entry),
     copy, use, again, canRemove: ({ job }) => canDelete(job), remove,
 };
-const session = new Session({ axis, pulse, announce, actions, noted: note });
+const session = new Session({ axis, pulse, announce, actions, noted: note, began: (body, job) => start.remember(body, job) });
 const gallery = new Gallery(byID("gallery"), byID("pictures"), actions);
 const viewer = new Viewer({ entries: () => [...onStage, ...gallery.entries], actions });
 let served = null;
@@ -91,9 +95,13 @@ async function open() {
 async function take(model) {
     form?.close();
     byID("model").value = model.id;
-    form = new Form(model, served.limits, drawPlan);
+    form = new Form(model, served.limits, start, drawPlan);
     const several = form.allPlans.length > 1;
+    actions.change = start.useFor("image") === null ? null : change;
     actions.move = model.kinds.includes("video") ? move : null;
+    actions.moveFrom = start.useFor("video") === null ? null : move;
+    actions.moveTitle = actions.moveFrom ? "A clip that begins with this picture" : "The same prompt and seed as a clip";
+    gallery.redraw();
     actions.compare = several ? compare : null;
     actions.compareWords = `Beside ${form.reference.title.toLowerCase()}`;
     axis.cover(form.allPlans);
@@ -156,7 +164,7 @@ async function pickUp() {
 async function watch(job) {
     const { parameters } = job;
     const body = { ...parameters, size: `${parameters.width}x${parameters.height}` };
-    await start(Session.runs([{ plan: form.plan(parameters.generator), body }], false).map((run) => ({ ...run, job })));
+    await carryOut(Session.runs([{ plan: form.plan(parameters.generator), body }], false).map((run) => ({ ...run, job })));
 }
 
 /** What the address names: a finished picture in the large view, or one in the making on the stage. */
@@ -202,12 +210,13 @@ async function generate({ surprise = false } = {}) {
     form.clearErrors();
     if (surprise) form.setPrompt(ideas.surprise());
     if (form.prompt === "") return form.show({ field: "prompt", text: "Say what is to be seen." });
+    if (start.isMissing(form.kind)) return form.show({ field: "start", text: "This model starts from a picture: choose one." });
     const isBlind = form.comparison === "blind";
     let requests = form.requests();
     if (isBlind && Math.random() < 0.5) requests = requests.reverse();
     const runs = Session.runs(requests, isBlind);
     for (const { panel, plan } of runs) panel.expect(throughput.estimate(workOf(form.parameters(), plan)));
-    await start(runs);
+    await carryOut(runs);
 }
 
 /** Another pair for the blind test. */
@@ -217,7 +226,7 @@ function next() {
 }
 
 /** Puts the runs on the stage and sees them through. What stood there comes back where the server takes none. */
-async function start(runs) {
+async function carryOut(runs) {
     const before = { entries: onStage, panels: Array.from(byID("runs").children), names: byID("runs").className, plans: axis.plans };
     onStage = [];
     byID("comparison").hidden = true;
@@ -279,23 +288,45 @@ function bringIntoView() {
 
 function use({ job, seed }) {
     if (form === null) return;
-    form.reuse(job.parameters, seed);
-    say(`Prompt and seed ${seed} are in the form`);
+    const isWhole = form.reuse(job.parameters, seed);
+    say(`Prompt and seed ${seed} are in the form.${isWhole ? "" : ` ${MISSING}`}`);
     byID("prompt").focus();
 }
 
 function again({ job }) {
-    form.reuse(job.parameters, null);
+    if (!form.reuse(job.parameters, null)) return say(MISSING);
     generate();
 }
 
-function move({ job, seed }) {
-    form.reuse({ ...job.parameters, kind: "video", num_frames: form.model.frames.default }, seed);
+/** The picture becomes the start; where a network reads it, the words say what to change and are not those that made it. */
+async function change(entry) {
+    if (start.useFor("image") === "changed") form.reuse({ ...entry.job.parameters, ...NO_START }, null);
+    else form.choose("kind", "image");
+    if (!(await startFrom(entry))) return;
+    say("The next one starts from this picture. Say what is to be seen.");
+    byID("prompt").focus();
+    byID("prompt").select();
+}
+
+async function move(entry) {
+    const { job, seed } = entry;
+    form.reuse({ ...job.parameters, ...NO_START, kind: "video", num_frames: form.model.frames.default }, seed);
+    if (actions.moveFrom && !(await startFrom(entry))) return;
     generate();
+}
+
+/** @returns whether its picture is the start. */
+async function startFrom({ artifact, fileName }) {
+    try {
+        return await start.take(await artifactBlob(artifact), fileName);
+    } catch (error) {
+        say(inWords(error, form.model).text);
+        return false;
+    }
 }
 
 function compare({ job, seed }) {
-    form.reuse(job.parameters, seed);
+    if (!form.reuse(job.parameters, seed)) return say(MISSING);
     form.choose("compare", "beside");
     generate();
 }
@@ -334,12 +365,23 @@ async function remove({ job }) {
     return true;
 }
 
-function takeFile({ name, parameters }) {
+/** A file that says how it was made gives that back, and may be the start; a picture that does not is the start. */
+async function takeFile({ name, file, parameters }) {
     if (form === null) return;
-    if (parameters === null) return say(`${name || "This file"} does not say how it was made, and this page makes pictures and clips from text.`);
-    form.reuse(parameters, parameters.seed);
+    if (parameters === null) return takeStart(file, name || "This file");
+    const isWhole = form.reuse(parameters, parameters.seed);
     const other = parameters.model !== null && parameters.model !== form.model.id ? ` It was made with ${parameters.model}.` : "";
-    say(`Its settings are in the form.${other}`);
+    const offer = start.offer(file) ? " The form offers to start from it, too." : "";
+    say(`Its settings are in the form.${other}${isWhole ? "" : ` ${MISSING}`}${offer}`);
+    byID("prompt").focus();
+}
+
+async function takeStart(file, name) {
+    if (!start.isTaken) return say(`${name} does not say how it was made, and ${form.model.id} does not start from pictures.`);
+    if (!(await start.take(file, name))) {
+        return say(`${name} does not say how it was made, and is no picture that this browser can read.`);
+    }
+    say(`${name} is the start of the next one`);
     byID("prompt").focus();
 }
 

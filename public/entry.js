@@ -55,6 +55,8 @@ export function entryInLink(fragment) {
     return id ? { id, index: Math.max(0, (Number(fields.get("picture")) || 1) - 1) } : null;
 }
 
+const OF_PICTURES = new Set(["change", "move"]);
+
 /**
  * What can be done from here on. Each of `actions` takes the entry; those that are missing are not offered.
  * @returns buttons with words.
@@ -62,12 +64,13 @@ export function entryInLink(fragment) {
 export function nextSteps(entry, actions) {
     const offers = [
         ["again", "Another seed", "The same prompt with a new seed"],
-        ["move", "Make it move", "The same prompt and seed as a clip"],
+        ["change", "Change it", "The next one starts from this picture"],
+        ["move", "Make it move", actions.moveTitle],
         ["compare", actions.compareWords, "The same prompt and seed by both"],
         ["use", "Use settings", "Prompt and seed go into the form"],
     ];
     return offers
-        .filter(([name]) => actions[name] && (name !== "move" || !entry.isClip))
+        .filter(([name]) => actions[name] && !(entry.isClip && OF_PICTURES.has(name)))
         .map(([name, words, title]) => wordButton(name, words, () => actions[name](entry), { title, class: `secondary compact do-${name}` }));
 }
 

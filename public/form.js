@@ -5,16 +5,16 @@ import { byID, h } from "./dom.js";
 import { whole } from "./exact-json.js";
 import { Extras } from "./extras.js";
 import { planOf } from "./plan.js";
-import { lengthsOf, shapesOf } from "./shapes.js";
+import { lengthsOf, nearestShape, shapesOf } from "./shapes.js";
 import { secondsOf } from "./words.js";
 
 const OWN = "own";
 const COUNTS = [1, 2, 4, 8];
 const FIELDS = [
-    "prompt", "kind", "generator", "size", "length", "count", "seed", "negative", "steps", "guidance", "loras",
+    "prompt", "start", "kind", "generator", "size", "length", "count", "seed", "negative", "steps", "guidance", "loras",
     "quality", "format", "decoder", "key",
 ];
-const CONTROLS_OF = { size: ["width", "height"] };
+const CONTROLS_OF = { size: ["width", "height"], start: ["picture"] };
 const COMPARISONS = {
     beside: "Both make the same prompt and seed, one after the other.",
     all: "Each makes the same prompt and seed, one after the other.",
@@ -31,21 +31,29 @@ export class Form {
     #choices = Object.fromEntries(
         ["kind", "generator", "compare", "shape", "length", "count"].map((name) => [name, new Choices(name)]));
     #extras;
+    #start;
     #changed;
     #locked = false;
     /** The seed in the field has made nothing yet. */
     #fresh = true;
     #listening = new AbortController();
 
-    /** @param changed called after every change, with no arguments. */
-    constructor(model, limits, changed) {
+    /**
+     * @param start the picture to start from, which outlives the form.
+     * @param changed called after every change, with no arguments.
+     */
+    constructor(model, limits, start, changed) {
         this.#model = model;
         this.#limits = limits;
+        this.#start = start;
         this.#changed = changed;
         this.#plans = model.generators.map(planOf);
         this.#shapes = shapesOf(model);
         this.#extras = new Extras(model, limits);
         this.#fill();
+        this.#start.serve(model, {
+            changed: (sides) => this.#startChanged(sides), complain: (words) => this.complain("start", words),
+        });
         this.#roll();
         const listen = (id, event, action) =>
             byID(id).addEventListener(event, action, { signal: this.#listening.signal });
@@ -130,6 +138,7 @@ export class Form {
                 partial_images: this.comparison === "blind" ? 0 : this.#limits.partial_images,
                 ...(this.kind === "video"
                     ? { num_frames: Number(this.#choices.length.value) } : { n: Number(this.#choices.count.value) }),
+                ...this.#start.fields(this.kind),
                 // Steps and guidance are the chosen one's; what it is compared with stays as it is.
                 ...this.#extras.fields(this.kind, plan.name === own),
             },
@@ -145,7 +154,10 @@ export class Form {
         };
     }
 
-    /** Fills the form with what made a picture; what is null or missing stays or takes the model's default. */
+    /**
+     * Fills the form with what made a picture; what is null or missing stays or takes the model's default.
+     * @returns false where it was made from another picture that is not at hand.
+     */
     reuse(parameters, seed = null) {
         const { kind, prompt, width, height, num_frames: frames, generator } = parameters;
         byID("prompt").value = prompt;
@@ -156,9 +168,11 @@ export class Form {
         this.#choices.count.choose(1);
         this.#choices.generator.choose(this.plan(generator).name);
         this.#extras.reuse(parameters, this.plan(generator));
+        const isWhole = this.#start.reuse(parameters);
         this.setSeed(seed);
         this.clearErrors();
         this.#update();
+        return isWhole;
     }
 
     /** @param seed digits, which are kept for the next ones too; null for a new one. */
@@ -230,7 +244,9 @@ export class Form {
     }
 
     #fill() {
-        const { kinds, sizes, frames, fps } = this.#model;
+        const { sizes, frames, fps, inputs } = this.#model;
+        // What needs a first frame makes clips alone.
+        const kinds = inputs?.image === "required" ? ["video"] : this.#model.kinds;
         const names = { image: "Picture", video: "Clip" };
         this.#choices.kind.fill(kinds.map((kind) => ({ value: kind, text: names[kind] ?? kind })), kinds[0]);
         byID("kind-field").hidden = kinds.length < 2;
@@ -281,9 +297,22 @@ export class Form {
         this.#fillLengths(lengths.sort((a, b) => a.frames - b.frames), frames);
     }
 
+    /** A picture came, and what is made becomes a kind that takes it, of its shape; or it went. */
+    #startChanged(sides) {
+        this.complain("start", null);
+        if (sides !== null) {
+            const { kind } = this;
+            if (this.#start.useFor(kind) === null) this.choose("kind", kind === "video" ? "image" : "video");
+            const shape = nearestShape(this.#shapes, this.size, sides);
+            this.#setSize(shape.width, shape.height);
+        }
+        this.#update();
+    }
+
     /** What depends on other fields. */
     #update() {
         const video = this.kind === "video";
+        this.#start.update(this.kind);
         const { width, height } = this.size;
         byID("length-field").hidden = !video;
         byID("count-field").hidden = video || this.comparison !== "off" || (this.#limits.n ?? 1) < 2;

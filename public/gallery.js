@@ -11,7 +11,7 @@ export class Gallery {
     #actions;
     #cards = [];
 
-    /** @param actions `{open, use, copy}`, each called with an entry. */
+    /** @param actions `{open, use, copy, change, moveFrom}`, each called with an entry; the last two may be missing. */
     constructor(section, list, actions) {
         this.#section = section;
         this.#list = list;
@@ -42,9 +42,27 @@ export class Gallery {
         this.#section.hidden = this.#cards.length === 0;
     }
 
+    /** The actions have changed. */
+    redraw() {
+        for (const card of this.#cards) {
+            const element = this.#card(card.entry);
+            card.element.replaceWith(element);
+            card.element = element;
+        }
+    }
+
     clear() {
         this.#cards = [];
         this.#list.replaceChildren();
+    }
+
+    /** What a picture can be the start of. */
+    #starts(entry) {
+        const { change, moveFrom } = this.#actions;
+        const offers = [["change", "Change it", change], ["move", "Make it move", moveFrom]];
+        return offers.filter(([, , action]) => action && !entry.isClip).map(([name, words, action]) =>
+            iconButton(name, `${words}: ${entry.prompt}, seed ${entry.seed}`, () => action(entry),
+                { class: `icon small start-${name}`, title: words }));
     }
 
     #card(entry) {
@@ -63,6 +81,7 @@ export class Gallery {
                 seedButton(entry, this.#actions),
                 iconButton("use", `Use again: ${prompt}, seed ${seed}`, () => this.#actions.use(entry),
                     { class: "icon small again", title: "Use its prompt and seed" }),
+                ...this.#starts(entry),
                 tools(entry, this.#actions)[0]));
     }
 }

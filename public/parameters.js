@@ -83,13 +83,17 @@ export function parametersOf(text) {
     const tagged = lines.slice(0, negative || last).join("\n").trim();
     const [, width, height] = /^(\d+)x(\d+)$/.exec(pairs.get("size") ?? "") ?? [];
     const number = (name) => (pairs.has(name) && Number.isFinite(Number(pairs.get(name))) ? Number(pairs.get(name)) : null);
+    const strength = number("denoising strength");
     return {
         prompt: tagged.replace(LORA, "").replace(/ {2,}/g, " ").trim(),
         loras: Array.from(tagged.matchAll(LORA), ([, name, strength, expert]) =>
             ({ name, strength: Number(strength ?? 1), ...(expert && { expert }) })),
         negative_prompt: negative ? lines.slice(negative, last).join("\n").slice("Negative prompt: ".length) : null,
         kind: pairs.has("frames") ? "video" : "image",
-        num_inference_steps: number("steps"),
+        image: pairs.get("input picture") ?? null,
+        strength,
+        // Of a picture that was changed by strength these are the steps that were left to do.
+        num_inference_steps: strength === null ? number("steps") : null,
         guidance_scale: number("cfg scale"),
         guidance_scale_2: number("cfg scale 2"),
         seed: /^\d+$/.test(pairs.get("seed") ?? "") ? pairs.get("seed") : null,

@@ -17,6 +17,7 @@ export class Session {
     #announce;
     #actions;
     #noted;
+    #began;
     /** `{cancelled, job, stop}` while something is under way, else null. */
     #current = null;
     #announced = 0;
@@ -24,13 +25,15 @@ export class Session {
     /**
      * @param announce called with words for a screen reader.
      * @param actions what can be done with a finished entry.
+     * @param began called with a request's body and the job that it became.
      * @param noted called with a finished job and its plan, for estimates.
      */
-    constructor({ axis, pulse, announce, actions, noted }) {
+    constructor({ axis, pulse, announce, actions, began, noted }) {
         this.#axis = axis;
         this.#pulse = pulse;
         this.#announce = announce;
         this.#actions = actions;
+        this.#began = began;
         this.#noted = noted;
     }
 
@@ -104,6 +107,7 @@ export class Session {
     async #follow(run) {
         const current = this.#current;
         const job = run.job ?? (await createJob(run.body));
+        if (!run.job) this.#began(run.body, job);
         run.accepted = true;
         current.accepted?.();
         current.accepted = null;
@@ -129,7 +133,7 @@ export class Session {
             case "step":
                 return blind ? panel.say("Two are being made") : this.#showStep(run, job);
             case "preview":
-                return panel.preview(job.preview);
+                return panel.preview(job);
             case "decoding":
                 return blind ? undefined : panel.say("Decoding");
             case "encoding":

@@ -30,6 +30,13 @@ export function shapesOf({ sizes }) {
     return shapes;
 }
 
+/** `current` where it has the ratio of the picture's sides, else the one of the shapes that comes nearest. */
+export function nearestShape(shapes, current, { width, height }) {
+    const distance = (shape) => Math.abs(Math.log((shape.width * height) / (shape.height * width)));
+    if (distance(current) < 0.02) return current;
+    return shapes.reduce((best, shape) => (distance(shape) < distance(best) ? shape : best));
+}
+
 /** `[{frames, seconds}]`: whole seconds as near as the model's frame counts come, at most six, the default among them. */
 export function lengthsOf({ frames, fps }) {
     if (!frames || frames.maximum <= 1) return [];

@@ -80,12 +80,13 @@ export class RunPanel {
     }
 
     /** The decoded x0 of a step. */
-    preview({ step, image, b64_json: data }) {
+    preview(job) {
+        const { step, image, b64_json: data } = job.preview;
         const source = `data:image/png;base64,${data}`;
         const index = image ?? 0;
         const words = `Predicted after step ${step}`;
         this.#tiles[index]?.replaceChildren(h("img", { src: source, alt: words }));
-        if (index === 0 && this.#tiles.length === 1) this.#frame(step, h("img", { src: source, alt: words }));
+        if (index === 0 && this.#tiles.length === 1) this.#frame(step, job, h("img", { src: source, alt: words }));
     }
 
     say(words, hue = null) {
@@ -120,7 +121,7 @@ export class RunPanel {
             this.#tiles[entry.index]?.classList.add("finished");
         }
         if (!this.#isClip && this.#tiles.length === 1 && this.#film.childElementCount > 0) {
-            this.#frame(this.#plan.steps, h("img", { src: entries[0].url, alt: "Finished" }));
+            this.#frame(job.steps, job, h("img", { src: entries[0].url, alt: "Finished" }));
         }
         if (entries.length === 1 && !this.#isBlind) {
             this.#tools.replaceChildren(seedButton(entries[0], actions), ...tools(entries[0], actions));
@@ -177,8 +178,8 @@ export class RunPanel {
     }
 
     /** A job that is taken up again shows its steps again: each has one place. */
-    #frame(step, image) {
-        const sigma = this.#plan.sigmas[Math.min(step, this.#plan.sigmas.length) - 1];
+    #frame(step, { timings }, image) {
+        const sigma = timings?.steps?.[step - 1]?.sigma ?? this.#plan.sigmas[Math.min(step, this.#plan.sigmas.length) - 1];
         const hue = phaseAt(this.#plan, sigma).hue;
         const frame = h("li", { class: `hue-${hue}`, "data-step": step }, image, h("span", {}, `σ ${sigmaText(sigma)}`));
         const before = this.#film.querySelector(`[data-step="${step}"]`);

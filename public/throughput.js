@@ -15,7 +15,9 @@ export function workOf(parameters, plan) {
         model: parameters.model, generator: plan.name, kind: parameters.kind,
         width: parameters.width, height: parameters.height,
         frames: parameters.kind === "video" ? parameters.num_frames : 1, count: parameters.n ?? 1,
-        evaluations: (parameters.num_inference_steps ?? plan.steps) * (plan.nfe / plan.steps || 1),
+        // A picture that is changed by strength takes about that share of the steps.
+        evaluations: Math.max(1, Math.round((parameters.num_inference_steps ?? plan.steps) * (parameters.strength ?? 1)))
+            * (plan.nfe / plan.steps || 1),
     };
 }
 

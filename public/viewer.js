@@ -98,7 +98,7 @@ export class Viewer {
             `computed in ${secondsText(computing(job))}`, new Date(job.created_at * 1000).toLocaleString(),
         ];
         const act = Object.fromEntries(Object.entries(this.#actions).map(([name, action]) =>
-            [name, ["again", "move", "compare", "use"].includes(name) && action
+            [name, ["again", "change", "move", "compare", "use"].includes(name) && action
                 ? (chosen) => {
                     this.close();
                     action(chosen);

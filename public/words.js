@@ -7,7 +7,7 @@ const FIELD_OF = {
     prompt: "prompt", kind: "kind", generator: "generator", size: "size", width: "size", height: "size",
     n: "count", num_frames: "length", seconds: "length", fps: "length", seed: "seed", negative_prompt: "negative",
     num_inference_steps: "steps", guidance_scale: "guidance", guidance_scale_2: "guidance", loras: "loras",
-    crf: "quality", output_format: "format", model: "model",
+    image: "start", images: "start", strength: "start", fit: "start", crf: "quality", output_format: "format", model: "model",
 };
 
 /** "guidance_scale_2: 7 given; ..." without the field's name, which stands beside the message already. */

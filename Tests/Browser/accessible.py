@@ -1,5 +1,6 @@
 """axe-core's rules for people who use the page otherwise than by looking and pointing, in every state of the page."""
 
+import started
 from trials import FINISHED, READY, check, make, open_settings
 from webdriver import ESCAPE
 
@@ -22,6 +23,10 @@ def in_every_state(page, url, axe):
     check(page.run("[...document.querySelectorAll('[aria-hidden]')].every(e => e.getAttribute('aria-hidden') === 'true')"),
           "aria-hidden is not 'true' somewhere")
     as_it_is(page, axe, "empty")
+    page.type("#picture", str(started.PICTURE.resolve()))
+    page.wait(started.HELD)
+    as_it_is(page, axe, "a picture to start from")
+    page.click("#start-remove")
     open_settings(page)
     page.execute("document.querySelector('#more').open = true; document.querySelector('#plan').open = true")
     page.click("#words-toggle")

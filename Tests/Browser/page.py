@@ -16,6 +16,7 @@ import between
 import compared
 import failing
 import settings
+import started
 from server import Server
 from trials import FINISHED, LOADED, READY, VISIBLE, check, make, open_settings
 from webdriver import CONTROL, ENTER, ESCAPE, Browser, Firefox
@@ -188,6 +189,7 @@ TRIALS = (
     samples_are_of_this_model, a_surprise_takes_one_click, a_picture_appears_after_previews,
     the_same_seed_gives_the_same_picture, a_wrong_field_says_so_beside_it, several_pictures_have_their_own_seeds,
     cancel_stops, compared.one_beside_the_other, compared.all_generators, compared.blind, a_clip_plays,
+    started.a_chosen_picture_is_the_start, started.a_picture_of_the_gallery_is_the_start,
     settings.of_a_file_come_back, settings.large_seeds_are_exact, settings.the_large_view_goes_through,
 )
 
