@@ -67,6 +67,11 @@ def with_another(capabilities):
     return {**capabilities, "models": [first, other]}
 
 
+def with_inputs(**inputs):
+    """The same models, which take other pictures."""
+    return lambda capabilities: {**capabilities, "models": [{**model, "inputs": inputs} for model in capabilities["models"]]}
+
+
 def several_models_and_what_they_have(page, url):
     with Between(url, with_another) as between:
         page.open(between.url)

@@ -217,6 +217,7 @@ def try_browser(window, server, axe, screenshot):
         attempt(page, the_gallery_outlives_the_page, screenshot, server.url)
         check(page.console() == [], "the console is not empty")
         attempt(page, between.several_models_and_what_they_have, screenshot, server.url)
+        attempt(page, started.other_models_read_the_picture, screenshot, server.url)
         attempt(page, failing.a_job_outlives_its_server, screenshot, server)
     for dark in (False, True):
         with window(1280, 900, dark=dark, still=True) as page:

@@ -1,10 +1,13 @@
 """Trials of pictures that the next one starts from."""
 
+import base64
 import hashlib
+import json
 from pathlib import Path
 
+from between import Between, with_inputs
 from settings import SHOWN, drop
-from trials import VISIBLE, check, make
+from trials import READY, VISIBLE, check, make
 
 PICTURE = Path(__file__).parent.parent / "Fixtures" / "pictures" / "444.jpg"
 NEWEST = "fetch('v1/jobs?limit=1&order=desc').then(r => r.json()).then(page => page.data[0].parameters)"
@@ -67,3 +70,42 @@ def a_picture_of_the_gallery_is_the_start(page):
     check("Not used" in page.text("#start-hint"), page.text("#start-hint"))
     page.click("label[for=kind-image]")
     page.click("#start-remove")
+
+
+def other_models_read_the_picture(page, url):
+    """One that needs a first frame, and one that looks at pictures; the picture is the newest one of the gallery."""
+    with Between(url, with_inputs(image="required", last_image="optional", images=[0, 0])) as between:
+        shown = the_gallery(page, between.url)
+        page.fill("#prompt", "a fox")
+        page.click("#generate")
+        check("starts from a picture" in page.text("#start-error"), page.text("#start-error"))
+        check(between.asked == [], "it was asked for without the picture that it needs")
+        check(page.count(".start-change") == 0, "a change is offered by a model that makes clips")
+        page.execute("document.querySelector('.card .start-move').click()")
+        page.wait("document.querySelector('#loras-error').textContent !== ''")          # the refusal of the server in between
+        body = json.loads(between.asked[0])
+        check(body["kind"] == "video" and "strength" not in body and bytes_of(body["image"]) == shown, "not the clip's start")
+    with Between(url, with_inputs(image="strength", last_image="never", images=[0, 4])) as between:
+        shown = the_gallery(page, between.url)
+        page.execute("document.querySelector('.card .start-change').click()")
+        page.wait(HELD)
+        check(not page.run(VISIBLE % "#strength-field"), "a strength is offered for a picture that is looked at")
+        page.fill("#prompt", "make it blue")
+        page.click("#generate")
+        page.wait("document.querySelector('#loras-error').textContent !== ''")
+        body = json.loads(between.asked[0])
+        check([bytes_of(one) for one in body["images"]] == [shown] and "image" not in body, "not the picture to look at")
+    page.console()                             # the refusals
+
+
+def the_gallery(page, url):
+    """The bytes of the first picture that is offered as a start."""
+    page.open(url)
+    page.wait(READY)
+    page.wait("document.querySelector('.card .start-change, .card .start-move') !== null")
+    return base64.b64decode(page.run("""fetch(document.querySelector('.card:has(.start-change, .start-move) .show img').src)
+        .then(r => r.arrayBuffer()).then(b => btoa(Array.from(new Uint8Array(b), (byte) => String.fromCharCode(byte)).join("")))"""))
+
+
+def bytes_of(data_url):
+    return base64.b64decode(data_url.split(",", 1)[1])
