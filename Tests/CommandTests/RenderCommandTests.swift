@@ -47,6 +47,31 @@ import Testing
         #expect(wrong.code == 1 && wrong.said.contains("dog.png: the file was changed"))
     }
 
+    @Test func `A folder of pictures is a batch, and a picture that is none fails alone`() throws {
+        let photos = command.folder.appending(path: "photos")
+        try FileManager.default.createDirectory(at: photos, withIntermediateDirectories: true)
+        let fixtures = CommandRun.root.appending(path: "Tests/Fixtures/pictures")
+        for (fixture, name) in [("rgb.jpg", "b.jpg"), ("rgb8.png", "a.png")] {
+            try FileManager.default.copyItem(
+                at: fixtures.appending(path: fixture), to: photos.appending(path: name))
+        }
+        let arguments = [
+            "render", "--images", "photos", "--prompt", "a dog", "--out", "o", "--model", CommandRun.model,
+        ]
+        #expect(try command.run(arguments).code == 0)
+        #expect(command.bytes("o/a.png") != nil && command.bytes("o/b.png") != nil)
+        try Data("x".utf8).write(to: photos.appending(path: "c.webp"))
+        let again = try command.run(arguments)
+        #expect(again.code == 1 && again.said.contains("line 3: c.png: image: photos/c.webp: "), "\(again.said)")
+        #expect(again.text.contains("0 made, 2 there before, 1 failed"))
+        let right = try command.run(["render", "--verify", "o", "--model", CommandRun.model])
+        #expect(right.code == 0 && right.text.contains("2 with the same bytes, 0 not"), "\(right.said)")
+        // A manifest's paths begin where it lies.
+        try Data("prompt,image,file\na dog,a.png,from-a\n".utf8).write(to: photos.appending(path: "m.csv"))
+        let listed = try command.run(["render", "photos/m.csv", "--out", "p", "--model", CommandRun.model])
+        #expect(listed.code == 0 && command.bytes("p/from-a.png") == command.bytes("o/a.png"), "\(listed.said)")
+    }
+
     @Test func `A wrong manifest has a bounded number of complaints`() throws {
         let run = try render(String(repeating: "{\"prompt\": 1}\n", count: 5000), "--check")
         #expect(run.code == 2 && run.said.contains("... and 4800 more") && run.said.contains("5000 faults"))
@@ -57,6 +82,8 @@ import Testing
         (["render", "no.csv", "--out", "o"], "no.csv cannot be read: No such file"),
         (["render", "m.txt", "--out", "o"], "ends in .jsonl, .csv or .tsv"), (["render", "m.jsonl"], "--out DIR"),
         (["render"], "--verify DIR"), (["render", "m.jsonl", "--out", "o", "--window", "0"], "--window 0: it must be"),
+        (["render", "--images", "photos", "--out", "o"], "say with --prompt"),
+        (["render", "m.jsonl", "--images", "photos", "--out", "o"], "--images DIR"),
     ])
     func `Wrong arguments are told in a sentence`(_ arguments: [String], _ words: String) throws {
         let run = try command.run(arguments + ["--model", CommandRun.model])

@@ -2,12 +2,13 @@
 
     python3 Tests/Service/kill.py [--phasor .build/release/phasor] [--model Models/emoji-scenes] [--kills 20]
 
-Before each kill a few jobs are accepted: pictures and clips, by the student and the slower teacher. After the last
-restart every accepted job must have succeeded, with the bytes that an uninterrupted server makes of the same request,
-and the artifacts folder must hold exactly those files. At last one long run is killed: it must go on from its last
+Before each kill a few jobs are accepted: pictures, some of them from another picture, and clips, by the student and the
+slower teacher. After the last restart every accepted job must have succeeded, with the bytes that an uninterrupted server makes of the same request,
+the artifacts folder must hold exactly those files, and the pictures folder what they started from. At last one long run is killed: it must go on from its last
 checkpoint, not from its first step. Standard library only.
 """
-import argparse, hashlib, json, os, pathlib, random, re, signal, subprocess, sys, tempfile, time, urllib.error, urllib.request
+import argparse, base64, hashlib, json, os, pathlib, random, re, signal, struct, subprocess, sys, tempfile, time, zlib
+import urllib.error, urllib.request
 
 
 class Server:
@@ -49,12 +50,25 @@ class Server:
         self.process.wait()
 
 
+def picture(colour, side=128):
+    """A PNG of one colour, in base64."""
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    rows = zlib.compress((b"\0" + bytes(colour) * side) * side)
+    head = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    return base64.b64encode(
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")).decode()
+
+
 def request(number, randomness):
     body = {"prompt": f"a large {randomness.choice(['dog', 'cat', 'ghost', 'house'])} on a blue background",
             "seed": number, "generator": randomness.choice(["student", "student", "teacher"])}
     if randomness.random() < 0.3:
         return body | {"kind": "video", "num_frames": 9}
-    return body | {"kind": "image", "n": randomness.choice([1, 2])}
+    body |= {"kind": "image", "n": randomness.choice([1, 2])}
+    if randomness.random() < 0.5:
+        body |= {"image": picture([randomness.randrange(256) for _ in range(3)]), "strength": 0.8}
+    return body
 
 
 def resume(arguments, state):
@@ -105,6 +119,7 @@ def main():
         jobs = {identifier: server.wait(identifier) for identifier in accepted}
         digests = {identifier: server.digest(job) for identifier, job in jobs.items()}
         files = [path for path in pathlib.Path(state).rglob("*") if path.suffix in (".png", ".mp4")]
+        given = sorted(name.split("-")[0] for name in os.listdir(os.path.join(state, "pictures")))
         server.end(signal.SIGTERM)
 
         first, long_job, long_body, long_digest, left = resume(arguments, state)
@@ -120,14 +135,16 @@ def main():
             if job["state"] != "succeeded":
                 wrong.append(f"{identifier} is {job['state']}: {job['error']}")
             elif digests[identifier] != reference.digest(reference.wait(reference.submit(body))):
-                wrong.append(f"{identifier} has other bytes than an uninterrupted run: {body}")
+                wrong.append(f"{identifier} has other bytes than an uninterrupted run: {str(body)[:300]}")
         reference.end(signal.SIGTERM)
     expected = sum(len(job["artifacts"]) for job in jobs.values())
     if len(files) != expected:
         wrong.append(f"{len(files)} files for {expected} artifacts")
+    if given != sorted(identifier for identifier, body in accepted.items() if "image" in body):
+        wrong.append(f"the pictures of other jobs are kept than of those that started from one: {given}")
     print("\n".join(wrong))
     print(f"a run of 60 steps went on from step {first} after a kill")
-    print(f"{arguments.kills} kills, {len(accepted)} jobs accepted, {expected} artifacts, {len(wrong)} faults")
+    print(f"{arguments.kills} kills, {len(accepted)} jobs accepted, {len(given)} of them from pictures, {expected} artifacts, {len(wrong)} faults")
     sys.exit(bool(wrong))
 
 
