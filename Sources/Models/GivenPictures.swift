@@ -42,6 +42,9 @@ package struct PictureInputs: Sendable, Equatable {
         self.references = references
     }
 
+    /// Whether a first picture is changed by strength: the network itself reads none.
+    package var changesByStrength: Bool { first == .never }
+
     /// A network of text to image or text to video.
     package static let none = PictureInputs()
 }

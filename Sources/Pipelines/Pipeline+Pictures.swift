@@ -10,12 +10,12 @@ extension Pipeline {
 
     /// Whether pictures are changed by strength: a first picture for a network that reads none.
     func changesByStrength(_ pictures: GivenPictures) -> Bool {
-        pictures.first != nil && traits.pictures.first == .never
+        pictures.first != nil && traits.pictures.changesByStrength
     }
 
     /// Grey pictures of every kind that the network takes a first or last frame from, to measure with or to plan by.
     package func greyPictures(width: Int, height: Int, frames: Int) throws -> GivenPictures {
-        guard traits.pictures.first != .never else { return GivenPictures() }
+        guard !traits.pictures.changesByStrength else { return GivenPictures() }
         let grey = try RGBImage(
             width: width, height: height, bytes: [UInt8](repeating: 128, count: 3 * width * height))
         return GivenPictures(first: grey, last: traits.pictures.last != .never && frames > 1 ? grey : nil)

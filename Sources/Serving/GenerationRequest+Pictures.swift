@@ -20,7 +20,7 @@ extension GenerationRequest {
 
     /// Whether the first picture is changed by strength: the model's network reads none.
     package func isChangeByStrength(of model: Pipeline) -> Bool {
-        image != nil && model.traits.pictures.first == .never
+        image != nil && model.traits.pictures.changesByStrength
     }
 
     /// - Throws: `ServingError.invalid`, which names the picture's field.

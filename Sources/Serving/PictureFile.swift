@@ -24,14 +24,39 @@ package struct PictureFile: Sendable, Equatable {
         package let description: String
     }
 
+    /// Bytes of a file that is read: as many as the samples of the largest picture have.
+    package static let largestFile = PictureLimits().pixels * 4
+
     package init(path: String) throws(Unreadable) {
-        guard let data = FileManager.default.contents(atPath: path) else {
-            throw Unreadable(description: "it cannot be read: \(String(cString: strerror(errno)))")
-        }
+        let bytes = try Self.bytes(of: path)
         do throws(PictureError) {
-            try self.init(Array(data))
+            try self.init(bytes)
         } catch {
             throw Unreadable(description: "\(error)")
+        }
+    }
+
+    private static func bytes(of path: String) throws(Unreadable) -> [UInt8] {
+        func reason() -> Unreadable {
+            Unreadable(description: "it cannot be read: \(String(cString: strerror(errno)))")
+        }
+        // Opening a pipe would wait for who writes to it.
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        guard descriptor >= 0 else { throw reason() }
+        let file = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { throw reason() }
+        guard status.st_mode & S_IFMT == S_IFREG else {
+            throw Unreadable(description: "it cannot be read: it is not a regular file")
+        }
+        guard status.st_size <= largestFile else {
+            throw Unreadable(
+                description: "it has \(status.st_size) bytes; a picture may have \(largestFile) at most")
+        }
+        do {
+            return Array(try file.readToEnd() ?? Data())
+        } catch {
+            throw Unreadable(description: "it cannot be read: \(error)")
         }
     }
 }

@@ -27,7 +27,7 @@ struct LineReader {
         let first = pictures.take(RequestFields.image, of: &line)
         let last = pictures.take(RequestFields.lastImage, of: &line)
         // A network that reads a first picture makes a clip of it.
-        let isFirstFrame = first != nil && model.traits.pictures.first != .never
+        let isFirstFrame = first != nil && !model.traits.pictures.changesByStrength
         let kind = given ?? ((frames ?? 1) > 1 || isFirstFrame ? .video : .image)
         let prompt = line.prompt(RequestFields.prompt) ?? defaults.prompt
         if !line.has("prompt"), prompt == nil {
