@@ -60,9 +60,11 @@ extension JobStore {
                 let own = max(0, row.value("bytes") ?? 0)
                 let job: String? = row.value("job")
                 let pictureBytes = job.flatMap { givenBytes.removeValue(forKey: $0) } ?? 0
-                let (sum, isTooLarge) = total.addingReportingOverflow(
-                    own.addingReportingOverflow(pictureBytes).partialValue)
-                total = isTooLarge ? .max : sum
+                // A damaged row may say any number.
+                for bytes in [own, pictureBytes] {
+                    let (sum, isTooLarge) = total.addingReportingOverflow(bytes)
+                    total = isTooLarge ? .max : sum
+                }
                 let finishedAt: Double = row.value("finished_at") ?? now
                 let age = min(now - finishedAt, artifacts.age(of: file, now: now) ?? .infinity)
                 guard total > options.retentionBytes || age > options.retentionSeconds else { continue }
