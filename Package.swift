@@ -48,10 +48,16 @@ let package = Package(
         // Media and serving.
         .target(name: "Media", dependencies: ["Pictures", "CPNG", "CJPEG", "CWebP", "CFFmpeg"]),
         .target(
+            name: "Jobs",
+            dependencies: [
+                "Media", "Pictures", "Pipelines", "Models", "Diffusion", "Support",
+                .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+        .target(
             name: "Serving",
             dependencies: [
-                "Pictures", "Pipelines", "Models", "Diffusion", "Weights", "Tensor", "Media", "Support",
-                .product(name: "GRDB", package: "GRDB.swift"),
+                "Jobs", "Pictures", "Pipelines", "Models", "Diffusion", "Weights", "Tensor", "Media", "Support",
                 .product(name: "Logging", package: "swift-log"),
             ]),
         .target(
@@ -63,7 +69,7 @@ let package = Package(
         .target(
             name: "API",
             dependencies: [
-                "Serving", "HTTP", "Media", "Pictures", "Pipelines", "Models", "Diffusion", "Weights", "Tensor",
+                "Serving", "Jobs", "HTTP", "Media", "Pictures", "Pipelines", "Models", "Diffusion", "Weights", "Tensor",
                 "Support",
                 .product(name: "Logging", package: "swift-log"),
             ]),
@@ -77,19 +83,21 @@ let package = Package(
             path: "Sources/Tools/Verification"),
         .target(
             name: "Benchmarks",
-            dependencies: ["Pictures", "Serving", "Pipelines", "Models", "Diffusion", "Media", "Tensor", "Support"],
+            dependencies: [
+                "Pictures", "Serving", "Jobs", "Pipelines", "Models", "Diffusion", "Media", "Tensor", "Support",
+            ],
             path: "Sources/Tools/Benchmarks"),
         .target(
             name: "Batch",
             dependencies: [
-                "Pictures", "Serving", "Pipelines", "Models", "Media", "Weights", "Support",
+                "Pictures", "Serving", "Jobs", "Pipelines", "Models", "Media", "Weights", "Support",
                 .product(name: "Logging", package: "swift-log"),
             ],
             path: "Sources/Tools/Batch"),
         .executableTarget(
             name: "phasor",
             dependencies: [
-                "API", "Batch", "Serving", "HTTP", "Media", "Pictures", "Pipelines", "Verification", "Models",
+                "API", "Batch", "Serving", "Jobs", "HTTP", "Media", "Pictures", "Pipelines", "Verification", "Models",
                 "Diffusion",
                 "Weights", "Tensor", "Benchmarks", "Support",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -111,9 +119,12 @@ let package = Package(
         .testTarget(name: "DiffusionTests", dependencies: ["Diffusion", "Tensor"]),
         .testTarget(name: "MediaTests", dependencies: ["Pictures", "Media"], exclude: ["hostile_pictures.py"]),
         .testTarget(
+            name: "JobsTests", dependencies: ["Jobs", "Pipelines", "Models", "Pictures", "Support", "TestSupport"]),
+        .testTarget(
             name: "ServingTests",
             dependencies: [
-                "Pictures", "Serving", "Pipelines", "Models", "Diffusion", "Media", "Weights", "Tensor", "Support",
+                "Pictures", "Serving", "Jobs", "Pipelines", "Models", "Diffusion", "Media", "Weights", "Tensor",
+                "Support",
                 "TestSupport",
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "Logging", package: "swift-log"),
@@ -121,18 +132,22 @@ let package = Package(
         .testTarget(
             name: "BatchTests",
             dependencies: [
-                "Pictures", "Batch", "Serving", "Pipelines", "Models", "Media", "Weights", "Tensor", "TestSupport",
+                "Pictures", "Batch", "Serving", "Jobs", "Pipelines", "Models", "Media", "Weights", "Tensor",
+                "TestSupport",
                 "Support",
                 .product(name: "Logging", package: "swift-log"),
             ]),
         .testTarget(
             name: "BenchmarksTests",
-            dependencies: ["Pictures", "Benchmarks", "HTTP", "Serving", "Pipelines", "Models", "Media", "Tensor"]),
+            dependencies: [
+                "Pictures", "Benchmarks", "HTTP", "Serving", "Jobs", "Pipelines", "Models", "Media", "Tensor",
+            ]),
         .testTarget(name: "HTTPTests", dependencies: ["HTTP", "TestSupport"]),
         .testTarget(
             name: "APITests",
             dependencies: [
-                "API", "Batch", "Serving", "HTTP", "Media", "Pipelines", "Models", "Diffusion", "Weights", "Tensor",
+                "API", "Batch", "Serving", "Jobs", "HTTP", "Media", "Pipelines", "Models", "Diffusion", "Weights",
+                "Tensor",
                 "Support", "TestSupport",
             ]),
         .testTarget(name: "PhasorKitTests", dependencies: ["PhasorKit"]),

@@ -1,6 +1,6 @@
 import Diffusion
 import HTTP
-import Serving
+import Jobs
 import Support
 
 /// An answer that refuses, in the form of OpenAI's API. Each of the four keys of its body is always there.

@@ -1,7 +1,8 @@
-import Models
 import Foundation
 import HTTP
+import Jobs
 import Logging
+import Models
 import Serving
 
 /// The API of an engine: every dialect, on one router, with one form of error.

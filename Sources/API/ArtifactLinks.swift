@@ -1,6 +1,6 @@
 import Foundation
 import HTTP
-import Serving
+import Jobs
 import Support
 
 /// Links to finished files that open without a key, for a limited time: what a chat shows a picture by cannot send one.

@@ -1,4 +1,5 @@
 import HTTP
+import Jobs
 import Serving
 
 /// Finished files by their ids. An id stands for the same bytes unless somebody replaces the file by hand, so clients may

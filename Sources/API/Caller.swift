@@ -1,4 +1,5 @@
 import HTTP
+import Jobs
 import Serving
 
 /// Who sends a request, and which jobs it may see and change.

@@ -1,4 +1,4 @@
-import Serving
+import Jobs
 import Support
 
 /// Fields of the table as JSON Schema, for the OpenAPI document and the tools of MCP.

@@ -1,6 +1,6 @@
 import Foundation
+import Jobs
 import Media
-import Serving
 import Support
 
 /// Pictures in a request: files of a form, and base64 or data URLs in JSON. Nothing is fetched, and no path is opened.

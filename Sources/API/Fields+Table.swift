@@ -1,4 +1,4 @@
-import Serving
+import Jobs
 import Support
 
 /// Fields of the table, read under the names that a taker knows them by and within their limits.

@@ -1,7 +1,7 @@
+import Jobs
 import Models
 import Pictures
 import Pipelines
-import Serving
 import Support
 
 /// What a client wants, and what it is to be told besides.

@@ -1,5 +1,6 @@
 import Diffusion
 import HTTP
+import Jobs
 import Models
 import Pipelines
 import Serving

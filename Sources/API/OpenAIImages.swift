@@ -1,5 +1,6 @@
 import Foundation
 import HTTP
+import Jobs
 import Pipelines
 import Serving
 import Support

@@ -1,5 +1,6 @@
 import Foundation
 import HTTP
+import Jobs
 import Serving
 import Support
 

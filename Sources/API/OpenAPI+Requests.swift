@@ -1,4 +1,4 @@
-import Serving
+import Jobs
 import Support
 
 /// The bodies of requests, made of the fields of the table, so that the document says what the readers read.

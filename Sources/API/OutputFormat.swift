@@ -1,4 +1,4 @@
-import Serving
+import Jobs
 
 /// What a picture is answered as: `output_format`.
 enum OutputFormat: String, Sendable, CaseIterable {

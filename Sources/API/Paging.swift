@@ -1,4 +1,5 @@
 import HTTP
+import Jobs
 import Serving
 
 /// `limit`, `order` and `after` of a list.

@@ -1,5 +1,5 @@
 import HTTP
-import Serving
+import Jobs
 import Support
 import Synchronization
 

@@ -1,7 +1,7 @@
-import Models
 import Foundation
+import Jobs
+import Models
 import Pipelines
-import Serving
 import Support
 import Weights
 

@@ -1,4 +1,5 @@
 import Foundation
+import Jobs
 import Logging
 import Pipelines
 import Support
@@ -18,7 +19,7 @@ package final class Engine: Sendable {
     /// - Parameter models: the first is the default.
     /// - Throws: `ServingError.storage`, `stateInUse`, `refusedState`.
     package init(models: [Pipeline], options: EngineOptions, logger: Logger) throws {
-        let store = try JobStore(options: options, logger: logger)
+        let store = try JobStore(options: options.store, logger: logger)
         let queue = JobQueue(capacity: options.queueCapacity, share: options.queueShare, turns: store.turns)
         self.models = models
         self.store = store
@@ -225,11 +226,7 @@ package final class Engine: Sendable {
     }
 
     private static func newID(_ kind: GenerationRequest.Kind) -> String {
-        let random = [UInt64.random(in: .min ... .max), .random(in: .min ... .max)]
-        let hex = random.map { word in
-            let digits = String(word, radix: 16)
-            return String(repeating: "0", count: 16 - digits.count) + digits
-        }
-        return "\(kind.rawValue)_\(hex.joined())"
+        let random = (0..<2).map { _ in Hexadecimal.text(UInt64.random(in: .min ... .max)) }
+        return "\(kind.rawValue)_\(random.joined())"
     }
 }

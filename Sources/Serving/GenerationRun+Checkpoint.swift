@@ -1,5 +1,6 @@
 import Diffusion
 import Foundation
+import Jobs
 import Pipelines
 
 /// A run between two steps, as a file: all that has been computed except embeddings, which have a cache of their own.

@@ -1,5 +1,6 @@
 import Diffusion
 import Foundation
+import Jobs
 import Media
 import Pictures
 import Pipelines

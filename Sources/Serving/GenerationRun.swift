@@ -1,5 +1,6 @@
 import Diffusion
 import Foundation
+import Jobs
 import Logging
 import Models
 import Pipelines

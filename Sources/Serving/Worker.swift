@@ -1,4 +1,5 @@
 import Foundation
+import Jobs
 import Logging
 import Media
 import Models
@@ -245,7 +246,7 @@ final class Worker {
         guard lastSweep.seconds >= Self.sweepSeconds else { return }
         lastSweep = .now
         do {
-            try workshop.store.retain(now: Date(), options: options)
+            try workshop.store.retain(now: Date())
         } catch {
             logger.error("\(error)")
         }

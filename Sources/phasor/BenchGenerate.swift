@@ -2,8 +2,8 @@ import ArgumentParser
 import Batch
 import Benchmarks
 import Foundation
+import Jobs
 import Pipelines
-import Serving
 import Support
 import Tensor
 

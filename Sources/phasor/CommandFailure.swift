@@ -1,6 +1,6 @@
 import ArgumentParser
 import Foundation
-import Serving
+import Jobs
 
 /// How an error of a command is told: a sentence, and for wrong arguments the usage of that very command.
 struct CommandFailure {

@@ -1,10 +1,10 @@
 import ArgumentParser
 import Diffusion
 import Foundation
+import Jobs
 import Media
 import Pictures
 import Pipelines
-import Serving
 import Tensor
 import Weights
 

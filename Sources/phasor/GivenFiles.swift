@@ -1,9 +1,9 @@
 import ArgumentParser
 import Foundation
+import Jobs
 import Media
 import Models
 import Pictures
-import Serving
 import Support
 
 /// The pictures that a command was given as files.

@@ -1,6 +1,6 @@
 import ArgumentParser
 import Foundation
-import Serving
+import Jobs
 
 struct Recover: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -1,10 +1,10 @@
 import ArgumentParser
 import Batch
 import Foundation
+import Jobs
 import Logging
 import Media
 import Pipelines
-import Serving
 import Synchronization
 
 struct Render: AsyncParsableCommand, SpeakingCommand {

@@ -3,6 +3,7 @@ import ArgumentParser
 import Dispatch
 import Foundation
 import HTTP
+import Jobs
 import Logging
 import Pipelines
 import Serving
@@ -191,14 +192,14 @@ struct Serve: AsyncParsableCommand {
         serving.activeRunsPerOwner = settings.runningPerKey
         var api = try Self.apiOptions(settings)
         serving.queueShare = settings.queuePerKey.map { .atMost($0) } ?? (api.keys.areSeveral ? .fair : .whole)
-        serving.retentionSeconds = settings.retentionDays * 86_400
-        serving.retentionBytes = Int(settings.retentionGigabytes * 1e9)
+        serving.store.retentionSeconds = settings.retentionDays * 86_400
+        serving.store.retentionBytes = Int(settings.retentionGigabytes * 1e9)
         let engine = try await Self.engine(models, serving, logger, until: signals)
         for alias in api.aliases where !engine.models.contains(where: { $0.id == alias.model }) {
             let known = models.map(\.id).joined(separator: ", ")
             throw ValidationError("--alias \(alias): there is no model '\(alias.model)', only \(known)")
         }
-        api.links = ArtifactLinks(secret: try LinkSecret.read(in: serving.stateFolder))
+        api.links = ArtifactLinks(secret: try LinkSecret.read(in: serving.store.folder))
         let server = try await APIServer(engine: engine, options: api, logger: logger)
             .start(host: settings.host, port: UInt16(settings.port))
         let shownHost = server.host.contains(":") ? "[\(server.host)]" : server.host
@@ -224,7 +225,7 @@ struct Serve: AsyncParsableCommand {
         while true {
             do {
                 return try Engine(models: models, options: options, logger: logger)
-            } catch let error as ServingError where error.isForWantOfRoom(in: options.stateFolder) {
+            } catch let error as ServingError where error.isForWantOfRoom(in: options.store.folder) {
                 logger.error("\(error); the disk is full; trying again in \(Int(seconds)) s")
             }
             let end = ContinuousClock.now + .seconds(seconds)

@@ -1,8 +1,8 @@
 import Diffusion
 import Foundation
+import Jobs
 import Models
 import Pipelines
-import Serving
 import Synchronization
 import Tensor
 import Weights

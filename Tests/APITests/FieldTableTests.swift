@@ -1,7 +1,7 @@
 import Batch
 import Foundation
 import HTTP
-import Serving
+import Jobs
 import Support
 import Testing
 

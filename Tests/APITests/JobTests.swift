@@ -1,4 +1,5 @@
 import Foundation
+import Jobs
 import Serving
 import Testing
 
@@ -171,7 +172,7 @@ import Testing
     @Test func whatHasExpiredIsToldApartFromWhatNeverWas() async throws {
         let folder = FileManager.default.temporaryDirectory.appending(path: "phasor-expiry-\(UUID())").path
         defer { try? FileManager.default.removeItem(atPath: folder) }
-        let ids = try await TestServer.run(state: { $0.stateFolder = folder }) { server in
+        let ids = try await TestServer.run(state: { $0.store.folder = folder }) { server in
             var ids: [String] = []
             for kind in ["image", "video"] {
                 let created = try await server.client.post(
@@ -183,8 +184,8 @@ import Testing
         }
         // The next start finds the files too old.
         let options = { (state: inout EngineOptions) in
-            state.stateFolder = folder
-            state.retentionSeconds = 0
+            state.store.folder = folder
+            state.store.retentionSeconds = 0
         }
         try await TestServer.run(state: options) { server in
             let image = try await server.engine.job(ids[0])

@@ -2,8 +2,8 @@ import API
 import Foundation
 import Glibc
 import HTTP
+import Jobs
 import Pipelines
-import Serving
 import Tensor
 import TestSupport
 import Testing

@@ -1,5 +1,6 @@
 import API
 import Foundation
+import Jobs
 import Serving
 import Testing
 

@@ -1,5 +1,5 @@
 import Foundation
-import Serving
+import Jobs
 import Support
 import Testing
 

@@ -1,5 +1,6 @@
 import Batch
 import Foundation
+import Jobs
 import Logging
 import Media
 import Pictures

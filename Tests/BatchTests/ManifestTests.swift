@@ -1,7 +1,7 @@
 import Batch
 import Foundation
+import Jobs
 import Pipelines
-import Serving
 import Tensor
 import Testing
 

@@ -1,11 +1,11 @@
 import Batch
 import Foundation
+import Jobs
 import Logging
 import Media
 import Models
 import Pictures
 import Pipelines
-import Serving
 import Tensor
 import TestSupport
 import Testing

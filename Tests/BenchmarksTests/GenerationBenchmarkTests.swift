@@ -1,8 +1,8 @@
 import Benchmarks
 import Foundation
+import Jobs
 import Media
 import Pipelines
-import Serving
 import Tensor
 import Testing
 

@@ -1,9 +1,9 @@
 import Benchmarks
 import Foundation
 import FoundationXML
+import Jobs
 import Models
 import Pipelines
-import Serving
 import Tensor
 import Testing
 

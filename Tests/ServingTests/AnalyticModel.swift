@@ -1,10 +1,11 @@
 import Diffusion
 import Foundation
+import Jobs
 import Models
 import Pipelines
-import Serving
 import Synchronization
 import Tensor
+import TestSupport
 import Weights
 
 extension Part {
@@ -119,7 +120,7 @@ final class AnalyticParts: PromptEncoder, Autoencoder, PartResidency {
     let encodings = Atomic<Int>(0)
     /// What it was told to expect, each time.
     let expectations = Mutex<[[Part]]>([])
-    private let residents: Mutex<Residents>
+    private let residents: Mutex<Residents<Part>>
 
     init(gate: Gate, blockSeconds: Double, memory: Int?, gain: Float) {
         self.gate = gate
@@ -156,15 +157,13 @@ final class AnalyticParts: PromptEncoder, Autoencoder, PartResidency {
     func expect(_ passes: [Part]) {
         expectations.withLock { $0.append(passes) }
         guard let first = passes.first else { return }
-        residents.withLock { $0.use(weights(first), bytes: 1) }
+        residents.withLock { $0.use(first, bytes: 1) }
     }
 
-    func isResident(_ part: Part) -> Bool { residents.withLock { $0.contains(weights(part)) } }
+    func isResident(_ part: Part) -> Bool { residents.withLock { $0.contains(part) } }
     func bytes(of part: Part) -> Int { 0 }
     func pass<R>(through part: Part, _ body: (_ check: () throws -> Void) throws -> R) throws -> R { try body({}) }
     var report: ResidencyReport? { nil }
-
-    private func weights(_ part: Part) -> StageWeights { StageWeights(model: Self.id, stage: .steps, part: part) }
 
     // MARK: Pixels
 

@@ -1,5 +1,5 @@
 import Foundation
-import Serving
+import Jobs
 import Testing
 
 /// What a run has done outlives its process.
@@ -71,7 +71,7 @@ struct CheckpointTests {
             try bytes.write(to: URL(filePath: scratch("state/checkpoints/\(other)")))
         }
         let model = try AnalyticModel(version: version)
-        let engine = try scratch.engine(model) { $0.strayGraceSeconds = 0 }
+        let engine = try scratch.engine(model) { $0.store.strayGraceSeconds = 0 }
         let job = try await engine.end(of: id)
         #expect(try await engine.files(of: job) == expected())
         #expect(model.parts.evaluations.load(ordering: .relaxed) == (how == "of another job" ? 3 : 6))

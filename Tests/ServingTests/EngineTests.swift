@@ -1,7 +1,7 @@
 import Diffusion
 import Foundation
+import Jobs
 import Pipelines
-import Serving
 import Tensor
 import Testing
 

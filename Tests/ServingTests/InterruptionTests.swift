@@ -1,5 +1,6 @@
 import Foundation
 import GRDB
+import Jobs
 import Serving
 import Testing
 

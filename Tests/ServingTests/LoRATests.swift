@@ -1,4 +1,5 @@
 import Foundation
+import Jobs
 import Media
 import Models
 import Pictures

@@ -1,7 +1,7 @@
 import Foundation
+import Jobs
 import Media
 import Pictures
-import Serving
 import Testing
 
 /// The pictures that jobs start from live as long as their jobs, and through kills.
@@ -50,7 +50,7 @@ struct PictureSurvivalTests {
         let model = try AnalyticModel()
         let next = try scratch.engine("left", model) {
             $0.policy = .fifo
-            $0.strayGraceSeconds = 0
+            $0.store.strayGraceSeconds = 0
         }
         var made: [[Data]] = []
         for job in expected {
@@ -112,12 +112,12 @@ struct PictureSurvivalTests {
         #expect(try kept() == [made.id, failed.id].map { "\($0)-\(file.digest)" }.sorted())
         await engine.drain(within: 10)
 
-        let young = try scratch.engine(AnalyticModel()) { $0.strayGraceSeconds = 0 }
+        let young = try scratch.engine(AnalyticModel()) { $0.store.strayGraceSeconds = 0 }
         _ = try await young.run(.image("later"))
         #expect(try kept().count == 2)
         await young.drain(within: 10)
 
-        let old = try scratch.engine(AnalyticModel()) { $0.retentionSeconds = 0 }
+        let old = try scratch.engine(AnalyticModel()) { $0.store.retentionSeconds = 0 }
         while try await !old.job(made.id).isExpired { try await Task.sleep(for: .milliseconds(5)) }
         await old.drain(within: 10)
         #expect(try kept().isEmpty)
@@ -132,10 +132,10 @@ struct PictureSurvivalTests {
         await engine.drain(within: 10)
         // Room for both files, and for all but a byte of the picture.
         let room = given.artifacts[0].bytes + plain.artifacts[0].bytes + file.bytes.count
-        let roomy = try scratch.engine(AnalyticModel()) { $0.retentionBytes = room }
+        let roomy = try scratch.engine(AnalyticModel()) { $0.store.retentionBytes = room }
         await roomy.drain(within: 10)
         #expect(try kept() == ["\(given.id)-\(file.digest)"])
-        let tight = try scratch.engine(AnalyticModel()) { $0.retentionBytes = room - 1 }
+        let tight = try scratch.engine(AnalyticModel()) { $0.store.retentionBytes = room - 1 }
         while try await !tight.job(given.id).isExpired { try await Task.sleep(for: .milliseconds(5)) }
         #expect(try await !tight.job(plain.id).isExpired)
         await tight.drain(within: 10)
@@ -153,7 +153,7 @@ struct PictureSurvivalTests {
         for ending in ["", "-wal", "-shm"] { unlink(scratch("state/jobs.sqlite\(ending)")) }
         #expect(try StateRecovery.run(folder: scratch("state")).recovered == [job.id])
 
-        let next = try scratch.engine(AnalyticModel()) { $0.strayGraceSeconds = 0 }
+        let next = try scratch.engine(AnalyticModel()) { $0.store.strayGraceSeconds = 0 }
         let again = try await next.job(job.id)
         #expect((again.request.image, again.request.strength) == (file.digest, 0.95))
         #expect(try kept() == ["\(job.id)-\(file.digest)"])

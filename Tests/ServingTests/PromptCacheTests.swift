@@ -1,5 +1,5 @@
 import Foundation
-import Serving
+import Jobs
 import Testing
 
 /// The text encoder runs once for a prompt.

@@ -1,6 +1,6 @@
 import Foundation
 import GRDB
-import Serving
+import Jobs
 import Testing
 
 @Suite(.timeLimit(.minutes(5)))

@@ -1,6 +1,6 @@
 import Foundation
 import GRDB
-import Serving
+import Jobs
 import Testing
 
 /// Rows that another version wrote, or somebody's hand.
@@ -82,6 +82,6 @@ struct RowTests {
             try await engine.artifact(job.artifacts[0].id)
         }
         await engine.drain(within: 10)
-        _ = try scratch.engine(AnalyticModel()) { $0.retentionBytes = 0 }
+        _ = try scratch.engine(AnalyticModel()) { $0.store.retentionBytes = 0 }
     }
 }

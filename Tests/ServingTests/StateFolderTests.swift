@@ -1,6 +1,6 @@
 import Foundation
 import GRDB
-import Serving
+import Jobs
 import Testing
 
 /// What a start makes of a state folder that is not as the last process left it.
@@ -192,7 +192,7 @@ struct StateFolderTests {
 
     @Test(arguments: [true, false])
     func theFolderIsClosedToOthersUnlessItIsShared(isPrivate: Bool) async throws {
-        let engine = try scratch.engine(AnalyticModel()) { $0.isPrivate = isPrivate }
+        let engine = try scratch.engine(AnalyticModel()) { $0.store.isPrivate = isPrivate }
         _ = try await [engine.run(.image(generator: "teacher")), engine.run(.video())]
         let names = try FileManager.default.subpathsOfDirectory(atPath: scratch("state"))
         #expect(names.count > 8)

@@ -1,6 +1,6 @@
 import Foundation
 import GRDB
-import Serving
+import Jobs
 import Testing
 
 @Suite(.timeLimit(.minutes(5)))
@@ -18,7 +18,7 @@ struct StorageTests {
         #expect(abs(expiry - 7 * 86_400) < 1)
         await engine.drain(within: 10)
 
-        let next = try scratch.engine(AnalyticModel()) { $0.retentionSeconds = 0 }
+        let next = try scratch.engine(AnalyticModel()) { $0.store.retentionSeconds = 0 }
         while try await !next.job(job.id).isExpired { try await Task.sleep(for: .milliseconds(5)) }
         let expired = try await next.job(job.id)
         #expect(expired.state == .succeeded)
@@ -30,7 +30,7 @@ struct StorageTests {
         await next.drain(within: 10)
         #expect(try scratch.artifacts(of: "state").isEmpty)
 
-        let last = try scratch.engine(AnalyticModel()) { $0.historySeconds = 0 }
+        let last = try scratch.engine(AnalyticModel()) { $0.store.historySeconds = 0 }
         while (try? await last.job(job.id)) != nil { try await Task.sleep(for: .milliseconds(5)) }
         await #expect(throws: ServingError.unknownArtifact(job.artifacts[0].id)) {
             try await last.artifact(job.artifacts[0].id)
@@ -44,7 +44,7 @@ struct StorageTests {
         await engine.drain(within: 10)
         let sizes = jobs.map { $0.artifacts[0].bytes }
         // Room for the last two and a half of the one before.
-        let next = try scratch.engine(AnalyticModel()) { $0.retentionBytes = sizes[3] + sizes[2] + sizes[1] / 2 }
+        let next = try scratch.engine(AnalyticModel()) { $0.store.retentionBytes = sizes[3] + sizes[2] + sizes[1] / 2 }
         while try await !next.job(jobs[0].id).isExpired { try await Task.sleep(for: .milliseconds(5)) }
         var expired: [Bool] = []
         for job in jobs { expired.append(try await next.job(job.id).isExpired) }

@@ -1,5 +1,5 @@
 import Foundation
-import Serving
+import Jobs
 import Testing
 
 /// What is on disk when a process is killed is what a copy of the state folder holds at that moment.
@@ -37,7 +37,7 @@ struct SurvivalTests {
         // One after the other, so that evaluations can be counted.
         let next = try scratch.engine("left", model) {
             $0.policy = .fifo
-            $0.strayGraceSeconds = 0
+            $0.store.strayGraceSeconds = 0
         }
         for job in expected {
             let done = try await next.end(of: job.id)

@@ -1,5 +1,5 @@
+import Jobs
 import Pipelines
-import Serving
 
 /// Refusals in the words of the web UI's dialect: a client is told of the fields that it sent.
 enum WebUIErrors {

@@ -1,6 +1,6 @@
 import Diffusion
+import Jobs
 import Pipelines
-import Serving
 import Support
 
 /// What the settings of the web UI's clients become on the generators that there are.

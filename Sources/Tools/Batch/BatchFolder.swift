@@ -1,5 +1,5 @@
 import Foundation
-import Serving
+import Jobs
 import Support
 
 /// The output folder: finished files under their names, their sidecars, and `.phasor` with what is on its way.

@@ -1,5 +1,5 @@
 import Foundation
-import Serving
+import Jobs
 import Support
 
 /// index.html of a batch: its files with their prompts, to look through in a browser without a server. The same files

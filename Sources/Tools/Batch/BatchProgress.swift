@@ -1,5 +1,5 @@
 import Foundation
-import Serving
+import Jobs
 import Synchronization
 
 /// How far a batch is, and how fast it goes.

@@ -1,4 +1,5 @@
 import Foundation
+import Jobs
 import Logging
 import Pipelines
 import Serving
@@ -172,11 +173,11 @@ package struct BatchRun: Sendable {
         var engine = EngineOptions(stateFolder: folder.statePath)
         engine.queueCapacity = options.window + 1
         // A batch may take weeks; jobs go when their files are delivered.
-        engine.retentionSeconds = 1e9
-        engine.retentionBytes = .max
-        engine.historySeconds = 1e9
+        engine.store.retentionSeconds = 1e9
+        engine.store.retentionBytes = .max
+        engine.store.historySeconds = 1e9
         // What it makes is linked into the output folder, and is to be read by whoever may read that.
-        engine.isPrivate = false
+        engine.store.isPrivate = false
         return engine
     }
 

@@ -1,7 +1,7 @@
+import Jobs
 import Media
 import Pictures
 import Pipelines
-import Serving
 
 /// Makes the requests of a line.
 struct LineReader {

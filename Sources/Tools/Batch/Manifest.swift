@@ -1,7 +1,7 @@
 import Foundation
+import Jobs
 import Media
 import Pipelines
-import Serving
 import Support
 
 /// What a batch is to make: the files of all lines, in order. Every request is one that the model accepts,

@@ -1,5 +1,5 @@
+import Jobs
 import Pipelines
-import Serving
 import Support
 
 /// One line of a manifest: named values, read by type. What is wrong is noted, and the reading goes on, so that all that

@@ -1,4 +1,4 @@
-import Serving
+import Jobs
 import Support
 
 /// A picture that a line starts from. Of its bytes only the digest is kept until they are needed.

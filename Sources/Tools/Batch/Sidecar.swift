@@ -1,6 +1,6 @@
 import Foundation
+import Jobs
 import Media
-import Serving
 
 /// What lies beside each file as NAME.json: all that is needed to make the same bytes again, and their digest. It holds
 /// nothing of the machine or the time: the same batch gives the same sidecars.

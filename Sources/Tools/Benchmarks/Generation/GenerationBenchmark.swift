@@ -1,9 +1,9 @@
 import Diffusion
 import Foundation
+import Jobs
 import Media
 import Pictures
 import Pipelines
-import Serving
 import Tensor
 
 /// Runs generators of one model against each other: the same prompts and seeds, in turn (A B A B ...), so that what else

@@ -1,5 +1,5 @@
 import Foundation
-import Serving
+import Jobs
 
 /// What a comparison of generators found. Its JSON is that of `phasor bench --json`.
 package struct GenerationReport: Sendable {

@@ -1,8 +1,8 @@
 import Foundation
+import Jobs
 import Media
 import Pictures
 import Pipelines
-import Serving
 import Tensor
 
 /// One generation from the prompt to the file, timed by stages.

@@ -1,5 +1,5 @@
 import Foundation
-import Serving
+import Jobs
 
 /// Requests and when they come.
 package struct ArrivalTrace: Codable, Sendable {

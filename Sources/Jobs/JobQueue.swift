@@ -6,16 +6,16 @@ import Synchronization
 ///
 /// It is the authority on what runs; `JobStore` is the authority on what was accepted and what has finished. Every
 /// change of a job goes with an event.
-final class JobQueue: Sendable {
+package final class JobQueue: Sendable {
     /// A job that was taken from the queue to run.
-    struct Ticket: Sendable {
-        let job: Job
+    package struct Ticket: Sendable {
+        package let job: Job
         /// In the order in which jobs were accepted.
-        let sequence: Int64
-        let signal: StopSignal
+        package let sequence: Int64
+        package let signal: StopSignal
     }
 
-    enum Mode: Sendable { case open, draining, stopping, stopped }
+    package enum Mode: Sendable { case open, draining, stopping, stopped }
 
     private struct Entry {
         var job: Job
@@ -102,7 +102,7 @@ final class JobQueue: Sendable {
     /// Who waits further behind hears of its place when it has come nearer.
     private static let toldPositions = 64
 
-    init(capacity: Int, share: QueueShare, turns: TurnRecord? = nil) {
+    package init(capacity: Int, share: QueueShare, turns: TurnRecord? = nil) {
         self.capacity = capacity
         self.share = share
         self.turns = turns
@@ -112,7 +112,7 @@ final class JobQueue: Sendable {
 
     /// Promises a place to a job that is about to be stored.
     /// - Throws: `ServingError.queueFull`, `shareFull`, `draining`.
-    func reserve(for owner: String?) throws(ServingError) {
+    package func reserve(for owner: String?) throws(ServingError) {
         let refusal = state.withLock { state -> ServingError? in
             guard state.mode == .open else { return .draining }
             let free = capacity - state.taken
@@ -130,13 +130,13 @@ final class JobQueue: Sendable {
     }
 
     /// Gives a place back that was not needed.
-    func release(for owner: String?) {
+    package func release(for owner: String?) {
         state.withLock { $0.release(for: owner) }
     }
 
     /// Puts a stored job at its reserved place.
     /// - Returns: the job with its position.
-    func add(_ job: Job, sequence: Int64) -> Job {
+    package func add(_ job: Job, sequence: Int64) -> Job {
         defer { wake.signal() }
         return state.withLock { state in
             state.release(for: job.owner)
@@ -145,7 +145,7 @@ final class JobQueue: Sendable {
     }
 
     /// Puts jobs of the time before the start in the queue, whatever its capacity.
-    func restore(_ jobs: [(job: Job, sequence: Int64)]) {
+    package func restore(_ jobs: [(job: Job, sequence: Int64)]) {
         state.withLock { state in
             for (job, sequence) in jobs { _ = state.enqueue(Entry(job: job, sequence: sequence, log: EventLog())) }
         }
@@ -155,7 +155,7 @@ final class JobQueue: Sendable {
     // MARK: Running
 
     /// The jobs that may begin now; they now run. Empty if none waits or none is to be started.
-    func takeNext(_ admission: Admission, at date: Date) -> [Ticket] {
+    package func takeNext(_ admission: Admission, at date: Date) -> [Ticket] {
         state.withLock { state in
             guard state.mode == .open, state.line.count > 0 else { return [] }
             let taken = state.take(admission)
@@ -174,7 +174,7 @@ final class JobQueue: Sendable {
     }
 
     /// Tells those behind a started job that they have moved up.
-    func tellPositions() {
+    package func tellPositions() {
         state.withLock { state in
             let ids = state.line.first(Self.toldPositions, running: state.runningJobs)
             for (position, id) in ids.enumerated() {
@@ -189,7 +189,7 @@ final class JobQueue: Sendable {
 
     /// Declares what is computed from now on, instead of what was before.
     /// - Returns: those of `ids` that still run; others have been cancelled.
-    func compute(_ ids: [String]) -> [String] {
+    package func compute(_ ids: [String]) -> [String] {
         state.withLock { state in
             let wanted = ids.filter(state.running.contains)
             state.computing = Set(wanted)
@@ -200,10 +200,10 @@ final class JobQueue: Sendable {
     }
 
     /// Whether a job that was taken still runs: one that is not being computed may have been cancelled.
-    func isRunning(_ id: String) -> Bool { state.withLock { $0.running.contains(id) } }
+    package func isRunning(_ id: String) -> Bool { state.withLock { $0.running.contains(id) } }
 
     /// Changes a running job and tells its listeners.
-    func update(_ job: Job, _ name: JobEvent.Name, preview: JobEvent.Preview? = nil) {
+    package func update(_ job: Job, _ name: JobEvent.Name, preview: JobEvent.Preview? = nil) {
         state.withLock { state in
             guard let entry = state.entries[job.id] else { return }
             state.entries[job.id]?.job = job
@@ -212,12 +212,12 @@ final class JobQueue: Sendable {
     }
 
     /// Counts what an evaluation or a stage without steps got done.
-    func record(work: Double, seconds: Double) {
+    package func record(work: Double, seconds: Double) {
         state.withLock { $0.throughput.record(work: work, seconds: seconds) }
     }
 
     /// Lets go of a job whose end is stored.
-    func finish(_ job: Job) {
+    package func finish(_ job: Job) {
         state.withLock { state in
             guard let entry = state.entries.removeValue(forKey: job.id) else { return }
             state.running.remove(job.id)
@@ -229,7 +229,7 @@ final class JobQueue: Sendable {
         wake.signal()
     }
 
-    static func lastEvent(of job: Job) -> JobEvent.Name {
+    package static func lastEvent(of job: Job) -> JobEvent.Name {
         switch job.state {
         case .queued: .queued
         case .running: .step
@@ -241,7 +241,7 @@ final class JobQueue: Sendable {
 
     // MARK: Cancelling
 
-    enum Cancellation {
+    package enum Cancellation {
         /// The job waited, in the queue or between two steps, and is out; its end is to be stored.
         case withdrawn(Job)
         /// The job is being computed and will stop, or is being cancelled by another.
@@ -249,7 +249,7 @@ final class JobQueue: Sendable {
     }
 
     /// Nil if there is no unfinished job of that id.
-    func cancel(_ id: String) -> Cancellation? {
+    package func cancel(_ id: String) -> Cancellation? {
         state.withLock { state in
             guard let entry = state.entries[id] else { return nil }
             state.suspects.removeAll { $0 == id }
@@ -264,23 +264,23 @@ final class JobQueue: Sendable {
 
     // MARK: Looking
 
-    func job(_ id: String) -> Job? {
+    package func job(_ id: String) -> Job? {
         state.withLock { state in state.entries[id].map { state.positioned($0.job) } }
     }
 
-    func log(of id: String) -> EventLog? {
+    package func log(of id: String) -> EventLog? {
         state.withLock { state in state.entries[id]?.log ?? state.recent.last { $0.id == id }?.log }
     }
 
-    func forget(_ id: String) {
+    package func forget(_ id: String) {
         state.withLock { $0.recent.removeAll { $0.id == id } }
     }
 
-    var counts: (queued: Int, running: Int) {
+    package var counts: (queued: Int, running: Int) {
         state.withLock { ($0.line.count, $0.running.count) }
     }
 
-    var readiness: Readiness {
+    package var readiness: Readiness {
         state.withLock { state in
             if state.mode != .open { return .notReady("\(ServingError.draining)") }
             if let fault = state.fault { return .notReady("\(fault)") }
@@ -290,21 +290,21 @@ final class JobQueue: Sendable {
     }
 
     /// What keeps the engine from storing, or nil.
-    func setFault(_ fault: ServingError?) {
+    package func setFault(_ fault: ServingError?) {
         state.withLock { $0.fault = fault }
     }
 
     // MARK: Waiting and stopping
 
-    var mode: Mode { state.withLock { $0.mode } }
+    package var mode: Mode { state.withLock { $0.mode } }
 
     /// Returns when something has changed, or after some seconds.
-    func wait(seconds: Double) {
+    package func wait(seconds: Double) {
         _ = wake.wait(timeout: .now() + seconds)
     }
 
     /// Nothing comes in and nothing is started any more.
-    func drain() {
+    package func drain() {
         state.withLock { state in
             if state.mode == .open { state.mode = .draining }
             turns?.write([])
@@ -313,7 +313,7 @@ final class JobQueue: Sendable {
     }
 
     /// The running jobs are stopped as well, to run on at the next start.
-    func stop() {
+    package func stop() {
         state.withLock { state in
             guard state.mode != .stopped else { return }
             state.mode = .stopping
@@ -324,7 +324,7 @@ final class JobQueue: Sendable {
     }
 
     /// The compute thread has ended: whoever listens is let go.
-    func stopped() {
+    package func stopped() {
         let logs = state.withLock { state in
             state.mode = .stopped
             return state.entries.values.map(\.log)

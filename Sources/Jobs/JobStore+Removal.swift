@@ -8,7 +8,7 @@ extension JobStore {
     /// First the row gives the files up, then they go, then the row: after a crash in between the next start removes the
     /// files, and none is ever there that the database does not know.
     /// - Throws: `ServingError.unknownJob`, `storage`.
-    func delete(_ id: String) async throws {
+    package func delete(_ id: String) async throws {
         let files = try await write("deleting job \(id)") { db in
             guard try Row.fetchOne(db, sql: "SELECT id FROM job WHERE id = ?", arguments: [id]) != nil else {
                 throw ServingError.unknownJob(id)
@@ -41,7 +41,7 @@ extension JobStore {
     ///
     /// A file is too old when both the time its job finished and the time it was written are, by `RetentionClock`.
     /// - Parameter now: by the wall clock.
-    func retain(now: Date, options: EngineOptions) throws {
+    package func retain(now: Date) throws {
         let now = try trusted(now)
         let given = try pictureNames()
         var givenBytes = given.mapValues { $0.reduce(0) { $0 + pictures.size(of: $1) } }

@@ -1,4 +1,5 @@
 import Foundation
+import Support
 
 /// Files that can be done without: they take their name when they are whole, and tell whether they still are. Nothing
 /// is synced, so after a power cut one may be damaged, and is then as good as none.
@@ -7,7 +8,7 @@ extension FileFolder {
     private static let sealBytes = 8
 
     /// - Throws: `ServingError.storage`.
-    func writeSealed(_ content: Data, as name: String) throws {
+    package func writeSealed(_ content: Data, as name: String) throws {
         let seal = withUnsafeBytes(of: FNV1a.hash(content).littleEndian) { Array($0) }
         do {
             try write(seal + content, as: name)
@@ -20,7 +21,7 @@ extension FileFolder {
 
     /// Names and lengths of embeddings, by the time of their last use. What was left unfinished is removed; files of other
     /// names are not looked at.
-    func oldestFirst() -> [(name: String, bytes: Int)] {
+    package func oldestFirst() -> [(name: String, bytes: Int)] {
         let all = (try? names()) ?? []
         removeAside(all.compactMap(OwnName.finished).filter { OwnName.isEmbedding($0) }.map(String.init))
         remove(all.filter { OwnName.isFormerEmbedding($0) })
@@ -36,11 +37,11 @@ extension FileFolder {
     }
 
     /// Marks a file as used now.
-    func touch(_ name: String) { utimensat(AT_FDCWD, path(of: name), nil, 0) }
+    package func touch(_ name: String) { utimensat(AT_FDCWD, path(of: name), nil, 0) }
 
     /// - Returns: nil if there is no such file.
     /// - Throws: `ServingError.storage` if it cannot be read or is damaged.
-    func readSealed(_ name: String) throws -> Data? {
+    package func readSealed(_ name: String) throws -> Data? {
         let path = path(of: name)
         let operation = "reading \(path)"
         guard access(path, R_OK) == 0 else {
@@ -59,22 +60,5 @@ extension FileFolder {
             throw ServingError.storage(operation: operation, reason: "the file is damaged")
         }
         return Data(content)
-    }
-}
-
-/// FNV-1a, 64 bits: tells accidents, not attacks.
-enum FNV1a {
-    static func hash(_ bytes: some Sequence<UInt8>) -> UInt64 {
-        bytes.reduce(0xcbf2_9ce4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
-    }
-
-    /// In one go over memory; `Data` is slow as a sequence.
-    static func hash(_ data: Data) -> UInt64 {
-        data.withUnsafeBytes { hash($0) }
-    }
-
-    static func hex(_ text: String) -> String {
-        let digits = String(hash(text.utf8), radix: 16)
-        return String(repeating: "0", count: 16 - digits.count) + digits
     }
 }

@@ -98,8 +98,8 @@ extension JobStore {
             isExpired: row.value("expired") ?? false)
     }
 
-    func expiry(of job: Job) -> Date? {
-        job.artifacts.isEmpty ? nil : job.finishedAt?.addingTimeInterval(retentionSeconds)
+    package func expiry(of job: Job) -> Date? {
+        job.artifacts.isEmpty ? nil : job.finishedAt?.addingTimeInterval(options.retentionSeconds)
     }
 
     static func json(_ value: some Encodable) throws -> String {

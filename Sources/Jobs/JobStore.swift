@@ -8,28 +8,27 @@ import Synchronization
 /// A row is written before what it says is told to anyone, and after the files it speaks of are whole. So a process
 /// may be killed at any moment: at the next start `recover` finds every accepted job either finished, with all its
 /// files, or queued.
-final class JobStore: Sendable {
-    let artifacts: FileFolder
+package final class JobStore: Sendable {
+    package let artifacts: FileFolder
     /// Runs between two steps, by job.
-    let checkpoints: FileFolder
+    package let checkpoints: FileFolder
     /// Embeddings of prompts.
-    let prompts: FileFolder
+    package let prompts: FileFolder
     /// Pictures that jobs start from.
     let pictures: FileFolder
     /// What is computed at this moment.
-    let turns: TurnRecord
-    let retentionSeconds: Double
+    package let turns: TurnRecord
+    let options: StoreOptions
     let logger: Logger
     /// Nil until the first look at what retention removes, and when it was last kept.
     let clock = Mutex<(time: RetentionClock, kept: Double)?>(nil)
     private let pool: DatabasePool
     private let place: DatabasePlace
     private let lock: FolderLock
-    private let strayGraceSeconds: Double
 
     /// - Throws: `ServingError.storage`, `stateInUse`, `refusedState`.
-    init(options: EngineOptions, logger: Logger) throws {
-        let folder = try StateFolder(path: options.stateFolder, isPrivate: options.isPrivate)
+    package init(options: StoreOptions, logger: Logger) throws {
+        let folder = try StateFolder(path: options.folder, isPrivate: options.isPrivate)
         lock = try FolderLock(folder: folder.path)
         let finished = try FileFolder.names(in: "\(folder.path)/artifacts").filter { OwnName.artifact($0) != nil }
         do {
@@ -44,8 +43,7 @@ final class JobStore: Sendable {
         pictures = try FileFolder(path: "\(folder.path)/pictures", isPrivate: folder.isPrivate)
         artifacts.closeToOthers(finished)
         turns = try TurnRecord(path: "\(folder.path)/computing")
-        retentionSeconds = options.retentionSeconds
-        strayGraceSeconds = options.strayGraceSeconds
+        self.options = options
         self.logger = logger
         pool = try JobDatabase.open(folder)
         place = try DatabasePlace(path: folder.databasePath)
@@ -55,10 +53,10 @@ final class JobStore: Sendable {
     }
 
     /// Leaves the folder to another process: nothing will be computed any more.
-    func release() { lock.release() }
+    package func release() { lock.release() }
 
     /// Why nothing that is written would be found again, or nil.
-    var displacement: ServingError? { place.fault }
+    package var displacement: ServingError? { place.fault }
 
     // MARK: Access
 
@@ -117,7 +115,7 @@ final class JobStore: Sendable {
         func remove(_ names: [String], from folder: FileFolder, if isStray: (String) -> Bool) {
             for name in names.sorted() {
                 guard let age = folder.age(of: name, now: now), isStray(name) else { continue }
-                guard givenUp.contains(name) || age >= strayGraceSeconds else { continue }
+                guard givenUp.contains(name) || age >= options.strayGraceSeconds else { continue }
                 if let fault = folder.remove([name]) {
                     logger.error("\(fault)")
                 } else {
@@ -172,7 +170,7 @@ private struct DatabasePlace: Sendable {
 
 extension Job {
     /// Makes a finished step the present one.
-    mutating func show(_ timing: Timings.Step?) {
+    package mutating func show(_ timing: Timings.Step?) {
         guard let timing else { return }
         step = timing.step
         sigma = timing.sigma
@@ -183,5 +181,5 @@ extension Job {
 
 extension Date {
     /// Now, as a row gives it back: `Date` counts from 2001 with more digits than seconds since 1970 have.
-    static var storable: Date { Date(timeIntervalSince1970: Date().timeIntervalSince1970) }
+    package static var storable: Date { Date(timeIntervalSince1970: Date().timeIntervalSince1970) }
 }

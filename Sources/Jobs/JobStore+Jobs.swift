@@ -4,14 +4,14 @@ import GRDB
 /// A job's way through the table.
 extension JobStore {
     /// What `insert` found or did.
-    struct Acceptance: Sendable {
-        let job: Job
-        let sequence: Int64
+    package struct Acceptance: Sendable {
+        package let job: Job
+        package let sequence: Int64
         /// The job was there before: its idempotency key was used already.
-        let isKnown: Bool
+        package let isKnown: Bool
     }
 
-    func insert(_ job: Job, idempotency: Idempotency?) async throws -> Acceptance {
+    package func insert(_ job: Job, idempotency: Idempotency?) async throws -> Acceptance {
         try await write("storing a job") { db in
             if let idempotency, let known = try self.known(idempotency, db) { return known }
             try db.execute(
@@ -31,7 +31,7 @@ extension JobStore {
 
     /// The job that used this key before.
     /// - Throws: `ServingError.idempotencyConflict`.
-    func known(_ idempotency: Idempotency) async throws -> Acceptance? {
+    package func known(_ idempotency: Idempotency) async throws -> Acceptance? {
         try await read("looking up an Idempotency-Key") { try self.known(idempotency, $0) }
     }
 
@@ -44,7 +44,7 @@ extension JobStore {
         return Acceptance(job: try shownJob(from: row, db), sequence: row["sequence"], isKnown: true)
     }
 
-    func markRunning(_ ids: [String], at date: Date) throws {
+    package func markRunning(_ ids: [String], at date: Date) throws {
         try write("starting \(ids.count) jobs") { db in
             for id in ids {
                 // One that was cancelled meanwhile stays so.
@@ -58,7 +58,7 @@ extension JobStore {
     /// Writes that a job is not wanted any more, before anybody is told so: a kill right after does not bring it back.
     /// - Parameter job: as it is at present.
     /// - Returns: false if it had ended before.
-    func cancel(_ job: Job, at date: Date) async throws -> Bool {
+    package func cancel(_ job: Job, at date: Date) async throws -> Bool {
         try await write("cancelling job \(job.id)") { db in
             try db.execute(
                 sql: "UPDATE job SET state = ?, timings = ?, finished_at = ? WHERE id = ? AND state IN (?, ?)",
@@ -73,7 +73,7 @@ extension JobStore {
     /// Writes the end of a job, and its artifacts if it has any. Their files must be published; they are removed again if
     /// the job was cancelled meanwhile. One that failed meanwhile stays cancelled.
     /// - Throws: `Interruption.cancelled` for one that has succeeded too late.
-    func finish(_ job: Job) throws {
+    package func finish(_ job: Job) throws {
         if try write("finishing job \(job.id)", { try Self.finish(job, $0) }) { return }
         guard job.state == .succeeded else { return }
         artifacts.remove(job.artifacts.map { URL(fileURLWithPath: $0.path).lastPathComponent })
@@ -105,7 +105,7 @@ extension JobStore {
 
     // MARK: Looking up
 
-    func job(_ id: String) async throws -> Job {
+    package func job(_ id: String) async throws -> Job {
         try await read("reading job \(id)") { db in
             guard let row = try Row.fetchOne(db, sql: "SELECT * FROM job WHERE id = ?", arguments: [id]) else {
                 throw ServingError.unknownJob(id)
@@ -114,7 +114,7 @@ extension JobStore {
         }
     }
 
-    func jobs(
+    package func jobs(
         kind: GenerationRequest.Kind?, owner: String?, limit: Int, after: String?, oldestFirst: Bool
     ) async throws -> JobPage {
         // One more than asked for tells whether there are more.
@@ -147,7 +147,7 @@ extension JobStore {
         }
     }
 
-    func artifact(_ id: String) async throws -> Artifact {
+    package func artifact(_ id: String) async throws -> Artifact {
         let artifact = try await read("reading artifact \(id)") { db in
             try Row.fetchOne(db, sql: "SELECT * FROM artifact WHERE id = ?", arguments: [id])
                 .flatMap(self.artifact(from:))

@@ -1,5 +1,5 @@
+import Jobs
 import Pipelines
-import Serving
 import TestSupport
 import Testing
 

@@ -1,5 +1,5 @@
 import Foundation
-import Serving
+import Jobs
 import Testing
 
 /// A path that gives no picture is told with the true reason, and nothing waits for it.

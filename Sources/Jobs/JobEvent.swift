@@ -15,6 +15,13 @@ package struct JobEvent: Sendable {
         /// The step it belongs to, from 1.
         package let step: Int
         package let png: [UInt8]
+
+        package init(image: Int, index: Int, step: Int, png: [UInt8]) {
+            self.image = image
+            self.index = index
+            self.step = step
+            self.png = png
+        }
     }
 
     /// Increases from event to event of a job, also across restarts of the server.

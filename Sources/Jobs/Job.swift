@@ -55,7 +55,7 @@ package struct Job: Sendable, Equatable {
         set { timings.ran = newValue }
     }
     /// How often the process ended while this job was computed, since it last got further. Not shown.
-    var interruptions = 0
+    package var interruptions = 0
 
     package var kind: GenerationRequest.Kind { request.kind }
 
@@ -96,6 +96,15 @@ package struct Artifact: Sendable, Equatable {
     package let path: String
     /// Removed by retention: there was a file, there is none.
     package let isExpired: Bool
+
+    package init(id: String, job: String, contentType: String, bytes: Int, path: String, isExpired: Bool) {
+        self.id = id
+        self.job = job
+        self.contentType = contentType
+        self.bytes = bytes
+        self.path = path
+        self.isExpired = isExpired
+    }
 
     /// Of the kind of file: `png`, `mp4`.
     package var ending: String { (path as NSString).pathExtension }

@@ -1,7 +1,6 @@
-import Models
 import Foundation
+import Jobs
 import Models
-import Serving
 import Support
 import Testing
 

@@ -1,7 +1,7 @@
 import Foundation
 
 /// A folder in which a name stands for a whole file: files are written under another name, and renamed.
-struct FileFolder: Sendable {
+package struct FileFolder: Sendable {
     let path: String
     /// Closed to other accounts of the machine: prompts and pictures are nobody else's business.
     let isPrivate: Bool
@@ -74,15 +74,15 @@ struct FileFolder: Sendable {
         return names
     }
 
-    func names() throws -> [String] { try Self.names(in: path) }
+    package func names() throws -> [String] { try Self.names(in: path) }
 
-    func path(of name: String) -> String { "\(path)/\(name)" }
+    package func path(of name: String) -> String { "\(path)/\(name)" }
 
     /// Where the file is to be written before `publish`.
-    func pathAside(of name: String) -> String { "\(path)/\(name)\(Self.aside)" }
+    package func pathAside(of name: String) -> String { "\(path)/\(name)\(Self.aside)" }
 
     /// Writes `bytes` aside.
-    func write(_ bytes: [UInt8], as name: String) throws {
+    package func write(_ bytes: [UInt8], as name: String) throws {
         let path = pathAside(of: name)
         let file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, isPrivate ? 0o600 : 0o644)
         guard file >= 0 else { throw fault("creating \(path)") }
@@ -105,7 +105,7 @@ struct FileFolder: Sendable {
 
     /// Makes files that were written aside durable and gives them their names.
     /// - Returns: their lengths.
-    func publish(_ names: [String]) throws -> [Int] {
+    package func publish(_ names: [String]) throws -> [Int] {
         var sizes: [Int] = []
         for name in names {
             // FFmpeg creates its file for everybody.
@@ -120,7 +120,7 @@ struct FileFolder: Sendable {
     /// Removes files; what is not there is no error.
     /// - Returns: why the first that stays does.
     @discardableResult
-    func remove(_ names: [String]) -> ServingError? {
+    package func remove(_ names: [String]) -> ServingError? {
         var failure: ServingError?
         for name in names where unlink(path(of: name)) != 0 && errno != ENOENT {
             failure = failure ?? fault("removing \(path(of: name))")
@@ -128,7 +128,7 @@ struct FileFolder: Sendable {
         return failure
     }
 
-    func removeAside(_ names: [String]) {
+    package func removeAside(_ names: [String]) {
         for name in names { unlink(pathAside(of: name)) }
     }
 

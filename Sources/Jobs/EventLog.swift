@@ -2,7 +2,7 @@ import Foundation
 import Synchronization
 
 /// The events of one job: the last few kept, and handed to whoever listens.
-final class EventLog: Sendable {
+package final class EventLog: Sendable {
     private struct State {
         var events: [JobEvent] = []
         var listeners: [Int: AsyncStream<JobEvent>.Continuation] = [:]
@@ -28,8 +28,10 @@ final class EventLog: Sendable {
     static let capacity = 256
     static let previewCapacity = 8
 
+    package init() {}
+
     /// Ids are microseconds of the clock, or one more than the last: they go on increasing after a restart.
-    func append(_ name: JobEvent.Name, _ job: Job, preview: JobEvent.Preview? = nil, at date: Date = Date()) {
+    package func append(_ name: JobEvent.Name, _ job: Job, preview: JobEvent.Preview? = nil, at date: Date = Date()) {
         let closed = state.withLock { state -> [AsyncStream<JobEvent>.Continuation] in
             guard !state.isClosed else { return [] }
             let event = JobEvent(
@@ -46,13 +48,13 @@ final class EventLog: Sendable {
     }
 
     /// Ends all streams without a last event: the engine stops.
-    func close() {
+    package func close() {
         for listener in state.withLock({ $0.close() }) { listener.finish() }
     }
 
     /// The last event that is no preview and what follows, or all that is kept after the event of an id and what follows.
     /// An id beyond the last event is of a time before the clock was set back, and tells nothing: it counts as none.
-    func subscribe(after id: Int64?) -> AsyncStream<JobEvent> {
+    package func subscribe(after id: Int64?) -> AsyncStream<JobEvent> {
         let (stream, continuation) = AsyncStream.makeStream(
             of: JobEvent.self, bufferingPolicy: .bufferingNewest(Self.capacity))
         let listener = state.withLock { state -> Int? in
@@ -75,5 +77,5 @@ final class EventLog: Sendable {
         return stream
     }
 
-    static func id(at date: Date) -> Int64 { Int64(date.timeIntervalSince1970 * 1_000_000) }
+    package static func id(at date: Date) -> Int64 { Int64(date.timeIntervalSince1970 * 1_000_000) }
 }

@@ -1,22 +1,20 @@
-import Serving
-
 /// Memory for weights as a test has it: those used last, as many as fit.
-struct Residents: Sendable {
+package struct Residents<Key: Equatable & Sendable>: Sendable {
     /// Bytes; nil for more than there are weights.
-    let capacity: Int?
+    package let capacity: Int?
     /// Used last comes last.
-    private var entries: [(weights: StageWeights, bytes: Int)] = []
+    private var entries: [(weights: Key, bytes: Int)] = []
 
-    init(capacity: Int?) {
+    package init(capacity: Int?) {
         self.capacity = capacity
     }
 
-    func contains(_ weights: StageWeights) -> Bool {
+    package func contains(_ weights: Key) -> Bool {
         capacity == nil || entries.contains { $0.weights == weights }
     }
 
     /// Weights are used: what was used longest ago makes room for them.
-    mutating func use(_ weights: StageWeights, bytes: Int) {
+    package mutating func use(_ weights: Key, bytes: Int) {
         guard let capacity else { return }
         entries.removeAll { $0.weights == weights }
         entries.append((weights, bytes))

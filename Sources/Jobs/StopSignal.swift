@@ -1,7 +1,7 @@
 import Synchronization
 
 /// Tells a computation that it is no longer wanted. Checked before each transformer block.
-final class StopSignal: Sendable {
+package final class StopSignal: Sendable {
     private let reason = Atomic<UInt8>(0)
 
     func cancel() { raise(1) }
@@ -14,7 +14,7 @@ final class StopSignal: Sendable {
         _ = reason.compareExchange(expected: 0, desired: value, ordering: .relaxed)
     }
 
-    func check() throws(Interruption) {
+    package func check() throws(Interruption) {
         switch reason.load(ordering: .relaxed) {
         case 0: return
         case 1: throw .cancelled
@@ -24,6 +24,6 @@ final class StopSignal: Sendable {
 }
 
 /// Why a computation was left unfinished.
-enum Interruption: Error {
+package enum Interruption: Error {
     case cancelled, shutDown
 }

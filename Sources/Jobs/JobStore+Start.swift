@@ -11,7 +11,7 @@ extension JobStore {
     /// A job that this version cannot read fails, and so does one during which the process has ended too often: it would
     /// be taken up at every start for ever.
     /// - Returns: the queued jobs, first come first.
-    func recover() throws -> [(job: Job, sequence: Int64)] {
+    package func recover() throws -> [(job: Job, sequence: Int64)] {
         let computed = Set(turns.jobs)
         let (jobs, kept, givenUp, fileless, known) = try write("recovering jobs") { db in
             let rows = try Row.fetchAll(

@@ -7,16 +7,16 @@ import Pipelines
 ///
 /// The same picture has the same record, whatever it was made beside: of several images each stands as if it had been
 /// asked for alone. Neither ids, times nor API keys are in it.
-struct FileRecord: Codable, Equatable {
+package struct FileRecord: Codable, Equatable {
     /// The keyword of the PNG text chunk.
-    static let keyword = "phasor"
+    package static let keyword = "phasor"
 
     let request: GenerationRequest
     /// Steps that were done, also where the request left them to the model.
     let steps: Int
 
     /// - Parameter ran: what made the file; what the request left to the model is settled by it.
-    init(_ request: GenerationRequest, image: Int, ran: RunRecord) {
+    package init(_ request: GenerationRequest, image: Int, ran: RunRecord) {
         var request = request
         request.generator = ran.generator
         // A picture that is changed by strength takes only the last of the steps that the request counts.
@@ -32,7 +32,7 @@ struct FileRecord: Codable, Equatable {
     /// An image ignores it.
     private static let imageFPS = 16
 
-    var text: String {
+    package var text: String {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         // Numbers of a request are finite, so it always has a JSON.

@@ -5,7 +5,7 @@ import Foundation
 ///
 /// Nothing is synced, as only the process must be outlived: what was written stays in the system's memory. After a power
 /// cut it may be of an earlier moment.
-final class TurnRecord: Sendable {
+package final class TurnRecord: Sendable {
     private let descriptor: Int32
     /// The file has always this length, so that writing takes no room on the disk.
     private static let length = 4096

@@ -1,6 +1,6 @@
 /// Names that Phasor gives files in a state folder. A file of any other name is somebody else's: it is never removed,
 /// renamed or read.
-enum OwnName {
+package enum OwnName {
     /// Ending of a file that is not whole yet.
     static let aside = ".partial"
     /// Endings of finished files.
@@ -38,7 +38,7 @@ enum OwnName {
     }
 
     /// 32 hexadecimal digits, which stand for a prompt and who encoded it.
-    static func isEmbedding(_ name: some StringProtocol) -> Bool {
+    package static func isEmbedding(_ name: some StringProtocol) -> Bool {
         name.utf8.count == 32 && name.utf8.allSatisfy(isHexadecimal)
     }
 
@@ -48,7 +48,7 @@ enum OwnName {
     }
 
     /// The name that an unfinished file is to get; nil for one that has no such ending.
-    static func finished(_ name: String) -> Substring? {
+    package static func finished(_ name: String) -> Substring? {
         name.hasSuffix(aside) ? name.dropLast(aside.count) : nil
     }
 

@@ -1,5 +1,7 @@
+import Jobs
+import Models
 import Pipelines
-import Serving
+import TestSupport
 
 /// A server without a machine: runs are courses of stages, an evaluation takes virtual seconds, and so does reading weights.
 struct VirtualServer {
@@ -40,7 +42,7 @@ struct VirtualServer {
     func run(_ tasks: [Task], _ start: some StepPolicy) -> Outcome {
         var policy = start
         var outcome = Outcome(ends: [Double](repeating: .infinity, count: tasks.count))
-        var residents = Residents(capacity: capacity)
+        var residents = Residents<StageWeights>(capacity: capacity)
         var now = 0.0
         var pending = tasks.indices.sorted { (tasks[$0].arrival, $0) < (tasks[$1].arrival, $1) }
         let order = Dictionary(uniqueKeysWithValues: pending.enumerated().map { ($1, Int64($0)) })
@@ -108,4 +110,10 @@ struct VirtualServer {
     static let slow = [
         Leg(weights: text, evaluations: 1), Leg(weights: teacher, evaluations: 20), Leg(weights: vae, evaluations: 1),
     ]
+}
+
+extension Part {
+    static let textEncoder: Part = "text_encoder"
+    static let vae: Part = "vae"
+    static func expert(_ name: String) -> Part { Part(name) }
 }

@@ -8,7 +8,7 @@ import Support
 extension JobStore {
     /// Makes the pictures of a job durable.
     /// - Throws: `ServingError.storage`; then none of them stays.
-    func keep(_ files: [PictureFile], of job: String) async throws {
+    package func keep(_ files: [PictureFile], of job: String) async throws {
         guard !files.isEmpty else { return }
         let folder = pictures
         let contents = Dictionary(
@@ -32,13 +32,13 @@ extension JobStore {
     }
 
     /// Gives up the pictures of a job that was not accepted after all.
-    func letGo(_ files: [PictureFile], of job: String) {
+    package func letGo(_ files: [PictureFile], of job: String) {
         pictures.remove(files.map { OwnName.picture($0.digest, of: job) })
     }
 
     /// The pictures of a job, decoded.
     /// - Throws: `ServingError.storage` for a file that is gone or was changed.
-    func givenPictures(of job: Job) throws -> GivenPictures {
+    package func givenPictures(of job: Job) throws -> GivenPictures {
         try job.request.given { digest in
             let path = pictures.path(of: OwnName.picture(digest, of: job.id))
             let operation = "reading \(path)"
