@@ -70,7 +70,7 @@ struct APIError: Error, Equatable, CustomStringConvertible {
 }
 
 extension APIError {
-    /// Whatever a handler or the transport threw.
+    /// Translates whatever a handler or the transport threw.
     init(_ error: any Error) {
         switch error {
         case let error as APIError: self = error

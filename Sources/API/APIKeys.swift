@@ -5,7 +5,7 @@ import Support
 package struct APIKeys: Sendable {
     private struct Key: Sendable {
         let digest: [UInt8]
-        /// It sees and changes the jobs of all keys.
+        /// The key sees and changes the jobs of all keys.
         let isOperators: Bool
     }
 
@@ -71,7 +71,7 @@ package struct APIKeys: Sendable {
         guard isEmpty || key(of: request) != nil else { throw .wrongKey }
     }
 
-    /// Who sends the request; of an admitted one, whose key it is.
+    /// The one who sends the request. An admitted request belongs to the owner of its key.
     func caller(of request: HTTPRequest) -> Caller {
         guard let key = key(of: request) else { return Caller(address: request.remote) }
         let name = Hexadecimal.text(key.digest.prefix(8))

@@ -16,7 +16,7 @@ package struct APIServer: Sendable {
         package var corsOrigins: [String] = []
         /// Names by which the server may be reached besides those of this machine.
         package var allowedHosts: [String] = []
-        /// Between two comments on an event stream on which nothing happens.
+        /// The time between two comments on an event stream on which nothing happens.
         package var heartbeat: Duration = .seconds(15)
         /// How long a plain answer may take before white space is sent to keep it alive; nil for as long as it takes.
         package var keepAlive: Duration? = .seconds(25)
@@ -31,7 +31,7 @@ package struct APIServer: Sendable {
         package var sizePolicy = SizePolicy.exact
         /// Names of models besides their ids and those that clients have built in.
         package var aliases: [ModelAlias] = []
-        /// Called once for each finished exchange; must return soon.
+        /// The server calls this once for each finished exchange; the closure must return soon.
         package var onExchange: (@Sendable (HTTPExchange) -> Void)?
 
         package init() {}
@@ -137,7 +137,7 @@ package struct APIServer: Sendable {
     }
 }
 
-/// Who may come in, decided before any of a request's body is read.
+/// Decides who may come in before the server reads any of a request's body.
 struct Gate: Sendable {
     let keys: APIKeys
     let sites: SiteGuard

@@ -23,7 +23,7 @@ package struct ArtifactLinks: Sendable {
         self.seconds = seconds
     }
 
-    /// Of this process alone.
+    /// Links that only this process signs and accepts.
     package init() {
         self.init(secret: (0..<Self.secretBytes).map { _ in UInt8.random(in: .min ... .max) })
     }

@@ -2,10 +2,10 @@ import HTTP
 import Jobs
 import Serving
 
-/// Who sends a request, and which jobs it may see and change.
+/// The one who sends a request, and which jobs that client may see and change.
 ///
-/// With keys a client sees and changes the jobs of its key, and an operator's key those of all. Without keys everybody
-/// sees everything, and changes what came from the own address.
+/// With keys a client sees and changes the jobs of its key, and an operator's key sees and changes those of all.
+/// Without keys everybody sees everything, and changes what came from the own address.
 struct Caller: Sendable, Equatable {
     private enum Role { case key, operatorsKey, address }
 

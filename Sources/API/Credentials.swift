@@ -22,8 +22,8 @@ enum Credentials {
         }
     }
 
-    /// Of base64's `user:password` (RFC 7617). The user's name says nothing here, except where it is all there is:
-    /// `curl -u KEY:`.
+    /// The password in base64's `user:password` (RFC 7617). The user's name counts only where it is all there is: `curl
+    /// -u KEY:`.
     private static func password(_ value: String) -> String? {
         // Some clients leave the padding out.
         let padding = String(repeating: "=", count: (4 - value.utf8.count % 4) % 4)

@@ -8,7 +8,7 @@ struct Fields: Sendable {
     private let values: [String: JSON]
     /// Numbers and truth values are read from text as well: all values of a form are text.
     private let takesText: Bool
-    /// Of a form, by name without `[]`.
+    /// The files of a form, by name without `[]`.
     let files: [String: [[UInt8]]]
 
     /// - Parameter takesText: whether a number or a truth value may also stand in a string.

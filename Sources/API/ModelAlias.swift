@@ -4,7 +4,7 @@ package struct ModelAlias: Sendable, Equatable, CustomStringConvertible {
     /// The id of a model.
     package let model: String
 
-    /// Nil for a text that is not `NAME=MODEL`, both of them something.
+    /// Returns nil for a text that is not `NAME=MODEL` with both of them something.
     package init?(_ text: String) {
         guard let sign = text.firstIndex(of: "=") else { return nil }
         name = String(text[..<sign])

@@ -5,7 +5,7 @@ import HTTP
 package struct MultipartForm: Sendable, Equatable {
     package struct Part: Sendable, Equatable {
         package let name: String
-        /// Of a file.
+        /// The name that the client gives a file; nil for a plain field.
         package let filename: String?
         package let content: [UInt8]
     }

@@ -131,7 +131,7 @@ struct OpenAIImages: Sendable {
         ]
     }
 
-    /// As the file's ending says it.
+    /// The format that the file's ending names.
     private static func format(of job: Job) -> String { job.artifacts.first?.ending ?? OutputFormat.png.rawValue }
 
     // MARK: Streamed

@@ -137,7 +137,7 @@ struct OpenAIVideos: Sendable {
         }
     }
 
-    /// Of a clip of k * fps + 1 frames k, as it was asked for; else the length.
+    /// The length in seconds: k for a clip of k * fps + 1 frames, as the client asked for it; else the exact length.
     private static func seconds(_ request: GenerationRequest) -> String {
         let spans = request.frames - 1
         if spans > 0, spans % request.fps == 0 { return "\(spans / request.fps)" }

@@ -35,7 +35,7 @@ struct Paging: Sendable {
 }
 
 extension Idempotency {
-    /// Of the header Idempotency-Key; nil without one.
+    /// Reads the header Idempotency-Key; nil without one.
     /// - Throws: `APIError` for a key of no use.
     init?(_ request: HTTPRequest) throws {
         guard let key = request.headers["Idempotency-Key"] else { return nil }

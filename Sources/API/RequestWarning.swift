@@ -13,7 +13,7 @@ struct RequestWarning: Sendable, Equatable {
 
     static func ignored(_ field: String) -> RequestWarning { RequestWarning(field, "ignored") }
 
-    /// With nothing in it that a header field cannot carry.
+    /// The warning without any character that a header field cannot carry.
     var text: String {
         let plain = "\(field.prefix(40)): \(message)".unicodeScalars.map { (0x20..<0x7F).contains($0.value) ? $0 : "?" }
         return String(String.UnicodeScalarView(plain))

@@ -48,7 +48,7 @@ package struct ServerConfiguration: Encodable, Sendable, Equatable {
     /// How weights get into memory: `mmap` or `read`.
     package var load = "mmap"
     package var connections = 1024
-    /// As in `HTTPLimits`.
+    /// The limit of `HTTPLimits` of this name.
     package var connectionsPerAddress: Int?
     /// Seconds, as in `HTTPLimits`.
     package var drain = 60.0
@@ -173,7 +173,7 @@ package struct ServerConfiguration: Encodable, Sendable, Equatable {
         }
     }
 
-    /// As a file that would set all of it; what is null is left to the default.
+    /// Writes a file that would set everything; null leaves a setting to the default.
     package func encode(to encoder: any Encoder) throws {
         var object = encoder.container(keyedBy: CodingKeys.self)
         try object.encode(host, forKey: .host)
@@ -223,7 +223,7 @@ private struct SettingValue {
         case json(JSON)
         case text(String)
     }
-    /// For messages.
+    /// The name that messages use.
     let name: String
     let content: Content
 

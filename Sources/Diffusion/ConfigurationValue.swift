@@ -55,7 +55,7 @@ struct ConfigurationValue {
         return members.map(\.name).sorted()
     }
 
-    /// Nil if the key is absent or null, which diffusers writes for the same thing.
+    /// Returns nil if the key is absent or null; diffusers writes null for an absent key.
     func optional(_ key: String) throws -> ConfigurationValue? {
         guard case .object = content else { throw fault("must be an object") }
         guard let member = content[key], member != .null else { return nil }

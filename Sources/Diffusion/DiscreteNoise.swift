@@ -93,7 +93,7 @@ package struct StepMix: Sendable, Equatable, Codable {
 package struct DiscreteGrid: Sendable, Equatable {
     /// Which of the times.
     package enum Times: Sendable, Equatable {
-        /// As a student was distilled; another number of steps is not possible.
+        /// The times for which a student was distilled; the student takes no other number of steps.
         case fixed([Int])
         /// round(1000 - 1000 k / n) - 1
         case trailing
@@ -104,7 +104,7 @@ package struct DiscreteGrid: Sendable, Equatable {
     }
 
     package let times: Times
-    /// By default.
+    /// The number of steps where a request names none.
     package let steps: Int
     package let prediction: Prediction
     /// How much of the noise is fresh at each step of TCD: from 0, none, to 1.

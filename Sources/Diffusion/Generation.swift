@@ -105,7 +105,7 @@ package struct Generation: Sendable {
 
     package var isFinished: Bool { stepIndex >= schedule.count }
 
-    /// Nil when finished.
+    /// The step that comes next; nil when the generation is finished.
     package var nextStep: SigmaSchedule.Step? { isFinished ? nil : schedule[stepIndex] }
 
     /// The phase that owns the next step; nil when finished.

@@ -79,7 +79,7 @@ package enum SamplerKind: String, Sendable, Codable, CaseIterable {
     /// Down to a share of the next time, then up to it with fresh noise (trajectory consistency, arXiv 2402.19159)
     case tcd
 
-    /// Those that walk sigmas of a flow; the others walk the times of Stable Diffusion only.
+    /// The samplers that walk sigmas of a flow; the others walk the times of Stable Diffusion only.
     package static let ofFlows: [SamplerKind] = [.euler, .renoise, .uniPC]
 }
 
@@ -95,7 +95,7 @@ package enum SigmaGrid: Sendable, Equatable {
     case dynamic(steps: Int, shift: DynamicShift)
     case empirical(steps: Int, shift: EmpiricalShift)
     case uniPCFlow(steps: Int, shift: Double)
-    /// On the 1000 times of Stable Diffusion.
+    /// A grid on the 1000 times of Stable Diffusion.
     case discrete(DiscreteGrid)
 
     package var defaultSteps: Int {

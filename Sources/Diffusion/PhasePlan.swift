@@ -22,7 +22,7 @@ package struct Phase: Sendable, Equatable, Codable {
 
 /// Which expert computes at which noise level. Valid by construction: every sigma in (0, 1] has one owner.
 package struct PhasePlan: Sendable, Equatable {
-    /// From high noise to low noise.
+    /// The phases from high noise to low noise.
     package let phases: [Phase]
 
     /// - Throws: `DiffusionError.phases`, which names the sigmas that are owned by nobody or twice.

@@ -10,7 +10,7 @@ package struct SigmaSchedule: Sendable, Equatable {
     package struct Step: Sendable, Equatable {
         package let index: Int
         package let sigma: Float
-        /// On the 0...1000 scale: the input of the network, and what routing compares with phase boundaries.
+        /// The time on the scale 0...1000. The network reads it, and routing compares it with the phase boundaries.
         package let timestep: Float
         package let nextSigma: Float
     }

@@ -43,7 +43,8 @@ struct UniPC: Sendable {
         min(2, schedule.count - index, index + 1)
     }
 
-    /// From sigma[index] to sigma[index + 1], with x0 estimates m at the former and, for order 2, `older` before it.
+    /// Predicts the latent at sigma[index + 1] from that at sigma[index], with the x0 estimates m at the former and,
+    /// for order 2, `older` before it.
     private func predict(
         from sample: Tensor, estimate m: Tensor, older: Tensor?, at index: Int, of schedule: SigmaSchedule
     ) -> Tensor {
@@ -58,8 +59,8 @@ struct UniPC: Sendable {
         }
     }
 
-    /// From sigma[index - 1] to sigma[index] once more, now that x0 is known at its end (`new`); of the order that the
-    /// predictor had on that interval.
+    /// Goes from sigma[index - 1] to sigma[index] once more, now that x0 is known at its end (`new`). The order is that
+    /// of the predictor on the interval.
     private func correct(
         from sample: Tensor, last m: Tensor, older: Tensor?, new: Tensor, at index: Int, of schedule: SigmaSchedule
     ) -> Tensor {

@@ -75,7 +75,7 @@ final class Connection: Sendable {
         }
     }
 
-    /// Called by the server's clock.
+    /// The server's clock calls this.
     func expire(at now: ContinuousClock.Instant) {
         state.withLock { state in
             guard !state.isClosed, let deadline = state.deadline, deadline <= now else { return }

@@ -7,7 +7,7 @@ final class ConnectionTable: Sendable {
         var open: [ObjectIdentifier: Connection] = [:]
         /// How many there are from each address.
         var byAddress: [String: Int] = [:]
-        /// Those that have a descriptor of the reserve.
+        /// The connections that have a descriptor of the reserve.
         var inReserve: Set<ObjectIdentifier> = []
         var isFinished = false
     }
@@ -15,7 +15,7 @@ final class ConnectionTable: Sendable {
     /// What becomes of a connection that was accepted.
     enum Place: Equatable {
         case served
-        /// It is told that there are too many, of all or of its address.
+        /// The client is told that there are too many connections, of all clients or of its address.
         case refused(String)
         /// Even telling so would cost too much.
         case dropped
@@ -27,7 +27,7 @@ final class ConnectionTable: Sendable {
     /// closed.
     private static let refusals = 64
 
-    /// Before any connection.
+    /// The lowest free descriptor before any connection came.
     private let firstDescriptor: Int32
 
     init(limits: HTTPLimits) {

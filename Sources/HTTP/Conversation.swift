@@ -18,7 +18,7 @@ struct Conversation: Sendable {
         parser = HTTPParser(limits: configuration.limits)
     }
 
-    /// Until the client or the server ends it. The caller closes the connection.
+    /// Answers requests until the client or the server ends the conversation. The caller closes the connection.
     mutating func run() async {
         do throws(Connection.End) {
             while try await exchange() {}
@@ -156,7 +156,7 @@ struct Conversation: Sendable {
 
     // MARK: Handling
 
-    /// Who answers, and how much of a body it is given; nil where none is read.
+    /// Finds the handler, and how much of a body the handler takes; nil where the handler reads no body.
     private func route(_ request: inout HTTPRequest) throws(HTTPError) -> (HTTPHandler, bodyLimit: Int?) {
         let segments = request.target.segments
         switch configuration.router.match(method: request.method, segments: segments) {

@@ -7,7 +7,7 @@ import Foundation
 /// libraries end it then. So a part is kept in reserve for all that is no connection, and who connects beyond it is told
 /// that the server is busy.
 package enum DescriptorLimit {
-    /// As many as a server of 1,024 connections that all fetch files needs, many times over; more would be of no use.
+    /// A server of 1,024 connections that all fetch files needs far fewer; more would be of no use.
     private static let wanted: rlim_t = 65_536
     private static let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
 

@@ -10,7 +10,7 @@ package struct HTTPExchange: Sendable {
     package let status: Int
     /// Bytes of body sent.
     package let bytes: Int
-    /// From the complete header (or the refusal) to the last byte sent.
+    /// The time from the complete header (or the refusal) to the last byte sent.
     package let duration: Duration
     package let requestID: String
     package let remote: String

@@ -90,7 +90,7 @@ extension HTTPResponse {
         return headers["If-Modified-Since"] == lastModified
     }
 
-    /// With `If-Range` a part is wanted only of the very file the client has the rest of.
+    /// A client that sends `If-Range` wants a part only of the very file whose rest it has.
     private static func rangeApplies(_ headers: HTTPHeaders, etag: String, lastModified: String) -> Bool {
         guard let condition = headers["If-Range"] else { return true }
         return condition == etag && !etag.hasPrefix("W/") || condition == lastModified

@@ -48,7 +48,7 @@ package struct HTTPHead: Sendable, Equatable {
         guard isValid else { throw .badRequest("Host is not a host name") }
     }
 
-    /// Whatever could be read in two ways is refused, because a proxy in front may read it in the other.
+    /// Refuses whatever could be read in two ways, because a proxy in front may read it in the other.
     private static func framing(_ headers: HTTPHeaders, minorVersion: Int) throws(HTTPError) -> Framing {
         let lengths = headers.all("Content-Length")
         let codings = headers.all("Transfer-Encoding")

@@ -55,7 +55,7 @@ extension StringProtocol {
         utf8.count == other.utf8.count && zip(utf8, other.utf8).allSatisfy { $0.asciiLowercased == $1.asciiLowercased }
     }
 
-    /// Without the spaces and tabs at both ends, the only white space HTTP knows inside a line.
+    /// The text without the spaces and tabs at both ends, the only white space that HTTP knows inside a line.
     func trimmed() -> String {
         let isBlank: (UInt8) -> Bool = { $0 == 0x20 || $0 == 0x09 }
         guard let first = utf8.firstIndex(where: { !isBlank($0) }) else { return "" }

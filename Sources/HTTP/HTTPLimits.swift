@@ -4,11 +4,11 @@
 package struct HTTPLimits: Sendable {
     /// Connections served at once; one more is answered with 503 and closed.
     package var connections = 1024
-    /// Of these, connections of one address (of IPv6 the network of 64 bits). Nil for a half, and for any number from
-    /// this machine itself, where a proxy may speak for many.
+    /// How many of these connections one address may hold (for IPv6: one network of 64 bits). With nil an address may
+    /// hold half of them, and this machine itself any number, because a proxy on it may speak for many clients.
     package var connectionsPerAddress: Int?
-    /// Of the descriptors that the process may have, those kept for what is no connection: one that would take them is
-    /// answered with 503 and closed. At most half of what is free at the start.
+    /// How many of the process's descriptors are kept for what is no connection. The server answers a connection that
+    /// would take one of them with 503 and closes it. The reserve is at most half of what is free at the start.
     package var reservedDescriptors = 100
     /// Bytes of all header field lines of one request, line ends included (431 beyond).
     package var headerBytes = 16 << 10
@@ -23,7 +23,7 @@ package struct HTTPLimits: Sendable {
     /// Bytes of request bodies held by all connections together (503 beyond).
     package var bufferedBodyBytes = 256 << 20
 
-    /// From the first byte of a request to the end of its header (408).
+    /// The time from the first byte of a request to the end of its header (408).
     package var headerDeadline: Duration = .seconds(10)
     /// Longest pause while a request body arrives (408).
     package var bodyProgress: Duration = .seconds(20)
@@ -48,8 +48,8 @@ package struct HTTPLimits: Sendable {
     /// close with unread bytes causes does not destroy that answer on its way.
     package var linger: Duration = .seconds(2)
 
-    /// With all connections taken the next client gets the place of one that has waited so long between two requests, or
-    /// inside one for `evictionBytes` more.
+    /// When all connections are taken, the next client gets the place of a client that has waited so long between two
+    /// requests, or inside one for `evictionBytes` more.
     package var idleEviction: Duration = .seconds(5)
     package var slowEviction: Duration = .seconds(1)
     package var evictionBytes = 16 << 10

@@ -9,13 +9,14 @@ package final class HTTPServer: Sendable {
         package var router: Router
         /// nil: no answer carries a CORS field.
         package var cors: CORS?
-        /// Called with each routed request before any of its body is read; what it throws is the answer. The place for
-        /// API keys: a client without one cannot make the server hold its upload. Not asked for preflights.
+        /// The server calls this with each routed request before it reads any of the body; what the closure throws is
+        /// the answer. API keys are checked here, so a client without one cannot make the server hold its upload. The
+        /// server does not ask for preflights.
         package var admit: (@Sendable (HTTPRequest) throws -> Void)?
         /// Makes the answer to whatever a handler, `admit` or the transport (`HTTPError`) threw. The request is nil
         /// when the bytes could not be read as one. The fields of `HTTPError.headers` are added.
         package var errorResponse: @Sendable (any Error, HTTPRequest?) -> HTTPResponse
-        /// Called once for each finished exchange, from the connection's task: it must return soon.
+        /// The connection's task calls this once for each finished exchange; the closure must return soon.
         package var onExchange: (@Sendable (HTTPExchange) -> Void)?
         package var logger: Logger
 

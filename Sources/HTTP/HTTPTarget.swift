@@ -50,7 +50,7 @@ package struct HTTPTarget: Sendable, Equatable {
         self.query = query
     }
 
-    /// As above, from text. Throws `HTTPError.badRequest`.
+    /// Reads a target from text. Throws `HTTPError.badRequest`.
     package init(_ text: String, method: String = "GET") throws(HTTPError) {
         try self.init(Array(text.utf8)[...], method: method)
     }

@@ -14,7 +14,7 @@ package struct Router: Sendable {
         package let readsBody: Bool
         let handler: HTTPHandler
         fileprivate let pattern: [Piece]
-        /// It ends with a placeholder for all that is left.
+        /// The pattern ends with a placeholder for all that is left.
         fileprivate var takesRest: Bool { pattern.last?.rank == 2 }
     }
 

@@ -48,7 +48,8 @@ package struct StaticFiles: Sendable {
         !name.isEmpty && !name.hasPrefix(".") && !name.utf8.contains(UInt8(ascii: "/")) && !name.utf8.contains(0)
     }
 
-    /// By the name's ending; bytes of no known kind are offered for download, never run.
+    /// The content type that the name's ending stands for. The server offers bytes of no known kind for download, so no
+    /// browser runs them.
     package static func contentType(of name: String) -> String {
         let ending = name.split(separator: ".").last.map { $0.lowercased() } ?? ""
         return switch ending {

@@ -67,7 +67,7 @@ package struct FileRecord: Codable, Equatable {
         }
     }
 
-    /// From what `FileMetadata` writes. A prompt that contains a line of its own form is cut there.
+    /// Reads what `FileMetadata` writes. A prompt that contains a line of that form is cut there.
     private init?(metadata: String, kind: GenerationRequest.Kind) {
         var lines = metadata.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
         guard let last = lines.popLast() else { return nil }

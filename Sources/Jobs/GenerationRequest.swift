@@ -27,9 +27,9 @@ package struct GenerationRequest: Codable, Sendable, Equatable {
     package var count: Int
     package var seed: UInt64
     package var steps: Int?
-    /// For the first phase (high-noise expert), and for all unless `guidanceScale2` is given.
+    /// The guidance scale of the first phase (high-noise expert), and of all phases unless `guidanceScale2` is given.
     package var guidanceScale: Float?
-    /// For the phases after the first (low-noise expert).
+    /// The guidance scale of the phases after the first (low-noise expert).
     package var guidanceScale2: Float?
     /// LoRA files on top of those of the model; nil is none.
     package var loras: [LoRA]?

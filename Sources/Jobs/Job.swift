@@ -45,7 +45,7 @@ package struct Job: Sendable, Equatable {
     package var finishedAt: Date?
     /// When retention will remove, or has removed, the artifacts; nil until the job has finished.
     package var expiresAt: Date?
-    /// In the order of the images; empty unless succeeded.
+    /// The files in the order of the images; empty unless the job has succeeded.
     package var artifacts: [Artifact]
     package var failure: Failure?
     package var timings: Timings
@@ -106,7 +106,7 @@ package struct Artifact: Sendable, Equatable {
         self.isExpired = isExpired
     }
 
-    /// Of the kind of file: `png`, `mp4`.
+    /// The ending that names the kind of file: `png`, `mp4`.
     package var ending: String { (path as NSString).pathExtension }
 
     /// The path of its address; it ends as the file does, which is what programs go by that are given a link.

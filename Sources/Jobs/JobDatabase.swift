@@ -10,7 +10,7 @@ enum JobDatabase {
     enum Fault: Error {
         /// There is none, but there are files of jobs.
         case missing(files: [String])
-        /// It does not know the jobs of these files.
+        /// The database does not know the jobs of these files.
         case older(files: [String])
         /// SQLite cannot read it.
         case damaged(reason: String)
@@ -171,7 +171,7 @@ enum JobDatabase {
 }
 
 extension JobDatabase.Fault {
-    /// For whoever starts a server on the folder.
+    /// The error for whoever starts a server on the folder.
     func refusal(of folder: StateFolder) -> ServingError {
         let name = StateFolder.databaseName
         let command = "`phasor recover \(folder.path)`"

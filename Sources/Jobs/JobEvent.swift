@@ -28,9 +28,9 @@ package struct JobEvent: Sendable {
     package let id: Int64
     package let name: Name
     package let job: Job
-    /// Of a `preview`.
+    /// The picture of a `preview`; nil for other events.
     package let preview: Preview?
 
-    /// Of a `step`: how long the step took; nil before the first is done.
+    /// How long the step of a `step` took; nil for other events, and before the first step is done.
     package var seconds: Double? { name == .step ? job.timings.steps.last?.seconds : nil }
 }

@@ -10,7 +10,7 @@ package final class JobQueue: Sendable {
     /// A job that was taken from the queue to run.
     package struct Ticket: Sendable {
         package let job: Job
-        /// In the order in which jobs were accepted.
+        /// The job's place in the order in which jobs were accepted.
         package let sequence: Int64
         package let signal: StopSignal
     }
@@ -28,10 +28,10 @@ package final class JobQueue: Sendable {
         var mode = Mode.open
         var entries: [String: Entry] = [:]
         var line = WaitingLine()
-        /// Of the waiting ones those during which a process has ended, first come first.
+        /// The waiting jobs during which a process has ended, first come first.
         var suspects: [String] = []
         var running: Set<String> = []
-        /// Of the running ones those that are being computed at this moment.
+        /// The running jobs that are being computed at this moment.
         var computing: Set<String> = []
         /// Places promised to jobs that are being stored, by owner.
         var reserved: [String?: Int] = [:]
@@ -60,7 +60,8 @@ package final class JobQueue: Sendable {
             return job
         }
 
-        /// From the throughput of late; nil while that is not known, for what has ended, and far back in the line.
+        /// An estimate from the recent throughput. The result is nil while no throughput is known, for a job that has
+        /// ended, and for a job far back in the line.
         func secondsLeft(of job: Job, behind ids: [String]) -> Double? {
             guard !job.state.isTerminal, job.queuePosition ?? 0 <= JobQueue.toldPositions else { return nil }
             let running = runningJobs.filter { $0.id != job.id }
@@ -99,7 +100,7 @@ package final class JobQueue: Sendable {
     private let state = Mutex(State())
     private let wake = DispatchSemaphore(value: 0)
     private static let recentLogs = 64
-    /// Who waits further behind hears of its place when it has come nearer.
+    /// A job further behind than this is told its place once it has come nearer.
     private static let toldPositions = 64
 
     package init(capacity: Int, share: QueueShare, turns: TurnRecord? = nil) {
@@ -248,7 +249,7 @@ package final class JobQueue: Sendable {
         case signalled(Job)
     }
 
-    /// Nil if there is no unfinished job of that id.
+    /// Cancels a job; nil if there is no unfinished job of that id.
     package func cancel(_ id: String) -> Cancellation? {
         state.withLock { state in
             guard let entry = state.entries[id] else { return nil }

@@ -24,7 +24,7 @@ extension JobStore {
         try await emptyLog()
     }
 
-    /// Also those that a crash left and no row speaks of.
+    /// Removes the files of jobs, also those that a crash left and no row names.
     private func removeFiles(of jobs: [String], and files: [String]) throws {
         let own = files.filter { OwnName.artifact($0) != nil } + jobs.flatMap(OwnName.artifacts(of:))
         let given = try pictureNames()
@@ -130,7 +130,7 @@ extension JobStore {
         return time.now
     }
 
-    /// From what the last process knew; without that, from the last that happened to any job.
+    /// The clock as the last process knew it; without that record, a clock from the latest event of any job.
     private func knownClock(wall: Double, uptime: Double) throws -> RetentionClock {
         try write("reading the time") { db in
             if let row = try Row.fetchOne(db, sql: "SELECT * FROM clock WHERE id = 1"),

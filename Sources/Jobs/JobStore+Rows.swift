@@ -11,14 +11,14 @@ struct UnreadableRow: Error {
 }
 
 extension Row {
-    /// Nil where a column is missing, NULL or of another kind; GRDB's subscripts end the process there.
+    /// Returns nil where a column is missing, NULL or of another kind; GRDB's subscripts end the process there.
     func value<T: DatabaseValueConvertible>(_ column: String) -> T? {
         guard hasColumn(column), let value = self[column] as DatabaseValue? else { return nil }
         return T.fromDatabaseValue(value)
     }
 }
 
-/// From rows to jobs.
+/// How rows become jobs.
 extension JobStore {
     /// - Throws: `UnreadableRow`.
     func job(from row: Row, _ db: Database) throws -> Job {
@@ -86,7 +86,7 @@ extension JobStore {
         job.expiresAt = expiry(of: job)
     }
 
-    /// Nil for a row that names no file in the folder.
+    /// Returns nil for a row that names no file in the folder.
     func artifact(from row: Row) -> Artifact? {
         guard let id: String = row.value("id"), let job: String = row.value("job"),
             let file: String = row.value("file"),
@@ -106,7 +106,7 @@ extension JobStore {
         String(decoding: try JSONEncoder().encode(value), as: UTF8.self)
     }
 
-    /// Nil for what is no time between 1970 and the year 9999.
+    /// Returns nil for a number that is no time between 1970 and the year 9999.
     private static func date(_ row: Row, _ column: String) -> Date? {
         guard let seconds: Double = row.value(column), (0...253_402_300_799).contains(seconds) else { return nil }
         return Date(timeIntervalSince1970: seconds)

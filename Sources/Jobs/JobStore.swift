@@ -20,7 +20,7 @@ package final class JobStore: Sendable {
     package let turns: TurnRecord
     let options: StoreOptions
     let logger: Logger
-    /// Nil until the first look at what retention removes, and when it was last kept.
+    /// The clock of retention, and when it was last kept; nil until retention first looks.
     let clock = Mutex<(time: RetentionClock, kept: Double)?>(nil)
     private let pool: DatabasePool
     private let place: DatabasePlace
@@ -60,13 +60,14 @@ package final class JobStore: Sendable {
 
     // MARK: Access
 
-    /// On the calling thread; for the compute thread and for the start.
+    /// Writes on the calling thread. The compute thread and the start use this.
     func write<T>(_ operation: String, _ body: (Database) throws -> T) throws -> T {
         if let displacement { throw displacement }
         return try Self.storage(operation) { try pool.write(body) }
     }
 
-    /// On SQLite's queue. A task that is cancelled still waits: what was written must be known to whoever asked.
+    /// Writes on SQLite's queue. A task that is cancelled still waits, because whoever asked must know what was
+    /// written.
     func write<T: Sendable>(
         _ operation: String, _ body: @escaping @Sendable (Database) throws -> T
     ) async throws -> T {

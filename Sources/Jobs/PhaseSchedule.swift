@@ -86,8 +86,8 @@ package struct PhaseSchedule: StepPolicy {
         return runs
     }
 
-    /// Whoever waits for the weights of `first` goes on to the end of their phase, those of one shape together; then
-    /// follows what the oldest run needs.
+    /// Runs that wait for the weights of `first` go on to the end of their phase, those of one shape together. What the
+    /// oldest run needs follows.
     private func passes(_ first: WaitingRun, _ pool: [WaitingRun]) -> [StageWeights] {
         let sharing = pool.filter { $0.weights == first.weights }
         let shared = Dictionary(grouping: sharing.filter { $0.shape != nil }, by: \.shape)

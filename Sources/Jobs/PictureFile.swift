@@ -7,7 +7,7 @@ package struct PictureFile: Sendable, Equatable {
     package let bytes: [UInt8]
     /// SHA-256, as 64 hexadecimal digits.
     package let digest: String
-    /// In pixels, upright.
+    /// The width in pixels of the upright picture.
     package let width: Int
     package let height: Int
 

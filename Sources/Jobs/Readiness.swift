@@ -1,6 +1,6 @@
 /// Whether the engine would take a job now.
 package enum Readiness: Sendable, Equatable {
     case ready
-    /// Not now, for this reason.
+    /// The engine takes no job now, for this reason.
     case notReady(String)
 }

@@ -3,7 +3,7 @@ import Support
 /// A field of a request: what it is called, what it may hold, what it means and who takes it. `RequestFields` lists all
 /// of them; HTTP routes, manifests and the OpenAPI document read names and limits from there.
 package struct RequestField: Sendable, Equatable {
-    /// Who reads requests.
+    /// A reader of requests.
     package enum Taker: String, Sendable, CaseIterable {
         /// OpenAI's images, and jobs of kind `image`.
         case image
@@ -16,7 +16,7 @@ package struct RequestField: Sendable, Equatable {
     }
 
     package enum Content: Sendable, Equatable {
-        /// At most so many Unicode scalars, and no NUL.
+        /// A text of at most so many Unicode scalars, and no NUL.
         case text(longest: Int)
         /// A name that is looked up.
         case name
@@ -36,7 +36,7 @@ package struct RequestField: Sendable, Equatable {
         case pictures(most: Int)
     }
 
-    /// In the HTTP API of Phasor's own, and in `parameters` of a job.
+    /// The field's name in Phasor's own HTTP API, and in `parameters` of a job.
     package let name: String
     package let content: Content
     package let documentation: String
@@ -59,7 +59,7 @@ package struct RequestField: Sendable, Equatable {
         self.initial = initial
     }
 
-    /// Nil for who does not take it.
+    /// The name that a reader uses; nil for a reader that does not take the field.
     package func name(for taker: Taker) -> String? { names[taker] }
 
     /// All names by which a taker understands it, its own first; empty for who does not take it.

@@ -8,7 +8,7 @@ struct StateFolder {
     let path: String
     let isPrivate: Bool
 
-    /// Of what lies in the folder and how; a later version that changes it counts on.
+    /// The version of the folder's layout; a later Phasor that changes the layout counts on.
     private static let format = 1
     private static let markName = "phasor-state"
     static let databaseName = "jobs.sqlite"

@@ -1,7 +1,7 @@
 import Models
 import Pipelines
 
-/// Who goes before whom.
+/// Tells which jobs go before which.
 package enum Priority: String, Codable, Sendable, CaseIterable {
     /// Somebody waits for it.
     case interactive
@@ -29,7 +29,7 @@ package struct StageWeights: Hashable, Sendable {
 
     package var isExpert: Bool { stage == .steps }
 
-    /// To change to these, a LoRA has to change at most.
+    /// Whether at most a LoRA has to change between these weights and the others.
     func shareHeavyWeights(with other: StageWeights?) -> Bool { model == other?.model && base == other?.base }
 }
 
@@ -38,16 +38,16 @@ package struct WaitingRun: Sendable {
     package let id: String
     /// One entry for each stage to come: the prompt, the steps, the decoding. Not empty.
     package let course: ArraySlice<StageWeights>
-    /// Of its latents and other inputs: runs of the same shapes share a network evaluation. Nil for a stage that is not
-    /// shared.
+    /// The shapes of the run's latents and other inputs: runs of the same shapes share a network evaluation. Nil for a
+    /// stage that is not shared.
     package let shape: [[Int]]?
-    /// Of all frames of all its images that are to do the stage.
+    /// The pixels of all frames of all its images that are to do the stage.
     package let pixels: Int
     package let priority: Priority
-    /// In the order in which jobs were accepted.
+    /// The run's place in the order in which jobs were accepted.
     package let arrival: Int64
 
-    /// Nil without a stage to come.
+    /// Returns nil without a stage to come.
     package init?(
         id: String, course: ArraySlice<StageWeights>, shape: [[Int]]?, pixels: Int, priority: Priority, arrival: Int64
     ) {
@@ -61,7 +61,7 @@ package struct WaitingRun: Sendable {
         weights = first
     }
 
-    /// Of the stage it waits for.
+    /// The weights of the stage for which the run waits.
     package let weights: StageWeights
 
     /// What is left to do, in pixels times stages.

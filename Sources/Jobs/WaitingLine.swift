@@ -1,8 +1,8 @@
 /// How many jobs may have begun. What they hold between steps is small (latents and embeddings), but not nothing.
 package struct Admission: Sendable {
-    /// Of each priority, so that one never waits until jobs of another are finished.
+    /// How many jobs of each priority may run, so that no priority waits until the jobs of another are finished.
     package let runsPerPriority: Int
-    /// Of one API key; nil for as many as there is room for.
+    /// How many jobs of one API key may run; nil for as many as there is room for.
     package let runsPerOwner: Int?
 
     package init(runsPerPriority: Int, runsPerOwner: Int? = nil) {

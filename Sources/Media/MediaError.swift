@@ -18,7 +18,7 @@ package enum MediaError: Error, Equatable, CustomStringConvertible {
     case oddVideoSize(width: Int, height: Int)
     case unsupportedVideoSize(width: Int, height: Int, codec: String, allowed: String)
     case invalidOption(name: String, given: String, allowed: String)
-    /// This build of libavcodec has no such encoder.
+    /// The installed build of libavcodec has no such encoder.
     case missingEncoder(library: String, codec: String)
     case wrongFrameSize(expected: String, given: String)
     case noFrames(path: String)

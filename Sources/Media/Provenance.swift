@@ -46,7 +46,7 @@ package struct Provenance: Sendable, Equatable {
         return withUnsafeBytes(of: UInt32(body.count + 4).bigEndian) { Array($0) } + body
     }
 
-    /// As XML text; characters that XML 1.0 cannot hold become U+FFFD.
+    /// The text as XML; characters that XML 1.0 cannot hold become U+FFFD.
     private static func escaped(_ text: String) -> String {
         var result = String.UnicodeScalarView()
         for scalar in text.unicodeScalars {

@@ -29,9 +29,9 @@ package struct FrameRate: Sendable, Equatable, CustomStringConvertible {
 /// How a clip is coded. The defaults are H.264 that looks like the frames and plays everywhere.
 package struct VideoOptions: Sendable, Equatable {
     package enum Codec: String, Codable, Sendable, CaseIterable {
-        /// By x264, whose licence is the GPL.
+        /// H.264 by x264, whose licence is the GPL.
         case h264
-        /// By SVT-AV1, whose licence is BSD.
+        /// AV1 by SVT-AV1, whose licence is BSD.
         case av1
     }
 
@@ -114,7 +114,7 @@ package struct VideoOptions: Sendable, Equatable {
 }
 
 extension VideoOptions.Codec {
-    /// As libavcodec calls it.
+    /// libavcodec's name of the encoder.
     var encoderName: String {
         switch self {
         case .h264: "libx264"

@@ -1,6 +1,6 @@
 import Tensor
 
-/// Between pixels and the latents that are diffused.
+/// Translates between pixels and the latents that are diffused.
 package protocol Autoencoder: Sendable {
     /// Channels of a latent, before a family packs cells into channels.
     var channels: Int { get }

@@ -11,7 +11,7 @@ package struct FileIdentity: Sendable {
     }
 
     package let part: Part
-    /// Its network, e.g. `Wan text-to-video transformer, 40 blocks of width 5120`.
+    /// The name of the network, e.g. `Wan text-to-video transformer, 40 blocks of width 5120`.
     package let name: String
     /// `general.architecture` in GGUF files.
     package let architecture: String

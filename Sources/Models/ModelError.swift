@@ -16,7 +16,7 @@ package enum ModelError: Error, CustomStringConvertible {
     case noLoRAFolder(path: String)
     /// No file of that name in the folder of LoRA files; without a folder there are none.
     case noSuchLoRA(name: String, known: [String])
-    /// It is not the file that the request was accepted with.
+    /// The file is not the one with which the request was accepted.
     case loraChanged(name: String)
     case unusableLoRA(reason: String)
     /// A picture that the network cannot look at.

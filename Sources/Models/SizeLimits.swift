@@ -50,7 +50,7 @@ package struct SizeLimits: Sendable, Equatable {
 
     private struct File: Decodable { let defaults: Defaults? }
 
-    /// Those of a `phases.json`, else of the family.
+    /// The limits of a `phases.json`, else those of the family.
     /// - Throws: `TextError` that names the file and the key for what cannot be read, `ModelError.notAModel` for values the
     ///   model itself could not make.
     package static func read(

@@ -4,13 +4,13 @@ import Tensor
 
 /// Bytes that computing a picture or a clip takes beside the weights where they lie, stage by stage.
 package struct ActivationPlan: Sendable, Equatable {
-    /// Of encoding the pictures that the network reads, as of the VAE decode; 0 where it reads none.
+    /// Bytes for encoding the pictures that the network reads, as for the VAE decode; 0 where it reads none.
     package let picture: Int
-    /// Of one prompt.
+    /// Bytes for encoding one prompt.
     package let text: Int
-    /// Of all steps, the experts' keys and values of the prompts included.
+    /// Bytes for all steps, the experts' keys and values of the prompts included.
     package let steps: Int
-    /// Of the VAE decode, its convolutions' weights as the kernels read them included, which stay.
+    /// Bytes for the VAE decode. They include the convolutions' weights in the kernels' own layout, which stay.
     package let decode: Int
 
     /// Stages follow one another.

@@ -12,7 +12,7 @@ final class AdaptedNetworks: Sendable {
         /// The folder of the base's weights.
         let base: String
         let weights: Checkpoint
-        /// Those that the model was opened with.
+        /// The adapters with which the model was opened.
         let adapters: [Adapter]
     }
 

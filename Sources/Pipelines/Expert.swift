@@ -5,14 +5,14 @@ import Tensor
 /// An expert of a pipeline as denoising sees it.
 package struct Expert: VelocityModel {
     package let name: String
-    /// Of a request.
+    /// The LoRAs of a request.
     let loras: [LoRA]
     let network: any DenoisingNetwork
     let residency: any PartResidency
-    /// Called before each transformer block; throwing from it ends the step.
+    /// The step calls this before each transformer block; throwing from it ends the step.
     let interrupt: @Sendable () throws -> Void
 
-    /// By which conditionings keep what the expert made of them.
+    /// The key under which conditionings keep what the expert made of them.
     static func key(_ name: String, _ loras: [LoRA]) -> String {
         ([name] + loras.map { "\($0.digest ?? "") \($0.strength)" }).joined(separator: "\n")
     }

@@ -10,13 +10,14 @@ package struct GenerationParameters: Sendable {
     /// 1 for a picture.
     package var frames: Int
     package var seed: UInt64
-    /// Nil for the model's default generator.
+    /// The generator; nil for the model's default.
     package var generator: String?
-    /// Nil for the generator's own.
+    /// The number of steps; nil for the generator's own.
     package var steps: Int?
-    /// Of the first phase, and of all phases unless `guidanceScale2` is given; nil for the generator's own.
+    /// The guidance scale of the first phase, and of all phases unless `guidanceScale2` is given; nil for the
+    /// generator's own.
     package var guidanceScale: Float?
-    /// Of the phases after the first.
+    /// The guidance scale of the phases after the first.
     package var guidanceScale2: Float?
     package var pictures: GivenPictures
     /// How far a first picture is changed that the network itself does not read: the sigma to start at, in (0, 1].

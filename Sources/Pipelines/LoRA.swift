@@ -1,6 +1,6 @@
 /// A LoRA file that a request puts on the experts, besides those that the model was opened with.
 package struct LoRA: Codable, Hashable, Sendable {
-    /// Of the `LoRALibrary`.
+    /// The name in the `LoRALibrary`.
     package let name: String
     /// Factor on the whole update; 1 is as trained.
     package let strength: Float
@@ -25,7 +25,7 @@ package struct LoRA: Codable, Hashable, Sendable {
 
 /// The LoRA files of a request, found and known to fit.
 package struct SettledLoRAs: Sendable {
-    /// As they were asked for, with their digests.
+    /// The LoRAs as they were asked for, with their digests.
     package let all: [LoRA]
     /// What each expert computes with; those of strength 0 do nothing and are left out.
     package let byExpert: [String: [LoRA]]

@@ -81,7 +81,7 @@ final class LoRALibrary: Sendable {
         return file
     }
 
-    /// For clients: without where on the server the file lies.
+    /// The error for clients: it does not tell where on the server the file lies.
     func unusable(_ error: WeightError) -> ModelError {
         .unusableLoRA(reason: error.description.replacing("\(folder)/", with: ""))
     }

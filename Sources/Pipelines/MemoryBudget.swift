@@ -5,7 +5,7 @@ package enum MemoryBudget: Sendable, Equatable {
     /// What the system has for the process, less a part for what else runs.
     case automatic
     case bytes(Int)
-    /// None: the system decides what stays in memory.
+    /// No budget: the system decides what stays in memory.
     case off
 
     /// `auto`, `off`, or a size such as `12GB`, `900MB`, `8GiB`.

@@ -79,7 +79,7 @@ private struct Opening {
     let generators: GeneratorSet
 
     private(set) var components: [Pipeline.Component] = []
-    /// Of each part, in the order a pass reads them.
+    /// The weights of each part, in the order in which a pass reads them.
     private(set) var weights: [Part: [Weight]] = [:]
     private(set) var identities: [Part: @Sendable () -> String] = [:]
     private(set) var sources: [String: AdaptedNetworks.Source] = [:]

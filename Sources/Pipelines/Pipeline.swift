@@ -24,10 +24,10 @@ package final class Pipeline: Sendable {
     /// What computes.
     package struct Parts: Sendable {
         package let promptEncoder: any PromptEncoder
-        /// By the names of experts.
+        /// The networks by the names of their experts.
         package let networks: [String: any DenoisingNetwork]
         package let autoencoder: any Autoencoder
-        /// Nil where the network reads no pictures.
+        /// The encoder of given pictures; nil where the network reads no pictures.
         package let pictureEncoder: (any PictureEncoder)?
 
         package init(
@@ -212,7 +212,7 @@ package final class Pipeline: Sendable {
         }
     }
 
-    /// From [-1, 1] to [0, 1], clamped, in place.
+    /// Scales values from [-1, 1] to [0, 1], clamped, in place.
     /// - Returns: whether all values are finite.
     private static func scaleToUnit(_ frames: Tensor) -> Bool {
         frames.withUnsafeMutable { values in

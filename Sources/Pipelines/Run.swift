@@ -16,7 +16,7 @@ package struct Run: Sendable {
     package private(set) var generation: Generation
     /// The pictures that are still to be encoded; empty where none are given.
     package private(set) var pictures: GivenPictures
-    /// Nil until the texts are encoded.
+    /// The conditionings; nil until the texts are encoded.
     package private(set) var prompted: Prompted<Conditioning>?
 
     /// - Parameters:

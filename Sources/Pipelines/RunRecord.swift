@@ -3,7 +3,7 @@ import Diffusion
 /// What ran: the one source of what files, answers, sidecars and reports say about a generation.
 package struct RunRecord: Sendable, Equatable, Codable {
     package struct Step: Sendable, Equatable, Codable {
-        /// From 1.
+        /// The number of the step, from 1.
         package var step: Int
         package var sigma: Float
         package var phase: String

@@ -3,7 +3,7 @@
 struct AddedToken: Decodable {
     let id: Int
     let content: String
-    /// Only where no word character touches it.
+    /// The token counts only where no word character touches it.
     let singleWord: Bool
     /// Takes the whitespace on its left (right) with it.
     let stripsLeft: Bool
@@ -72,7 +72,7 @@ struct AddedTokens: Sendable {
         let scalars: [Unicode.Scalar]
         let token: AddedToken
     }
-    /// By first code point, longest first.
+    /// The tokens by their first code point, longest first.
     private let entries: [Unicode.Scalar: [Entry]]
 
     /// - Parameter normalize: applied to the tokens' strings, for those to be found in normalised text.

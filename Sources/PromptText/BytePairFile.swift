@@ -36,7 +36,7 @@ struct BytePairFile: Decodable {
         }
     }
 
-    /// Only what says that it is a model of this kind.
+    /// The part of the file that says that it holds a model of this kind.
     private struct Model: Decodable {
         private enum Keys: String, CodingKey {
             case type

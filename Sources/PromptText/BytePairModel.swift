@@ -10,7 +10,7 @@ struct BytePairModel: Sendable {
     }
     /// The id of each byte alone, and as the last of a piece.
     private let byteIDs, lastIDs: [Int32]
-    /// By the two ids, the left one in the upper half.
+    /// The merges by the two ids, the left one in the upper half.
     private let merges: [UInt64: Merge]
 
     /// Why a vocabulary and its merges do not go together.

@@ -7,7 +7,7 @@ package struct CarriedVocabulary: Sendable {
 
     package private(set) var pieces = PackedStrings()
     package private(set) var kinds: [Kind] = []
-    /// Of Unigram models; 0 elsewhere.
+    /// The scores of Unigram models; 0 elsewhere.
     package private(set) var scores: [Float] = []
     package var unknownID: Int?
     package var endID: Int?
@@ -33,7 +33,7 @@ package struct CarriedVocabulary: Sendable {
             .map { AddedToken(id: $0, content: pieces.text(of: $0)) }
     }
 
-    /// Those of these kinds, to look them up.
+    /// A table that looks up the pieces of these kinds.
     func table(of wanted: Set<Kind>) -> PieceTable {
         var kept = PackedStrings()
         var ids: [Int32] = []

@@ -148,7 +148,7 @@ package enum HTMLEntities {
 }
 
 extension ArraySlice {
-    /// At most `maximum` elements from the start, up to the first that does not match.
+    /// The first elements, at most `maximum`, up to the first that does not match.
     fileprivate func prefix(_ maximum: Int, while matches: (Element) -> Bool) -> ArraySlice {
         prefix(maximum).prefix(while: matches)
     }

@@ -14,7 +14,7 @@ enum MojibakeRepair {
 
         var lead: Unicode.Scalar { characters[characters.startIndex] }
         var second: Unicode.Scalar { characters[characters.startIndex + 1] }
-        /// Of a sequence of at least three.
+        /// The third character of a sequence of at least three.
         var third: Unicode.Scalar { characters[characters.startIndex + 2] }
     }
 

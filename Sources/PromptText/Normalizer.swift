@@ -12,7 +12,7 @@ enum Normalizer: Decodable {
     enum Pattern {
         /// These code points.
         case literal([Unicode.Scalar])
-        /// At least this many times the same code point, as many as there are.
+        /// The same code point at least this many times, as many as there are.
         case run(of: Unicode.Scalar, atLeast: Int)
     }
 

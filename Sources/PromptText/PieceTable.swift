@@ -5,7 +5,7 @@
 struct PieceTable: Sendable {
     private struct Slot {
         var hash: UInt32 = 0
-        /// Of the piece; negative where the slot is empty.
+        /// The position of the piece; negative where the slot is empty.
         var position: Int32 = -1
     }
     private let pieces: PackedStrings

@@ -184,10 +184,10 @@ package final class Engine: Sendable {
 
     // MARK: Operation
 
-    /// For /readyz.
+    /// What /readyz answers.
     package var readiness: Readiness { store.displacement.map { .notReady("\($0)") } ?? queue.readiness }
 
-    /// For /metrics: `metrics` with the present state of queue and memory.
+    /// What /metrics answers: `metrics` with the present state of queue and memory.
     package func renderMetrics() -> String {
         let counts = queue.counts
         metrics.set("phasor_jobs", "Unfinished jobs by state.", ["state": "queued"], to: Double(counts.queued))

@@ -15,11 +15,11 @@ package struct EngineOptions: Sendable {
     package var policy = PolicyName.phaseSynchronous
     /// Jobs of each priority that may have begun: between two steps each holds its latents and embeddings.
     package var activeRuns = 16
-    /// Of these, jobs of one API key; nil for any number.
+    /// How many of these jobs one API key may have; nil for any number.
     package var activeRunsPerOwner: Int?
     /// How much of the queue one owner's jobs may fill.
     package var queueShare = QueueShare.whole
-    /// Called on the compute thread after each turn; must return soon.
+    /// The compute thread calls this after each turn; the closure must return soon.
     package var onTurn: (@Sendable (Turn) -> Void)?
 
     package enum PolicyName: String, Sendable, CaseIterable {

@@ -6,7 +6,7 @@ import Pictures
 import Pipelines
 import Tensor
 
-/// From the denoised latents to files that are whole, and the row that says so.
+/// Turns the denoised latents into whole files, and writes the row that says so.
 extension GenerationRun {
     func deliver() throws {
         // Whatever the disk refuses is done again from the latents, which are not lost.

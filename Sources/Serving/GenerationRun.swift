@@ -28,10 +28,10 @@ final class GenerationRun {
     private(set) var runs: [Run]
     /// Steps, counted from 1, after which a preview is made.
     private let previewed: [Int]
-    /// Of the step at hand: its seconds until now, and the estimates of x0 if they are to be shown.
+    /// The seconds that the step at hand has taken until now, and its estimates of x0 if they are to be shown.
     private var stepSeconds = 0.0
     private var estimates: [Int: Tensor] = [:]
-    /// Its share of the seconds of computing since its last checkpoint, and how long writing one takes.
+    /// The run's share of the seconds of computing since its last checkpoint, and how long writing one takes.
     var unsavedSeconds = 0.0
     var savingSeconds: Double
 
@@ -141,7 +141,7 @@ final class GenerationRun {
         if previewed.contains(run.generation.stepIndex) { estimates[image] = estimate }
     }
 
-    /// After an evaluation in which it took part: tells of the step, once all its images have done it.
+    /// Follows an evaluation in which the run took part: tells of the step, once all images of the run have done it.
     /// - Parameter sharedBy: how many runs took part.
     func finishEvaluation(seconds: Double, sharedBy count: Int) throws {
         stepSeconds += seconds

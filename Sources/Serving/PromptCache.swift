@@ -55,7 +55,8 @@ final class PromptCache {
 /// What an embedding is of: a prompt as a model's text encoder reads it, and that encoder.
 struct EmbeddingKey {
     let text: String
-    /// Of the file. The first half is of the prompt alone, so that a prompt is found whatever it was encoded by.
+    /// The name of the file. The first half is the hash of the prompt alone, so that a prompt is found whatever encoded
+    /// it.
     let name: String
 
     init(_ prompt: String, _ model: Pipeline) {

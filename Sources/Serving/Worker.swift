@@ -14,7 +14,7 @@ final class Worker {
     private let logger: Logger
     private var groups: [String: ModelRuns] = [:]
     private var policy: any StepPolicy
-    /// In the order in which they began.
+    /// The runs in the order in which they began.
     private var runs: [GenerationRun] = []
     private var expected: [StageWeights] = []
     private var lastExpert: StageWeights?
@@ -38,7 +38,7 @@ final class Worker {
 
     private var queue: JobQueue { workshop.queue }
 
-    /// Until the queue is drained or stopped.
+    /// Computes until the queue is drained or stopped.
     func run() {
         defer { queue.stopped() }
         while queue.mode != .stopping {

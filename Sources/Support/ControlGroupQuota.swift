@@ -2,7 +2,8 @@ import Foundation
 
 /// The processor time that control groups leave this process, of version 1 (`cpu.cfs_quota_us`) and 2 (`cpu.max`).
 package enum ControlGroupQuota {
-    /// In processors: 0.5 is half of one. The lowest of the process's group and those it lies in; nil for no limit.
+    /// The quota in processors: 0.5 is half of one. The lowest quota of the process's group and the groups around it
+    /// counts; nil for no limit.
     package static var processors: Double? {
         processors(
             groups: text("/proc/self/cgroup") ?? "", mounts: text("/proc/self/mountinfo") ?? "", read: text)
@@ -64,8 +65,8 @@ package enum ControlGroupQuota {
             (root, point) = (fields[3], fields[4])
         }
 
-        /// From a group up to the mount point. A group that is not below the mounted one is not to be seen from here; the
-        /// mounted one is then the nearest.
+        /// The folders from a group up to the mount point. The process cannot see a group that is not below the mounted
+        /// one; the mounted one is then the nearest.
         func folders(of group: Substring) -> [String] {
             let base = root == "/" ? "" : root
             let inside = group.hasPrefix("\(base)/") ? group.dropFirst(base.count) : ""

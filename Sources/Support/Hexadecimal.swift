@@ -11,7 +11,7 @@ package enum Hexadecimal {
         text((0..<number.bitWidth / 8).reversed().map { UInt8(truncatingIfNeeded: number >> ($0 * 8)) })
     }
 
-    /// Nil for text that is not pairs of hexadecimal digits, in either case.
+    /// Returns nil for text that is not pairs of hexadecimal digits, in either case.
     package static func bytes(_ text: some StringProtocol) -> [UInt8]? {
         let values = text.utf8.map(value)
         guard values.count.isMultiple(of: 2) else { return nil }

@@ -33,7 +33,7 @@ package enum JSON: Sendable, Equatable {
         self = .number(value == value.rounded() && abs(value) < 1e15 ? String(Int64(value)) : "\(value)")
     }
 
-    /// As above, with the digits of single precision: 0.9, not 0.8999999761581421.
+    /// A number with the digits of single precision: 0.9, not 0.8999999761581421; null for nil.
     package init(_ value: Float?) {
         self.init(value.map { Double("\($0)") ?? Double($0) })
     }

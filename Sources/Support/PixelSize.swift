@@ -8,7 +8,8 @@ package struct PixelSize: Sendable, Hashable, CustomStringConvertible {
         self.height = height
     }
 
-    /// Nil unless both sides are one to nine digits and nothing else: no sign, no blank. The sign between them is x or X.
+    /// Returns nil unless both sides are one to nine digits and nothing else: no sign, no blank. The letter between
+    /// them is x or X.
     package init?(_ text: some StringProtocol) {
         let sides = text.utf8.split(omittingEmptySubsequences: false) { $0 | 0x20 == UInt8(ascii: "x") }
         guard sides.count == 2, let width = Self.digits(sides[0]), let height = Self.digits(sides[1]) else {

@@ -19,7 +19,7 @@ package struct MemoryUse: Sendable {
 /// at once; what is small or outlives the step lies at the high end, where it leaves no holes in the way of large tensors.
 /// Pages stay when their tensors are gone: the next step finds them without a page fault. `giveBack` returns them.
 package final class Arena: Sendable {
-    /// Of the process: twice the machine's memory in addresses.
+    /// The arena of the process: twice the machine's memory in addresses.
     package static let shared = Arena(reserving: 2 * Int(clamping: ProcessInfo.processInfo.physicalMemory))
 
     /// Idle bytes that `giveBack` leaves, as they are soon wanted again.

@@ -4,7 +4,7 @@ import Synchronization
 /// A convolution over channels-last frames `[T, H, W, C]`.
 package struct Convolution: Sendable {
     fileprivate let taps: Taps
-    /// Of the taps in time.
+    /// The first of the taps in time.
     private let first: Int
     let bias: Tensor?
     package let inputs: Int

@@ -46,7 +46,7 @@ package struct InstructionSet: Sendable, Hashable, CustomStringConvertible {
 /// reduced inside one item in one order.
 package final class Compute: @unchecked Sendable {
     private let pool: OpaquePointer
-    /// Who made the pool and will end it, if not this.
+    /// The value that made the thread pool and will end it; nil if this value did.
     private let owner: Compute?
     package let threads: Int
     package let precision: Precision
@@ -88,14 +88,15 @@ package final class Compute: @unchecked Sendable {
         precision == self.precision ? self : Compute(sharing: self, precision: precision)
     }
 
-    /// Nil where the processor has no instruction for it: the plain twin loses to float32, in time as in precision. Where it
-    /// has one, the lower levels run the twin, to be compared.
+    /// The int8 engine of the instruction set. The result is nil where the processor has no instruction for int8,
+    /// because the plain twin loses to float32 in time as in precision. Where the processor has one, the lower levels
+    /// run the twin, to be compared.
     private static func int8Engine(_ precision: Precision, _ instructions: InstructionSet) -> OpaquePointer? {
         precision == .int8 && phasor_isa_has_int8(phasor_isa_level()) ? phasor_engine_int8(instructions.level) : nil
     }
 
-    /// This, or in place of int8 what the products compute in that are not worth it: those whose time does not count, as
-    /// they have a row for each picture or run once for each prompt.
+    /// The arithmetic for products that are not worth int8: those whose time does not count, because they have a row
+    /// for each picture or run once for each prompt. In int8 that is bf16, elsewhere it is this value.
     package var unquantized: Compute { precision == .int8 ? with(.bf16) : self }
 
     deinit {

@@ -5,7 +5,7 @@ package struct Heap {
 
     /// Everything from here on is free.
     package private(set) var extent = 0
-    /// By address; none touches another or the end.
+    /// The holes by address; none touches another hole or the end.
     package private(set) var holes: [Range<Int>] = []
 
     /// - Returns: where `bytes` bytes begin; nil if `extent` would become more than `limit`.

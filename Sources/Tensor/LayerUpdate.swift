@@ -48,7 +48,7 @@ package struct LayerUpdate: Sendable {
         }
     }
 
-    /// Of the factors that tools call rank or dimension; nil where there is none.
+    /// The number that tools call rank or dimension of the factors; nil where there is none.
     package var rank: Int? {
         switch form {
         case .lowRank(let down, _): down.shape[0]

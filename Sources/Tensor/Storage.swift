@@ -20,9 +20,9 @@ package final class Storage: @unchecked Sendable {
 
 /// Where tensors that are made now get their memory.
 struct MemoryScope: Sendable {
-    /// Nil for the process's own.
+    /// The arena of the memory; nil for the process's own.
     var arena: Arena?
-    /// They outlive what is being computed.
+    /// The memory outlives what is being computed.
     var isLasting = false
     /// Set where nothing is computed at all.
     var plan: MemoryPlan?

@@ -17,7 +17,7 @@ package struct Weight: @unchecked Sendable {
     package let bytes: UnsafeRawBufferPointer
     /// Factors of the values, for types too narrow to hold them (fp8): one, or one for each row; nil for none.
     package let scales: Tensor?
-    /// Whatever must live as long as `bytes`.
+    /// The object that must live as long as `bytes`.
     package let owner: AnyObject
     private let memory: (any WeightMemory)?
 

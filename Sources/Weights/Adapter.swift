@@ -9,7 +9,7 @@ import Tensor
 package struct Adapter: Sendable {
     package let file: String
     package let strength: Float
-    /// By module (`blocks.0.attn1.to_q`), at strength 1.
+    /// The updates by module (`blocks.0.attn1.to_q`), at strength 1.
     package let updates: [String: [LayerUpdate]]
     /// Added to whole tensors, by full key (`blocks.0.attn1.to_q.bias`).
     package let deltas: [String: Weight]

@@ -7,11 +7,11 @@ import Tensor
 package struct AdapterFile: Sendable {
     /// The factors of one module.
     package struct Module: Sendable {
-        /// As the file has it, without prefix and ending.
+        /// The name as the file has it, without prefix and ending.
         package let name: String
         /// Whether underscores stand for dots.
         package let isFlat: Bool
-        /// Of the expert that the key names; nil where it names none.
+        /// The expert that the key names; nil where the key names none.
         package let expert: String?
         /// What the parts of the update are called: `lora_down`, `lokr_w1`, `diff_b`, ...
         package fileprivate(set) var parts: [Part: Weight] = [:]
@@ -34,7 +34,7 @@ package struct AdapterFile: Sendable {
     }
 
     package let path: String
-    /// By name and expert, sorted.
+    /// The modules, sorted by name and expert.
     package let modules: [Module]
     /// How many modules are of a text encoder, which no LoRA is put on here.
     package let textEncoderModules: Int
@@ -120,7 +120,7 @@ package struct AdapterFile: Sendable {
         }
     }
 
-    /// With dots around the first number.
+    /// The name with dots around the first number.
     private static func dotted(_ flat: String) -> String {
         let parts = flat.split(separator: "_", omittingEmptySubsequences: false)
         guard let place = parts.firstIndex(where: { Int($0) != nil }) else { return flat }
@@ -136,7 +136,7 @@ package struct AdapterFile: Sendable {
 
     static func flat(_ name: String) -> String { name.replacing(".", with: "_") }
 
-    /// With `#` in place of the first number.
+    /// The name with `#` in place of the first number.
     static func numberless(_ name: String, separator: String) -> String {
         let parts = name.split(separator: Character(separator), omittingEmptySubsequences: false)
         guard let place = parts.firstIndex(where: { Int($0) != nil }) else { return name }
@@ -195,7 +195,7 @@ package struct AdapterFile: Sendable {
         }
     }
 
-    /// Without what PEFT puts before everything.
+    /// The stem without what PEFT puts before everything.
     private static func core(_ stem: String) -> Substring {
         stem.hasPrefix("base_model.model.") ? stem.dropFirst("base_model.model.".count) : stem[...]
     }

@@ -9,11 +9,11 @@ struct AdapterSettings: Sendable {
         var alpha: Double?
         /// alpha / sqrt(rank) in place of alpha / rank (rsLoRA, arXiv 2312.03732).
         var isStabilized = false
-        /// By the ends of module names.
+        /// The alphas by the ends of module names.
         var alphas: [String: Double] = [:]
     }
 
-    /// By name; "" is for all.
+    /// The components by name; "" is for all.
     private let components: [String: Component]
 
     /// - Throws: `WeightError` for settings that are no JSON object, or that ask for what is not computed here.

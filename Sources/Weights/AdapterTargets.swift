@@ -5,7 +5,7 @@ package struct AdapterTargets {
     /// A module that an update, or some rows of it, belong to.
     struct Target: Equatable {
         let module: String
-        /// Of the update; nil for all.
+        /// The rows of the update; nil for all.
         let rows: Range<Int>?
     }
 

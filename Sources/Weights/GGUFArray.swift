@@ -7,11 +7,11 @@ package struct GGUFArray: Sendable {
     private let kind: GGUFValue.Kind
     private let key: String
     private let file: MappedFile
-    /// Of the elements.
+    /// The bytes of the elements in the file.
     private let range: Range<Int>
     private var start: Int { range.lowerBound }
 
-    /// Its bytes in the file.
+    /// The array's bytes in the file.
     package var stored: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: file.bytes[range]) }
 
     /// - Parameters:

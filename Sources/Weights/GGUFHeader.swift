@@ -11,7 +11,7 @@ struct GGUFHeader {
         let type: ElementType
         /// Row-major, the last axis the fastest; the file has it the other way round.
         let shape: [Int]
-        /// From the start of the data.
+        /// The distance from the start of the data.
         let offset: UInt64
     }
 

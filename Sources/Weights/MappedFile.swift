@@ -43,7 +43,7 @@ package final class MappedFile: WeightMemory, @unchecked Sendable {
 
     // MARK: Who decides what is in memory
 
-    /// From now on readers ask `memory` first. It is not kept alive.
+    /// Makes readers ask `memory` first from now on. The file does not keep `memory` alive.
     func put(under memory: any WeightMemory) { keeper.withLock { $0.memory = memory } }
 
     package func hold(_ bytes: UnsafeRawBufferPointer) { keeper.withLock { $0.memory }?.hold(bytes) }

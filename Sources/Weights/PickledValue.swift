@@ -71,7 +71,7 @@ package struct PickledTensor {
     let storage: PickledStorage
     /// Element type where the storage has none (`torch float8_e4m3fn`).
     let dtype: String?
-    /// In elements.
+    /// The offset in elements.
     let offset: Int
     let shape, strides: [Int]
 }

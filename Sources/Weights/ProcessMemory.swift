@@ -12,7 +12,7 @@ package struct ProcessMemory: Sendable {
 
     package var total: Int { anonymous + file + shared }
 
-    /// From /proc/self/status; zeros where there is none.
+    /// The figures of /proc/self/status; zeros where there is no such file.
     package static var current: ProcessMemory {
         var result = ProcessMemory()
         guard let text = try? String(contentsOfFile: "/proc/self/status", encoding: .utf8) else { return result }

@@ -195,10 +195,10 @@ package struct ResidencyPlan: Sendable {
 package enum ResidentState: String, Sendable, CaseIterable {
     /// No byte of it is in memory.
     case cold
-    /// It computes later, and is in memory in part or whole.
+    /// The part computes later, and is in memory in part or whole.
     case arriving
-    /// It computes now.
+    /// The part computes now.
     case hot
-    /// It is in memory, but nothing that is known needs it: the first to go.
+    /// The part is in memory, but nothing that is known needs it: it is the first to go.
     case leaving
 }

@@ -3,13 +3,13 @@ package struct ResidencyTally: Sendable {
     /// First passes after another resident computed.
     package struct Switches: Sendable {
         package var count = 0
-        /// Of `stallSeconds`, those within these passes.
+        /// The share of `stallSeconds` within these passes.
         package var stallSeconds = 0.0
     }
 
     /// Time that computing waited for weights which were not there yet.
     package var stallSeconds = 0.0
-    /// By the resident that was switched to.
+    /// The switches by the resident that was switched to.
     package var switches: [Int: Switches] = [:]
     /// Bytes that were brought in, from the disk or the page cache, and the time it took.
     package var bytesRead = 0

@@ -8,7 +8,7 @@ struct SafetensorsHeader {
         let name: String
         let type: ElementType
         let shape: [Int]
-        /// In the data after the header.
+        /// The tensor's bytes in the data after the header.
         let range: Range<Int>
     }
 

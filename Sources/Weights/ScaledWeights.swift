@@ -4,7 +4,7 @@ import Tensor
 /// `X.weight_scale` (lightx2v and ComfyUI, one number or one for each row) beside `X.weight`.
 enum ScaledWeights {
     private static let factors = ["scale_weight", "weight_scale"]
-    /// Of quantised activations and of tools; activations are not quantised here.
+    /// Names of notes about quantised activations and about tools. Phasor does not quantise activations by them.
     private static let notes = ["scale_input", "input_scale", "comfy_quant"]
     /// Factors in names whose meaning differs from tool to tool: whether they multiply or divide, and over which blocks.
     private static let unclear = ["weight_scale_inv", "weight.scale"]

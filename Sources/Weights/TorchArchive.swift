@@ -14,7 +14,7 @@ package struct TorchArchive {
 
     private static let mostEntries = 1 << 17
     private static let longestName = 1024
-    /// Of the record at the end and the comment behind it.
+    /// The longest record at the end with the comment behind it.
     private static let longestTail = 22 + 0xFFFF
 
     private let bytes: UnsafeRawBufferPointer

@@ -7,7 +7,7 @@ struct WeightFile {
     let metadata: [String: String]
     /// Arrays of a GGUF file's metadata, vocabularies among them.
     let arrays: [String: GGUFArray]
-    /// Of the file itself, not of a link to it.
+    /// The size of the file itself, not of a link to it.
     let byteCount: Int
 
     /// - Throws: `WeightError` that names the file, and what it is where it is something else.

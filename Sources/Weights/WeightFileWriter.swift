@@ -22,7 +22,7 @@ package final class WeightFileWriter {
         package var byteCount: Int { type.bytes(of: shape.reduce(1, *)) }
     }
 
-    /// In the order in which their bytes are to be appended.
+    /// The entries in the order in which their bytes are to be appended.
     package let entries: [Entry]
     private let path: String
     private let partial: String

@@ -177,7 +177,7 @@ package struct WeightReader: Sendable {
 
 /// The rows that a layer has in a larger one, which some files hold in place of several: `qkv` for queries, keys and values.
 package struct FusedRows: Sendable {
-    /// Of the larger layer, in the scope of the reader.
+    /// The name of the larger layer, in the scope of the reader.
     package let name: String
     package let rows: Range<Int>
     /// Rows of the larger layer.

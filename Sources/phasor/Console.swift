@@ -124,7 +124,7 @@ enum StandardError {
     /// Whether colours are welcome (https://no-color.org).
     static var isColoured: Bool { isTerminal && environment("NO_COLOR") == nil }
 
-    /// Nil also for an empty one.
+    /// Returns nil also for an empty one.
     private static func environment(_ name: String) -> String? {
         ProcessInfo.processInfo.environment[name].flatMap { $0.isEmpty ? nil : $0 }
     }

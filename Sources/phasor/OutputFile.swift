@@ -3,7 +3,7 @@ import Foundation
 /// A file that a command is to write. Whether it can be written is found out before anything is computed; it appears whole
 /// or not at all.
 struct OutputFile {
-    /// As it was given, for messages.
+    /// The path as the user gave it, for messages.
     let path: String
     private let destination: Destination
 
@@ -68,8 +68,8 @@ struct OutputFile {
         }
     }
 
-    /// For whoever writes a file by its name: `body` writes the one it is given, which then takes the name, or is copied
-    /// to where the output goes. Nothing stays of it when `body` throws.
+    /// Writes a file by its name: `body` writes the file that it is given, which then takes the name, or is copied to
+    /// where the output goes. Nothing of the file stays when `body` throws.
     func whole<Result>(_ body: (_ path: String) throws -> Result) throws -> Result {
         var folder = NSTemporaryDirectory()
         if case .file(let target) = destination { folder = Self.folder(of: target) }

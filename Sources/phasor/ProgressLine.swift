@@ -15,7 +15,7 @@ final class ProgressLine: Sendable {
     private let state = Mutex(State())
 
     private static let cells = 24
-    /// Between two lines where nobody watches.
+    /// The time between two lines where nobody watches.
     private static let pause = Duration.seconds(10)
 
     init() {
@@ -76,7 +76,7 @@ final class ProgressLine: Sendable {
         return true
     }
 
-    /// Never wider than the terminal: a line that breaks cannot be written over.
+    /// Draws a line that is never wider than the terminal, because a line that breaks cannot be written over.
     private static func draw(_ text: String, _ state: inout State) {
         state.isShown = true
         StandardError.write("\r\u{1B}[K" + String(text.prefix(columns - 1)))

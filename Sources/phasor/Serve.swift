@@ -214,7 +214,7 @@ struct Serve: AsyncParsableCommand {
         _ = await isDrained
     }
 
-    /// From the end of the engine to the last answer.
+    /// The time from the end of the engine to the last answer.
     private static let answerSeconds = 5.0
 
     /// Opens the state folder. On a full disk it is tried again and again, as one that fills up later is no end either.

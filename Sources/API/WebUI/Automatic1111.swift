@@ -292,7 +292,7 @@ private final class Board: Sendable {
 
     func count(of owner: String) -> Int { entries.withLock { $0.count { $0.job.owner == owner } } }
 
-    /// Of the owner's the one that runs; while none does, the one that waits longest.
+    /// The owner's job that runs; while none runs, the owner's job that has waited longest.
     func current(of owner: String) -> Entry? {
         entries.withLock { entries in
             let own = entries.filter { $0.job.owner == owner }

@@ -22,8 +22,8 @@ enum PNGParameters {
         ])
     }
 
-    /// Of the chunks tEXt and iTXt (PNG specification, third edition, 11.3.3) that are not compressed, the first of each
-    /// keyword. Nil for what is no PNG.
+    /// The texts of the chunks tEXt and iTXt (PNG specification, third edition, 11.3.3) that are not compressed, the
+    /// first of each keyword. Returns nil for a file that is no PNG.
     static func texts(of file: [UInt8]) -> [(keyword: String, text: String)]? {
         guard file.starts(with: [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]) else { return nil }
         var texts: [(keyword: String, text: String)] = []

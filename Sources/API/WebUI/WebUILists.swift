@@ -49,7 +49,7 @@ struct WebUILists: Sendable {
         ["name": "None", "model_name": .null, "model_path": .null, "model_url": .null, "scale": 1]
     ]
 
-    /// Of this process; the web UI tells that of its device.
+    /// The memory of this process; the web UI tells the memory of its device.
     private static var memory: JSON {
         let used = ProcessMemory.current.total
         return [

@@ -1,7 +1,7 @@
 /// The samplers that clients of the A1111 web UI name, by which none of its pictures can be made here: a distilled
 /// generator has a step rule of its own.
 enum WebUISamplers {
-    /// Without blanks and signs, in lower case.
+    /// The known names without blanks and signs, in lower case.
     private static let names: Set = [
         "euler", "eulera", "eulerancestral", "lms", "heun", "heunpp2", "dpm2", "dpm2a", "dpm2ancestral", "dpm++2sa",
         "dpmpp2sancestral", "dpmpp2sa", "dpm++2m", "dpmpp2m", "dpm++2mv2", "dpmpp2mv2", "dpm++sde", "dpmppsde",

@@ -4,7 +4,7 @@ import Pictures
 package struct PictureLimits: Sendable, Equatable {
     /// Width times height. The default takes what cameras of 64 megapixels make.
     package var pixels: Int
-    /// Of either side; at most `RGBImage.largestSide`.
+    /// The longest allowed side, in pixels; at most `RGBImage.largestSide`.
     package var side: Int
 
     package init(pixels: Int = 1 << 26, side: Int = RGBImage.largestSide) {
@@ -12,7 +12,7 @@ package struct PictureLimits: Sendable, Equatable {
         self.side = min(side, RGBImage.largestSide)
     }
 
-    /// For files of our own: only what an `RGBImage` can hold.
+    /// The limits for files that Phasor made: only what an `RGBImage` can hold.
     package static let none = PictureLimits(pixels: .max)
 
     /// - Throws: `tooManyPixels`, `sideTooLong`.

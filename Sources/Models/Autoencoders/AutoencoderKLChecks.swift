@@ -6,9 +6,9 @@ struct AutoencoderKLChecks {
     private let reader: WeightReader
     private let vae: AutoencoderKL
     private let compute: Compute
-    /// From the diffusion's latents `[C', 1, h', w']` to the decoder's `[1, h, w, C]`.
+    /// Maps the diffusion's latents `[C', 1, h', w']` to the decoder's `[1, h, w, C]`.
     private let denormalised: (Tensor) -> Tensor
-    /// From the encoder's latents `[C, 1, h, w]` to the diffusion's `[C', 1, h', w']`.
+    /// Maps the encoder's latents `[C, 1, h, w]` to the diffusion's `[C', 1, h', w']`.
     private let normalised: (Tensor) -> Tensor
 
     init(folder: String, compute: Compute) throws {

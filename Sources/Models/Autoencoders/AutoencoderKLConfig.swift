@@ -16,7 +16,7 @@ package struct AutoencoderKLConfig: NetworkConfiguration {
     /// The diffusion's latents are (z - shift) * scaling of the encoder's.
     package let scalingFactor: Float
     package let shiftFactor: Float
-    /// Of every norm; not in the file.
+    /// The epsilon of every norm; the file does not hold it.
     package let eps: Float = 1e-6
 
     /// Pixels per latent position, along a side.

@@ -9,7 +9,7 @@ package struct AutoencoderKLFlux2: Sendable {
     static let meanKey = "bn.running_mean"
 
     package let networks: AutoencoderKL
-    /// Of the encoder's latents, for each channel and place in a patch, the column fastest.
+    /// The mean and deviation of the encoder's latents, for each channel and place in a patch, the column fastest.
     private let mean, deviation: [Float]
 
     /// - Throws: `WeightError` with the key that is missing or has another shape.

@@ -2,7 +2,7 @@ import Weights
 
 /// `config.json` of a diffusers `AutoencoderKLFlux2`.
 package struct AutoencoderKLFlux2Config: NetworkConfiguration {
-    /// Its scaling and shift factors are not used.
+    /// The configuration of the two networks. Nothing reads its scaling and shift factors.
     package let networks: AutoencoderKLConfig
     /// Added to the variances of the latents' channels.
     package let normEps: Float

@@ -3,7 +3,7 @@ import Weights
 /// Keys of autoencoders as diffusers names them, from the original repositories: Stable Diffusion's `first_stage_model`,
 /// FLUX.1's `ae.safetensors`, FLUX.2's `flux2-vae.safetensors`.
 package enum AutoencoderKLKeys {
-    /// Those of the published autoencoders, which have four levels.
+    /// The keys of the published autoencoders, which have four levels.
     package static let vae = table(levels: 4)
 
     /// - Parameter levels: the original counts those of the decoder from the picture, diffusers from the latent.

@@ -59,7 +59,7 @@ struct WanVAEChecks {
         return results
     }
 
-    /// From 4 to 8 channels at half the frames and sides, and back.
+    /// Checks the shortcuts from 4 to 8 channels at half the frames and sides, and back.
     private func shortcuts(_ check: GoldenCheck) throws -> [String: Computed] {
         let down = WanAverageDown(inputs: 4, outputs: 8, frames: 2, side: 2)
         let up = WanDuplicateUp(inputs: 8, outputs: 4, frames: 2, side: 2)

@@ -110,7 +110,7 @@ extension WanVAEConfig {
         (latentsMean, latentsStd) = isWide ? Self.wide : Self.narrow
     }
 
-    /// Of the published `vae/config.json` of Wan2.1 and Wan2.2-A14B.
+    /// The statistics of the published `vae/config.json` of Wan2.1 and Wan2.2-A14B.
     private static let narrow: (mean: [Float], std: [Float]) = (
         [
             -0.7571, -0.7089, -0.9113, 0.1075, -0.1745, 0.9653, -0.1517, 1.5508, 0.4134, -0.0715, 0.5517, -0.3632,
@@ -122,7 +122,7 @@ extension WanVAEConfig {
         ]
     )
 
-    /// Of the published `vae/config.json` of Wan2.2-TI2V-5B.
+    /// The statistics of the published `vae/config.json` of Wan2.2-TI2V-5B.
     private static let wide: (mean: [Float], std: [Float]) = (
         [
             -0.2289, -0.0052, -0.1323, -0.2339, -0.2799, 0.0174, 0.1838, 0.1557, -0.1382, 0.0542, 0.2813, 0.0891,

@@ -18,7 +18,7 @@ package struct WanVAEDecoder: Sendable {
             return y
         }
 
-        /// In place of `x`, whose memory is free after the first block unless a shortcut reads it.
+        /// Puts the result in place of `x`, whose memory is free after the first block unless a shortcut reads it.
         func apply(to x: inout Tensor, _ history: inout CausalHistory, interrupt: () throws -> Void) rethrows {
             let input = shortcut == nil ? nil : x
             for resnet in resnets {

@@ -218,7 +218,7 @@ struct GivenVelocity: VelocityModel {
 }
 
 extension DynamicShift {
-    /// From a scheduler's configuration in a manifest.
+    /// Reads a scheduler's configuration in a manifest.
     init(configuration: [String: Any]) {
         func value(_ key: String) -> Double? { (configuration[key] as? NSNumber)?.doubleValue }
         self.init(

@@ -47,7 +47,7 @@ package struct Flux2DoubleBlock: Sendable {
         let batch: Int
         /// Angles of the rows of one entry; all entries have the same.
         let textTurns, imageTurns: RotaryTable
-        /// Of the attention, then of the MLP.
+        /// The modulations of the attention, then of the MLP.
         let textModulation, imageModulation: [Flux2Modulation]
     }
 

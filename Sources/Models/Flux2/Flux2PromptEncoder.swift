@@ -11,7 +11,7 @@ package struct Flux2PromptEncoder: PromptEncoder {
     package let encoder: Qwen3Encoder
 
     package var width: Int { encoder.states.count * encoder.config.dim }
-    /// Of the chat; of a longer one the end is lost.
+    /// The most tokens of a chat; a longer chat loses its end.
     package let length = 512
 
     private static let before = "<|im_start|>user\n"
@@ -26,7 +26,7 @@ package struct Flux2PromptEncoder: PromptEncoder {
         self.encoder = encoder
     }
 
-    /// Without padding.
+    /// The token ids of the chat without padding.
     package func ids(of prompt: String) -> [Int] {
         tokenizer.encode(Self.before + prompt + Self.after, maximumLength: length)
     }

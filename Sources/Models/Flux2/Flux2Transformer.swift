@@ -9,7 +9,7 @@ package struct Flux2Transformer: Sendable {
     package let config: Flux2TransformerConfig
     package let doubleBlocks: [Flux2DoubleBlock]
     package let singleBlocks: [Flux2SingleBlock]
-    /// Of what surrounds the blocks.
+    /// The arithmetic of what surrounds the blocks.
     private let compute: Compute
     private let imageIn, textIn, time1, time2, scaleOut, shiftOut, projOut: Linear
     private let imageModulation, textModulation, singleModulation: Linear

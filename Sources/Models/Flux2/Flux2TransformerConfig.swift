@@ -7,7 +7,7 @@ package struct Flux2TransformerConfig: NetworkConfiguration {
     /// Blocks with a stream for the picture and one for the text, and those with one stream for both.
     package let doubleLayers: Int
     package let singleLayers: Int
-    /// Of the packed latent.
+    /// The channels of the packed latent.
     package let inChannels: Int
     package let outChannels: Int
     /// Values in a row of text.
@@ -17,7 +17,7 @@ package struct Flux2TransformerConfig: NetworkConfiguration {
     /// Widths of the reference, row, column and text axes in a head.
     package let axes: [Int]
     package let theta: Double
-    /// Of all norms.
+    /// The epsilon of all norms.
     package let eps: Float
     /// Width of the sinusoid of the time.
     package let frequencies: Int

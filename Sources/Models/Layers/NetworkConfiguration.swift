@@ -2,7 +2,7 @@ import Weights
 
 /// A network's dimensions: what its `config.json` says, else what the shapes of its tensors tell.
 package protocol NetworkConfiguration: Decodable, Sendable {
-    /// Of a checkpoint without a `config.json`; keys are diffusers'.
+    /// Derives the configuration of a checkpoint without a `config.json`; its keys are diffusers'.
     init(shapesOf checkpoint: Checkpoint) throws(NetworkError)
 
     /// Whether a configuration that came with weights is diffusers', whose fields these are.

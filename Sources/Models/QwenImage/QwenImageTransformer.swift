@@ -8,7 +8,7 @@ import Weights
 package struct QwenImageTransformer: Sendable {
     package let config: QwenImageTransformerConfig
     package let blocks: [QwenImageBlock]
-    /// Of what surrounds the blocks.
+    /// The arithmetic of what surrounds the blocks.
     private let compute: Compute
     private let imageIn, textIn: Linear
     private let textNorm: Tensor

@@ -6,7 +6,7 @@ package struct QwenImageTransformerConfig: NetworkConfiguration {
     package let headDim: Int
     package let layers: Int
     package let textDim: Int
-    /// Of a packed latent: 2 x 2 cells of the VAE's latent.
+    /// The channels of a packed latent: 2 x 2 cells of the VAE's latent.
     package let inChannels: Int
     private let channels: Int
     private let patchSize: Int
@@ -35,7 +35,7 @@ package struct QwenImageTransformerConfig: NetworkConfiguration {
     package var dim: Int { heads * headDim }
     package var mlpDim: Int { 4 * dim }
     package var outChannels: Int { patchSize * patchSize * channels }
-    /// Of every norm; not in the file.
+    /// The epsilon of every norm; the file does not hold it.
     package let eps: Float = 1e-6
     /// Width of the timestep's sinusoid; not in the file.
     package let freqDim = 256

@@ -123,7 +123,7 @@ package struct SDXLTransformerBlock: Sendable {
     private let value, gate: Linear
     private let down: Linear
     private let heads: Int
-    /// In a context.
+    /// The block's place in a context.
     private let place: Int
     private let eps: Float
     private let compute: Compute

@@ -5,7 +5,7 @@ import Weights
 /// level's size in all but the last.
 package struct SDXLLevel: Sendable {
     private let resnets: [SDXLResnet]
-    /// As many as there are residual blocks, or none.
+    /// One transformer for each residual block, or none.
     let transformers: [SDXLTransformer]
     private let sampler: Convolution?
     private let compute: Compute

@@ -22,7 +22,7 @@ package struct SDXLUNetConfig: NetworkConfiguration {
 
     /// Height and width of the original, its crop's top and left, height and width of the target.
     package static let ids = 6
-    /// Of a transformer's first norm, and of the norms in its blocks; not in the file.
+    /// The epsilon of a transformer's first norm, and of the norms in its blocks; the file does not hold it.
     package let transformerEps: Float = 1e-6
     package let blockEps: Float = 1e-5
 

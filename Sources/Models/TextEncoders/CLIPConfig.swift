@@ -66,7 +66,7 @@ extension CLIPConfig {
         case end = "eos_token_id"
     }
 
-    /// In the configurations of old exports, where the highest id is meant.
+    /// The end token in the configurations of old exports, which mean the highest id by it.
     private static let relicEnd = 2
 
     package init(from decoder: any Decoder) throws {

@@ -15,7 +15,7 @@ package struct CLIPTextEncoder: Sendable {
     private let positions: Tensor
     private let layers: [CLIPLayer]
     private let finalWeight, finalBias: Tensor
-    /// Nil in a model that gives hidden states only.
+    /// The projection of the pooled vector; nil in a model that gives hidden states only.
     private let projection: Linear?
 
     /// - Throws: `WeightError` with the key that is missing or has another shape.

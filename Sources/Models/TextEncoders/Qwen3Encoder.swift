@@ -9,7 +9,7 @@ package struct Qwen3Encoder: Sendable {
     private let decoder: QwenDecoder
 
     package var config: QwenConfig { decoder.config }
-    /// Of what is done with its states.
+    /// The arithmetic for what is done with the encoder's states.
     package let compute: Compute
 
     /// The head that predicts words and whatever lies beyond the last state asked for have no part in this: they are not

@@ -14,7 +14,7 @@ package struct UMT5Config: Sendable {
     package let buckets: Int
     package let maxDistance: Int
     package let eps: Float
-    /// Of the gate in the feed-forward layers.
+    /// The activation of the gate in the feed-forward layers.
     package let activation: Activation
 
     /// - Throws: `TextError` that names the file and the field.

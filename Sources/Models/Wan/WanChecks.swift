@@ -119,7 +119,7 @@ struct WanChecks: FamilyChecks {
             contexts: contexts)
     }
 
-    /// Of times for each token, `[B, tokens]`, one for each frame of tokens.
+    /// The times of frames, one for each frame of tokens, from times for each token, `[B, tokens]`.
     private func timesteps(_ given: Tensor, frames: Int) throws -> [Float] {
         guard given.shape.count == 2 else { return given.array }
         let area = given.shape[1] / frames

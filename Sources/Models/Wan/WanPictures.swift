@@ -5,7 +5,7 @@ import Tensor
 /// What the image-to-video network reads beside the latent: a mask of the given frames, then the latent of a clip that holds
 /// them and is grey elsewhere. Reference: `prepare_latents` in diffusers' pipeline_wan_i2v.py.
 struct WanPictures: PictureEncoder {
-    /// Of a mask: one for each frame in a latent frame.
+    /// The channels of a mask: one for each frame in a latent frame.
     static let maskChannels = 4
 
     let vae: WanVAE

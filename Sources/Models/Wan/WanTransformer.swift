@@ -8,7 +8,7 @@ import Weights
 package struct WanTransformer: Sendable {
     package let config: WanTransformerConfig
     package let blocks: [WanBlock]
-    /// Of what surrounds the blocks.
+    /// The arithmetic of what surrounds the blocks.
     private let compute: Compute
     private let patchEmbedding: Linear
     private let time1, time2, timeProjection: Linear

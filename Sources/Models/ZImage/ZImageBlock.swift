@@ -21,7 +21,7 @@ package struct ZImageSequences: Sendable {
 package struct ZImageBlock: Sendable {
     private let config: ZImageTransformerConfig
     private let compute: Compute
-    /// Nil in blocks that see captions alone, which know of no time.
+    /// The modulation by the time; nil in blocks that see captions alone, which know of no time.
     private let modulation: Linear?
     /// `[dim]`: norms before and after the attention and the MLP.
     package let attentionNorm1, attentionNorm2, ffnNorm1, ffnNorm2: Tensor

@@ -10,7 +10,7 @@ package struct ZImagePromptEncoder: PromptEncoder {
     package let encoder: Qwen3Encoder
 
     package var width: Int { encoder.config.dim }
-    /// Of the chat; of a longer one the end is lost.
+    /// The most tokens of a chat; a longer chat loses its end.
     package let length = 512
 
     private static let before = "<|im_start|>user\n"

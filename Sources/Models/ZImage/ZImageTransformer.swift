@@ -8,7 +8,7 @@ package struct ZImageTransformer: Sendable {
     package let config: ZImageTransformerConfig
     /// Over the picture alone, the caption alone, and both.
     package let noiseRefiner, contextRefiner, blocks: [ZImageBlock]
-    /// Of what surrounds the blocks.
+    /// The arithmetic of what surrounds the blocks.
     private let compute: Compute
     private let imageIn, captionIn, time1, time2, scaleOut, projOut: Linear
     private let captionNorm: Tensor

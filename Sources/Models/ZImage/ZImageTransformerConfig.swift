@@ -8,12 +8,12 @@ package struct ZImageTransformerConfig: NetworkConfiguration {
     /// Blocks that see the picture alone, and as many that see the caption alone.
     package let refinerLayers: Int
     package let captionDim: Int
-    /// Of the autoencoder's latent.
+    /// The channels of the autoencoder's latent.
     package let channels: Int
     /// Widths of the sequence, row and column axes in a head.
     package let axes: [Int]
     package let theta: Double
-    /// Of all norms but the last.
+    /// The epsilon of all norms but the last.
     package let eps: Float
     /// What times in 0...1 are multiplied by before their sinusoid is taken.
     package let timeScale: Float

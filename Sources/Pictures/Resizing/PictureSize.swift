@@ -15,7 +15,7 @@ package struct PictureSize: Sendable, Equatable {
         /// Rounded to an integer, then cut: diffusers' recipe for Wan I2V. It differs from `down` where the root lies
         /// just below a multiple.
         case integerThenDown
-        /// To the nearest: Qwen-Image-Edit (multiples of 32).
+        /// Rounds to the nearest multiple: Qwen-Image-Edit (multiples of 32).
         case nearest
     }
 
@@ -59,8 +59,8 @@ package struct PictureSize: Sendable, Equatable {
         return distance(byWidth) < distance(byHeight) ? byWidth : byHeight
     }
 
-    /// This size, or, if it has more than `area` pixels, the one of that area in its ratio, sides cut to integers:
-    /// FLUX.2's rule for pictures to edit, whose `middle` in multiples of 16 is then used.
+    /// This size, or, if it has more than `area` pixels, the size of that area in its ratio, sides cut to integers.
+    /// FLUX.2 uses this rule for pictures to edit, and then `middle` in multiples of 16.
     package func reduced(toArea area: Int) -> PictureSize {
         guard width * height > area else { return self }
         let scale = (Double(area) / Double(width * height)).squareRoot()

@@ -26,7 +26,7 @@ struct BatchFolder: Sendable {
         return size(of: item.file) == sidecar.bytes
     }
 
-    /// Nil if there is no such file.
+    /// Returns nil if there is no such file.
     func size(of file: String) -> Int? {
         var status = stat()
         guard stat("\(path)/\(file)", &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }

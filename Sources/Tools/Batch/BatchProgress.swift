@@ -11,9 +11,9 @@ package final class BatchProgress: Sendable {
         /// Files that were there before.
         package var kept = 0
         package var seconds = 0.0
-        /// In the order in which they were first met.
+        /// The stages in the order in which they were first met.
         package var stages: [Stage] = []
-        /// Of work that is left, by the rate until now; nil before anything is done.
+        /// The seconds that the remaining work takes at the rate until now; nil before anything is done.
         package var secondsLeft: Double?
 
         package var isFinished: Bool { done + failed + kept == total }

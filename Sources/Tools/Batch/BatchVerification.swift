@@ -15,7 +15,7 @@ package struct BatchVerification: Sendable {
 
     package struct Result: Sendable, Equatable {
         package let file: String
-        /// Nil if every byte is the same.
+        /// The first difference; nil if every byte is the same.
         package let fault: String?
     }
 

@@ -8,7 +8,7 @@ struct CSVDialect {
     /// The number of the line at `start`.
     let firstLine: Int
 
-    /// Those that spreadsheets offer, the likelier first.
+    /// The separators that spreadsheets offer, the likelier first.
     static let separators: [UInt8] = [",", ";", "\t", "|"].map { UInt8(ascii: $0) }
 
     /// - Parameters:

@@ -8,7 +8,7 @@ import Support
 /// but for pictures that cannot be read.
 package struct Manifest: Sendable {
     package struct Item: Sendable, Equatable {
-        /// Of the manifest, from 1.
+        /// The line of the manifest, from 1.
         package let line: Int
         /// Within the files of the line, from 0.
         package let index: Int
@@ -27,7 +27,7 @@ package struct Manifest: Sendable {
         /// Names of fields on the first line, values on the others; `CSVDialect` says what may separate them.
         case csv
 
-        /// By the ending of a file's name; nil for an unknown one.
+        /// The kind that the ending of a file's name stands for; nil for an unknown one.
         package init?(path: String) {
             switch URL(filePath: path).pathExtension.lowercased() {
             case "jsonl", "ndjson", "json": self = .jsonLines
@@ -41,7 +41,7 @@ package struct Manifest: Sendable {
     package struct Defaults: Sendable {
         package var prompt: String?
         package var generator: String?
-        /// Of lines that change a picture.
+        /// The strength of a line that changes a picture.
         package var strength: Float?
         package var fps: Int?
         package var codec: VideoOptions.Codec?

@@ -1,8 +1,8 @@
 /// What is wrong with a line of a manifest.
 package struct ManifestFault: Sendable, Equatable, CustomStringConvertible {
-    /// From 1; 0 for the file as a whole.
+    /// The line, from 1; 0 for the file as a whole.
     package let line: Int
-    /// As the manifest writes it; nil for the whole line.
+    /// The field as the manifest writes it; nil for the whole line.
     package let field: String?
     package let reason: String
 

@@ -32,7 +32,7 @@ package enum PictureFolder {
         return Array(lines.joined().utf8)
     }
 
-    /// Without what means something in the name of a file that is made.
+    /// The name without characters that mean something in the name of a file that is made.
     private static func plain(_ name: String) -> String {
         let marks: Set<Unicode.Scalar> = ["{", "}", "."]
         return String(String.UnicodeScalarView(name.unicodeScalars.map { marks.contains($0) ? "-" : $0 }))

@@ -5,7 +5,7 @@ import Media
 /// What lies beside each file as NAME.json: all that is needed to make the same bytes again, and their digest. It holds
 /// nothing of the machine or the time: the same batch gives the same sidecars.
 package struct Sidecar: Codable, Sendable, Equatable {
-    /// Of this form of sidecars.
+    /// The version of this form of sidecars.
     var version = 1
     let file: String
     let bytes: Int
@@ -43,7 +43,7 @@ package struct Sidecar: Codable, Sendable, Equatable {
 
     init?(of file: String, in folder: String) { self.init(path: "\(folder)/\(Self.path(of: file))") }
 
-    /// Nil for what is not there or is no sidecar.
+    /// Returns nil for a file that is not there or is no sidecar.
     init?(path: String) {
         guard let data = Self.text(at: path), let sidecar = try? JSONDecoder().decode(Sidecar.self, from: data),
             sidecar.version == 1
@@ -64,7 +64,7 @@ package struct Sidecar: Codable, Sendable, Equatable {
         let file: String
         let sha256: String
 
-        /// Nil for what is not there or claims nothing.
+        /// Returns nil for a file that is not there or claims nothing.
         init?(of file: String, in folder: String) {
             guard let data = Sidecar.text(at: "\(folder)/\(Sidecar.path(of: file))"),
                 let claim = try? JSONDecoder().decode(Claim.self, from: data), claim.file == file

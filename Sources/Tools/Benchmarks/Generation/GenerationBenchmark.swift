@@ -15,7 +15,7 @@ package struct GenerationBenchmark {
     let prompts: [String]
     let seeds: [UInt64]
     let rounds: Int
-    /// Of a clip, for its media encoder.
+    /// The preset of the media encoder for a clip.
     let preset: String?
     /// Seconds; of the wall's clock or the processor's.
     let now: () -> Double
@@ -204,7 +204,7 @@ package struct GenerationBenchmark {
 }
 
 extension PictureFeatures.Distance {
-    /// Nil for none.
+    /// The mean of the distances; nil for none.
     static func mean(_ distances: [Self]) -> Self? {
         guard !distances.isEmpty else { return nil }
         let count = Double(distances.count)

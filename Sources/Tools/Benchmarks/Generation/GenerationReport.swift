@@ -17,11 +17,11 @@ package struct GenerationReport: Sendable {
 
     /// What has to be known to make the same report again.
     package struct Origin: Codable, Sendable {
-        /// Of Phasor.
+        /// The version of Phasor.
         package var version: String
         /// The command with its arguments.
         package var command: [String]
-        /// Of the weights and settings, in hexadecimal.
+        /// The digest of the weights and settings, in hexadecimal.
         package var modelDigest: String?
 
         enum CodingKeys: String, CodingKey {
@@ -35,7 +35,7 @@ package struct GenerationReport: Sendable {
             self.modelDigest = modelDigest
         }
 
-        /// To be pasted into a shell, the program without its folder.
+        /// The command as a reader pastes it into a shell, the program without its folder.
         package var commandLine: String {
             let program = command.first.map { ($0 as NSString).lastPathComponent }
             return ([program].compactMap(\.self) + command.dropFirst().map(Self.quoted)).joined(separator: " ")
@@ -91,9 +91,9 @@ package struct GenerationReport: Sendable {
         /// The last one is what the others are compared with.
         package var contenders: [ContenderResult]
         package var comparisons: [Comparison]
-        /// For each contender some frames as PNG of the first seed of each prompt.
+        /// Some frames as PNG for each contender, of the first seed of each prompt.
         package var pictures: [[[[UInt8]]]]
-        /// For each contender the clip of the first seed of each prompt as MP4; empty for pictures.
+        /// The clip as MP4 for each contender, of the first seed of each prompt; empty for pictures.
         package var clips: [[[UInt8]]] = []
 
         enum CodingKeys: String, CodingKey {

@@ -31,7 +31,7 @@ package struct LoadBenchmark: Sendable {
         self.model = model
     }
 
-    /// Its JSON is that of `phasor bench --against --json`.
+    /// The result of a load test. Its JSON is that of `phasor bench --against --json`.
     package struct Report: Codable, Sendable {
         package var url: String
         package var model: String?
@@ -143,7 +143,7 @@ package struct LoadBenchmark: Sendable {
 }
 
 extension LoadBenchmark.Report {
-    /// For a terminal.
+    /// The report as a terminal shows it.
     package var text: String {
         let how =
             clients.map { "\($0) client\($0 == 1 ? "" : "s"), closed loop" }

@@ -14,7 +14,7 @@ struct SocketRequest: Sendable {
     private let port: UInt16
     private let bytes: [UInt8]
 
-    /// Nil for what URLSession can do: names and IPv4 addresses, and for `https`.
+    /// Returns nil for a request that URLSession can make: one to a name, to an IPv4 address, or by `https`.
     init?(_ request: URLRequest) {
         guard let url = request.url, url.scheme == "http", let host = url.host, host.contains(":") else { return nil }
         self.host = host.filter { $0 != "[" && $0 != "]" }

@@ -74,7 +74,7 @@ package struct Luminance: Sendable {
         return Luminance(width: width, height: height, values: out)
     }
 
-    /// Between pixels, by a bicubic kernel (Catmull-Rom), which blurs less than a bilinear one.
+    /// The value between pixels, by a bicubic kernel (Catmull-Rom), which blurs less than a bilinear one.
     func sample(_ x: Float, _ y: Float) -> Float {
         let (left, top) = (x.rounded(.down), y.rounded(.down))
         let (wx, wy) = (Self.weights(x - left), Self.weights(y - top))

@@ -15,7 +15,7 @@ package struct Motion: Codable, Sendable, Equatable {
 
     /// The largest flows of a frame that are looked at, as a share of its pixels.
     private static let share = 0.05
-    /// Their mean, in pixels, that makes a pair of frames a dynamic one, for a shorter side of 256 pixels.
+    /// The mean motion in pixels that makes a pair of frames a dynamic one, for a shorter side of 256 pixels.
     private static let threshold = 6.0
     /// Dynamic pairs that make a clip dynamic, as a share of its frames.
     private static let pairs = 0.25
@@ -30,7 +30,7 @@ package struct Motion: Codable, Sendable, Equatable {
         self.dynamicDegree = dynamicDegree
     }
 
-    /// Nil for less than two frames.
+    /// Returns nil for less than two frames.
     package init?(of frames: [RGBImage]) {
         guard frames.count > 1, let first = frames.first else { return nil }
         let lumas = frames.map(Luminance.init)
@@ -47,7 +47,7 @@ package struct Motion: Codable, Sendable, Equatable {
         self.init(flow: total / Double(frames.count - 1), dynamicDegree: Double(dynamic) >= needed ? 1 : 0)
     }
 
-    /// Nil for none.
+    /// The mean of the motions; nil for none.
     package static func mean(_ motions: [Motion]) -> Motion? {
         guard !motions.isEmpty else { return nil }
         let count = Double(motions.count)

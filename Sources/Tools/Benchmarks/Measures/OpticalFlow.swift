@@ -11,7 +11,7 @@ package struct OpticalFlow: Sendable {
     /// `largestSide`.
     package let width: Int
     package let height: Int
-    /// In pixels of the frames as they were given.
+    /// The horizontal motion, in pixels of the frames as they were given.
     package private(set) var dx: [Float]
     package private(set) var dy: [Float]
 

@@ -28,7 +28,7 @@ package struct Similarity: Codable, Sendable, Equatable {
         ssim = Self.ssim(Luminance(a), Luminance(b))
     }
 
-    /// Of frames at the same time; the mean over all of them.
+    /// The similarity of frames at the same time; the mean over all pairs.
     package static func mean(_ pairs: [Similarity]) -> Similarity? {
         func mean(_ values: [Double]) -> Double? {
             values.isEmpty ? nil : values.reduce(0, +) / Double(values.count)

@@ -13,7 +13,7 @@ package struct Summary: Codable, Sendable, Equatable {
         case minimum = "min"
     }
 
-    /// Nil for none.
+    /// Returns nil for no values.
     package init?(_ values: [Double]) {
         guard let minimum = values.min() else { return nil }
         self.minimum = minimum
@@ -23,7 +23,7 @@ package struct Summary: Codable, Sendable, Equatable {
         count = values.count
     }
 
-    /// By linear interpolation between order statistics (type 7 of Hyndman and Fan, as numpy's).
+    /// The quantile by linear interpolation between order statistics (type 7 of Hyndman and Fan, as numpy's).
     /// - Precondition: there are values.
     package static func quantile(_ q: Double, of values: [Double]) -> Double {
         let sorted = values.sorted()

@@ -10,11 +10,11 @@ package struct ScheduleReport: Codable, Sendable {
         /// Seconds that computing waited for weights.
         package var stallSeconds: Double
         package var throughputPerMinute: Double
-        /// From arrival to the end of the job.
+        /// The median time from arrival to the end of a job.
         package var p50Seconds: Double
         package var p95Seconds: Double
         package var p99Seconds: Double
-        /// Nil where the system does not tell.
+        /// The peak of resident memory; nil where the system does not tell.
         package var peakResidentBytes: Double?
 
         enum CodingKeys: String, CodingKey {
@@ -91,7 +91,7 @@ package struct ScheduleReport: Codable, Sendable {
 }
 
 extension ScheduleReport.Figures {
-    /// Nil for a record without runs.
+    /// Returns nil for a record without runs.
     package init?(_ record: ScheduleRecord) {
         let latencies = record.runs.map { $0.end - $0.arrival }
         guard let summary = Summary(latencies), let end = record.runs.map(\.end).max(),
