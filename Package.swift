@@ -74,7 +74,7 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ]),
 
-        .target(name: "PhasorKit", dependencies: ["Pipelines", "Media", "Pictures", "Weights", "Tensor"]),
+        .target(name: "PhasorKit", dependencies: ["Pipelines", "Media", "Pictures", "Weights", "Tensor", "Support"]),
 
         // What is done with a model besides serving it.
         .target(

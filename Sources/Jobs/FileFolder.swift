@@ -1,4 +1,5 @@
 import Foundation
+import Support
 
 /// A folder in which a name stands for a whole file: files are written under another name, and renamed.
 package struct FileFolder: Sendable {
@@ -23,23 +24,10 @@ package struct FileFolder: Sendable {
         self.isPrivate = isPrivate
     }
 
-    /// Creates a folder and those above it. By mkdir, whose errors name the cause; Foundation's do not on Linux.
+    /// Creates a folder and those above it.
     static func create(_ path: String, isPrivate: Bool) throws {
-        let path = URL(fileURLWithPath: path).path
-        let parts = path.split(separator: "/")
-        for count in parts.indices.map({ $0 + 1 }) {
-            let prefix = "/" + parts.prefix(count).joined(separator: "/")
-            let mode: mode_t = isPrivate && count == parts.count ? 0o700 : 0o755
-            // Where a folder above may not be written to, or the file system is read-only, it may be there all the same.
-            guard mkdir(prefix, mode) == 0 || errno == EEXIST || access(prefix, F_OK) == 0 else {
-                throw fault("creating the folder \(path)")
-            }
-        }
-        var status = stat()
-        guard stat(path, &status) == 0 else { throw fault("creating the folder \(path)") }
-        guard status.st_mode & S_IFMT == S_IFDIR else {
-            throw ServingError.storage(
-                operation: "creating the folder \(path)", reason: String(cString: strerror(ENOTDIR)))
+        try storing { () throws(FileFault) in
+            try SystemFile.makeFolder(path, mode: isPrivate ? 0o700 : 0o755, parents: 0o755)
         }
     }
 
@@ -83,24 +71,15 @@ package struct FileFolder: Sendable {
 
     /// Writes `bytes` aside.
     package func write(_ bytes: [UInt8], as name: String) throws {
-        let path = pathAside(of: name)
-        let file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, isPrivate ? 0o600 : 0o644)
-        guard file >= 0 else { throw fault("creating \(path)") }
-        defer { close(file) }
-        try bytes.withUnsafeBytes { buffer in
-            var rest = buffer[...]
-            while !rest.isEmpty {
-                let count = Glibc.write(file, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
-                if count < 0, errno == EINTR { continue }
-                guard count > 0 else { throw fault("writing \(path)") }
-                rest = rest.dropFirst(count)
-            }
+        try Self.storing { () throws(FileFault) in
+            try SystemFile.create(
+                pathAside(of: name), holding: bytes, mode: isPrivate ? 0o600 : 0o644, syncing: false)
         }
     }
 
     /// Gives a file that was written aside its name, over an older one.
     func takeName(_ name: String) throws {
-        guard rename(pathAside(of: name), path(of: name)) == 0 else { throw fault("renaming to \(path(of: name))") }
+        try Self.storing { () throws(FileFault) in try SystemFile.rename(pathAside(of: name), to: path(of: name)) }
     }
 
     /// Makes files that were written aside durable and gives them their names.
@@ -148,15 +127,19 @@ package struct FileFolder: Sendable {
         return now - Double(status.st_mtim.tv_sec) - Double(status.st_mtim.tv_nsec) / 1e9
     }
 
-    /// fsync of a file or folder.
+    /// Makes a file or folder durable.
     /// - Returns: its length.
     private static func sync(_ path: String) throws -> Int {
-        let file = open(path, O_RDONLY | O_CLOEXEC)
-        guard file >= 0 else { throw fault("opening \(path)") }
-        defer { close(file) }
-        var status = stat()
-        guard fsync(file) == 0, fstat(file, &status) == 0 else { throw fault("syncing \(path)") }
-        return Int(status.st_size)
+        try storing { () throws(FileFault) in try SystemFile.sync(path) }
+    }
+
+    /// Tells what the system refused as a fault of storage.
+    private static func storing<T>(_ body: () throws(FileFault) -> T) throws(ServingError) -> T {
+        do {
+            return try body()
+        } catch {
+            throw .storage(operation: "\(error.operation) \(error.path)", reason: error.reason)
+        }
     }
 
     private static func fault(_ operation: String) -> ServingError {

@@ -2,6 +2,7 @@ import Foundation
 import Media
 import Pictures
 import Pipelines
+import Support
 import Tensor
 import Weights
 
@@ -70,7 +71,7 @@ public final class PhasorModel: Sendable {
         onStep: @escaping (_ done: Int, _ of: Int) -> Void = { _, _ in }
     ) throws {
         let (width, height) = (settings.width ?? defaultSize.width, settings.height ?? defaultSize.height)
-        let partial = path + ".part"
+        let partial = AtomicFile.aside(path)
         let encoder = try MP4Encoder(
             path: partial, width: width, height: height,
             options: VideoOptions(frameRate: try FrameRate(fps ?? defaultFPS)))
@@ -79,9 +80,8 @@ public final class PhasorModel: Sendable {
                 for image in images { try encoder.append(image) }
             }
             try encoder.finish()
-            guard rename(partial, path) == 0 else {
-                throw CocoaError(.fileWriteUnknown, userInfo: [NSFilePathErrorKey: path])
-            }
+            try SystemFile.sync(partial)
+            try AtomicFile.publish(partial, as: path)
         } catch {
             unlink(partial)
             throw error

@@ -1,4 +1,5 @@
 import Foundation
+import Support
 import Tensor
 
 /// Writes a weight file tensor by tensor: the header at once, from what is to come, then the tensors' bytes in order.
@@ -51,7 +52,7 @@ package final class WeightFileWriter {
             header = try Safetensors.headerBytes(self.entries, metadata: metadata, file: path)
         }
         self.path = path
-        partial = path + ".part"
+        partial = AtomicFile.aside(path)
         descriptor = open(partial, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { throw .unwritable(file: path, reason: String(cString: strerror(errno))) }
         try write([UInt8](header))
@@ -86,8 +87,9 @@ package final class WeightFileWriter {
     /// - Precondition: every entry is written.
     package func finish() throws(WeightError) {
         precondition(index == entries.count, "\(entries.count - index) tensors are not written")
-        guard fsync(descriptor) == 0, rename(partial, path) == 0 else {
-            throw .unwritable(file: path, reason: String(cString: strerror(errno)))
+        try writing { () throws(FileFault) in
+            guard fsync(descriptor) == 0 else { throw FileFault("syncing", partial) }
+            try AtomicFile.publish(partial, as: path)
         }
         close(descriptor)
         descriptor = -1
@@ -102,14 +104,15 @@ package final class WeightFileWriter {
     }
 
     private func write(_ bytes: UnsafeRawBufferPointer) throws(WeightError) {
-        var rest = bytes
-        while let base = rest.baseAddress, !rest.isEmpty {
-            // The system takes at most 2 GB at once.
-            let count = Foundation.write(descriptor, base, min(rest.count, 1 << 30))
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { throw .unwritable(file: path, reason: String(cString: strerror(errno))) }
-            rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(count))
-            offset += count
+        try writing { () throws(FileFault) in try SystemFile.write(bytes, to: descriptor, path: path) }
+        offset += bytes.count
+    }
+
+    private func writing(_ body: () throws(FileFault) -> Void) throws(WeightError) {
+        do {
+            try body()
+        } catch {
+            throw .unwritable(file: path, reason: error.reason)
         }
     }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import Support
 
 /// A file that a command is to write. Whether it can be written is found out before anything is computed; it appears whole
 /// or not at all.
@@ -59,11 +60,7 @@ struct OutputFile {
         case .stream(let handle): try write(bytes, to: handle.fileDescriptor)
         case .file:
             try whole { aside in
-                let file = open(aside, O_WRONLY | O_TRUNC | O_CLOEXEC)
-                guard file >= 0 else { throw OutputError.unwritable(path: path, reason: Self.reason) }
-                defer { close(file) }
-                try write(bytes, to: file)
-                guard fsync(file) == 0 else { throw OutputError.unwritable(path: path, reason: Self.reason) }
+                try writing { () throws(FileFault) in try SystemFile.create(aside, holding: bytes, syncing: true) }
             }
         }
     }
@@ -88,7 +85,7 @@ struct OutputFile {
         case .stream(let handle): try copy(aside, to: handle.fileDescriptor)
         case .file(let target):
             Self.takeMode(aside, of: target)
-            guard rename(aside, target) == 0 else { throw OutputError.unwritable(path: path, reason: Self.reason) }
+            try writing { () throws(FileFault) in try SystemFile.rename(aside, to: target) }
         }
         return result
     }
@@ -101,12 +98,14 @@ struct OutputFile {
     }
 
     private func write(_ bytes: some Collection<UInt8>, to file: Int32) throws {
-        var rest = Array(bytes)[...]
-        while !rest.isEmpty {
-            let count = rest.withUnsafeBytes { Glibc.write(file, $0.baseAddress, $0.count) }
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { throw OutputError.unwritable(path: path, reason: Self.reason) }
-            rest = rest.dropFirst(count)
+        try writing { () throws(FileFault) in try SystemFile.write(bytes, to: file, path: path) }
+    }
+
+    private func writing(_ body: () throws(FileFault) -> Void) throws(OutputError) {
+        do {
+            try body()
+        } catch {
+            throw .unwritable(path: path, reason: error.reason)
         }
     }
 

@@ -1,4 +1,5 @@
 import Foundation
+import Support
 
 /// What stands under a path; a link is what it is, not what it leads to.
 enum PathKind {
@@ -22,30 +23,11 @@ enum PathKind {
 enum DurableFile {
     /// Creates a folder and those above it.
     static func makeFolder(_ path: String) throws(BatchError) {
-        var prefix = path.utf8.first == UInt8(ascii: "/") ? "/" : ""
-        for name in path.utf8.split(separator: UInt8(ascii: "/")) {
-            prefix += "\(Substring(name))/"
-            guard mkdir(prefix, 0o777) == 0 || errno == EEXIST else { throw fault(path) }
-        }
-        var status = stat()
-        guard stat(path, &status) == 0 else { throw fault(path) }
-        guard status.st_mode & S_IFMT == S_IFDIR else {
-            throw .unwritable(path: path, reason: String(cString: strerror(ENOTDIR)))
-        }
+        try writing(path) { () throws(FileFault) in try SystemFile.makeFolder(path) }
     }
 
     static func write(_ data: Data, to path: String) throws(BatchError) {
-        let file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
-        guard file >= 0 else { throw fault(path) }
-        defer { close(file) }
-        var rest = data[...]
-        while !rest.isEmpty {
-            let count = rest.withUnsafeBytes { Glibc.write(file, $0.baseAddress, $0.count) }
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { throw fault(path) }
-            rest = rest.dropFirst(count)
-        }
-        guard fsync(file) == 0 else { throw fault(path) }
+        try writing(path) { () throws(FileFault) in try SystemFile.create(path, holding: data, syncing: true) }
     }
 
     /// A second name for a file that is on disk already, which costs nothing; a copy where the file system has no such
@@ -63,8 +45,7 @@ enum DurableFile {
     static func move(_ source: String, to target: String) throws(BatchError) {
         if Glibc.rename(source, target) != 0 {
             guard errno == EXDEV, let bytes = FileManager.default.contents(atPath: source) else { throw fault(target) }
-            let folder = URL(filePath: target).deletingLastPathComponent().path
-            let beside = "\(folder)/.phasor-\(URL(filePath: source).lastPathComponent)"
+            let beside = "\(SystemFile.folder(of: target))/.phasor-\(URL(filePath: source).lastPathComponent)"
             try write(bytes, to: beside)
             guard Glibc.rename(beside, target) == 0 else {
                 let reason = fault(target)
@@ -73,10 +54,16 @@ enum DurableFile {
             }
             unlink(source)
         }
-        let folder = open(URL(filePath: target).deletingLastPathComponent().path, O_RDONLY | O_CLOEXEC)
-        guard folder >= 0 else { throw fault(target) }
-        defer { close(folder) }
-        guard fsync(folder) == 0 else { throw fault(target) }
+        try writing(target) { () throws(FileFault) in try SystemFile.sync(SystemFile.folder(of: target)) }
+    }
+
+    @discardableResult
+    private static func writing<T>(_ path: String, _ body: () throws(FileFault) -> T) throws(BatchError) -> T {
+        do {
+            return try body()
+        } catch {
+            throw .unwritable(path: path, reason: error.reason)
+        }
     }
 
     private static func fault(_ path: String) -> BatchError {
