@@ -1,10 +1,11 @@
 import Foundation
+import Support
 
 extension PieceTable {
     /// A `vocab.json`: the vocabulary and nothing else.
     init(symbolsAt url: URL) throws(TextError) {
         let bytes = try JSONFile.utf8(at: url)
-        var scanner = JSONScanner(bytes, file: url.path)
+        var scanner = TextScanner(bytes, file: url.path)
         scanner.skipBlanks()
         try self.init(symbolsOf: &scanner, field: "the vocabulary")
         scanner.skipBlanks()
@@ -13,7 +14,7 @@ extension PieceTable {
 
     /// A vocabulary as an object of symbols and their ids.
     /// - Parameter field: what errors call the object.
-    init(symbolsOf scanner: inout JSONScanner, field: String) throws(TextError) {
+    init(symbolsOf scanner: inout TextScanner, field: String) throws(TextError) {
         let file = scanner.file
         guard scanner.isAtObject else {
             throw .invalid(file: file, field: field, reason: "is not an object of symbols and ids")
@@ -43,7 +44,7 @@ struct BytePairMerges {
 
     /// An array of pairs, or as in files from before tokenizers 0.20 of strings with both symbols.
     /// - Parameter field: what errors call the array.
-    init(_ scanner: inout JSONScanner, field: String) throws(TextError) {
+    init(_ scanner: inout TextScanner, field: String) throws(TextError) {
         let file = scanner.file
         guard scanner.isAtArray else {
             throw .invalid(file: file, field: field, reason: "is not an array of merges")

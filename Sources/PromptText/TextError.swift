@@ -1,3 +1,5 @@
+import Support
+
 /// What can go wrong while a tokenizer or text encoder is opened. Encoding itself does not fail.
 package enum TextError: Error, CustomStringConvertible, Equatable {
     /// A file could not be read, or is not JSON.
@@ -13,5 +15,14 @@ package enum TextError: Error, CustomStringConvertible, Equatable {
         case .invalid(let file, let field, let reason): "\(file): \(field): \(reason)"
         case .unusableTokens(let reason): "cannot encode these tokens: \(reason)"
         }
+    }
+}
+
+/// The scanner of a checkpoint's files.
+typealias TextScanner = JSONScanner<TextError>
+
+extension TextError: JSONSyntaxError {
+    package init(_ fault: JSONFault, in file: String) {
+        self = .unreadable(file: file, reason: "it is not JSON: \(fault.reason), at byte \(fault.offset)")
     }
 }

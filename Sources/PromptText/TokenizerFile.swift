@@ -1,4 +1,5 @@
 import Foundation
+import Support
 
 /// A `tokenizer.json`, the vocabulary and the merges apart from the rest: these two are nearly all of it, and a generic
 /// decoder takes most of a second to make strings of them.
@@ -21,7 +22,7 @@ struct TokenizerFile {
         self.name = name
         self.bytes = bytes
         var large: [String: Range<Int>] = [:]
-        var scanner = JSONScanner(bytes, file: name)
+        var scanner = TextScanner(bytes, file: name)
         scanner.skipBlanks()
         if scanner.isAtObject {
             try scanner.forEachMember { scanner, key throws(TextError) in
@@ -57,11 +58,11 @@ struct TokenizerFile {
 
     /// Reads a large value by `read`, which is given a scanner where it begins and its path in the file.
     func readLarge<Value>(
-        _ key: String, _ read: (_ scanner: inout JSONScanner, _ field: String) throws(TextError) -> Value
+        _ key: String, _ read: (_ scanner: inout TextScanner, _ field: String) throws(TextError) -> Value
     ) throws(TextError) -> Value {
         let field = "model.\(key)"
         guard let range = large[key] else { throw .invalid(file: name, field: field, reason: "is missing") }
-        var scanner = JSONScanner(bytes, at: range.lowerBound, file: name)
+        var scanner = TextScanner(bytes, at: range.lowerBound, file: name)
         let value = try read(&scanner, field)
         // Brackets that do not match: the value ends elsewhere than it seemed to when it was cut out.
         guard scanner.position == range.upperBound else { throw scanner.fault("the value does not end here") }

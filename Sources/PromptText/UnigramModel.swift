@@ -1,3 +1,5 @@
+import Support
+
 /// The Unigram language model of SentencePiece (Kudo 2018): the segmentation with the largest sum of piece scores.
 ///
 /// The `model` of tokenizer.json, as the `tokenizers` library evaluates it.
@@ -69,7 +71,7 @@ struct UnigramModel: Sendable {
 
     /// An array of pieces with their scores.
     private static func vocabulary(
-        _ scanner: inout JSONScanner, field: String
+        _ scanner: inout TextScanner, field: String
     ) throws(TextError) -> (PackedStrings, scores: [Double]) {
         var pieces = PackedStrings()
         var scores: [Double] = []

@@ -24,7 +24,7 @@ import Testing
 
     @Test func refusesWhatReadersDoNotAgreeOn() {
         let twice = #expect(throws: JSONFault.self) { try JSON(parsing: Array(#"{"a":1,"a":2}"#.utf8)) }
-        #expect(twice?.description == #""a" is given twice at byte 10"#)
+        #expect(twice?.description == #""a" is given twice at byte 11"#)
         #expect(throws: JSONFault.self) { try JSON(parsing: [0x22, 0xFF, 0x22]) }
         // Foundation takes a comma before the end.
         for text in ["[1,]", #"{"a":1,}"#] {

@@ -1,17 +1,21 @@
-import Support
+/// An error that can tell where a text is not JSON.
+package protocol JSONSyntaxError: Error {
+    /// - Parameter file: what errors call the text; empty for one without a name.
+    init(_ fault: JSONFault, in file: String)
+}
 
 /// Walks JSON (RFC 8259) in UTF-8 without making values of it: a vocabulary of 150,000 strings goes straight into the
-/// table that it is looked up in. What a checkpoint has besides is small, and `JSONFile` decodes it.
+/// table that it is looked up in. `JSON` makes values by the same walk.
 ///
-/// Syntax that is none is refused as the file's; what value stands where is for the caller to judge.
-struct JSONScanner {
+/// The scanner refuses wrong syntax by throwing `Fault`; the caller judges which value stands where.
+package struct JSONScanner<Fault: JSONSyntaxError> {
     private let bytes: [UInt8]
-    private(set) var position: Int
+    package private(set) var position: Int
     /// What errors call the file.
-    let file: String
+    package let file: String
 
     /// - Precondition: `position` is in `bytes` or at their end.
-    init(_ bytes: [UInt8], at position: Int = 0, file: String) {
+    package init(_ bytes: [UInt8], at position: Int = 0, file: String = "") {
         self.bytes = bytes
         self.position = position
         self.file = file
@@ -20,10 +24,10 @@ struct JSONScanner {
     // MARK: Values
 
     /// Calls `body` with each name of the object that begins here; it must take the value.
-    mutating func forEachMember(
-        _ body: (_ scanner: inout Self, _ name: ArraySlice<UInt8>) throws(TextError) -> Void
-    ) throws(TextError) {
-        try forEachItem(from: UInt8(ascii: "{"), to: UInt8(ascii: "}")) { scanner throws(TextError) in
+    package mutating func forEachMember(
+        _ body: (_ scanner: inout Self, _ name: ArraySlice<UInt8>) throws(Fault) -> Void
+    ) throws(Fault) {
+        try forEachItem(from: UInt8(ascii: "{"), to: UInt8(ascii: "}")) { scanner throws(Fault) in
             let name = try scanner.string()
             scanner.skipBlanks()
             guard scanner.take(UInt8(ascii: ":")) else { throw scanner.fault("a colon should be here") }
@@ -33,15 +37,15 @@ struct JSONScanner {
     }
 
     /// Calls `body` at each element of the array that begins here; it must take the element.
-    mutating func forEachElement(
-        _ body: (_ scanner: inout Self) throws(TextError) -> Void
-    ) throws(TextError) {
+    package mutating func forEachElement(
+        _ body: (_ scanner: inout Self) throws(Fault) -> Void
+    ) throws(Fault) {
         try forEachItem(from: UInt8(ascii: "["), to: UInt8(ascii: "]"), body)
     }
 
     private mutating func forEachItem(
-        from opening: UInt8, to closing: UInt8, _ body: (_ scanner: inout Self) throws(TextError) -> Void
-    ) throws(TextError) {
+        from opening: UInt8, to closing: UInt8, _ body: (_ scanner: inout Self) throws(Fault) -> Void
+    ) throws(Fault) {
         guard take(opening) else { throw fault("\(Unicode.Scalar(opening)) should be here") }
         skipBlanks()
         if take(closing) { return }
@@ -57,7 +61,7 @@ struct JSONScanner {
     }
 
     /// The bytes of the string that begins here: the file's own where it has no escapes.
-    mutating func string() throws(TextError) -> ArraySlice<UInt8> {
+    package mutating func string() throws(Fault) -> ArraySlice<UInt8> {
         guard take(UInt8(ascii: "\"")) else { throw fault("a string should be here") }
         let start = position
         while position < bytes.count {
@@ -74,7 +78,7 @@ struct JSONScanner {
     }
 
     /// The digits, sign, point and exponent of the number that begins here.
-    mutating func number() throws(TextError) -> ArraySlice<UInt8> {
+    package mutating func number() throws(Fault) -> ArraySlice<UInt8> {
         let start = position
         _ = take(UInt8(ascii: "-"))
         if !take(UInt8(ascii: "0")) { try digits() }
@@ -88,7 +92,7 @@ struct JSONScanner {
 
     /// Passes over the value that begins here. Only strings and brackets are looked at: whoever reads the value, or the
     /// decoder that gets what is around it, sees the rest.
-    mutating func skipValue() throws(TextError) {
+    package mutating func skipValue() throws(Fault) {
         var depth = 0
         while let byte = peek {
             switch byte {
@@ -114,17 +118,17 @@ struct JSONScanner {
 
     // MARK: Bytes
 
-    var peek: UInt8? { position < bytes.count ? bytes[position] : nil }
+    package var peek: UInt8? { position < bytes.count ? bytes[position] : nil }
 
-    var isAtObject: Bool { peek == UInt8(ascii: "{") }
+    package var isAtObject: Bool { peek == UInt8(ascii: "{") }
 
-    var isAtArray: Bool { peek == UInt8(ascii: "[") }
+    package var isAtArray: Bool { peek == UInt8(ascii: "[") }
 
-    var isAtString: Bool { peek == UInt8(ascii: "\"") }
+    package var isAtString: Bool { peek == UInt8(ascii: "\"") }
 
-    var isAtNumber: Bool { peek.map { $0 == UInt8(ascii: "-") || (0x30...0x39).contains($0) } ?? false }
+    package var isAtNumber: Bool { peek.map { $0 == UInt8(ascii: "-") || (0x30...0x39).contains($0) } ?? false }
 
-    mutating func skipBlanks() {
+    package mutating func skipBlanks() {
         while position < bytes.count {
             let byte = bytes[position]
             guard byte == 0x20 || byte == 0x0A || byte == 0x0D || byte == 0x09 else { return }
@@ -132,8 +136,17 @@ struct JSONScanner {
         }
     }
 
-    func fault(_ reason: String) -> TextError {
-        .unreadable(file: file, reason: "it is not JSON: \(reason), at byte \(position)")
+    package func fault(_ reason: String) -> Fault {
+        Fault(JSONFault(reason: reason, offset: position), in: file)
+    }
+
+    /// Passes over the word, or refuses what stands there.
+    package mutating func word(_ word: StaticString) throws(Fault) {
+        let count = word.utf8CodeUnitCount
+        guard position + count <= bytes.count,
+            (0..<count).allSatisfy({ bytes[position + $0] == word.utf8Start[$0] })
+        else { throw fault("no value begins like this") }
+        position += count
     }
 
     private mutating func take(_ byte: UInt8) -> Bool {
@@ -142,13 +155,13 @@ struct JSONScanner {
         return true
     }
 
-    private mutating func digits() throws(TextError) {
+    private mutating func digits() throws(Fault) {
         let start = position
         while position < bytes.count, bytes[position] &- 0x30 < 10 { position += 1 }
         guard position > start else { throw fault("a digit should be here") }
     }
 
-    private mutating func skipString() throws(TextError) {
+    private mutating func skipString() throws(Fault) {
         position += 1
         while position < bytes.count {
             let byte = bytes[position]
@@ -162,7 +175,7 @@ struct JSONScanner {
     // MARK: Escapes
 
     /// - Parameter start: where the string begins; the scanner is at its first escape.
-    private mutating func escapedString(from start: Int) throws(TextError) -> [UInt8] {
+    private mutating func escapedString(from start: Int) throws(Fault) -> [UInt8] {
         var content = Array(bytes[start..<position])
         while let byte = peek {
             switch byte {
@@ -181,7 +194,7 @@ struct JSONScanner {
         throw fault("the text ends inside a string")
     }
 
-    private mutating func escape() throws(TextError) -> Unicode.Scalar {
+    private mutating func escape() throws(Fault) -> Unicode.Scalar {
         do throws(JSONEscape.Fault) {
             return try JSONEscape.scalar(in: bytes, at: &position)
         } catch {
