@@ -10,8 +10,16 @@ RUN = """
 """
 
 
+# Words of buttons and choices that reach beyond what holds them.
+SPILT = """[...document.querySelectorAll('.segments label, button, summary, .chip')].filter((e) => e.checkVisibility())
+    .filter((e) => e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).textOverflow !== "ellipsis")
+    .map((e) => e.textContent.trim())"""
+
+
 def as_it_is(page, axe, state="the page as it is"):
     page.settle()
+    spilt = page.run(SPILT)
+    check(spilt == [], f"{state}: words do not fit: {spilt}")
     found = page.execute(f"{axe};{RUN}")
     check(found == [], f"{state}: {len(found)} violations: " + "; ".join(found[:5]))
 
