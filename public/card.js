@@ -27,13 +27,10 @@ export class Card {
         this.#folder = folder;
     }
 
-    /** @param model as the capabilities describe it; the server's own card goes before the page's. */
+    /** @param model as the capabilities describe it: `card` says where the model's card lies. */
     static async of(model) {
-        if (model.card) return new Card(model.card, "");
-        const known = await read("cards/index.json").catch(() => []);
-        if (!known.includes(model.id)) return new Card(null, "");
-        const folder = `cards/${encodeURIComponent(model.id)}/`;
-        return new Card(await read(`${folder}card.json`).catch(() => null), folder);
+        if (!model.card) return new Card(null, "");
+        return new Card(await read(`${model.card}card.json`).catch(() => null), model.card);
     }
 
     get about() {

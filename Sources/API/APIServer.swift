@@ -125,6 +125,7 @@ package struct APIServer: Sendable {
         artifacts.register(in: &router)
         Operations(engine: engine).register(in: &router)
         OpenAPI.register(in: &router, address: links.address)
+        catalogue.cards.register(in: &router)
         // Last: it takes what the others leave.
         if let folder = options.publicFolder { Page(folder: folder).register(in: &router) }
         return router
@@ -143,7 +144,7 @@ struct Gate: Sendable {
     let sites: SiteGuard
 
     /// What is open to all: life signs, and what a browser needs to show the page on which a key is entered.
-    private static let open = Operations.open.union(["/openapi.json", Page.template])
+    private static let open = Operations.open.union(["/openapi.json", Page.template, ModelCards.template])
 
     /// - Throws: `APIError` 401, 403, 415.
     func admit(_ request: HTTPRequest) throws(APIError) {

@@ -11,9 +11,16 @@ struct ModelCatalogue: Sendable {
     let engine: Engine
     /// Unix seconds since when the models are served.
     let since: Int
+    /// The operator's aliases.
+    let own: [ModelAlias]
+    let cards: ModelCards
 
-    /// The operator's.
-    var own: [ModelAlias] = []
+    init(engine: Engine, since: Int, own: [ModelAlias] = []) {
+        self.engine = engine
+        self.since = since
+        self.own = own
+        cards = ModelCards(engine.models)
+    }
 
     /// What clients have built in; each stands for the default model.
     static let builtIn = [
@@ -73,7 +80,7 @@ struct ModelCatalogue: Sendable {
     func capabilities() throws -> JSON {
         [
             "object": "capabilities",
-            "models": .array(try engine.models.map(Self.describe)),
+            "models": .array(try engine.models.map(describe)),
             "limits": [
                 "n": JSON(GenerationRequest.counts.upperBound), "partial_images": JSON(RequestFields.mostPreviews),
                 "prompt_characters": JSON(RequestFields.longestPrompt), "loras": JSON(GenerationRequest.mostLoRAs),
@@ -85,7 +92,7 @@ struct ModelCatalogue: Sendable {
         ]
     }
 
-    private static func describe(_ model: Pipeline) throws -> JSON {
+    private func describe(_ model: Pipeline) throws -> JSON {
         let sizes = model.sizes
         return [
             "id": .string(model.id),
@@ -93,7 +100,7 @@ struct ModelCatalogue: Sendable {
                 GenerationRequest.Kind.allCases.filter { $0 == .image || sizes.makesClips }
                     .map { .string($0.rawValue) }),
             "default_generator": .string(model.generators.defaultName),
-            "generators": .array(try model.generators.generators.map { try describe($0, model) }),
+            "generators": .array(try model.generators.generators.map { try Self.describe($0, model) }),
             "sizes": [
                 "multiple": JSON(sizes.sideMultiple), "default": "\(sizes.defaultWidth)x\(sizes.defaultHeight)",
                 "maximum_pixels": JSON(sizes.maximumPixels),
@@ -103,9 +110,10 @@ struct ModelCatalogue: Sendable {
                 "default": JSON(sizes.defaultFrames), "maximum": JSON(sizes.maximumFrames),
             ],
             "fps": JSON(sizes.defaultFPS),
-            "inputs": describe(model.traits.pictures),
+            "inputs": Self.describe(model.traits.pictures),
             "output_formats": .array(OutputFormat.allCases.map { .string($0.rawValue) }),
             "loras": .array(model.loraNames.map { .string($0) }),
+            "card": cards.address(of: model).map { .string($0) } ?? .null,
         ]
     }
 

@@ -72,7 +72,8 @@ extension OpenAPI {
             "limits": {"type": "object", "required": ["n", "partial_images", "prompt_characters", "loras", "lora_strength"], "properties": {
               "n": {"type": "integer"}, "partial_images": {"type": "integer"}, "prompt_characters": {"type": "integer"},
               "loras": {"type": "integer"}, "lora_strength": {"$ref": "#/components/schemas/Interval"}}},
-            "models": {"type": "array", "items": {"type": "object", "required": ["id", "kinds", "default_generator", "generators", "sizes", "frames", "fps", "loras", "inputs", "output_formats"], "properties": {
+            "models": {"type": "array", "items": {"type": "object", "required": ["id", "kinds", "default_generator", "generators", "sizes", "frames", "fps", "loras", "inputs", "output_formats", "card"], "properties": {
+              "card": {"type": ["string", "null"], "description": "Where card.json and its samples lie, relative to the server: what the model knows"},
               "output_formats": {"type": "array", "items": {"type": "string"}},
               "inputs": {"type": "object", "required": ["image", "last_image", "images"], "description": "Which pictures the model takes", "properties": {
                 "image": {"type": "string", "enum": ["strength", "optional", "required"], "description": "strength: the network reads none, and a picture is changed by strength"},

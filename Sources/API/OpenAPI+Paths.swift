@@ -125,6 +125,11 @@ extension OpenAPI {
           "responses": {
             "200": {"description": "What the server can do", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Capabilities"}}}},
             "default": {"$ref": "#/components/responses/Error"}}}},
+        "/cards/{id}/{name}": {"parameters": [{"$ref": "#/components/parameters/ID"}, {"name": "name", "in": "path", "required": true, "schema": {"type": "string"}}],
+          "get": {"operationId": "getCardFile", "tags": ["Jobs"], "security": [], "summary": "card.json of a model that has a card, or a sample that it names",
+            "responses": {
+              "200": {"description": "The file", "content": {"application/json": {}, "image/png": {}, "video/mp4": {}, "application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}},
+              "default": {"$ref": "#/components/responses/Error"}}}},
         "/sdapi/v1/txt2img": {"post": {"operationId": "txt2img", "tags": ["A1111"], "summary": "Make images",
           "requestBody": {"required": true, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/TextToImage"}}}},
           "responses": {

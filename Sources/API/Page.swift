@@ -5,7 +5,7 @@ struct Page: Sendable {
     let folder: String
 
     /// Scripts, styles and connections of its own origin only; pictures and clips also from memory, where previews are.
-    private static let headers: HTTPHeaders = [
+    static let headers: HTTPHeaders = [
         "Content-Security-Policy":
             "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
             + "media-src 'self' blob:; connect-src 'self'; font-src 'self'; manifest-src 'self'; base-uri 'none'; "

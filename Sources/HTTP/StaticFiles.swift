@@ -17,9 +17,10 @@ package struct StaticFiles: Sendable {
         self.headers = headers
     }
 
-    /// Answers GET and HEAD for the file at the request's path. Throws `HTTPError.notFound`, `.rangeNotSatisfiable`.
-    package func response(to request: HTTPRequest) throws(HTTPError) -> HTTPResponse {
-        var names = request.target.segments
+    /// Answers GET and HEAD for a file. Throws `HTTPError.notFound`, `.rangeNotSatisfiable`.
+    /// - Parameter names: the file's path below the root by its components; nil for the request's own path.
+    package func response(to request: HTTPRequest, named names: [String]? = nil) throws(HTTPError) -> HTTPResponse {
+        var names = names ?? request.target.segments
         if names.last == "" { names[names.count - 1] = "index.html" }
         let file = try open(names, path: request.target.rawPath)
         var headers = self.headers

@@ -61,12 +61,15 @@ package final class Pipeline: Sendable {
     }
 
     /// A model whose parts are open already; `Pipeline+Opening.swift` opens them from files.
+    /// - Parameter source: the model's folder, if it has one.
     package convenience init(
-        id: String, traits: FamilyTraits, generators: GeneratorSet, sizes: SizeLimits, parts: Parts,
+        id: String, source: String? = nil, traits: FamilyTraits, generators: GeneratorSet, sizes: SizeLimits,
+        parts: Parts,
         residency: any PartResidency, identities: PartIdentities
     ) {
         self.init(
-            id: id, source: id, traits: traits, generators: generators, sizes: sizes, components: [], parts: parts,
+            id: id, source: source ?? id, traits: traits, generators: generators, sizes: sizes, components: [],
+            parts: parts,
             adapted: nil, residency: residency, identities: identities, arithmetic: "")
     }
 

@@ -19,7 +19,7 @@ enum FakeModel {
         }
     }
 
-    static func pipeline(id: String = "fake", pace: Pace = Pace(0)) throws -> Pipeline {
+    static func pipeline(id: String = "fake", source: String? = nil, pace: Pace = Pace(0)) throws -> Pipeline {
         let phases = """
             {"default": "student", "generators": {
               "student": {"sampler": "euler", "sigmas": [1.0, 0.9, 0.75, 0.5], "phases": [
@@ -30,7 +30,7 @@ enum FakeModel {
             """
         let network = Network(pace: pace)
         return Pipeline(
-            id: id,
+            id: id, source: source,
             traits: FamilyTraits(
                 guidance: .classifierFree, guidesWithoutNegativePrompt: true,
                 defaults: SizeLimits.Defaults(width: 64, height: 48, frames: 17, fps: 8)),

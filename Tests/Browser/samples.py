@@ -1,6 +1,6 @@
 """Makes the samples that the page shows of a model, by the prompts and seeds of its card: after every change of the model.
 
-    python3 Tests/Browser/samples.py [--phasor .build/release/phasor] [--model Models/emoji-scenes] [--card public/cards/emoji-scenes]
+    python3 Tests/Browser/samples.py [--phasor .build/release/phasor] [--model Models/emoji-scenes]
 """
 
 import argparse
@@ -33,8 +33,7 @@ def main(url, folder):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Makes the samples that the page shows of a model.")
     parser.add_argument("--phasor", default=".build/release/phasor", help="the executable")
-    parser.add_argument("--model", default="Models/emoji-scenes", help="the model's folder")
-    parser.add_argument("--card", default="public/cards/emoji-scenes", help="the folder of its card")
+    parser.add_argument("--model", default="Models/emoji-scenes", help="the model's folder, with its card/card.json")
     arguments = parser.parse_args()
     with Server(arguments.phasor, arguments.model) as server:
-        main(server.url, Path(arguments.card))
+        main(server.url, Path(arguments.model) / "card")
