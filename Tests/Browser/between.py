@@ -61,7 +61,7 @@ class Between:
 def with_another(capabilities):
     """The same model, and one of 24 frames a second that makes wide pictures, in two formats, with a LoRA file."""
     first = capabilities["models"][0]
-    other = {**first, "id": "second-model", "loras": ["ink"], "output_formats": ["png", "webp"], "fps": 24,
+    other = {**first, "id": "second-model", "card": None, "loras": ["ink"], "output_formats": ["png", "webp"], "fps": 24,
              "sizes": {"multiple": 32, "default": "832x480", "maximum_pixels": 400_000},
              "frames": {**first["frames"], "default": 81, "maximum": 121}}
     return {**capabilities, "models": [first, other]}
