@@ -46,7 +46,7 @@ let package = Package(
             dependencies: ["Models", "PromptText", "Diffusion", "Weights", "Pictures", "Tensor", "Support"]),
 
         // Media and serving.
-        .target(name: "Media", dependencies: ["Pictures", "CPNG", "CJPEG", "CWebP", "CFFmpeg"]),
+        .target(name: "Media", dependencies: ["Pictures", "Support", "CPNG", "CJPEG", "CWebP", "CFFmpeg"]),
         .target(
             name: "Jobs",
             dependencies: [
@@ -146,8 +146,8 @@ let package = Package(
         .testTarget(
             name: "APITests",
             dependencies: [
-                "API", "Batch", "Serving", "Jobs", "HTTP", "Media", "Pipelines", "Models", "Diffusion", "Weights",
-                "Tensor",
+                "API", "Batch", "Serving", "Jobs", "HTTP", "Media", "Pictures", "Pipelines", "Models", "Diffusion",
+                "Weights", "Tensor",
                 "Support", "TestSupport",
             ]),
         .testTarget(name: "PhasorKitTests", dependencies: ["PhasorKit"]),

@@ -134,6 +134,7 @@ package struct APIServer: Sendable {
     private static func cors(_ origins: [String]) -> CORS {
         var cors = CORS(origins: origins)
         cors.headers += ["Idempotency-Key", "Last-Event-ID", "Prefer", "Mcp-Protocol-Version", "Mcp-Session-Id"]
+        cors.exposed += ["X-Phasor-Warning", "Preference-Applied", "Mcp-Session-Id"]
         return cors
     }
 }

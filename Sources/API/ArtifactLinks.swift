@@ -1,6 +1,7 @@
 import Foundation
 import HTTP
 import Jobs
+import Media
 import Support
 
 /// Links to finished files that open without a key, for a limited time: what a chat shows a picture by cannot send one.
@@ -45,14 +46,11 @@ package struct ArtifactLinks: Sendable {
         return HMAC.areEqual(code(Self.id(request), expires), given)
     }
 
-    /// Endings of files that there are.
-    private static let endings: Set = ["png", "jpg", "webp", "mp4"]
-
     /// The artifact that a path means: `image_7f-0` and `image_7f-0.png` are the same.
     static func id(_ request: HTTPRequest) -> String {
         let name = request.parameters["id"] ?? ""
         let parts = name.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
-        return parts.count == 2 && endings.contains(String(parts[1])) ? String(parts[0]) : name
+        return parts.count == 2 && FileType(rawValue: String(parts[1])) != nil ? String(parts[0]) : name
     }
 
     private func code(_ id: String, _ expires: Int) -> [UInt8] {

@@ -33,6 +33,13 @@ extension Fields {
         try string(name(field, taker))
     }
 
+    func choice<Choice: RawRepresentable<String>>(
+        _ field: RequestField, _ taker: RequestField.Taker, _: Choice.Type
+    ) throws -> Choice? {
+        guard case .choice(let known) = field.content else { return nil }
+        return try choice(name(field, taker), of: known).flatMap(Choice.init(rawValue:))
+    }
+
     /// A prompt: of bounded length, and without NUL, which neither PNG's nor MP4's text can carry.
     func text(_ field: RequestField, _ taker: RequestField.Taker) throws -> String? {
         let name = try name(field, taker)

@@ -1,4 +1,5 @@
 import Jobs
+import Media
 import Models
 import Pictures
 import Pipelines
@@ -30,6 +31,8 @@ struct GenerationFields: Sendable {
     func image(_ fields: Fields, isEdit: Bool = false) async throws -> ReadRequest {
         let model = try catalogue.model(fields.string(RequestFields.model, .image))
         var read = try await start(.image, .image, fields, model, isEdit: isEdit)
+        read.request.outputFormat = try fields.choice(RequestFields.outputFormat, .image, PictureFormat.self)
+        read.request.outputCompression = try fields.integer(RequestFields.outputCompression, .image)
         read.request.count = try fields.integer(RequestFields.count, .image) ?? 1
         // More than one is refused, with what the model takes, rather than left out silently.
         read.request.frames = try fields.integer(RequestFields.frames, .image) ?? 1
@@ -66,13 +69,7 @@ struct GenerationFields: Sendable {
             previews: try fields.integer(RequestFields.previews, taker) ?? 0)
         (request.image, request.lastImage) = (given.first?.digest, given.last?.digest)
         request.images = given.references.isEmpty ? nil : given.references.map(\.digest)
-        request.fit = try fields.string(RequestFields.fit, taker).map { text in
-            guard let fit = PictureFit(rawValue: text) else {
-                throw fields.wrong(
-                    "fit", .string(text), PictureFit.allCases.map { "'\($0.rawValue)'" }.joined(separator: " or "))
-            }
-            return fit
-        }
+        request.fit = try fields.choice(RequestFields.fit, taker, PictureFit.self)
         request.strength = try fields.number(RequestFields.strength, taker).map { Float($0) }
         return made(ReadRequest(request: request, pictures: given.all, names: given.names), by: model)
     }
@@ -133,12 +130,16 @@ struct GenerationFields: Sendable {
     func made(_ read: ReadRequest, by model: Pipeline) -> ReadRequest {
         var read = read
         let wanted = PixelSize(width: read.request.width, height: read.request.height)
-        guard sizePolicy == .nearest, model.sizes.refusal(width: wanted.width, height: wanted.height) != nil else {
+        guard sizePolicy != .exact, model.sizes.refusal(width: wanted.width, height: wanted.height) != nil else {
             return read
         }
         let near = model.sizes.nearest(to: wanted)
         (read.request.width, read.request.height) = (near.width, near.height)
-        read.warnings.append(RequestWarning("size", "\(wanted) is not made by this model; \(near) was made"))
+        let isScaled = sizePolicy == .scale
+        if isScaled { read.request.scaledSize = wanted }
+        read.warnings.append(
+            RequestWarning(
+                "size", "\(wanted) is not made by this model; \(near) was made" + (isScaled ? " and scaled" : "")))
         return read
     }
 

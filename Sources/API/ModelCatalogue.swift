@@ -1,6 +1,7 @@
 import Diffusion
 import HTTP
 import Jobs
+import Media
 import Models
 import Pipelines
 import Serving
@@ -111,7 +112,7 @@ struct ModelCatalogue: Sendable {
             ],
             "fps": JSON(sizes.defaultFPS),
             "inputs": Self.describe(model.traits.pictures),
-            "output_formats": .array(OutputFormat.allCases.map { .string($0.rawValue) }),
+            "output_formats": .array(PictureFormat.allCases.map { .string($0.rawValue) }),
             "loras": .array(model.loraNames.map { .string($0) }),
             "card": cards.address(of: model).map { .string($0) } ?? .null,
         ]

@@ -1,6 +1,7 @@
 import Foundation
 import HTTP
 import Jobs
+import Media
 import Serving
 import Support
 
@@ -24,6 +25,11 @@ struct NativeJobs: Sendable {
             return .json(["id": .string(job.id), "object": "job.deleted", "deleted": true])
         }
         router.add("GET", "/v1/jobs/{id}/events", events)
+        router.add("GET", "/v1/jobs/{id}/pictures/{digest}") { request in
+            // A client that may only see the job gets none of the pictures that were sent along.
+            let job = try await jobs.changeable(Self.id(request), by: request)
+            return try picture(request.parameters["digest"] ?? "", of: job, to: request)
+        }
         router.add("POST", "/v1/jobs/{id}/cancel") { request in
             let job = try await engine.cancel(jobs.changeable(Self.id(request), by: request).id)
             return try Self.answer(job, base: address.prefix(for: request))
@@ -82,6 +88,26 @@ struct NativeJobs: Sendable {
         }
         let page = try await Paging(request).page(of: kind, for: keys.caller(of: request), from: engine)
         return try Self.answer(JobList(page: page), base: address.prefix(for: request))
+    }
+
+    /// Answers with a picture that a job starts from, as it was sent; `parameters` of the job names it by its digest.
+    private func picture(_ digest: String, of job: Job, to request: HTTPRequest) throws -> HTTPResponse {
+        let path = try engine.picturePath(digest, of: job)
+        let file: HTTPFile
+        do {
+            file = try HTTPFile(path: path)
+        } catch HTTPError.notFound {
+            throw ServingError.unknownArtifact(digest)  // it has gone with the files of the job
+        }
+        return try .file(
+            file, contentType: Self.contentType(of: path), for: request,
+            headers: ["Cache-Control": "private, max-age=3600", "X-Content-Type-Options": "nosniff"])
+    }
+
+    /// The type that the first bytes of a picture tell.
+    private static func contentType(of path: String) -> String {
+        let head = FileHandle(forReadingAtPath: path).flatMap { try? $0.read(upToCount: 16) }
+        return (try? PictureFormat(of: [UInt8](head ?? Data())).contentType) ?? "application/octet-stream"
     }
 
     /// Begins with the present state, or after the event that `Last-Event-ID` names; ends after the job's last event.
@@ -146,7 +172,7 @@ private struct EventBody: Encodable {
         try object.encode(
             Preview(
                 image: preview.image, index: preview.index, step: preview.step,
-                base64: Data(preview.png).base64EncodedString()),
+                base64: Data(preview.file).base64EncodedString()),
             forKey: .preview)
     }
 }

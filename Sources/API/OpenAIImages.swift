@@ -40,7 +40,6 @@ struct OpenAIImages: Sendable {
     ) async throws -> HTTPResponse {
         var read = wanted
         let isURL = try isAnsweredByURL(fields)
-        _ = try OutputFormat.read(fields)
         _ = try fields.choice("background", of: ["auto", "opaque"])
         let isStream = try fields.boolean("stream") ?? false
         read.warnings += RequestWarning.ignored(
@@ -78,9 +77,7 @@ struct OpenAIImages: Sendable {
     }
 
     /// Fields of this route alone.
-    private static let ownFields = [
-        "response_format", "output_format", "output_compression", "background", "stream",
-    ]
+    private static let ownFields = ["response_format", "background", "stream"]
 
     /// Names of fields that are given as what they are anyhow.
     private static func defaults(_ fields: Fields) -> [String] {
@@ -112,7 +109,7 @@ struct OpenAIImages: Sendable {
             "created": JSON(Self.seconds(job.finishedAt ?? job.createdAt)),
             "data": .array(data),
             "background": "opaque",
-            "output_format": .string(Self.format(of: job)),
+            "output_format": .string(job.request.pictureFormat.rawValue),
             "size": .string(job.request.size),
             "usage": try usage(job.request, images: data.count),
         ]
@@ -131,9 +128,6 @@ struct OpenAIImages: Sendable {
         ]
     }
 
-    /// The format that the file's ending names.
-    private static func format(of job: Job) -> String { job.artifacts.first?.ending ?? OutputFormat.png.rawValue }
-
     // MARK: Streamed
 
     private func stream(_ attached: AttachedJob, to writer: HTTPBodyWriter) async throws {
@@ -143,7 +137,7 @@ struct OpenAIImages: Sendable {
                 try await writer.write(
                     Self.event(
                         "image_generation.partial_image", event.job.request, image: preview.image, at: Date(),
-                        content: Data(preview.png).base64EncodedString(),
+                        content: Data(preview.file).base64EncodedString(),
                         ("partial_image_index", JSON(preview.index))))
             }
             let usage = try usage(job.request, images: 1)
@@ -172,7 +166,7 @@ struct OpenAIImages: Sendable {
             "size": .string(request.size),
             "quality": "auto",
             "background": "opaque",
-            "output_format": "png",
+            "output_format": .string(request.pictureFormat.rawValue),
             "seed": JSON(request.seed(ofImage: image)),
             last.0: last.1,
         ]
@@ -208,5 +202,6 @@ struct OpenAIImages: Sendable {
 }
 
 extension GenerationRequest {
-    var size: String { PixelSize(width: width, height: height).description }
+    /// The size of the files.
+    var size: String { deliveredSize.description }
 }

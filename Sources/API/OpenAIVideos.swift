@@ -1,6 +1,7 @@
 import Foundation
 import HTTP
 import Jobs
+import Media
 import Serving
 import Support
 
@@ -73,7 +74,8 @@ struct OpenAIVideos: Sendable {
         }
         guard variant == "thumbnail" else { return try await artifacts.response(artifact.id, to: request) }
         let path = try await engine.artifact(artifact.id).path
-        return try await VideoThumbnail.response(ofClip: path, etag: artifact.id, to: request)
+        let provenance = Provenance(engine.generator, of: job.request)
+        return try await VideoThumbnail.response(ofClip: path, provenance: provenance, etag: artifact.id, to: request)
     }
 
     @Sendable private func delete(_ request: HTTPRequest) async throws -> HTTPResponse {

@@ -47,8 +47,6 @@ extension OpenAPI {
     private static var imageRoute: [Property] {
         [
             ("response_format", choice(["b64_json", "url"], "b64_json when left out; url for dall-e-2 and dall-e-3")),
-            ("output_format", choice(OutputFormat.allCases.map(\.rawValue), "png when left out")),
-            ("output_compression", integer(0...100, "Quality, for formats that lose some")),
             ("background", choice(["auto", "opaque"], "Pictures have no alpha")),
             ("stream", ["type": "boolean", "default": false]),
         ]

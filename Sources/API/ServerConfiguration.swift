@@ -39,6 +39,8 @@ package struct ServerConfiguration: Encodable, Sendable, Equatable {
     package var strictA1111 = false
     /// What is made of a size that the model does not make.
     package var sizePolicy = SizePolicy.exact
+    /// Whether files say that a model made them, and which.
+    package var provenance = true
     /// `NAME=MODEL`: other names of models.
     package var aliases: [String] = []
     /// Folder of LoRA files that requests may name; nil for none.
@@ -65,7 +67,8 @@ package struct ServerConfiguration: Encodable, Sendable, Equatable {
     package var retentionGigabytes = 20.0
 
     package enum CodingKeys: String, CodingKey, CaseIterable, Sendable {
-        case host, port, state, queue, page, connections, drain, idle, memory, load, loras, aliases
+        case host, port, state, queue, page, connections, drain, idle, memory, load, loras, aliases,
+            provenance
         case publicURL = "public_url"
         case trustProxy = "trust_proxy"
         case keepAlive = "keep_alive"
@@ -154,6 +157,7 @@ package struct ServerConfiguration: Encodable, Sendable, Equatable {
         case .keepAlive: keepAlive = try value.number(0...86_400)
         case .strictA1111: strictA1111 = try value.bool()
         case .sizePolicy: sizePolicy = try value.choice()
+        case .provenance: provenance = try value.bool()
         case .aliases:
             aliases = try value.strings({ ModelAlias($0) != nil }, or: "texts of the form NAME=MODEL")
         case .loras: loras = try value.string()
@@ -192,6 +196,7 @@ package struct ServerConfiguration: Encodable, Sendable, Equatable {
         try object.encode(keepAlive, forKey: .keepAlive)
         try object.encode(strictA1111, forKey: .strictA1111)
         try object.encode(sizePolicy.rawValue, forKey: .sizePolicy)
+        try object.encode(provenance, forKey: .provenance)
         try object.encode(aliases, forKey: .aliases)
         try object.encodeIfPresent(loras, forKey: .loras)
         try object.encode(memory, forKey: .memory)

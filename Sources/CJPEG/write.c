@@ -76,3 +76,14 @@ CJPEGStatus cjpeg_write_rgb(
     *file = target.bytes, *size = target.capacity - target.manager.free_in_buffer;
     return CJPEG_DONE;
 }
+
+#define TEXT_OF(name) #name
+#define TEXT(name) TEXT_OF(name)
+
+const char *cjpeg_version(void) {
+#ifdef LIBJPEG_TURBO_VERSION
+    return TEXT(LIBJPEG_TURBO_VERSION);
+#else
+    return TEXT(JPEG_LIB_VERSION);
+#endif
+}

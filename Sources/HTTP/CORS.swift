@@ -4,6 +4,8 @@ package struct CORS: Sendable {
     /// `https://example.org`; `*` stands for every origin.
     package var origins: [String]
     package var headers = ["Authorization", "Content-Type", "X-Request-Id"]
+    /// Fields of answers that pages may read.
+    package var exposed = ["X-Request-Id", "Retry-After", "Content-Range", "Location"]
     /// How long a browser may remember the answer to its preflight.
     package var maxAgeSeconds = 600
 
@@ -16,7 +18,7 @@ package struct CORS: Sendable {
         if !origins.contains("*") { response.headers.add("Vary", "Origin") }
         guard let allowed = allowedOrigin(origin) else { return }
         response.headers["Access-Control-Allow-Origin"] = allowed
-        response.headers["Access-Control-Expose-Headers"] = "X-Request-Id, Retry-After, Content-Range"
+        response.headers["Access-Control-Expose-Headers"] = exposed.joined(separator: ", ")
     }
 
     /// Adds what the answer to a preflight needs besides.

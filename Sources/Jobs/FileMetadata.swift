@@ -1,11 +1,9 @@
+import Media
 import Pipelines
 
 /// How a file was made, in the words of the A1111 web UI, which many programs read: prompt, negative prompt, and one
 /// line of `Name: value` pairs.
 package enum FileMetadata {
-    /// The keyword of the PNG text chunk.
-    package static let keyword = "parameters"
-
     /// - Parameter ran: what made the picture or clip.
     package static func text(_ request: GenerationRequest, image: Int, ran: RunRecord) -> String {
         let scales = ran.guidanceScales
@@ -19,6 +17,7 @@ package enum FileMetadata {
             ("Model", request.model),
             ("Generator", ran.generator),
         ]
+        if let size = request.scaledSize { pairs.append(("Scaled to", "\(size)")) }
         if let sigma = ran.sigmas.first, request.image != nil, request.kind == .image {
             let strength = request.strength ?? GenerationParameters.defaultStrength
             pairs += [("Denoising strength", "\(strength)"), ("Start sigma", "\(sigma)")]
@@ -30,5 +29,26 @@ package enum FileMetadata {
         let line = pairs.map { "\($0): \($1)" }.joined(separator: ", ")
         let negative = request.negativePrompt.map { "Negative prompt: \($0)\n" } ?? ""
         return "\(LoRATags.text(request.prompt, request.loras ?? []))\n\(negative)\(line)"
+    }
+}
+
+extension FileNotes {
+    /// What a file of a request says.
+    /// - Parameters:
+    ///   - image: which of the request's.
+    ///   - ran: what made it.
+    ///   - generator: the program, as the provenance names it; nil leaves the provenance out.
+    package init(_ request: GenerationRequest, image: Int, ran: RunRecord, generator: String?) {
+        self.init(
+            parameters: FileMetadata.text(request, image: image, ran: ran),
+            record: FileRecord(request, image: image, ran: ran).text, provenance: Provenance(generator, of: request))
+    }
+}
+
+extension Provenance {
+    /// Returns nil without a generator.
+    package init?(_ generator: String?, of request: GenerationRequest) {
+        guard let generator else { return nil }
+        self.init(generator: generator, model: request.model)
     }
 }

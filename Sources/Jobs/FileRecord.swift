@@ -8,9 +8,6 @@ import Pipelines
 /// The same picture has the same record, whatever it was made beside: of several images each stands as if it had been
 /// asked for alone. Neither ids, times nor API keys are in it.
 package struct FileRecord: Codable, Equatable {
-    /// The keyword of the PNG text chunk.
-    package static let keyword = "phasor"
-
     let request: GenerationRequest
     /// Steps that were done, also where the request left them to the model.
     let steps: Int
@@ -42,16 +39,15 @@ package struct FileRecord: Codable, Equatable {
     /// What a finished file says of its making.
     /// - Throws: `MediaError` for a file that cannot be read; `Fault` for one that says nothing.
     init(path: String) throws {
-        let isVideo = path.hasSuffix(".mp4")
-        let texts = isVideo ? try VideoReader.tags(path: path) : try PNG.texts(path: path)
-        if let text = texts[isVideo ? VideoOptions.recordTag : Self.keyword] {
+        let notes = try FileNotes(path: path)
+        if let text = notes.record {
             guard let record = try? JSONDecoder().decode(Self.self, from: Data(text.utf8)) else { throw Fault.unknown }
             self = record
             return
         }
         // Of a version that wrote no record.
-        guard let text = texts[isVideo ? "comment" : FileMetadata.keyword],
-            let record = Self(metadata: text, kind: isVideo ? .video : .image)
+        guard let text = notes.parameters,
+            let record = Self(metadata: text, kind: FileType(path: path) == .mp4 ? .video : .image)
         else { throw Fault.noRecord }
         self = record
     }

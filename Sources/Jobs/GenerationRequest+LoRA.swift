@@ -29,10 +29,11 @@ extension GenerationRequest {
         }
     }
 
-    /// The request with the digests of its LoRA files, so that the same request never means others.
+    /// Returns the request with the digests of its LoRA files, so that the same request never means others, and without
+    /// settings that name a default.
     /// - Throws: as `settleLoRAs`.
     package func settled(for model: Pipeline) throws -> GenerationRequest {
-        var request = self
+        var request = withoutUsualOutput()
         let loras = try settleLoRAs(for: model).all
         request.loras = loras.isEmpty ? nil : loras
         return request

@@ -1,6 +1,5 @@
 import Models
 import Diffusion
-import Media
 import Pipelines
 import Support
 
@@ -45,15 +44,7 @@ extension GenerationRequest {
         }
         try validateLoRAs()
         try validatePictures(for: model)
-        if kind == .video {
-            do {
-                try videoOptions(comment: nil).check(width: width, height: height)
-            } catch MediaError.invalidOption(let name, let given, let allowed) {
-                throw ServingError.invalid(field: name, reason: "\(given) given; allowed is \(allowed)")
-            } catch {
-                throw ServingError.invalid(field: "size", reason: "\(error)")
-            }
-        }
+        try validateOutput()
         return try stepCount(for: model)
     }
 
@@ -71,12 +62,6 @@ extension GenerationRequest {
     /// Whether no phase is guided, whatever its scale: for want of a negative prompt.
     package func isUnguided(by model: Pipeline) -> Bool {
         negativePrompt == nil && !model.traits.guidesWithoutNegativePrompt
-    }
-
-    package func videoOptions(comment: String?) throws(MediaError) -> VideoOptions {
-        VideoOptions(
-            codec: codec ?? .h264, pixelFormat: pixelFormat ?? .yuv420p, crf: crf, preset: preset,
-            frameRate: try FrameRate(fps), comment: comment)
     }
 
     private func validateText(for model: Pipeline) throws {

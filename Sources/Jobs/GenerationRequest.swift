@@ -1,6 +1,7 @@
 import Media
 import Pictures
 import Pipelines
+import Support
 
 /// What a client wants: the values as they were accepted, so that the same request gives the same bytes again.
 ///
@@ -43,6 +44,12 @@ package struct GenerationRequest: Codable, Sendable, Equatable {
     package var fit: PictureFit?
     /// How far `image` is changed by a model whose network reads no pictures; nil is the usual strength.
     package var strength: Float?
+    /// What a picture is written as; nil is PNG.
+    package var outputFormat: PictureFormat?
+    /// Quality of a JPEG or WebP, 0 to 100; nil is 100.
+    package var outputCompression: Int?
+    /// The size that what was made is scaled to; nil leaves it as it was made.
+    package var scaledSize: PixelSize?
     /// Partial pictures to make on the way: at most one a step, none of the last step; 0 is none.
     package var previews: Int
     /// How a video is coded; nil is H.264.
@@ -91,6 +98,9 @@ package struct GenerationRequest: Codable, Sendable, Equatable {
         case negativePrompt = "negative_prompt"
         case pixelFormat = "pixel_format"
         case lastImage = "last_image"
+        case outputFormat = "output_format"
+        case outputCompression = "output_compression"
+        case scaledSize = "scaled_size"
         case frames = "num_frames"
         case count = "n"
         case steps = "num_inference_steps"

@@ -89,7 +89,7 @@ package struct Job: Sendable, Equatable {
 package struct Artifact: Sendable, Equatable {
     package let id: String
     package let job: String
-    /// `image/png` or `video/mp4`.
+    /// `image/png`, `image/jpeg`, `image/webp` or `video/mp4`.
     package let contentType: String
     package let bytes: Int
     /// Absolute path. The file is whole, and never changes.
@@ -106,7 +106,7 @@ package struct Artifact: Sendable, Equatable {
         self.isExpired = isExpired
     }
 
-    /// The ending that names the kind of file: `png`, `mp4`.
+    /// The ending that names the kind of file: `png`, `jpg`, `webp`, `mp4`.
     package var ending: String { (path as NSString).pathExtension }
 
     /// The path of its address; it ends as the file does, which is what programs go by that are given a link.
@@ -124,7 +124,7 @@ package struct Timings: Codable, Sendable, Equatable {
     package var steps: [Step] = []
     /// Latents to frames.
     package var decode: Double?
-    /// Frames to PNG or MP4, and the file to disk.
+    /// Frames to a file, and the file to disk.
     package var encode: Double?
     /// What these are the seconds of; stored beside them.
     var ran: RunRecord?

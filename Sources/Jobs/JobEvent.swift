@@ -14,13 +14,14 @@ package struct JobEvent: Sendable {
         package let index: Int
         /// The step it belongs to, from 1.
         package let step: Int
-        package let png: [UInt8]
+        /// A file in the format of the request.
+        package let file: [UInt8]
 
-        package init(image: Int, index: Int, step: Int, png: [UInt8]) {
+        package init(image: Int, index: Int, step: Int, file: [UInt8]) {
             self.image = image
             self.index = index
             self.step = step
-            self.png = png
+            self.file = file
         }
     }
 

@@ -36,6 +36,13 @@ extension JobStore {
         pictures.remove(files.map { OwnName.picture($0.digest, of: job) })
     }
 
+    /// Returns the path of a picture of a job; retention may have removed the file.
+    /// - Throws: `ServingError.unknownArtifact` for one that the job does not start from.
+    package func picturePath(_ digest: String, of job: Job) throws -> String {
+        guard job.request.pictureDigests.contains(digest) else { throw ServingError.unknownArtifact(digest) }
+        return pictures.path(of: OwnName.picture(digest, of: job.id))
+    }
+
     /// The pictures of a job, decoded.
     /// - Throws: `ServingError.storage` for a file that is gone or was changed.
     package func givenPictures(of job: Job) throws -> GivenPictures {

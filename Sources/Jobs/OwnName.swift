@@ -1,10 +1,12 @@
+import Media
+
 /// Names that Phasor gives files in a state folder. A file of any other name is somebody else's: it is never removed,
 /// renamed or read.
 package enum OwnName {
     /// Ending of a file that is not whole yet.
     static let aside = ".partial"
     /// Endings of finished files.
-    private static let endings = ["png", "mp4", "jpg", "webp"]
+    private static let endings = FileType.allCases.map(\.rawValue)
     /// Files of one job at most.
     private static let files = 0..<10
 

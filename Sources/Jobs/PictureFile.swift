@@ -1,5 +1,6 @@
 import Foundation
 import Media
+import Pictures
 import Support
 
 /// A picture that somebody gave: its bytes as they came, and the digest that stands for them in a request.
@@ -13,7 +14,10 @@ package struct PictureFile: Sendable, Equatable {
 
     /// Decodes it once, so that what is accepted can be decoded again when the job runs.
     package init(_ bytes: [UInt8]) throws(PictureError) {
-        let picture = try Picture.decode(bytes)
+        self.init(bytes, of: try Picture.decode(bytes))
+    }
+
+    private init(_ bytes: [UInt8], of picture: RGBImage) {
         self.bytes = bytes
         digest = SHA256.hexadecimal(of: bytes)
         (width, height) = (picture.width, picture.height)
@@ -28,9 +32,15 @@ package struct PictureFile: Sendable, Equatable {
     package static let largestFile = PictureLimits().pixels * 4
 
     package init(path: String) throws(Unreadable) {
-        let bytes = try Self.bytes(of: path)
+        self = try Self.decoded(path: path).file
+    }
+
+    /// Reads a file and its picture, for callers that need both: the file is decoded once.
+    package static func decoded(path: String) throws(Unreadable) -> (file: PictureFile, picture: RGBImage) {
+        let bytes = try bytes(of: path)
         do throws(PictureError) {
-            try self.init(bytes)
+            let picture = try Picture.decode(bytes)
+            return (PictureFile(bytes, of: picture), picture)
         } catch {
             throw Unreadable(description: "\(error)")
         }

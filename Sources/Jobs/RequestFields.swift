@@ -67,6 +67,12 @@ package enum RequestFields {
         "strength", .number(strengths), [.image, .manifest],
         "How far image is changed, from 0 to 1, by a model whose network reads no pictures: the sigma to start near; "
             + "0.75 when left out")
+    package static let outputFormat = RequestField(
+        "output_format", .choice(PictureFormat.allCases.map(\.rawValue)), [.image, .manifest],
+        "What a picture is written as; png when left out")
+    package static let outputCompression = RequestField(
+        "output_compression", .integer(GenerationRequest.compressions), [.image, .manifest],
+        "Quality of a jpeg or webp: less is smaller and worse; 100 when left out")
     package static let previews = RequestField(
         "partial_images", .integer(0...mostPreviews), http, initial: 0,
         "Pictures on the way: x0 as a step predicts it")
@@ -102,7 +108,8 @@ package enum RequestFields {
 
     package static let all = [
         prompt, negativePrompt, model, size, width, height, kind, seed, seedRange, generator, stepCount, guidanceScale,
-        guidanceScale2, loras, image, lastImage, images, fit, strength, previews, count, fileCount, frames, seconds,
+        guidanceScale2, loras, image, lastImage, images, fit, strength, outputFormat, outputCompression, previews,
+        count, fileCount, frames, seconds,
         fps, codec, crf, preset, pixelFormat, file,
     ]
 

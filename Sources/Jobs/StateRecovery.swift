@@ -1,5 +1,6 @@
 import Foundation
 import GRDB
+import Media
 
 /// Makes the database of a state folder again, from what can be read of it and from what the finished files carry.
 ///
@@ -76,7 +77,8 @@ package enum StateRecovery {
             sql: "INSERT INTO artifact (id, job, ordinal, file, content_type, bytes) VALUES (?, ?, ?, ?, ?, ?)",
             arguments: [
                 (file as NSString).deletingPathExtension, job, ordinal, file,
-                file.hasSuffix(".mp4") ? "video/mp4" : "image/png", modified(artifacts.path(of: file))?.bytes ?? 0,
+                FileType(path: file)?.contentType ?? "application/octet-stream",
+                modified(artifacts.path(of: file))?.bytes ?? 0,
             ])
     }
 

@@ -8,6 +8,8 @@ package enum MediaError: Error, Equatable, CustomStringConvertible {
     case png(String)
     case jpeg(String)
     case webp(String)
+    /// A file, or the notes beside its picture, cannot be read.
+    case unreadable(String)
     /// The format cannot hold a picture of these sides.
     case unsupportedPictureSize(width: Int, height: Int, format: PictureFormat, allowed: ClosedRange<Int>)
     case invalidQuality(given: Int)
@@ -39,6 +41,8 @@ package enum MediaError: Error, Equatable, CustomStringConvertible {
             "cannot write JPEG: \(reason)"
         case .webp(let reason):
             "cannot write WebP: \(reason)"
+        case .unreadable(let reason):
+            "the file cannot be read: \(reason)"
         case .unsupportedPictureSize(let width, let height, let format, let allowed):
             "a picture of \(width)x\(height) pixels: \(format) takes sides of \(allowed.lowerBound) to "
                 + "\(allowed.upperBound)"

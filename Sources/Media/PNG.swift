@@ -40,16 +40,6 @@ package enum PNG {
         }
     }
 
-    /// The texts between the header of a file and its picture, by keyword: those that are not compressed.
-    ///
-    /// - Throws: `png` for a file that cannot be read or is no PNG, or whose chunks are damaged.
-    package static func texts(path: String) throws(MediaError) -> [String: String] {
-        guard let data = try? Data(contentsOf: URL(fileURLWithPath: path)) else {
-            throw .png("\(path) cannot be read")
-        }
-        return try PNGText.read(Array(data))
-    }
-
     static var version: String { String(cString: png_get_libpng_ver(nil)) }
 
     private static func encodePicture(_ image: RGBImage) throws(MediaError) -> [UInt8] {

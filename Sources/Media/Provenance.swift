@@ -1,12 +1,17 @@
+import Support
+
 /// Says of a file, in XMP (ISO 16684-1), that a model made it and which: what laws on generated media and the sites
 /// that show such pictures ask for. Programs that edit pictures keep it.
 ///
 /// The properties are those of IPTC Photo Metadata 2025.1: `Iptc4xmpExt:DigitalSourceType`, `AISystemUsed` and
 /// `AISystemVersionUsed`, beside `xmp:CreatorTool`.
 package struct Provenance: Sendable, Equatable {
-    /// The program: "Phasor 1.2".
+    /// The program: "Phasor 1.2.3".
     package var generator: String
     package var model: String
+
+    /// The name and version of this program.
+    package static let phasor = "Phasor \(Release.version)"
 
     package init(generator: String, model: String) {
         self.generator = generator

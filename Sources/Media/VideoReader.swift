@@ -122,6 +122,7 @@ package enum MediaLibraries {
         func version(_ number: UInt32) -> String { "\(number >> 16).\(number >> 8 & 255).\(number & 255)" }
         return [
             "libavcodec": version(avcodec_version()), "libavformat": version(avformat_version()), "libpng": PNG.version,
+            "libjpeg-turbo": JPEG.version, "libwebp": WebP.version,
         ]
     }
 }

@@ -7,6 +7,8 @@ package enum SizePolicy: String, Sendable, CaseIterable {
     case exact
     /// Makes the nearest size of about the same aspect, and says so.
     case nearest
+    /// Makes the same as `nearest`, and scales it to the size that was asked for.
+    case scale
 }
 
 extension SizeLimits {

@@ -57,7 +57,7 @@ public final class PhasorModel: Sendable {
         var frames: [RGBImage] = []
         try generate(prompt, seed, settings, frames: 1, onStep) { frames += $0 }
         guard let image = frames.first else { throw PhasorError.refused("the model gave no picture") }
-        return PhasorPicture(image: image)
+        return PhasorPicture(image: image, provenance: provenance)
     }
 
     /// Makes one clip and writes it as MP4 (H.264).
@@ -74,7 +74,7 @@ public final class PhasorModel: Sendable {
         let partial = AtomicFile.aside(path)
         let encoder = try MP4Encoder(
             path: partial, width: width, height: height,
-            options: VideoOptions(frameRate: try FrameRate(fps ?? defaultFPS)))
+            options: VideoOptions(frameRate: try FrameRate(fps ?? defaultFPS), provenance: provenance))
         do {
             try generate(prompt, seed, settings, frames: frames ?? defaultFrames, onStep) { images in
                 for image in images { try encoder.append(image) }
@@ -87,6 +87,9 @@ public final class PhasorModel: Sendable {
             throw error
         }
     }
+
+    /// The provenance that files of this model carry.
+    private var provenance: Provenance { Provenance(generator: Provenance.phasor, model: pipeline.id) }
 
     private func generate(
         _ prompt: String, _ seed: UInt64, _ settings: GenerationSettings, frames: Int,
@@ -142,6 +145,7 @@ public struct GenerationSettings: Sendable {
 /// A finished picture.
 public struct PhasorPicture: Sendable {
     let image: RGBImage
+    let provenance: Provenance
 
     public var width: Int { image.width }
     public var height: Int { image.height }
@@ -149,7 +153,7 @@ public struct PhasorPicture: Sendable {
     public var pixels: [UInt8] { image.bytes }
 
     /// The picture as a PNG file.
-    public func png() throws -> Data { Data(try PNG.encode(image)) }
+    public func png() throws -> Data { Data(try PNG.encode(image, provenance: provenance)) }
 }
 
 /// Why a model did not do what it was asked.

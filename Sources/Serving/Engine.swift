@@ -12,6 +12,8 @@ import Tensor
 package final class Engine: Sendable {
     package let models: [Pipeline]
     package let metrics = Metrics()
+    /// `EngineOptions.generator`.
+    package let generator: String?
     private let store: JobStore
     private let queue: JobQueue
 
@@ -22,6 +24,7 @@ package final class Engine: Sendable {
         let store = try JobStore(options: options.store, logger: logger)
         let queue = JobQueue(capacity: options.queueCapacity, share: options.queueShare, turns: store.turns)
         self.models = models
+        generator = options.generator
         self.store = store
         self.queue = queue
         let left = try store.recover()
@@ -30,7 +33,7 @@ package final class Engine: Sendable {
 
         let workshop = Workshop(
             store: store, queue: queue, metrics: metrics, retry: StorageRetry(queue: queue, logger: logger),
-            logger: logger)
+            logger: logger, generator: options.generator)
         let thread = Thread {
             Worker(models: models, workshop: workshop, options: options, logger: logger).run()
         }
@@ -160,6 +163,9 @@ package final class Engine: Sendable {
     package func artifact(_ id: String) async throws -> Artifact {
         try await store.artifact(id)
     }
+
+    /// Calls `JobStore.picturePath`.
+    package func picturePath(_ digest: String, of job: Job) throws -> String { try store.picturePath(digest, of: job) }
 
     /// What happens to a job from now on; ends after the event that ends the job, or when the engine stops.
     ///

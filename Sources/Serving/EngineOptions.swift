@@ -1,4 +1,5 @@
 import Jobs
+import Media
 
 /// What an engine may use, and for how long it keeps what it made.
 package struct EngineOptions: Sendable {
@@ -19,6 +20,8 @@ package struct EngineOptions: Sendable {
     package var activeRunsPerOwner: Int?
     /// How much of the queue one owner's jobs may fill.
     package var queueShare = QueueShare.whole
+    /// The program, as the provenance in every file names it; nil leaves the provenance out.
+    package var generator: String? = Provenance.phasor
     /// The compute thread calls this after each turn; the closure must return soon.
     package var onTurn: (@Sendable (Turn) -> Void)?
 

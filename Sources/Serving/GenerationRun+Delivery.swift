@@ -28,7 +28,7 @@ extension GenerationRun {
         finished.artifacts = zip(names, sizes).map { name, bytes in
             Artifact(
                 id: (name as NSString).deletingPathExtension, job: id,
-                contentType: request.kind == .image ? "image/png" : "video/mp4", bytes: bytes,
+                contentType: request.fileType.contentType, bytes: bytes,
                 path: workshop.store.artifacts.path(of: name), isExpired: false)
         }
         finished.expiresAt = workshop.store.expiry(of: finished)
@@ -51,16 +51,10 @@ extension GenerationRun {
         workshop.store.artifacts.removeAside((0..<request.count).map(name(ofFile:)))
     }
 
-    private func name(ofFile index: Int) -> String {
-        "\(id)-\(index).\(request.kind == .image ? "png" : "mp4")"
-    }
+    private func name(ofFile index: Int) -> String { "\(id)-\(index).\(request.fileType.rawValue)" }
 
-    private func metadata(_ image: Int) -> String {
-        FileMetadata.text(request, image: image, ran: RunRecord(of: runs[image]))
-    }
-
-    private func record(_ image: Int) -> FileRecord {
-        FileRecord(request, image: image, ran: RunRecord(of: runs[image]))
+    private func notes(_ image: Int) -> FileNotes {
+        FileNotes(request, image: image, ran: RunRecord(of: runs[image]), generator: workshop.generator)
     }
 
     // MARK: Images
@@ -76,12 +70,8 @@ extension GenerationRun {
         var names: [String] = []
         for (index, image) in images.enumerated() {
             try signal.check()
-            let text = [
-                (keyword: FileMetadata.keyword, value: metadata(index)),
-                (keyword: FileRecord.keyword, value: record(index).text),
-            ]
             names.append(name(ofFile: index))
-            try workshop.store.artifacts.write(PNG.encode(image, text: text), as: names[index])
+            try workshop.store.artifacts.write(request.file(of: image, notes(index)), as: names[index])
         }
         job.timings.encode = encoding.seconds
         return names
@@ -94,15 +84,16 @@ extension GenerationRun {
             if image == nil { image = try frames.slice(0..<1).images().first }
         }
         guard let image else { throw MediaError.noFrames(path: name(ofFile: 0)) }
-        return image
+        return try request.scaled(image)
     }
 
-    /// A preview: the first latent frame of an estimate of x0 `[C, F, H, W]`, as PNG.
-    func picture(of estimate: Tensor) throws -> [UInt8] {
+    /// Returns the first latent frame of an estimate of x0 `[C, F, H, W]`, as a file.
+    func preview(of estimate: Tensor) throws -> [UInt8] {
         let channels = (0..<estimate.shape[0]).map { estimate[$0].slice(0..<1) }
         let first = Tensor.concatenate(channels)
         let shape = [estimate.shape[0], 1] + estimate.shape.dropFirst(2)
-        return try PNG.encode(image(of: first.reshaped(shape)))
+        let notes = FileNotes(provenance: Provenance(workshop.generator, of: request))
+        return try request.file(of: image(of: first.reshaped(shape)), notes)
     }
 
     // MARK: Video
@@ -114,17 +105,16 @@ extension GenerationRun {
         let start = ContinuousClock.now
         var encoding = 0.0
         tell(.decoding)
-        var options = try request.videoOptions(comment: metadata(0))
-        options.record = record(0).text
+        let size = request.deliveredSize
         let encoder = try MP4Encoder(
-            path: workshop.store.artifacts.pathAside(of: name), width: request.width, height: request.height,
-            options: options)
+            path: workshop.store.artifacts.pathAside(of: name), width: size.width, height: size.height,
+            options: request.videoOptions(notes(0)))
         try runs[0].decode(interrupt: signal.check) { frames in
             if encoder.frameCount == 0 { tell(.encoding) }
             for image in try frames.images() {
                 try signal.check()
                 let began = ContinuousClock.now
-                try encoder.append(image)
+                try encoder.append(request.scaled(image))
                 encoding += began.seconds
             }
         }

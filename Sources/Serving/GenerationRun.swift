@@ -13,6 +13,8 @@ struct Workshop {
     let metrics: Metrics
     let retry: StorageRetry
     let logger: Logger
+    /// `EngineOptions.generator`.
+    let generator: String?
 }
 
 /// A job in the making: the runs of its images, between two stages, so it may wait, and be continued in any order.
@@ -166,8 +168,8 @@ final class GenerationRun {
         if nextExpert != phase.expert { siblings.forget(expert: phase.expert, for: self) }
         guard let index = previewed.firstIndex(of: step) else { return }
         for (image, estimate) in previews {
-            let png = try picture(of: estimate)
-            tell(.preview, preview: .init(image: image, index: index, step: step, png: png))
+            let file = try preview(of: estimate)
+            tell(.preview, preview: .init(image: image, index: index, step: step, file: file))
         }
     }
 

@@ -25,3 +25,19 @@ package struct PixelSize: Sendable, Hashable, CustomStringConvertible {
         return text.reduce(0) { $0 * 10 + Int($1 - 0x30) }
     }
 }
+
+extension PixelSize: Codable {
+    /// - Throws: `DecodingError` for a text that is no size.
+    package init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        guard let size = PixelSize(try container.decode(String.self)) else {
+            throw DecodingError.dataCorruptedError(in: container, debugDescription: "is not WIDTHxHEIGHT")
+        }
+        self = size
+    }
+
+    package func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode(description)
+    }
+}

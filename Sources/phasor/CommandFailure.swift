@@ -77,7 +77,7 @@ extension ServingError {
         "size": "--size", "num_frames": "--frames", "num_inference_steps": "--steps", "fps": "--fps",
         "guidance_scale": "--guidance-scale", "guidance_scale_2": "--guidance-scale-2", "generator": "--generator",
         "negative_prompt": "--negative-prompt", "crf": "--crf", "preset": "--preset", "model": "--model",
-        "prompt": "the prompt", "loras": "the prompt's <lora:...>",
+        "prompt": "the prompt", "output_compression": "--output-compression", "loras": "the prompt's <lora:...>",
     ]
 
     /// What is wrong with the arguments, by the names that the user gave them.

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Support
 import Synchronization
 
 /// Where a command speaks: results on standard output, everything else on standard error.
@@ -78,7 +79,7 @@ struct Console: Sendable {
         }
     }
 
-    private enum Field: Encodable {
+    enum Field: Encodable {
         case text(String)
         case number(Double)
 
@@ -92,13 +93,19 @@ struct Console: Sendable {
     }
 
     private func writeJSON(_ text: String, level: String, _ more: [(String, Field)]) {
+        StandardError.write(Self.jsonLine(text, level: level, more))
+    }
+
+    /// Returns a line of `--log-format json`, with its end.
+    static func jsonLine(_ text: String, level: String, _ more: [(String, Field)]) -> String {
         let time = Date().ISO8601Format(.iso8601.year().month().day().time(includingFractionalSeconds: true)) + "Z"
-        var fields: [String: Field] = ["time": .text(time), "level": .text(level), "message": .text(text)]
-        for (name, value) in more { fields[name] = value }
+        var fields = Dictionary(more, uniquingKeysWith: { first, _ in first })
+        (fields["time"], fields["level"], fields["message"]) = (.text(time), .text(level), .text(text))
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.withoutEscapingSlashes, .sortedKeys]
-        guard let data = try? encoder.encode(fields) else { return }
-        StandardError.write(String(decoding: data, as: UTF8.self) + "\n")
+        // Texts and finite numbers always have a JSON.
+        guard let data = try? encoder.encode(fields) else { return "" }
+        return String(decoding: data, as: UTF8.self) + "\n"
     }
 }
 
@@ -106,16 +113,18 @@ extension Console.Verbosity: Comparable {
     static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
 }
 
-/// Standard error, by write(2).
+/// Standard error, by way of `LogWriter`.
 enum StandardError {
+    /// Whether the reader, who once took nothing for `patience`, is still behind.
+    private static let isStalled = Mutex(false)
+    /// Seconds to wait for a reader.
+    private static let patience = 1.0
+
+    /// Waits until the text is written, so that it keeps its place among what goes to standard output. A reader who does not
+    /// read is waited for once.
     static func write(_ text: String) {
-        var rest = Array(text.utf8)[...]
-        while !rest.isEmpty {
-            let count = rest.withUnsafeBytes { Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { return }
-            rest = rest.dropFirst(count)
-        }
+        LogWriter.standardError.write(Array(text.utf8))
+        isStalled.withLock { $0 = !LogWriter.standardError.flush(within: $0 ? 0 : patience) }
     }
 
     /// Whether somebody watches who can be shown a line that changes: a terminal that takes controls.

@@ -10,10 +10,10 @@ import Weights
 
 struct Generate: ParsableCommand, SpeakingCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Make a picture (PNG) or a clip (MP4) from a prompt.",
+        abstract: "Make a picture (PNG, JPEG, WebP) or a clip (MP4) from a prompt.",
         discussion: """
-            The ending of --output decides: .png for a picture, .mp4 for a clip. Without --output the file is called \
-            after prompt and seed, and --frames make it a clip. The same seed and settings give the same bytes, for any \
+            The ending of --output decides: .png, .jpg or .webp for a picture, .mp4 for a clip. Without --output the file \
+            is called after prompt and seed, and --frames make it a clip. The same seed and settings give the same bytes, for any \
             number of threads.
 
               phasor generate "a red balloon on a blue background"
@@ -28,8 +28,10 @@ struct Generate: ParsableCommand, SpeakingCommand {
     @Option(
         name: .shortAndLong,
         help: ArgumentHelp(
-            "The file to write, .png or .mp4, or - for standard output (default: PROMPT-SEED.png, or .mp4 with --frames).",
-            valueName: "file"), completion: .file(extensions: ["png", "mp4"]), transform: HomeFolder.expand)
+            "The file to write, .png, .jpg, .webp or .mp4, or - for standard output (default: PROMPT-SEED.png, or .mp4 with "
+                + "--frames).",
+            valueName: "file"), completion: .file(extensions: FileType.allCases.map(\.rawValue)),
+        transform: HomeFolder.expand)
     var output: String?
 
     @Option(help: "A model folder (default: the embedded model).", completion: .directory, transform: HomeFolder.expand)
@@ -89,6 +91,11 @@ struct Generate: ParsableCommand, SpeakingCommand {
     @Option(help: "x264 preset, superfast to veryslow.")
     var preset: String?
 
+    @Option(help: "Quality of a JPEG or WebP, 0 to 100: less is smaller and worse (default: 100).")
+    var outputCompression: Int?
+
+    @OptionGroup var provenance: ProvenanceOptions
+
     @Option(
         help: ArgumentHelp(
             "Also write the initial and the final latent to this safetensors file.", valueName: "file"),
@@ -118,17 +125,17 @@ struct Generate: ParsableCommand, SpeakingCommand {
 
     func run() throws {
         let output = try GenerateOutput(output, prompt: prompt, seed: seed, frames: frames)
-        let isClip = output.isClip
+        let isClip = output.type == .mp4
         try requireNoClipOptions(unless: isClip)
         let latents = try latents.map { try OutputFile($0) }
         let pipeline = try options.openPipeline(model, compute: options.makeCompute())
         let given = try GivenFiles(image: image, lastImage: lastImage, references: reference)
-        let request = try request(for: pipeline, given, isClip: isClip)
+        let request = try request(for: pipeline, given, output.type)
 
         var times = StageTimes()
         let bar = ProgressLine()
         var run = try Run(
-            request.parameters(pictures: given.pictures(fit: fit)), of: pipeline,
+            request.parameters(pictures: given.pictures(fit: fit ?? .crop)), of: pipeline,
             loras: request.settleLoRAs(for: pipeline))
         let initial = run.generation.latent
         var last = initial
@@ -149,11 +156,13 @@ struct Generate: ParsableCommand, SpeakingCommand {
             times.end("steps")
             last = run.generation.latent
         }
-        let metadata = FileMetadata.text(request, image: 0, ran: RunRecord(of: run))
+        let notes = FileNotes(
+            parameters: FileMetadata.text(request, image: 0, ran: RunRecord(of: run)),
+            provenance: Provenance(provenance.generator, of: request))
         let ran =
             try isClip
-            ? writeClip(&run, observer, request, metadata, to: output.file)
-            : writePicture(&run, observer, metadata, to: output.file)
+            ? writeClip(&run, observer, request, notes, to: output.file)
+            : writePicture(&run, observer, request, notes, to: output.file)
         times.end("decoding")
         if let latents {
             try latents.whole { path in
@@ -187,7 +196,8 @@ struct Generate: ParsableCommand, SpeakingCommand {
     }
 
     /// The same request, and so the same checks and the same file, as over HTTP.
-    private func request(for pipeline: Pipeline, _ given: GivenFiles, isClip: Bool) throws -> GenerationRequest {
+    private func request(for pipeline: Pipeline, _ given: GivenFiles, _ type: FileType) throws -> GenerationRequest {
+        let isClip = type == .mp4
         let sizes = pipeline.sizes
         let (width, height) = try SizeArgument.parse(size, default: given.usualSize(sizes))
         let tags = try LoRATags(prompt)
@@ -199,6 +209,7 @@ struct Generate: ParsableCommand, SpeakingCommand {
             guidanceScale2: guidanceScale2, loras: tags.loras, crf: crf, preset: preset)
         given.name(in: &request)
         (request.fit, request.strength) = (fit, strength)
+        (request.outputFormat, request.outputCompression) = (type.picture, outputCompression)
         _ = try request.validate(for: pipeline)
         return request
     }
@@ -206,22 +217,22 @@ struct Generate: ParsableCommand, SpeakingCommand {
     // MARK: Output
 
     private func writePicture(
-        _ run: inout Run, _ observer: RunObserver, _ metadata: String, to file: OutputFile
+        _ run: inout Run, _ observer: RunObserver, _ request: GenerationRequest, _ notes: FileNotes, to file: OutputFile
     ) throws -> RunRecord {
         try run.finish(observer) { frames in
             guard let image = try frames.images().first else { return }
-            try file.write(PNG.encode(image, text: [(FileMetadata.keyword, metadata)]))
+            try file.write(request.file(of: image, notes))
         }
     }
 
     /// Frames go to the encoder as they are decoded; the file takes its name when it is whole.
     private func writeClip(
-        _ run: inout Run, _ observer: RunObserver, _ request: GenerationRequest, _ metadata: String, to file: OutputFile
+        _ run: inout Run, _ observer: RunObserver, _ request: GenerationRequest, _ notes: FileNotes, to file: OutputFile
     ) throws -> RunRecord {
         try file.whole { path in
             let encoder = try MP4Encoder(
                 path: path, width: request.width, height: request.height,
-                options: request.videoOptions(comment: metadata))
+                options: request.videoOptions(notes))
             let ran = try run.finish(observer) { frames in
                 for image in try frames.images() { try encoder.append(image) }
             }

@@ -4,7 +4,7 @@ import Foundation
 import Models
 import Pipelines
 
-struct Inspect: ParsableCommand {
+struct Inspect: ParsableCommand, SpeakingCommand {
     static let configuration = CommandConfiguration(
         abstract: "Show what a model holds (phases, experts, sizes), or what a weight file is.",
         discussion: """
@@ -23,6 +23,7 @@ struct Inspect: ParsableCommand {
     @Option(help: "Frames of a clip whose memory is predicted.")
     var frames: Int?
 
+    @OptionGroup var speech: SpeechOptions
     @OptionGroup var options: ModelOptions
 
     func run() throws {
@@ -38,18 +39,19 @@ struct Inspect: ParsableCommand {
         let pipeline = try options.openPipeline(model, compute: options.makeCompute())
         let opened = start.duration(to: clock.now)
         let request = try activationRequest(pipeline.sizes)
-        print("\(pipeline.id)  (\(pipeline.source))")
-        print("opened in \(String(format: "%.1f", opened / .milliseconds(1))) ms; weights are mapped, not read\n")
+        Console.current.result("\(pipeline.id)  (\(pipeline.source))")
+        Console.current.result(
+            "opened in \(String(format: "%.1f", opened / .milliseconds(1))) ms; weights are mapped, not read\n")
         printComponents(pipeline)
         let sizes = pipeline.sizes
-        print(
+        Console.current.result(
             """
 
             sizes: sides multiples of \(sizes.sideMultiple), default \(sizes.defaultWidth)x\(sizes.defaultHeight), at \
             most \(sizes.maximumPixels) pixels; \(lengths(sizes))
             """)
         let loras = pipeline.loraNames
-        if !loras.isEmpty { print("LoRA files for requests: \(loras.joined(separator: ", "))") }
+        if !loras.isEmpty { Console.current.result("LoRA files for requests: \(loras.joined(separator: ", "))") }
         for generator in pipeline.generators.generators { try printGenerator(generator, pipeline) }
         if let request { try printActivations(pipeline, request) }
     }
@@ -68,7 +70,7 @@ struct Inspect: ParsableCommand {
         let (width, height, frames) = request
         let plan = try pipeline.activationPlan(width: width, height: height, frames: frames)
         let encode = plan.picture > 0 ? "  VAE encode    \(megabytes(plan.picture))\n" : ""
-        print(
+        Console.current.result(
             """
 
             memory for activations at \(width)x\(height), \(frames) frame\(frames == 1 ? "" : "s"), \
@@ -89,11 +91,11 @@ struct Inspect: ParsableCommand {
     private func printComponents(_ pipeline: Pipeline) {
         for component in pipeline.components {
             let bytes = component.files.reduce(0) { $0 + $1.bytes }
-            print(
+            Console.current.result(
                 "  \(component.name.padded(16)) \(megabytes(bytes).padded(12)) \(millions(component.parameters).padded(10)) "
                     + "\(component.types)  \(component.files.count) file\(component.files.count == 1 ? "" : "s")")
             if !component.unusedKeys.isEmpty {
-                print(
+                Console.current.result(
                     "    \(component.unusedKeys.count) unused keys: "
                         + component.unusedKeys.prefix(5).joined(separator: ", ")
                         + (component.unusedKeys.count > 5 ? ", ..." : ""))
@@ -109,7 +111,7 @@ struct Inspect: ParsableCommand {
         let owners = schedule.timesteps.map { generator.plan.phaseIndex(timestep: $0) }
         let evaluations = try pipeline.evaluations(of: generator.name)
         let guided = try pipeline.evaluations(of: generator.name, negativePrompt: "")
-        print(
+        Console.current.result(
             "\ngenerator \(generator.name)\(isDefault ? " (default)" : ""): \(generator.sampler.rawValue), "
                 + "\(schedule.count) steps, NFE \(evaluations)"
                 + (guided != evaluations ? ", \(guided) with a negative prompt" : ""))
@@ -118,11 +120,11 @@ struct Inspect: ParsableCommand {
             let sigmas = steps.map { String(format: "%.4g", schedule.sigmas[$0]) }
             let shown = sigmas.count > 6 ? sigmas.prefix(3) + ["..."] + sigmas.suffix(2) : sigmas[...]
             let closing = phase.upper == 1 ? "]" : ")"
-            print(
+            Console.current.result(
                 "  \(phase.name.padded(12)) sigma [\(number(phase.lower)), \(number(phase.upper))\(closing)  "
                     + "SNR \(interval(phase))  expert \(expert(phase.expert, pipeline))  "
                     + "guidance \(number(Double(phase.guidanceScale)))")
-            print(
+            Console.current.result(
                 "  \("".padded(12)) \(steps.count) step\(steps.count == 1 ? "" : "s"): sigma "
                     + shown.joined(separator: ", "))
         }

@@ -13,8 +13,8 @@ struct FileInspection {
         let checkpoint = try Checkpoint(path: path)
         let identities = try FileIdentity.all(in: checkpoint)
         let bytes = checkpoint.files.reduce(0) { $0 + $1.bytes }
-        print("\(path)")
-        print(
+        Console.current.result("\(path)")
+        Console.current.result(
             "  \(Self.gigabytes(bytes)), \(checkpoint.tensors.count) tensors, "
                 + String(format: "%.3f", Double(checkpoint.parameterCount) / 1e9) + " G parameters: "
                 + checkpoint.typeBytes.map { "\($0.type.rawValue) \(Self.gigabytes($0.bytes))" }.joined(separator: ", ")
@@ -23,23 +23,26 @@ struct FileInspection {
     }
 
     private func show(_ identity: FileIdentity, _ checkpoint: Checkpoint) throws {
-        print("\n  \(identity.name)")
+        Console.current.result("\n  \(identity.name)")
         if let refusal = identity.refusal {
-            print("  cannot be used: \(refusal)")
+            Console.current.result("  cannot be used: \(refusal)")
             return
         }
         let unused = try identity.unusedKeys(in: checkpoint, compute: compute)
         if !unused.isEmpty {
-            print("  \(unused.count) keys that nothing reads: \(unused.prefix(5).joined(separator: ", "))")
+            Console.current.result(
+                "  \(unused.count) keys that nothing reads: \(unused.prefix(5).joined(separator: ", "))")
         }
         switch identity.part {
         case .expert where identity.isOneOfSeveral:
-            print("  use it as --expert high=FILE or low=FILE (Wan2.2), or --expert FILE (a model of one expert)")
-        case .expert: print("  use it as --expert FILE")
-        case .textEncoder: print("  use it as --text-encoder FILE, with --tokenizer DIR")
-        case .vae: print("  use it as --vae FILE")
+            Console.current.result(
+                "  use it as --expert high=FILE or low=FILE (Wan2.2), or --expert FILE (a model of one expert)")
+        case .expert: Console.current.result("  use it as --expert FILE")
+        case .textEncoder: Console.current.result("  use it as --text-encoder FILE, with --tokenizer DIR")
+        case .vae: Console.current.result("  use it as --vae FILE")
         case .adapter:
-            print("  use it as --lora high=FILE or low=FILE; the keys do not tell for which expert it was trained")
+            Console.current.result(
+                "  use it as --lora high=FILE or low=FILE; the keys do not tell for which expert it was trained")
         }
     }
 

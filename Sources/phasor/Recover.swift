@@ -7,7 +7,7 @@ struct Recover: ParsableCommand {
         abstract: "Make the database of a state folder again from the finished files in it.",
         discussion: """
             For a folder whose jobs.sqlite was lost, damaged or replaced by an older one: serve refuses to start on it, as \
-            it would not know the files. Every PNG and MP4 says how it was made, so their jobs are there again, as \
+            it would not know the files. Every picture and clip says how it was made, so their jobs are there again, as \
             finished ones; API keys, timings and jobs that had not finished are known only as far as the old database \
             can still be read. Nothing is deleted: a damaged database stays beside the new one, files that say nothing \
             are moved to unrecovered/. No server may run on the folder meanwhile.

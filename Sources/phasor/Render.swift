@@ -84,6 +84,14 @@ struct Render: AsyncParsableCommand, SpeakingCommand {
     @Option(help: "yuv420p, which plays everywhere, or yuv444p, for clips whose lines say nothing.")
     var pixelFormat: VideoOptions.PixelFormat?
 
+    @Option(help: "png, jpeg or webp, for pictures whose lines and names say nothing (default: png).")
+    var outputFormat: PictureFormat?
+
+    @Option(help: "Quality of JPEG and WebP whose lines say nothing, 0 to 100 (default: 100).")
+    var outputCompression: Int?
+
+    @OptionGroup var provenance: ProvenanceOptions
+
     @Option(help: "Files that are on their way at a time; the more, the fewer changes of expert.")
     var window = 32
 
@@ -97,6 +105,9 @@ struct Render: AsyncParsableCommand, SpeakingCommand {
 
     func validate() throws {
         guard 1...4096 ~= window else { throw ValidationError("--window \(window): it must be 1...4096") }
+        guard GenerationRequest.compressions ~= outputCompression ?? 0 else {
+            throw ValidationError("--output-compression \(outputCompression ?? 0): it must be 0...100")
+        }
         guard 1...240 ~= fps ?? 1 else { throw ValidationError("--fps \(fps ?? 1): it must be 1...240") }
         if verify != nil {
             guard manifest == nil, images == nil, out == nil, !check, !resume else {
@@ -123,7 +134,7 @@ struct Render: AsyncParsableCommand, SpeakingCommand {
         let pipeline = try options.openPipeline(model, compute: compute)
         let maker = Sidecar.Maker(
             precision: "\(options.precision), VAE \(options.vaePrecision)",
-            instructions: compute.instructions.description)
+            instructions: compute.instructions.description, provenance: provenance.generator)
         var logger = Logger(label: "phasor")
         logger.logLevel = .critical
         if let verify {
@@ -168,6 +179,7 @@ struct Render: AsyncParsableCommand, SpeakingCommand {
         (defaults.prompt, defaults.strength, defaults.folder) = (prompt, strength, folder)
         (defaults.generator, defaults.fps, defaults.codec) = (generator, fps, codec)
         (defaults.crf, defaults.preset, defaults.pixelFormat) = (crf, preset, pixelFormat)
+        (defaults.outputFormat, defaults.outputCompression) = (outputFormat, outputCompression)
         do {
             return try Manifest(bytes, format: format, model: pipeline, defaults: defaults)
         } catch {
@@ -269,5 +281,6 @@ struct Render: AsyncParsableCommand, SpeakingCommand {
     }
 }
 
+extension PictureFormat: ExpressibleByArgument {}
 extension VideoOptions.Codec: ExpressibleByArgument {}
 extension VideoOptions.PixelFormat: ExpressibleByArgument {}

@@ -5,13 +5,14 @@ import Foundation
 import HTTP
 import Jobs
 import Logging
+import Media
 import Pipelines
 import Serving
 import Support
 import Synchronization
 import Weights
 
-struct Serve: AsyncParsableCommand {
+struct Serve: AsyncParsableCommand, SpeakingCommand {
     static let configuration = CommandConfiguration(
         abstract: "Serve models over HTTP: OpenAI's images and videos, jobs, A1111, and a web page.",
         discussion: """
@@ -130,8 +131,11 @@ struct Serve: AsyncParsableCommand {
     @Option(
         help: ArgumentHelp(
             "What is made of a size that the model does not make: exact refuses it and names one that works (default); "
-                + "nearest makes the nearest of about the same aspect and says so.", valueName: "exact|nearest"))
+                + "nearest makes the nearest of about the same aspect and says so; scale scales that to the size asked for.",
+            valueName: "exact|nearest|scale"))
     var sizePolicy: String?
+
+    @OptionGroup var provenance: ProvenanceOptions
 
     @Option(
         name: .customLong("alias"),
@@ -170,6 +174,7 @@ struct Serve: AsyncParsableCommand {
     @Option(help: "Of these from one address (default: half of them; any number from this machine).")
     var connectionsPerAddress: Int?
 
+    @OptionGroup var speech: SpeechOptions
     @OptionGroup var options: ModelOptions
 
     func run() async throws {
@@ -178,7 +183,7 @@ struct Serve: AsyncParsableCommand {
             print(try settings.printed())
             return
         }
-        StandardErrorLog.install()
+        StandardErrorLog.install(console)
         defer { LogWriter.standardError.flush(within: 1) }
         DescriptorLimit.raise()
         let signals = Signals()
@@ -187,9 +192,19 @@ struct Serve: AsyncParsableCommand {
             folders, in: modelsFolder, memory: settings.memory, load: WeightLoading(rawValue: settings.load),
             loras: settings.loras.map(HomeFolder.expand)
         ) { logger.warning("\($0)") }
+        for model in models { logger.debug("opened", metadata: ["model": "\(model.id)", "source": "\(model.source)"]) }
         var serving = EngineOptions(stateFolder: HomeFolder.expand(settings.state ?? Self.defaultState))
         serving.queueCapacity = settings.queue
+        serving.generator = settings.provenance ? Provenance.phasor : nil
         serving.activeRunsPerOwner = settings.runningPerKey
+        serving.onTurn = { turn in
+            logger.debug(
+                "computed",
+                metadata: [
+                    "part": "\(turn.weights.part)", "jobs": "\(turn.runs.joined(separator: " "))",
+                    "seconds": "\(turn.seconds)",
+                ])
+        }
         var api = try Self.apiOptions(settings)
         serving.queueShare = settings.queuePerKey.map { .atMost($0) } ?? (api.keys.areSeveral ? .fair : .whole)
         serving.store.retentionSeconds = settings.retentionDays * 86_400
@@ -203,7 +218,8 @@ struct Serve: AsyncParsableCommand {
         let server = try await APIServer(engine: engine, options: api, logger: logger)
             .start(host: settings.host, port: UInt16(settings.port))
         let shownHost = server.host.contains(":") ? "[\(server.host)]" : server.host
-        print("Phasor serves \(models.map(\.id).joined(separator: ", ")) at http://\(shownHost):\(server.port)")
+        console.result(
+            "Phasor serves \(models.map(\.id).joined(separator: ", ")) at http://\(shownHost):\(server.port)")
         fflush(nil)
 
         await signals.first()
@@ -253,7 +269,8 @@ struct Serve: AsyncParsableCommand {
             (.drain, drain.map { "\($0)" }), (.page, page),
             (.publicURL, publicUrl), (.trustProxy, trustProxy ? "true" : nil),
             (.keepAlive, keepAlive.map { "\($0)" }), (.strictA1111, strictA1111 ? "true" : nil),
-            (.sizePolicy, sizePolicy), (.aliases, aliases.isEmpty ? nil : aliases.joined(separator: ",")),
+            (.sizePolicy, sizePolicy), (.provenance, provenance.isLeftOut ? "false" : nil),
+            (.aliases, aliases.isEmpty ? nil : aliases.joined(separator: ",")),
             (.requestLog, requestLog ? "true" : nil), (.headerDeadline, headerDeadline.map { "\($0)" }),
             (.bodyProgress, bodyProgress.map { "\($0)" }), (.idle, idle.map { "\($0)" }),
             (.writeStall, writeStall.map { "\($0)" }), (.connections, connections.map { "\($0)" }),

@@ -2,22 +2,31 @@ import Foundation
 import Logging
 import Support
 
-/// The log of the server: a line for each event, `time level label: message key=value ...`, by way of `LogWriter`.
+/// The log of the server: a line for each event, `time level label: message key=value ...` or an object, by way of
+/// `LogWriter`.
 struct StandardErrorLog: LogHandler {
     let label: String
     var metadata: Logger.Metadata = [:]
     var metadataProvider: Logger.MetadataProvider?
-    var logLevel = Logger.Level.info
+    var logLevel: Logger.Level
+    private let format: Console.Format
 
     /// Makes it the log of the process. A client or reader that leaves is noticed where it is written to, so SIGPIPE, which
     /// would end the process, is ignored.
-    static func install() {
+    static func install(_ console: Console) {
         signal(SIGPIPE, SIG_IGN)
-        LoggingSystem.bootstrap { StandardErrorLog(label: $0) }
+        LoggingSystem.bootstrap { StandardErrorLog(label: $0, console) }
     }
 
-    init(label: String) {
+    init(label: String, _ console: Console) {
         self.label = label
+        format = console.format
+        logLevel =
+            switch console.verbosity {
+            case .quiet: .warning
+            case .normal: .info
+            case .verbose: .debug
+            }
     }
 
     subscript(metadataKey key: String) -> Logger.Metadata.Value? {
@@ -29,7 +38,13 @@ struct StandardErrorLog: LogHandler {
         var all = metadata
         if let provided = metadataProvider?.get() { all.merge(provided) { $1 } }
         if let given = event.metadata { all.merge(given) { $1 } }
-        let pairs = all.sorted { $0.key < $1.key }.map { " \($0.key)=\($0.value)" }.joined()
+        let sorted = all.sorted { $0.key < $1.key }
+        guard format == .text else {
+            let fields = [("label", .text(label))] + sorted.map { ($0.key, Console.Field.text("\($0.value)")) }
+            let line = Console.jsonLine("\(event.message)", level: event.level.rawValue, fields)
+            return LogWriter.standardError.write(Array(line.utf8))
+        }
+        let pairs = sorted.map { " \($0.key)=\($0.value)" }.joined()
         let text = "\(Self.now) \(event.level.rawValue) \(label): \(event.message)\(pairs)"
         LogWriter.standardError.write(Self.line(text))
     }

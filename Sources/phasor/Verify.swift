@@ -3,7 +3,7 @@ import Foundation
 import Models
 import Verification
 
-struct Verify: ParsableCommand {
+struct Verify: ParsableCommand, SpeakingCommand {
     static let configuration = CommandConfiguration(
         abstract: "Compare with golden tensors of the reference libraries.",
         discussion: """
@@ -15,6 +15,7 @@ struct Verify: ParsableCommand {
     @Argument(help: "Fixture folders, e.g. Tests/Fixtures/wan22-tiny.", transform: HomeFolder.expand)
     var folders: [String]
 
+    @OptionGroup var speech: SpeechOptions
     @OptionGroup var options: ModelOptions
 
     @Flag(help: "Print one line for each check instead of one for each tensor.")
@@ -32,14 +33,14 @@ struct Verify: ParsableCommand {
         var failures = 0
         for folder in folders {
             let verifier = try Verifier(folder: folder, compute: compute)
-            print("\(folder): \(verifier.checkCount) checks")
-            print(Self.line("check", "tensor", "max error", "atol", "rtol", ""))
+            Console.current.result("\(folder): \(verifier.checkCount) checks")
+            Console.current.result(Self.line("check", "tensor", "max error", "atol", "rtol", ""))
             let rows = verifier.run { row in
                 if !summary { Self.show(row) }
             }
             if summary { Self.worstOfEach(rows).forEach(Self.show) }
             let failed = Set(rows.filter { !$0.passed }.map(\.check))
-            print("\(verifier.checkCount - failed.count) passed, \(failed.count) failed")
+            Console.current.result("\(verifier.checkCount - failed.count) passed, \(failed.count) failed")
             failures += failed.count
         }
         if failures > 0 { throw ExitCode(1) }
@@ -63,11 +64,13 @@ struct Verify: ParsableCommand {
     }
 
     private static func show(_ row: Comparison) {
-        print(
-            line(
-                row.check, row.tensor, row.maximumError.map { String(format: "%.2e", $0) } ?? "-",
-                String(format: "%g", row.atol), String(format: "%g", row.rtol),
-                (row.passed ? "pass" : "FAIL") + (row.note.isEmpty ? "" : "  \(row.note)")))
+        let console = Console.current
+        let text = line(
+            row.check, row.tensor, row.maximumError.map { String(format: "%.2e", $0) } ?? "-",
+            String(format: "%g", row.atol), String(format: "%g", row.rtol),
+            (row.passed ? "pass" : "FAIL") + (row.note.isEmpty ? "" : "  \(row.note)"))
+        // A quiet run tells what went wrong.
+        if row.passed || console.verbosity > .quiet { console.result(text) } else { console.complain(text) }
     }
 
     private static func line(_ columns: String...) -> String {

@@ -61,7 +61,11 @@ import Testing
         Case(
             body: #"{"prompt": "a", "response_format": "file"}"#, param: "response_format",
             says: ["'file'", "'b64_json' or 'url'"]),
-        Case(body: #"{"prompt": "a", "output_format": "webp"}"#, param: "output_format", says: ["'webp'", "'png'"]),
+        Case(body: #"{"prompt": "a", "output_format": "gif"}"#, param: "output_format", says: ["'gif'", "'png'"]),
+        Case(body: #"{"prompt": "a", "output_compression": 50}"#, param: "output_compression", says: ["50", "png"]),
+        Case(
+            body: #"{"prompt": "a", "output_format": "webp", "output_compression": 101}"#, param: "output_compression",
+            says: ["101", "100"]),
         Case(body: #"{"prompt": "a", "background": "transparent"}"#, param: "background", says: ["'opaque'"]),
         Case(body: #"{"prompt": "a", "stream": "yes"}"#, param: "stream", says: ["true or false"]),
         Case(body: #"{"prompt": "a", "partial_images": 4}"#, param: "partial_images", says: ["4", "from 0 to 3"]),

@@ -246,6 +246,94 @@ import Weights
         #expect(bytes("dog.png", in: folder) != before)
     }
 
+    /// By a field, by the ending of a name, or by what holds for lines that say nothing.
+    @Test func `Pictures are made in the format that is asked for`() async throws {
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let lines = """
+            {"prompt": "a dog", "size": "32x32", "file": "a", "output_format": "jpeg", "output_compression": 60}
+            {"prompt": "a dog", "size": "32x32", "file": "b.webp"}
+            {"prompt": "a dog", "size": "32x32", "file": "c.jpeg"}
+            {"prompt": "a dog", "size": "32x32", "file": "d.png"}
+            {"prompt": "a dog", "size": "32x32", "file": "e"}
+            {"prompt": "a dog", "size": "32x32", "frames": 5, "file": "f"}
+            """
+        var defaults = Manifest.Defaults()
+        (defaults.outputFormat, defaults.outputCompression) = (.webp, 40)
+        let manifest = try Manifest(Array(lines.utf8), format: .jsonLines, model: pipeline, defaults: defaults)
+        let names = ["a.jpg", "b.webp", "c.jpeg", "d.png", "e.webp", "f.mp4"]
+        #expect(manifest.items.map(\.file) == names)
+        #expect(manifest.items.map(\.request.outputCompression) == [60, 40, 40, nil, 40, nil])
+        func make() async throws -> BatchSummary {
+            let run = BatchRun(manifest, model: pipeline, made: maker, folder: folder)
+            let summary = try await run.run(logger: logger) { _ in }
+            #expect(run.writeOverview(title: "test", summary: summary).isEmpty)
+            return summary
+        }
+        #expect(try await make().made == 6)
+        for (name, format) in zip(names, [.jpeg, .webp, .jpeg, .png, .webp] as [PictureFormat]) {
+            let file = [UInt8](try #require(bytes(name, in: folder)))
+            #expect(try PictureFormat(of: file) == format)
+            #expect(try FileNotes(ofPicture: file).record != nil)
+        }
+        #expect(try await make().kept == 6)
+        let results = try await BatchVerification(model: pipeline, made: maker, folder: folder).run(logger: logger) {
+            _, _ in
+        }
+        #expect(results.map(\.file) == names && results.allSatisfy { $0.fault == nil }, "\(results)")
+        // The sheet shows all of them: no place is as plain as the ground.
+        let sheet = try PNG.decode(path: "\(folder)/contact-sheet.png")
+        for index in 0..<6 {
+            let (left, top) = (4 + index % 3 * 132 + 64, 4 + index / 3 * 132 + 64)
+            #expect(
+                sheet.bytes[(top * sheet.width + left) * 3..<(top * sheet.width + left) * 3 + 3] != [0xF4, 0xF4, 0xF4])
+        }
+    }
+
+    @Test(arguments: [
+        (#""output_format": "gif""#, "output_format", "'gif'"),
+        (#""output_format": "jpeg", "file": "a.png""#, "file", "makes .jpg"),
+        (#""output_format": "jpeg", "frames": 5"#, "output_format", "makes a clip"),
+        (#""output_compression": 50"#, "output_compression", "not for png"),
+        (#""output_format": "webp", "output_compression": 101"#, "output_compression", "0 to 100"),
+    ])
+    func `A format that cannot be is told by its field`(fields: String, field: String, reason: String) throws {
+        let line = #"{"prompt": "a", "size": "32x32", \#(fields)}"#
+        do {
+            _ = try Manifest(Array(line.utf8), format: .jsonLines, model: pipeline)
+            Issue.record("read")
+        } catch {
+            #expect(error.faults.map(\.field) == [field])
+            #expect(error.faults.first?.reason.contains(reason) == true, "\(error.faults)")
+        }
+    }
+
+    /// Files of a version that wrote no provenance are there as they are, and are made again without it.
+    @Test func `Files of an earlier version stay, and are verified as they were made`() async throws {
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let lines = #"{"prompt": "a dog", "seed": "0-2", "size": "32x32", "file": "{seed}"}"#
+        let manifest = try Manifest(Array(lines.utf8), format: .jsonLines, model: pipeline)
+        func make(_ provenance: String?) async throws -> BatchSummary {
+            let maker = Sidecar.Maker(precision: "f32", instructions: "test", provenance: provenance)
+            return try await BatchRun(manifest, model: pipeline, made: maker, folder: folder).run(logger: logger) { _ in
+            }
+        }
+        #expect(try await make(nil).made == 3)
+        let sidecar = String(decoding: try #require(bytes("0.png.json", in: folder)), as: UTF8.self)
+        #expect(!sidecar.contains("provenance"))
+        let before = bytes("0.png", in: folder)
+        try FileManager.default.removeItem(atPath: "\(folder)/1.png")
+        let mended = try await make("Phasor 7")
+        #expect((mended.made, mended.kept) == (1, 2))
+        #expect(bytes("0.png", in: folder) == before)
+        #expect((bytes("1.png", in: folder)?.count ?? 0) > (before?.count ?? .max))
+        try FileManager.default.removeItem(atPath: "\(folder)/2.png")
+        #expect(try await make("Phasor 8").made == 1)
+        let results = try await BatchVerification(model: pipeline, made: maker, folder: folder).run(logger: logger) {
+            _, _ in
+        }
+        #expect(results.count == 3 && results.allSatisfy { $0.fault == nil }, "\(results)")
+    }
+
     @Test func `Lines have LoRA files of their own, and verification needs the same ones`() async throws {
         let library = folder + "-loras"
         defer { for path in [folder, library] { try? FileManager.default.removeItem(atPath: path) } }

@@ -29,6 +29,42 @@ import Testing
         #expect(try command.names == ["x.mp4", "x.png"])
     }
 
+    /// exiftool reads what the files say.
+    @Test(arguments: ["png", "jpg", "jpeg", "webp", "mp4"])
+    func `The ending names the format, and the file says what it is`(ending: String) throws {
+        let more = ending == "mp4" ? ["--frames", "5"] : []
+        func tags(_ name: String, _ arguments: [String]) throws -> [String] {
+            let made = try command.run(
+                ["generate", "a dog", "--model", CommandRun.model, "--size", "32x32", "-q", "-o", name] + more
+                    + arguments)
+            #expect(made.code == 0, "\(made.said)")
+            return try command.run(
+                [
+                    "-s3", "-n", "-f", "-File:FileTypeExtension", "-XMP-iptcExt:DigitalSourceType",
+                    "-XMP-xmp:CreatorTool",
+                    "-XMP-iptcExt:AISystemUsed", name,
+                ], program: URL(fileURLWithPath: "/usr/bin/exiftool")
+            ).text.split(separator: "\n").map(String.init)
+        }
+        let told = try tags("a.\(ending)", [])
+        #expect(told[0].lowercased() == (ending == "jpeg" ? "jpg" : ending))
+        #expect(told[1] == "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia")
+        #expect(told[2].hasPrefix("Phasor ") && told[3] == "emoji-scenes")
+        #expect(try tags("b.\(ending)", ["--no-provenance"])[1...] == ["-", "-", "-"])
+    }
+
+    @Test func `A quality that means nothing is refused`() throws {
+        for (name, quality) in [("a.png", "50"), ("a.jpg", "101"), ("a.mp4", "50")] {
+            let run = try command.generate("-o", name, "--output-compression", quality)
+            #expect(run.code == 64 && run.said.contains("--output-compression"), "\(name): \(run.said)")
+        }
+        #expect(try command.generate("-o", "small.webp", "--output-compression", "10").code == 0)
+        #expect(try command.generate("-o", "large.webp").code == 0)
+        #expect((command.bytes("small.webp")?.count ?? .max) < (command.bytes("large.webp")?.count ?? 0))
+        let wrong = try command.generate("-o", "a.gif")
+        #expect(wrong.code == 64 && wrong.said.contains(".jpg or .webp"))
+    }
+
     @Test func `What cannot be written is told before anything is opened`() throws {
         try FileManager.default.createDirectory(
             at: command.folder.appending(path: "d.png"), withIntermediateDirectories: true)

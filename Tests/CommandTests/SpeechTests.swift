@@ -27,6 +27,56 @@ import Testing
         #expect(try command.run(["generate", "a", "-q", "-o", "no/x.png"]).said.contains("no/x.png"))
     }
 
+    @Test func `Inspect and verify speak as they are told to`() throws {
+        let fixture = CommandRun.root.appending(path: "Tests/Fixtures/wan22-tiny").path
+        for arguments in [["inspect", CommandRun.model], ["verify", "--summary", fixture]] {
+            let plain = try command.run(arguments)
+            #expect(plain.code == 0 && !plain.text.isEmpty && plain.said.isEmpty)
+            let quiet = try command.run(arguments + ["-q"])
+            #expect(quiet.code == 0 && quiet.text.isEmpty && quiet.said.isEmpty)
+            let json = try command.run(arguments + ["--log-format", "json"])
+            #expect(json.code == 0 && json.text.isEmpty)
+            for line in json.said.split(separator: "\n") {
+                #expect(try JSONSerialization.jsonObject(with: Data(line.utf8)) is [String: Any], "\(line)")
+            }
+            #expect(json.said.split(separator: "\n").count > 3)
+            #expect(try command.run(arguments + ["-q", "-v"]).code == 64)
+        }
+    }
+
+    /// A server that cannot bind its address logs what it does before, and ends.
+    @Test func `Serve speaks as it is told to`() throws {
+        func serve(_ arguments: String...) throws -> CommandRun.Result {
+            try command.run(
+                ["serve", CommandRun.model, "--state", "state", "--host", "192.0.2.1", "--port", "0"] + arguments)
+        }
+        let plain = try serve()
+        #expect(plain.code == 1 && plain.said.contains(" warning phasor: there are no API keys"), "\(plain.said)")
+        let lines = try serve("--log-format", "json").said.split(separator: "\n").map { line in
+            try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: String], "\(line)")
+        }
+        #expect(lines.contains { $0["level"] == "warning" && $0["label"] == "phasor" })
+        #expect(lines.last?["level"] == "error")
+        #expect(try serve("-v").said.contains(" debug phasor: opened"))
+        #expect(try !serve("-q").said.contains(" info "))
+    }
+
+    /// A pipe that nobody reads, full from the start: what is said is lost, what was asked for is made.
+    @Test func `A reader of standard error who does not read holds nobody`() throws {
+        let pipe = Pipe()
+        let writing = pipe.fileHandleForWriting
+        let flags = fcntl(writing.fileDescriptor, F_GETFL)
+        _ = fcntl(writing.fileDescriptor, F_SETFL, flags | O_NONBLOCK)
+        let page = [UInt8](repeating: 0x61, count: 4096)
+        while write(writing.fileDescriptor, page, page.count) > 0 {}
+        while write(writing.fileDescriptor, page, 1) > 0 {}
+        _ = fcntl(writing.fileDescriptor, F_SETFL, flags)
+        let run = try command.run(
+            ["generate", "a dog", "--model", CommandRun.model, "--size", "32x32", "-v", "-o", "x.png"], error: writing)
+        #expect(run.code == 0 && command.bytes("x.png") != nil)
+        withExtendedLifetime(pipe) {}
+    }
+
     /// What a command shows on a terminal: util-linux's `script` gives it one.
     private func onTerminal(_ arguments: [String], _ environment: [String: String]) throws -> String {
         let words = ([CommandRun.binary.path] + arguments).map { "'\($0)'" }.joined(separator: " ")

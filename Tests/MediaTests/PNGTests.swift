@@ -73,22 +73,22 @@ import Testing
         var file = try PNG.encode(try noise(width: 3, height: 3))
         file.insert(contentsOf: bytes.prefix(36), at: 33)
         try Data(file).write(to: scratch.url.appending(path: "a.png"))
-        #expect(try PNG.texts(path: scratch.path("a.png")) == ["parameters": "café\nSteps: 4"])
+        #expect(try FileNotes(path: scratch.path("a.png")) == FileNotes(parameters: "café\nSteps: 4"))
         file.replaceSubrange(33..<69, with: bytes.dropFirst(36))
         try Data(file).write(to: scratch.url.appending(path: "a.png"))
-        #expect(try PNG.texts(path: scratch.path("a.png")) == ["parameters": "雪の山 🏔"])
+        #expect(try FileNotes(path: scratch.path("a.png")) == FileNotes(parameters: "雪の山 🏔"))
         // A byte of the text, of the length, and the end of the file.
         for (at, value) in [(33 + 30, file[33 + 30] ^ 1), (33, 0x7F)] {
             var wrong = file
             wrong[at] = value
             try Data(wrong).write(to: scratch.url.appending(path: "b.png"))
-            #expect(throws: MediaError.self) { try PNG.texts(path: scratch.path("b.png")) }
+            #expect(throws: MediaError.self) { try FileNotes(path: scratch.path("b.png")) }
         }
         for length in 0..<file.count - 12 {
             try Data(file.prefix(length)).write(to: scratch.url.appending(path: "c.png"))
-            _ = try? PNG.texts(path: scratch.path("c.png"))
+            _ = try? FileNotes(path: scratch.path("c.png"))
         }
-        #expect(throws: MediaError.self) { try PNG.texts(path: scratch.path("nothing.png")) }
+        #expect(throws: MediaError.self) { try FileNotes(path: scratch.path("nothing.png")) }
     }
 
     /// That the check above can fail.

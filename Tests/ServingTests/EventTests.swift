@@ -48,10 +48,10 @@ struct EventTests {
         #expect(previews.map(\.image) == [0, 1, 0, 1])
         #expect(previews.map(\.index) == [0, 0, 1, 1])
         #expect(previews.map(\.step) == [1, 1, 2, 2])
-        #expect(Set(previews.map(\.png)).count == 4)
+        #expect(Set(previews.map(\.file)).count == 4)
         for preview in previews {
             let path = scratch("preview.png")
-            try Data(preview.png).write(to: URL(filePath: path))
+            try Data(preview.file).write(to: URL(filePath: path))
             let size = try output(
                 "ffprobe", "-v", "error", "-show_entries", "stream=width,height", "-of", "csv=p=0", path)
             #expect(String(decoding: size, as: UTF8.self) == "64,48\n")

@@ -165,8 +165,8 @@ struct Automatic1111: Sendable {
             "subseed": JSON(request.seed),
             "all_subseeds": .array(seeds),
             "subseed_strength": 0,
-            "width": JSON(request.width),
-            "height": JSON(request.height),
+            "width": JSON(request.deliveredSize.width),
+            "height": JSON(request.deliveredSize.height),
             "sampler_name": .string(job.ran?.generator ?? ""),
             "cfg_scale": JSON(job.ran?.guidanceScales.first),
             "steps": JSON(job.steps),
@@ -305,7 +305,7 @@ private final class Board: Sendable {
             let index = entries.firstIndex { $0.job.id == event.job.id } ?? entries.endIndex
             if index == entries.endIndex { entries.append(Entry(job: event.job)) }
             entries[index].job = event.job
-            if let preview = event.preview { entries[index].preview = preview.png }
+            if let preview = event.preview { entries[index].preview = preview.file }
         }
     }
 

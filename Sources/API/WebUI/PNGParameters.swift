@@ -1,8 +1,10 @@
 import Foundation
 import HTTP
+import Media
 import Support
 
-/// `POST /sdapi/v1/png-info`: what the text chunks of a PNG say. Clients ask it of the pictures they were just given.
+/// `POST /sdapi/v1/png-info`: what the text chunks of a PNG say, or the comment of a JPEG or WebP. Clients ask it of the
+/// pictures they were just given.
 enum PNGParameters {
     /// Texts of one file that are read, and bytes of each.
     private static let (mostTexts, longestText) = (64, 1 << 20)
@@ -13,7 +15,7 @@ enum PNGParameters {
         // As a data URL or bare.
         let base64 = image.utf8.contains(UInt8(ascii: ",")) ? String(image.drop { $0 != "," }.dropFirst()) : image
         guard let data = Data(base64Encoded: base64), let texts = texts(of: [UInt8](data)) else {
-            throw APIError.invalid("image", "image is not a PNG in base64")
+            throw APIError.invalid("image", "image is no PNG, JPEG or WebP in base64")
         }
         let items = texts.map { JSON.Member(name: $0.keyword, value: .string($0.text)) }
         return .json([
@@ -22,9 +24,16 @@ enum PNGParameters {
         ])
     }
 
+    /// Returns nil for a file that is no picture.
+    private static func texts(of file: [UInt8]) -> [(keyword: String, text: String)]? {
+        if let texts = chunks(of: file) { return texts }
+        guard let notes = try? FileNotes(ofPicture: file) else { return nil }
+        return notes.parameters.map { [("parameters", $0)] } ?? []
+    }
+
     /// The texts of the chunks tEXt and iTXt (PNG specification, third edition, 11.3.3) that are not compressed, the
     /// first of each keyword. Returns nil for a file that is no PNG.
-    static func texts(of file: [UInt8]) -> [(keyword: String, text: String)]? {
+    private static func chunks(of file: [UInt8]) -> [(keyword: String, text: String)]? {
         guard file.starts(with: [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]) else { return nil }
         var texts: [(keyword: String, text: String)] = []
         var position = 8

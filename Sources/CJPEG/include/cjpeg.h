@@ -39,3 +39,6 @@ CJPEGStatus cjpeg_read(
 CJPEGStatus cjpeg_write_rgb(
     const uint8_t *pixels, uint32_t width, uint32_t height, int quality, int subsampled, uint8_t **file, size_t *size,
     char message[CJPEG_MESSAGE_SIZE]);
+
+/// The version of the installed libjpeg-turbo, such as "2.1.5".
+const char *cjpeg_version(void);

@@ -1,5 +1,7 @@
+import Pictures
+
 /// The formats of pictures that are read and written.
-package enum PictureFormat: String, Sendable, CaseIterable, CustomStringConvertible {
+package enum PictureFormat: String, Codable, Sendable, CaseIterable, CustomStringConvertible {
     case png, jpeg, webp
 
     package var description: String {
@@ -7,6 +9,24 @@ package enum PictureFormat: String, Sendable, CaseIterable, CustomStringConverti
         case .png: "PNG"
         case .jpeg: "JPEG"
         case .webp: "WebP"
+        }
+    }
+
+    package var contentType: String { "image/\(rawValue)" }
+
+    /// The sides that libpng, libjpeg-turbo and libwebp write.
+    package var sides: ClosedRange<Int> {
+        switch self {
+        case .png: 1...RGBImage.largestSide
+        case .jpeg: 1...65_500
+        case .webp: 1...16_383
+        }
+    }
+
+    /// - Throws: `unsupportedPictureSize`.
+    package func check(width: Int, height: Int) throws(MediaError) {
+        guard sides.contains(width), sides.contains(height) else {
+            throw .unsupportedPictureSize(width: width, height: height, format: self, allowed: sides)
         }
     }
 

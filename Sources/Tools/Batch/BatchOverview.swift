@@ -17,7 +17,10 @@ extension BatchRun {
             }
         }
         write("contact-sheet.png") {
-            try ContactSheet.make(of: there.map { "\(folder.path)/\($0.file)" }).map { Data(try PNG.encode($0)) }
+            let provenance = made.provenance.map { Provenance(generator: $0, model: model.id) }
+            return try ContactSheet.make(of: there.map { "\(folder.path)/\($0.file)" }).map {
+                Data(try PNG.encode($0, provenance: provenance))
+            }
         }
         write("index.html") {
             Data(BatchPage.html(manifest, title: title, hasSheet: !there.isEmpty) { folder.size(of: $0.file) }.utf8)

@@ -172,6 +172,7 @@ package struct BatchRun: Sendable {
     private var engineOptions: EngineOptions {
         var engine = EngineOptions(stateFolder: folder.statePath)
         engine.queueCapacity = options.window + 1
+        engine.generator = made.provenance
         // A batch may take weeks; jobs go when their files are delivered.
         engine.store.retentionSeconds = 1e9
         engine.store.retentionBytes = .max
@@ -200,7 +201,8 @@ package struct BatchRun: Sendable {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys]
         let text =
-            try encoder.encode(item.request) + Data(made.precision.utf8) + encoder.encode(identity(of: item))
+            try encoder.encode(item.request) + Data((made.precision + (made.provenance ?? "")).utf8)
+            + encoder.encode(identity(of: item))
         let digest = Idempotency(key: "", body: text).fingerprint
         return Idempotency(key: "\(item.file) \(digest)", body: text)
     }

@@ -34,27 +34,40 @@ package struct BatchVerification: Sendable {
             Sidecar(of: file, in: folder.path).map { (file: file, sidecar: $0) }
         }
         guard !sidecars.isEmpty else { throw BatchError.nothingToVerify(folder: folder.path) }
+        var results: [Result] = []
+        // A file names the version that made it, so the files of another version are remade under that version's name.
+        for (generator, entries) in Dictionary(grouping: sidecars, by: \.sidecar.made.provenance) {
+            results += try await remake(entries, as: generator, logger) { onResult($0, sidecars.count) }
+        }
+        return results.sorted { $0.file < $1.file }
+    }
+
+    private func remake(
+        _ entries: [(file: String, sidecar: Sidecar)], as generator: String?, _ logger: Logger,
+        onResult: @Sendable (Result) -> Void
+    ) async throws -> [Result] {
         let scratch = try Self.makeScratchFolder()
         defer { try? FileManager.default.removeItem(atPath: scratch) }
         var options = EngineOptions(stateFolder: scratch)
         let window = 32
         options.queueCapacity = window + 1
+        options.generator = generator
         let engine = try Engine(models: [model], options: options, logger: logger)
         var results: [Result] = []
         try await withThrowingTaskGroup(of: Result.self) { group in
             func take() async throws {
                 guard let result = try await group.next() else { return }
                 results.append(result)
-                onResult(result, sidecars.count)
+                onResult(result)
             }
-            for (count, entry) in sidecars.enumerated() {
+            for (count, entry) in entries.enumerated() {
                 if count >= window { try await take() }
                 group.addTask { try await check(entry.file, entry.sidecar, engine) }
             }
-            while results.count < sidecars.count { try await take() }
+            while results.count < entries.count { try await take() }
         }
         await engine.drain(within: 60)
-        return results.sorted { $0.file < $1.file }
+        return results
     }
 
     /// A folder of this run's own, under a name that nobody else has.

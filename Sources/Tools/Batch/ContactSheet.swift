@@ -7,7 +7,7 @@ package enum ContactSheet {
     private static let gap = 4
     private static let mostPictures = 2500
 
-    /// - Parameter paths: PNG and MP4 files; one that cannot be read leaves its place empty.
+    /// - Parameter paths: pictures and clips; one that cannot be read leaves its place empty.
     /// - Returns: nil for none.
     package static func make(of paths: [String]) throws(ImageError) -> RGBImage? {
         guard !paths.isEmpty else { return nil }
@@ -35,8 +35,9 @@ package enum ContactSheet {
         return try RGBImage(width: width, height: height, bytes: bytes)
     }
 
-    private static func picture(_ path: String) throws(MediaError) -> RGBImage {
-        path.hasSuffix(".mp4") ? try VideoReader.middleFrame(path: path) : try PNG.decode(path: path)
+    private static func picture(_ path: String) throws -> RGBImage {
+        guard FileType(path: path) != .mp4 else { return try VideoReader.middleFrame(path: path) }
+        return try Picture.decode(Array(Data(contentsOf: URL(filePath: path))), limits: .none)
     }
 
     /// Means of the pixels that fall on each of the small ones; never enlarged.

@@ -17,6 +17,7 @@ struct LineReader {
 
     /// Fields that mean something for clips only.
     private static let ofClips = ["fps", "codec", "crf", "preset", "pixel_format"]
+    private static let ofPictures = ["output_format", "output_compression"]
 
     /// - Returns: nothing if anything is wrong, which is then noted in `line`.
     mutating func items(_ line: inout ManifestLine) -> [Manifest.Item] {
@@ -42,12 +43,13 @@ struct LineReader {
         if let seeds, seeds.upperBound > lastSeed - (count - 1) {
             line.fault("seed", "\(seeds.upperBound) with n \(count) goes beyond the last seed, \(lastSeed)")
         }
-        let template = template(&line, kind)
-        if kind == .image {
-            for name in Self.ofClips where line.has(name) {
-                line.fault(name, "it is for clips; this line makes images")
-            }
-        }
+        let name = line.string("file")
+        let format = line.choice("output_format", PictureFormat.self)
+        let (strange, makes) =
+            kind == .image
+            ? (Self.ofClips, "it is for clips; this line makes images")
+            : (Self.ofPictures, "it is for images; this line makes a clip")
+        for name in strange where line.has(name) { line.fault(name, makes) }
         var request = GenerationRequest(
             kind: kind, prompt: prompt ?? "", negativePrompt: line.prompt(RequestFields.negativePrompt),
             model: model.id,
@@ -64,13 +66,20 @@ struct LineReader {
         request.strength =
             line.number(RequestFields.strength).map { Float($0) }
             ?? (request.isChangeByStrength(of: model) ? defaults.strength : nil)
-        if kind == .video {
+        if kind == .image {
+            // The ending of a name tells the format as well.
+            request.outputFormat = format ?? name.flatMap { FileType(path: $0)?.picture } ?? defaults.outputFormat
+            request.outputCompression =
+                line.integer(RequestFields.outputCompression)
+                ?? (request.pictureFormat == .png ? nil : defaults.outputCompression)
+        } else {
             request.fps = line.integer(RequestFields.fps) ?? defaults.fps ?? sizes.defaultFPS
             request.codec = line.choice("codec", VideoOptions.Codec.self) ?? defaults.codec
             request.crf = line.integer(RequestFields.crf) ?? defaults.crf
             request.preset = line.string("preset") ?? defaults.preset
             request.pixelFormat = line.choice("pixel_format", VideoOptions.PixelFormat.self) ?? defaults.pixelFormat
         }
+        let template = template(name, request.fileType, &line)
         guard line.faults.count == before, let template else { return [] }
         do {
             _ = try request.validate(for: model)
@@ -112,11 +121,10 @@ struct LineReader {
         return items
     }
 
-    private func template(_ line: inout ManifestLine, _ kind: GenerationRequest.Kind) -> NameTemplate? {
-        let given = line.string("file")
-        guard given != nil || !line.has("file") else { return nil }
+    private func template(_ name: String?, _ type: FileType, _ line: inout ManifestLine) -> NameTemplate? {
+        guard name != nil || !line.has("file") else { return nil }
         do throws(NameTemplate.Fault) {
-            return try NameTemplate(given ?? "{line}-{seed}", ending: kind == .image ? "png" : "mp4")
+            return try NameTemplate(name ?? "{line}-{seed}", type: type)
         } catch {
             line.fault("file", error.reason)
             return nil

@@ -48,6 +48,8 @@ package struct Manifest: Sendable {
         package var crf: Int?
         package var preset: String?
         package var pixelFormat: VideoOptions.PixelFormat?
+        package var outputFormat: PictureFormat?
+        package var outputCompression: Int?
         /// Where the paths of pictures begin.
         package var folder = "."
 

@@ -1,3 +1,5 @@
+import Media
+
 /// How the files of a line are called: text with `{line}`, `{index}` and `{seed}`.
 ///
 /// Names are read by bytes: a slash, a dot or a brace is one whatever combining character follows it.
@@ -22,8 +24,8 @@ struct NameTemplate {
     private static let opening = UInt8(ascii: "{")
     private static let closing = UInt8(ascii: "}")
 
-    /// - Parameter ending: `png` or `mp4`; put on where the template has none.
-    init(_ text: String, ending: String) throws(Fault) {
+    /// - Parameter type: its ending is put on where the template has none.
+    init(_ text: String, type: FileType) throws(Fault) {
         guard !text.isEmpty, text.utf8.count <= 200 else {
             throw Fault(reason: "a name has 1 to 200 bytes, not \(text.utf8.count)")
         }
@@ -44,11 +46,11 @@ struct NameTemplate {
         }
         var name = text
         if let last = components.last, let dot = last.lastIndex(of: Self.dot), !last[dot...].contains(Self.closing) {
-            guard last[last.index(after: dot)...].elementsEqual(ending.utf8) else {
-                throw Fault(reason: "'\(text)' ends in \(Substring(last[dot...])); this line makes .\(ending)")
+            guard type.endings.contains(where: { last[last.index(after: dot)...].elementsEqual($0.utf8) }) else {
+                throw Fault(reason: "'\(text)' ends in \(Substring(last[dot...])); this line makes .\(type.rawValue)")
             }
         } else {
-            name += "." + ending
+            name += "." + type.rawValue
         }
         guard let first = name.utf8.split(separator: Self.slash).first,
             !Self.reserved.contains(String(Substring(first)))

@@ -22,11 +22,14 @@ package struct Sidecar: Codable, Sendable, Equatable {
         package let precision: String
         package let instructions: String
         package let libraries: [String: String]
+        /// The program, as the provenance in the file names it; nil for a file without.
+        package let provenance: String?
 
-        package init(precision: String, instructions: String) {
+        package init(precision: String, instructions: String, provenance: String? = Provenance.phasor) {
             self.precision = precision
             self.instructions = instructions
             libraries = MediaLibraries.versions
+            self.provenance = provenance
         }
     }
 

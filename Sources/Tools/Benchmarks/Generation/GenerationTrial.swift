@@ -30,12 +30,12 @@ struct GenerationTrial {
         var run = try Run(request.parameters(), of: model)
         var observer = RunObserver()
         observer.now = now
-        let comment = FileMetadata.text(request, image: 0, ran: RunRecord(of: run))
+        let notes = FileNotes(parameters: FileMetadata.text(request, image: 0, ran: RunRecord(of: run)))
         let encoder =
             request.kind == .video
             ? try MP4Encoder(
                 path: scratch, width: request.width, height: request.height,
-                options: request.videoOptions(comment: comment)) : nil
+                options: request.videoOptions(notes)) : nil
         var encoding = 0.0
         var images: [RGBImage] = []
         ran = try run.finish(observer) { frames in
@@ -53,7 +53,7 @@ struct GenerationTrial {
             mediaBytes = (try? FileManager.default.attributesOfItem(atPath: scratch)[.size] as? Int) ?? 0
             unlink(scratch)
         } else {
-            mediaBytes = try images.first.map { try PNG.encode($0, text: [(FileMetadata.keyword, comment)]).count } ?? 0
+            mediaBytes = try images.first.map { try request.file(of: $0, notes).count } ?? 0
         }
         encodeSeconds = encoding + now() - began
         total = now() - start
