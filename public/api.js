@@ -105,6 +105,9 @@ export async function isAlive() {
 const artifactPath = ({ id }) => `v1/artifacts/${encodeURIComponent(id)}`;
 
 /** The bytes of an artifact, as a blob. */
+/** A picture that a job starts from, for who has sent it. */
+export const jobPicture = async (id, digest) => (await send(`${jobPath(id)}/pictures/${digest}`)).blob();
+
 export const artifactBlob = async (artifact) => (await send(artifactPath(artifact))).blob();
 
 /**

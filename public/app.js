@@ -286,14 +286,16 @@ function bringIntoView() {
 
 // MARK: What can be done with a finished one
 
-function use({ job, seed }) {
+async function use({ job, seed }) {
     if (form === null) return;
+    await start.bring(job);
     const isWhole = form.reuse(job.parameters, seed);
     say(`Prompt and seed ${seed} are in the form.${isWhole ? "" : ` ${MISSING}`}`);
     byID("prompt").focus();
 }
 
-function again({ job }) {
+async function again({ job }) {
+    await start.bring(job);
     if (!form.reuse(job.parameters, null)) return say(MISSING);
     generate();
 }
@@ -325,7 +327,8 @@ async function startFrom({ artifact, fileName }) {
     }
 }
 
-function compare({ job, seed }) {
+async function compare({ job, seed }) {
+    await start.bring(job);
     if (!form.reuse(job.parameters, seed)) return say(MISSING);
     form.choose("compare", "beside");
     generate();

@@ -1,5 +1,5 @@
-// What made a picture, read from the picture: the `parameters` text of a PNG and the comment of an MP4, in the words of
-// the A1111 web UI. Files are read as bytes; nothing in them is trusted to be whole.
+// What made a picture, read from the picture: the `parameters` text of a PNG, Exif's UserComment of a JPEG or WebP and the
+// comment of an MP4, in the words of the A1111 web UI. Files are read as bytes; nothing in them is trusted to be whole.
 
 const PNG = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 
@@ -8,6 +8,8 @@ export function textOf(buffer) {
     const bytes = new Uint8Array(buffer);
     if (PNG.every((byte, index) => bytes[index] === byte)) return pngText(bytes, "parameters");
     if (fourCC(bytes, 4) === "ftyp") return mp4Comment(bytes);
+    if (bytes[0] === 0xff && bytes[1] === 0xd8) return exifComment(jpegExif(bytes));
+    if (fourCC(bytes, 0) === "RIFF" && fourCC(bytes, 8) === "WEBP") return exifComment(webpExif(bytes));
     return null;
 }
 
@@ -49,6 +51,53 @@ function mp4Comment(bytes) {
         if (name === "data") within = within.subarray(8);
     }
     return utf8(within);
+}
+
+/** The segment APP1 of a JPEG that says Exif, without its name; each begins with FF, a marker and a length. */
+function jpegExif(bytes) {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    for (let at = 2; at + 10 <= bytes.length && bytes[at] === 0xff && bytes[at + 1] !== 0xda; ) {
+        const end = at + 2 + view.getUint16(at + 2);
+        if (bytes[at + 1] === 0xe1 && fourCC(bytes, at + 4) === "Exif") return bytes.subarray(at + 10, end);
+        at = end;
+    }
+    return null;
+}
+
+/** The chunk EXIF of a WebP; chunks have a type, a length and data of an even length. */
+function webpExif(bytes) {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    for (let at = 12; at + 8 <= bytes.length; ) {
+        const length = view.getUint32(at + 4, true);
+        if (fourCC(bytes, at) === "EXIF") return bytes.subarray(at + 8, at + 8 + length);
+        at += 8 + length + (length % 2);
+    }
+    return null;
+}
+
+/** UserComment (9286) of the Exif directory (8769) of a TIFF file: eight bytes of its coding, and the text. */
+function exifComment(bytes) {
+    if (bytes === null || bytes.length < 8) return null;
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    const little = bytes[0] === 0x49;
+    const entry = (directory, tag) => {
+        const count = view.getUint16(directory, little);
+        for (let at = directory + 2, left = count; left > 0; at += 12, left -= 1)
+            if (view.getUint16(at, little) === tag) return at;
+        throw new RangeError("no such tag");
+    };
+    try {
+        const exif = view.getUint32(entry(view.getUint32(4, little), 0x8769) + 8, little);
+        const at = entry(exif, 0x9286);
+        const start = view.getUint32(at + 8, little);
+        const comment = bytes.subarray(start, start + view.getUint32(at + 4, little));
+        const coding = latin1(comment.subarray(0, 7)) === "UNICODE" ? (little ? "utf-16le" : "utf-16be") : "utf-8";
+        return new TextDecoder(coding).decode(comment.subarray(8)).replace(/\0+$/, "");
+    } catch (error) {
+        // A view throws for what lies beyond its end.
+        if (error instanceof RangeError) return null;
+        throw error;
+    }
 }
 
 function box(bytes, name) {

@@ -82,7 +82,7 @@ export class RunPanel {
     /** The decoded x0 of a step. */
     preview(job) {
         const { step, image, b64_json: data } = job.preview;
-        const source = `data:image/png;base64,${data}`;
+        const source = `data:image/${job.parameters.output_format ?? "png"};base64,${data}`;
         const index = image ?? 0;
         const words = `Predicted after step ${step}`;
         this.#tiles[index]?.replaceChildren(h("img", { src: source, alt: words }));

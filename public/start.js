@@ -1,5 +1,6 @@
 // The picture that the next one starts from: chosen, dropped, pasted, or one of the gallery.
 
+import { APIError, jobPicture } from "./api.js";
 import { byID } from "./dom.js";
 
 const TITLES = {
@@ -80,21 +81,27 @@ export class Start {
 
     /** @returns whether the blob is a picture that the browser reads. */
     async take(blob, name) {
-        const image = new Image();
-        image.src = await dataURL(blob);
-        try {
-            await image.decode();
-        } catch {
-            return false;
-        }
-        this.#hold({ name, url: image.src, width: image.naturalWidth, height: image.naturalHeight });
-        return true;
+        const held = await read(blob, name);
+        if (held !== null) this.#hold(held);
+        return held !== null;
     }
 
     /** A file whose settings came back may be the start too. */
     offer(file) {
         this.#offer(this.isTaken && /^image\//.test(file.type) ? file : null);
         return this.#offered !== null;
+    }
+
+    /** Asks the server for the picture of a job that was begun before this page was loaded; one that is gone stays missing. */
+    async bring({ id, parameters }) {
+        const digest = digestOf(parameters);
+        if (digest === null || this.#sent.has(digest)) return;
+        try {
+            const held = await read(await jobPicture(id, digest), "the same picture");
+            if (held !== null) this.#sent.set(digest, held);
+        } catch (error) {
+            if (!(error instanceof APIError)) throw error;
+        }
     }
 
     /** The picture that a job had; none where it had none. @returns false where this page does not have it. */
@@ -164,6 +171,18 @@ export class Start {
 
 /** The one picture that parameters or a body name, or null. */
 const digestOf = ({ image, images }) => image ?? images?.[0] ?? null;
+
+/** What is held of a blob; null where the browser reads no picture in it. */
+async function read(blob, name) {
+    const image = new Image();
+    image.src = await dataURL(blob);
+    try {
+        await image.decode();
+    } catch {
+        return null;
+    }
+    return { name, url: image.src, width: image.naturalWidth, height: image.naturalHeight };
+}
 
 const dataURL = (blob) =>
     new Promise((resolve, reject) => {

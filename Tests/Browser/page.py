@@ -189,7 +189,8 @@ TRIALS = (
     samples_are_of_this_model, a_surprise_takes_one_click, a_picture_appears_after_previews,
     the_same_seed_gives_the_same_picture, a_wrong_field_says_so_beside_it, several_pictures_have_their_own_seeds,
     cancel_stops, compared.one_beside_the_other, compared.all_generators, compared.blind, a_clip_plays,
-    started.a_chosen_picture_is_the_start, started.a_picture_of_the_gallery_is_the_start,
+    started.a_chosen_picture_is_the_start, started.a_picture_comes_back_after_a_reload,
+    started.a_picture_of_the_gallery_is_the_start,
     settings.of_a_file_come_back, settings.large_seeds_are_exact, settings.the_large_view_goes_through,
 )
 

@@ -60,6 +60,22 @@ def a_chosen_picture_is_the_start(page):
     page.click("#start-remove")
 
 
+def a_picture_comes_back_after_a_reload(page):
+    """The server gives back what this page has sent before it was loaded again."""
+    page.open(page.run("location.href"))
+    page.wait(READY)
+    page.wait("document.querySelector('.card .again') !== null")
+    # The newest of the trial before is one that was changed.
+    page.execute("""[...document.querySelectorAll('.card')]
+        .find((card) => card.querySelector('.card-prompt').textContent === 'a small pink car in a grassy field')
+        .querySelector('.again').click()""")
+    page.wait(HELD)
+    make(page)
+    digest = hashlib.sha256(PICTURE.read_bytes()).hexdigest()
+    check(page.run(NEWEST)["image"] == digest, "the picture that came back is another one")
+    page.click("#start-remove")
+
+
 def a_picture_of_the_gallery_is_the_start(page):
     page.execute("document.querySelector('.card .start-change').click()")
     page.wait(HELD)
