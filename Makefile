@@ -63,6 +63,7 @@ test-page: build ## Try the web page in Chromium and Firefox
 test-threats: build ## Try what docs/threat-model.md says on running servers
 	@python3 -B Tests/Service/threats.py --phasor .build/release/phasor
 	@python3 -B Tests/Service/survival.py --phasor .build/release/phasor
+	@python3 -B Tests/Service/hostile_pictures_over_http.py --phasor .build/release/phasor
 
 test-clients: build ## Try real clients of PyPI on a running server
 	@python3 -B Tests/Service/clients.py --phasor .build/release/phasor --model $(MODEL)
