@@ -9,18 +9,24 @@
 //
 // The left operand is rows of packed values, each at an address of its own. The right one is a panel: for each step of
 // `step` values along K, `width` columns (a multiple of 16), each with its `step` values side by side. Packed values are
-// float32 (step 1), pairs of bf16 (step 2), or blocks of int8 with their scales (step 256, see int8.h). Sums are float32. An
+// float32 (step 1), pairs of bf16 (step 2), tiles of bf16 (step 32, see amx.h), or blocks of int8 with their scales (step 256,
+// see int8.h), where sixteen columns lie side by side as the instructions take them. Sums are float32. An
 // output element is summed over K in order, with the same instructions whatever its place in a tile, so that it does not
 // depend on what it is computed with.
-enum { ENGINE_ROWS = 6, ENGINE_COLUMNS = 64, ENGINE_LANES = 16 };
+enum {
+    ENGINE_ROWS = 6,        // of a tile, where sums are vector registers
+    ENGINE_MOST_ROWS = 32,  // of any engine's tile
+    ENGINE_COLUMNS = 64,
+    ENGINE_LANES = 16
+};
 
-/// c[i][j] (+)= sum over segments s and steps p of a[i][offsets[s] + p] panel[s][p][j], for 1...6 rows and 16, 32, 48
-/// or 64 columns.
+/// c[i][j] (+)= sum over segments s and steps p of a[i][offsets[s] + p] panel[s][p][j], for 1...rows of the engine
+/// and 16, 32, 48 or 64 columns.
 typedef struct phasor_tile {
     size_t rows, columns;
     size_t segments, steps;  // steps of one segment
     const size_t *offsets;   // of each segment in a row, in bytes
-    const char *a[ENGINE_ROWS];
+    const char *a[ENGINE_MOST_ROWS];
     const void *panel;  // [segments * steps][columns][step], 64-byte aligned
     float *c;
     size_t stride;    // of c, in floats
@@ -28,6 +34,7 @@ typedef struct phasor_tile {
 } phasor_tile;
 
 struct phasor_engine {
+    size_t rows;     // the most of a tile
     size_t step;     // values along K in one step
     size_t element;  // bytes of a packed value
     size_t scales;   // bytes of a step beside its values, in a row and for each column of a panel
@@ -72,7 +79,12 @@ extern const phasor_engine phasor_engine_plain;
 extern const phasor_engine phasor_engine_avx2;
 extern const phasor_engine phasor_engine_avx512;
 extern const phasor_engine phasor_engine_avx512_bf16;
+extern const phasor_engine phasor_engine_amx_bf16;
+
+/// phasor_peak_multiply for tiles of bf16 or int8.
+double phasor_peak_tiles(bool int8, size_t rounds);
 #endif
+extern const phasor_engine phasor_engine_amx_bf16_model;
 
 #if defined(__aarch64__)
 extern const phasor_engine phasor_engine_neon;

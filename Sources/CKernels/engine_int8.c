@@ -38,6 +38,7 @@ static void multiply(const phasor_tile *t) {
 }
 
 const phasor_engine phasor_engine_int8_plain = {
+    .rows = ENGINE_ROWS,
     .step = INT8_BLOCK,
     .element = sizeof(int8_t),
     .scales = INT8_SCALES,
@@ -48,6 +49,8 @@ const phasor_engine phasor_engine_int8_plain = {
 
 const phasor_engine *phasor_engine_int8(phasor_isa level) {
 #if defined(__x86_64__)
+    if (level >= PHASOR_ISA_AMX)
+        return phasor_isa_has_tiles() ? &phasor_engine_int8_amx : &phasor_engine_int8_amx_model;
     if (level >= PHASOR_ISA_AVX512 && __builtin_cpu_supports("avx512vnni")) return &phasor_engine_int8_vnni;
     if (level >= PHASOR_ISA_AVX2 && phasor_isa_has_int8(PHASOR_ISA_AVX2)) return &phasor_engine_int8_avx2;
 #endif

@@ -58,6 +58,7 @@ PHASOR_AVX_VNNI static void transpose(
 }
 
 const phasor_engine phasor_engine_int8_avx2 = {
+    .rows = ENGINE_ROWS,
     .step = INT8_BLOCK,
     .element = sizeof(int8_t),
     .scales = INT8_SCALES,

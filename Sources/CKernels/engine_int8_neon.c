@@ -52,6 +52,7 @@ static void transpose(const float *rows, size_t stride, size_t columns, size_t k
 }
 
 const phasor_engine phasor_engine_int8_neon = {
+    .rows = ENGINE_ROWS,
     .step = INT8_BLOCK,
     .element = sizeof(int8_t),
     .scales = INT8_SCALES,

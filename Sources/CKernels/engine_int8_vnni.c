@@ -87,6 +87,7 @@ PHASOR_AVX512_VNNI static void transpose(
 }
 
 const phasor_engine phasor_engine_int8_vnni = {
+    .rows = ENGINE_ROWS,
     .step = INT8_BLOCK,
     .element = sizeof(int8_t),
     .scales = INT8_SCALES,

@@ -5,9 +5,11 @@
 #include "engine.h"
 
 // One item of work is a panel of 64 outputs of a product times a block of rows. For each block of K the panel is packed from the
-// weights where they lie - 128 KB that stay in the second-level cache - and the rows stream past it, six at a time.
+// weights where they lie - 128 KB that stay in the second-level cache - and the rows stream past it, a tile at a time.
 enum {
     ROW_BLOCK = 1020,    // rows that share a packed panel: packing then costs one percent
+    FEW_ROWS = 96,       // the least of them, and a tenth, where many threads share few panels
+    THREAD_ITEMS = 4,    // that each thread should find: the last ones leave little to wait for
     K_BYTES = 2048,      // of K in a panel's column
     CHUNK = 256          // values of K decoded at a time: the largest block of any format
 };
@@ -35,14 +37,19 @@ static const phasor_gemm *product_of(const job *j, size_t *panel) {
     return g;
 }
 
-static job plan(const phasor_engine *e, const phasor_gemm *g, size_t count, char *scratch) {
-    job j = {.works = g, .engine = e};
+static job plan(const phasor_engine *e, const phasor_gemm *g, size_t count, int threads, char *scratch) {
+    job j = {.works = g, .engine = e, .threads = (size_t)threads};
     for (size_t i = 0; i < count; i++) j.panels += panels_of(g + i);
     j.blocks = (g->m + ROW_BLOCK / 2) / ROW_BLOCK;
     if (j.blocks == 0) j.blocks = 1;
+    if (threads > 1 && j.blocks * j.panels < THREAD_ITEMS * j.threads && j.panels > 0) {
+        size_t wanted = (THREAD_ITEMS * j.threads + j.panels - 1) / j.panels, most = g->m / FEW_ROWS;
+        if (wanted > most) wanted = most;
+        if (wanted > j.blocks) j.blocks = wanted;
+    }
     size_t rows = (g->m + j.blocks - 1) / j.blocks;
-    j.block_rows = (rows + ENGINE_ROWS - 1) / ENGINE_ROWS * ENGINE_ROWS;
-    if (j.block_rows == 0) j.block_rows = ENGINE_ROWS;
+    j.block_rows = (rows + e->rows - 1) / e->rows * e->rows;
+    if (j.block_rows == 0) j.block_rows = e->rows;
     j.blocks = (g->m + j.block_rows - 1) / j.block_rows;
     if (e->step == 1) {
         j.row_bytes = g->k * sizeof(float);
@@ -61,7 +68,7 @@ static job plan(const phasor_engine *e, const phasor_gemm *g, size_t count, char
 }
 
 size_t phasor_gemm_scratch(const phasor_engine *engine, const phasor_gemm *works, size_t count, int threads) {
-    job j = plan(engine, works, count, NULL);
+    job j = plan(engine, works, count, threads, NULL);
     return (engine->step == 1 ? 0 : works->m * j.row_bytes) + (size_t)threads * j.worker_bytes;
 }
 
@@ -161,11 +168,11 @@ static void multiply(void *context, size_t item, int worker) {
             .columns = engine_width(columns), .segments = 1, .steps = engine_steps(e, k), .offsets = &none,
             .panel = panel, .stride = ENGINE_COLUMNS, .accumulate = k0 > 0};
         pack_panel(e, g, first, columns, k0, k, tile.columns, panel, decoded);
-        for (size_t row = start; row < end; row += ENGINE_ROWS) {
-            tile.rows = end - row < ENGINE_ROWS ? end - row : ENGINE_ROWS;
+        for (size_t row = start; row < end; row += e->rows) {
+            tile.rows = end - row < e->rows ? end - row : e->rows;
             for (size_t i = 0; i < tile.rows; i++) tile.a[i] = j->packed + (row + i) * j->row_bytes + place;
             tile.c = sums + (row - start) * ENGINE_COLUMNS;
-            fetch_next(j, item, k0, (row - start) / ENGINE_ROWS, (end - start + ENGINE_ROWS - 1) / ENGINE_ROWS);
+            fetch_next(j, item, k0, (row - start) / e->rows, (end - start + e->rows - 1) / e->rows);
             e->multiply(&tile);
             if (k0 + k == g->k) store(g, tile.c, row, tile.rows, first, columns);
         }
@@ -174,9 +181,8 @@ static void multiply(void *context, size_t item, int worker) {
 
 void phasor_gemm_run(
     phasor_pool *pool, const phasor_engine *engine, const phasor_gemm *works, size_t count, void *scratch) {
-    job j = plan(engine, works, count, scratch);
+    job j = plan(engine, works, count, phasor_pool_threads(pool), scratch);
     if (works->m == 0 || j.panels == 0) return;
-    j.threads = (size_t)phasor_pool_threads(pool);
     if (j.packing) phasor_pool_run(pool, (works->m + PACK_ROWS - 1) / PACK_ROWS, pack_rows, &j);
     phasor_pool_run(pool, j.panels * j.blocks, multiply, &j);
 }

@@ -80,9 +80,11 @@ PHASOR_INLINE void int8_transpose(
 }
 
 extern const phasor_engine phasor_engine_int8_plain;
+extern const phasor_engine phasor_engine_int8_amx_model;
 #if defined(__aarch64__)
 extern const phasor_engine phasor_engine_int8_neon;
 #elif defined(__x86_64__)
 extern const phasor_engine phasor_engine_int8_vnni;
 extern const phasor_engine phasor_engine_int8_avx2;
+extern const phasor_engine phasor_engine_int8_amx;
 #endif

@@ -15,6 +15,8 @@ import Testing
         Linear(weight: Weight(name: "w", dice.tensor([n, k])), bias: nil)
     }
 
+    static let levels = InstructionSet.available + InstructionSet.modelled
+
     static let shapes = [
         LinearTests.Shape(m: 1, n: 256, k: 256), LinearTests.Shape(m: 6, n: 320, k: 512),
         LinearTests.Shape(m: 7, n: 257, k: 257), LinearTests.Shape(m: 17, n: 300, k: 333),
@@ -22,7 +24,7 @@ import Testing
         LinearTests.Shape(m: 3, n: 270, k: 4000), LinearTests.Shape(m: 1023, n: 256, k: 259),
     ]
 
-    @Test(.enabled(if: phasor_isa_has_int8(phasor_isa_level())), arguments: InstructionSet.available, shapes)
+    @Test(.enabled(if: phasor_isa_has_int8(phasor_isa_level())), arguments: levels, shapes)
     func levelsAgreeToTheBit(instructions: InstructionSet, shape: LinearTests.Shape) {
         var dice = Dice(shape.m * 31 + shape.n * 7 + shape.k)
         let x = dice.tensor([shape.m, shape.k])
@@ -99,7 +101,7 @@ import Testing
         #expect(error < bound)
     }
 
-    @Test(arguments: [InstructionSet.plain, .current])
+    @Test(arguments: [.plain, .current] + InstructionSet.modelled)
     func everyRowIsTheSameInAnyBatchAndForAnyThreads(instructions: InstructionSet) {
         var dice = Dice(11)
         let m = instructions == .plain ? 60 : 1700
