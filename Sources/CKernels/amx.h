@@ -1,5 +1,4 @@
 #pragma once
-#include <math.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -195,9 +194,11 @@ TILE_TARGET PHASOR_INLINE void add_sums(
     const int32_t *starts = (const int32_t *)(group + INT8_STARTS);
     for (size_t i = 0; i < t->rows; i++, sums += 2 * AMX_SIDE) {
         float *c = t->c + i * t->stride + j, scale;
-        memcpy(&scale, t->a[i] + t->offsets[s] + p * (INT8_BLOCK + INT8_SCALES), sizeof scale);
+        const char *row = t->a[i] + t->offsets[s] + p * INT8_ROW_STEP;
+        memcpy(&scale, row, sizeof scale);
         for (size_t l = 0; l < AMX_SIDE; l++)
             c[l] = fmaf((float)(sums[l] + starts[l]), scale * scales[l], continues ? c[l] : 0.0f);
+        int8_add_apart(row, group, 4, c);
     }
 }
 
@@ -214,7 +215,7 @@ TILE_TARGET PHASOR_INLINE void int8_block(const phasor_tile *t, size_t j, const 
         for (size_t p = 0; p < t->steps; p++, b += t->columns * step, continues = true) {
             AMX_ZERO_SUMS();
             for (size_t q = 0; q < INT8_BLOCK / AMX_ROW; q++) {
-                size_t at = t->offsets[s] + p * step + INT8_SCALES + q * AMX_ROW;
+                size_t at = t->offsets[s] + p * INT8_ROW_STEP + INT8_HEAD + q * AMX_ROW;
                 TILE_LOAD(6, b + INT8_VALUES + q * AMX_TILE, AMX_ROW);
                 if (second) TILE_LOAD(7, b + INT8_GROUP + INT8_VALUES + q * AMX_TILE, AMX_ROW);
                 if (upper) AMX_LOAD_ROWS(4, first, at);
@@ -233,12 +234,18 @@ TILE_TARGET PHASOR_INLINE void int8_block(const phasor_tile *t, size_t j, const 
         }
 }
 
-AMX_MULTIPLY(multiply_int8, int8_block)
+AMX_MULTIPLY(multiply, int8_block)
 
-static void pack_bytes(const float *in, size_t count, float scale, void *out) { BYTES->pack(in, count, scale, out); }
+static void pack(const float *in, size_t count, float scale, void *out) { BYTES->pack(in, count, scale, out); }
 
-static void transpose_bytes(const float *rows, size_t stride, size_t columns, size_t k, size_t width, void *panel) {
+static void transpose(const float *rows, size_t stride, size_t columns, size_t k, size_t width, void *panel) {
     BYTES->transpose(rows, stride, columns, k, width, panel);
+}
+
+static void transpose_stored(
+    const float *rows, size_t stride, size_t columns, size_t k, size_t width, engine_units units, const float *factors,
+    void *panel) {
+    BYTES->transpose_stored(rows, stride, columns, k, width, units, factors, panel);
 }
 
 /// The engine `name` of bf16 tiles.
@@ -255,13 +262,4 @@ static void transpose_bytes(const float *rows, size_t stride, size_t columns, si
     };
 
 /// The engine `name` of int8 tiles.
-#define AMX_INT8_ENGINE(name)          \
-    const phasor_engine name = {       \
-        .rows = 2 * AMX_SIDE,          \
-        .step = INT8_BLOCK,            \
-        .element = sizeof(int8_t),     \
-        .scales = INT8_SCALES,         \
-        .pack = pack_bytes,            \
-        .transpose = transpose_bytes,  \
-        .multiply = multiply_int8,     \
-    };
+#define AMX_INT8_ENGINE(name) const phasor_engine name = {INT8_ENGINE(2 * AMX_SIDE)};

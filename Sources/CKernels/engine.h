@@ -20,6 +20,13 @@ enum {
     ENGINE_LANES = 16
 };
 
+/// How the unit of an int8 column's block follows from its values.
+typedef enum engine_units {
+    ENGINE_UNITS_FITTED,  // the largest is 127
+    ENGINE_UNITS_OF_TWO,  // the next power of two: values of few digits, such as fp8, that are not much smaller stay exact
+    ENGINE_UNITS_WHOLE    // 1, for values that are int8 already
+} engine_units;
+
 /// c[i][j] (+)= sum over segments s and steps p of a[i][offsets[s] + p] panel[s][p][j], for 1...rows of the engine
 /// and 16, 32, 48 or 64 columns.
 typedef struct phasor_tile {
@@ -37,7 +44,8 @@ struct phasor_engine {
     size_t rows;     // the most of a tile
     size_t step;     // values along K in one step
     size_t element;  // bytes of a packed value
-    size_t scales;   // bytes of a step beside its values, in a row and for each column of a panel
+    size_t scales;   // bytes of a step beside its values, for each column of a panel
+    size_t head;     // the same in a row
 
     /// out[0..<count] = in * scale as packed values, zero padded to a whole step.
     void (*pack)(const float *in, size_t count, float scale, void *out);
@@ -49,6 +57,12 @@ struct phasor_engine {
     /// The same from rows of bf16, `stride` bytes apart and unaligned; NULL where bf16 has no advantage.
     void (*transpose_bf16)(const void *rows, size_t stride, size_t columns, size_t k, size_t width, void *panel);
 
+    /// As `transpose`, from values that were rounded before, as a file has them: those that its units hold are not rounded again.
+    /// `factors`: of each column, or NULL. NULL where there are no units.
+    void (*transpose_stored)(
+        const float *rows, size_t stride, size_t columns, size_t k, size_t width, engine_units units,
+        const float *factors, void *panel);
+
     /// A panel of `width` columns from [k, columns] float32 in K order; columns beyond `columns` become zero. NULL where
     /// the engine is for products alone.
     void (*interleave)(const float *rows, size_t stride, size_t k, size_t columns, size_t width, void *panel);
@@ -59,8 +73,11 @@ struct phasor_engine {
 /// Steps that hold k values.
 static inline size_t engine_steps(const phasor_engine *e, size_t k) { return (k + e->step - 1) / e->step; }
 
-/// Bytes of a step in a row, and of one column's in a panel.
+/// Bytes of one column's step in a panel.
 static inline size_t engine_step_bytes(const phasor_engine *e) { return e->step * e->element + e->scales; }
+
+/// Bytes of a step in a row.
+static inline size_t engine_row_step_bytes(const phasor_engine *e) { return e->step * e->element + e->head; }
 
 /// Columns of a panel for `columns` outputs.
 static inline size_t engine_width(size_t columns) {
@@ -70,7 +87,7 @@ static inline size_t engine_width(size_t columns) {
 /// Bytes from row to row of packed values: an odd number of cache lines, so that the rows of a tile do not fall into the
 /// same set of the cache.
 static inline size_t engine_row_bytes(const phasor_engine *e, size_t k) {
-    size_t lines = (engine_steps(e, k) * engine_step_bytes(e) + 63) / 64;
+    size_t lines = (engine_steps(e, k) * engine_row_step_bytes(e) + 63) / 64;
     return (lines | 1) * 64;
 }
 

@@ -82,6 +82,13 @@ static void pack_rows(void *context, size_t item, int worker) {
         j->engine->pack(g->x + row * g->k, g->k, 1, j->packing + row * j->row_bytes);
 }
 
+/// The units in which an engine keeps what the format has rounded already.
+static engine_units units_of(const phasor_engine *e, phasor_format format) {
+    if (!e->transpose_stored) return ENGINE_UNITS_FITTED;
+    if (format == PHASOR_I8) return ENGINE_UNITS_WHOLE;
+    return format == PHASOR_F8_E4M3 || format == PHASOR_F8_E5M2 ? ENGINE_UNITS_OF_TWO : ENGINE_UNITS_FITTED;
+}
+
 /// Packs values k0..<k0 + k of `columns` outputs from `first` on.
 static void pack_panel(
     const phasor_engine *e, const phasor_gemm *g, size_t first, size_t columns, size_t k0, size_t k, size_t width,
@@ -96,17 +103,21 @@ static void pack_panel(
             e->transpose_bf16(rows + k0 * 2, stride, lanes, k, width, target);
             continue;
         }
+        float factors[ENGINE_LANES];
+        for (size_t i = 0; i < lanes; i++) factors[i] = g->scales ? g->scales[g->scale_count == 1 ? 0 : first + c + i] : 1;
+        engine_units units = units_of(e, g->format);
         for (size_t p = 0; p < k; p += CHUNK) {
             size_t count = k - p < CHUNK ? k - p : CHUNK;
+            char *place = target + p / e->step * width * step_bytes;
             for (size_t i = 0; i < lanes; i++) {
                 float *row = decoded + i * CHUNK;
                 phasor_decode(g->format, rows + i * stride, k0 + p, count, row);
-                if (g->scales) {
-                    float scale = g->scales[g->scale_count == 1 ? 0 : first + c + i];
-                    for (size_t q = 0; q < count; q++) row[q] *= scale;
-                }
+                for (size_t q = 0; q < count && g->scales && units == ENGINE_UNITS_FITTED; q++) row[q] *= factors[i];
             }
-            e->transpose(decoded, CHUNK, lanes, count, width, target + p / e->step * width * step_bytes);
+            if (units == ENGINE_UNITS_FITTED)
+                e->transpose(decoded, CHUNK, lanes, count, width, place);
+            else
+                e->transpose_stored(decoded, CHUNK, lanes, count, width, units, g->scales ? factors : NULL, place);
         }
     }
 }
@@ -163,7 +174,7 @@ static void multiply(void *context, size_t item, int worker) {
     size_t none = 0;
     for (size_t k0 = 0; k0 < g->k; k0 += k_block(e)) {
         size_t k = g->k - k0 < k_block(e) ? g->k - k0 : k_block(e);
-        size_t place = k0 / e->step * engine_step_bytes(e);
+        size_t place = k0 / e->step * engine_row_step_bytes(e);
         phasor_tile tile = {
             .columns = engine_width(columns), .segments = 1, .steps = engine_steps(e, k), .offsets = &none,
             .panel = panel, .stride = ENGINE_COLUMNS, .accumulate = k0 > 0};

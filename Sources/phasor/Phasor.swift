@@ -173,11 +173,13 @@ struct ThreadOptions: ParsableArguments {
 
     var count: Int { threads ?? Processors.usable }
 
+    func makeCompute(_ precision: Precision = .f32) -> Compute { Self.compute(threads: count, precision) }
+
     /// Threads in their places, where the machine has more than one memory node, or hyper-threads that are to be left alone.
-    func makeCompute(_ precision: Precision = .f32) -> Compute {
-        let placement = ProcessorTopology.current.placement(threads: count)
+    static func compute(threads: Int, _ precision: Precision = .f32) -> Compute {
+        let placement = ProcessorTopology.current.placement(threads: threads)
         return Compute(
-            threads: count, precision: precision,
+            threads: threads, precision: precision,
             placement: placement.map { ThreadPlacement(processors: $0.processors, memoryNodes: $0.memoryNodes) })
     }
 }
