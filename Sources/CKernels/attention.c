@@ -9,7 +9,7 @@
 // First all keys and values are packed into panels: keys as the columns of q k^T, values as the columns of p v. Then each
 // item takes 48 queries of one head past blocks of 256 keys: scores, running softmax, and their product with the values.
 enum {
-    QUERY_TILE = 48,   // a multiple of ENGINE_ROWS
+    QUERY_TILE = 48,   // a multiple of ENGINE_ROWS, and of the sixteen rows of an AMX tile
     KEY_BLOCK = 256,   // a multiple of KEY_PANEL
     KEY_PANEL = ENGINE_COLUMNS
 };
@@ -114,8 +114,8 @@ static void attend(void *context, size_t item, int worker) {
             .columns = KEY_PANEL, .segments = 1, .steps = j->dim_steps, .offsets = &none, .stride = KEY_BLOCK};
         for (size_t c = 0; c < padded; c += KEY_PANEL) {
             tile.panel = panels + (key + c) / KEY_PANEL * j->key_panel_bytes;
-            for (size_t i = 0; i < rows; i += ENGINE_ROWS) {
-                tile.rows = rows - i < ENGINE_ROWS ? rows - i : ENGINE_ROWS;
+            for (size_t i = 0; i < rows; i += e->rows) {
+                tile.rows = rows - i < e->rows ? rows - i : e->rows;
                 for (size_t r = 0; r < tile.rows; r++) tile.a[r] = queries + (i + r) * j->query_bytes;
                 tile.c = scores + i * KEY_BLOCK + c;
                 e->multiply(&tile);
@@ -137,8 +137,8 @@ static void attend(void *context, size_t item, int worker) {
         for (size_t dim = 0; dim < j->dim_width; dim += ENGINE_COLUMNS) {
             tile.columns = j->dim_width - dim < ENGINE_COLUMNS ? j->dim_width - dim : ENGINE_COLUMNS;
             tile.panel = value_panel(j, panels, dim, key);
-            for (size_t i = 0; i < rows; i += ENGINE_ROWS) {
-                tile.rows = rows - i < ENGINE_ROWS ? rows - i : ENGINE_ROWS;
+            for (size_t i = 0; i < rows; i += e->rows) {
+                tile.rows = rows - i < e->rows ? rows - i : e->rows;
                 for (size_t r = 0; r < tile.rows; r++) tile.a[r] = weights + (i + r) * j->weight_bytes;
                 tile.c = sums + i * j->dim_width + dim;
                 e->multiply(&tile);

@@ -12,7 +12,8 @@
 enum {
     PIXEL_BLOCK = 1020,  // pixels that a part of a panel is used for while it is in the cache
     FEW_PIXELS = 96,     // the least of them
-    ITEMS = 16,          // that a small picture is cut into, for threads to share
+    ITEMS = 16,          // that a small picture is cut into, for threads to share, and
+    THREAD_ITEMS = 4,    // that each of many threads should find
     K_BYTES = 2048,      // of K in a part of a panel's column, unless one tap has more
     PACK_VALUES = 4096,  // that are packed at a time, unless one pixel has more
     BAND_BYTES = 8 << 20,            // of packed input that a band should not exceed
@@ -22,6 +23,7 @@ enum {
 typedef struct {
     const phasor_convolution *work;
     const phasor_engine *engine;
+    size_t items;             // wanted
     size_t bands, band_rows;  // output rows of a band
     size_t first, rows;       // output rows of the band at hand
     size_t height, width;     // of a packed frame of it
@@ -78,19 +80,20 @@ static void take_band(job *j, size_t first) {
     j->height = rows_read(w, j->rows);
     j->pixels = w->frames_out * j->rows * w->width_out;
     j->blocks = at_least((j->pixels + PIXEL_BLOCK / 2) / PIXEL_BLOCK, 1);
-    if (j->blocks * j->panels < ITEMS) {
-        size_t blocks = (ITEMS + j->panels - 1) / j->panels, most = at_least(j->pixels / FEW_PIXELS, 1);
+    if (j->blocks * j->panels < j->items) {
+        size_t blocks = (j->items + j->panels - 1) / j->panels, most = at_least(j->pixels / FEW_PIXELS, 1);
         j->blocks = at_least(j->blocks, blocks < most ? blocks : most);
     }
     size_t pixels = (j->pixels + j->blocks - 1) / j->blocks;
-    j->block_pixels = at_least((pixels + ENGINE_ROWS - 1) / ENGINE_ROWS * ENGINE_ROWS, ENGINE_ROWS);
+    size_t tile = j->engine->rows;
+    j->block_pixels = at_least((pixels + tile - 1) / tile * tile, tile);
     j->blocks = (j->pixels + j->block_pixels - 1) / j->block_pixels;
 }
 
 static size_t band_bytes(const job *j) { return frames(j->work) * j->height * j->width * j->pixel_bytes; }
 
-static job plan(const phasor_engine *e, const phasor_convolution *w) {
-    job j = {.work = w, .engine = e};
+static job plan(const phasor_engine *e, const phasor_convolution *w, int threads) {
+    job j = {.work = w, .engine = e, .items = at_least(ITEMS, THREAD_ITEMS * (size_t)threads)};
     // As far as taps reach, and at least what is written of the frame itself.
     j.width = at_least((w->width_out - 1) * w->stride + w->kernel_width, w->pad + w->width_in * w->upsample);
     j.tap_steps = engine_steps(e, w->channels);
@@ -120,7 +123,7 @@ static job plan(const phasor_engine *e, const phasor_convolution *w) {
 
 size_t phasor_convolution_scratch(const phasor_engine *engine, const phasor_convolution *work, int threads) {
     if (work->frames_out * work->height_out * work->width_out == 0) return 0;
-    job j = plan(engine, work);
+    job j = plan(engine, work, threads);
     return j.offset_bytes + (size_t)threads * j.worker_bytes + band_bytes(&j);
 }
 
@@ -184,7 +187,7 @@ static void convolve(void *context, size_t item, int worker) {
         for (size_t pixel = start; pixel < end; pixel += tile.rows) {
             // Pixels of one frame, whose outputs are neighbours.
             size_t t = pixel / frame_pixels, place = pixel % frame_pixels;
-            tile.rows = at_most(at_most(end - pixel, frame_pixels - place), ENGINE_ROWS);
+            tile.rows = at_most(at_most(end - pixel, frame_pixels - place), j->engine->rows);
             for (size_t i = 0; i < tile.rows; i++) {
                 size_t x = (place + i) % w->width_out, y = (place + i) / w->width_out;
                 size_t corner = (t * w->stride_time * j->height + y * w->stride) * j->width + x * w->stride;
@@ -204,7 +207,7 @@ static void convolve(void *context, size_t item, int worker) {
 void phasor_convolution_run(
     phasor_pool *pool, const phasor_engine *engine, const phasor_convolution *work, void *scratch) {
     if (work->frames_out * work->height_out * work->width_out == 0) return;
-    job j = plan(engine, work);
+    job j = plan(engine, work, phasor_pool_threads(pool));
     j.offsets = scratch;
     j.workers = (char *)scratch + j.offset_bytes;
     j.packed = j.workers + (size_t)phasor_pool_threads(pool) * j.worker_bytes;

@@ -9,18 +9,31 @@
 //
 // The left operand is rows of packed values, each at an address of its own. The right one is a panel: for each step of
 // `step` values along K, `width` columns (a multiple of 16), each with its `step` values side by side. Packed values are
-// float32 (step 1), pairs of bf16 (step 2), or blocks of int8 with their scales (step 256, see int8.h). Sums are float32. An
+// float32 (step 1), pairs of bf16 (step 2), tiles of bf16 (step 32, see amx.h), or blocks of int8 with their scales (step 256,
+// see int8.h), where sixteen columns lie side by side as the instructions take them. Sums are float32. An
 // output element is summed over K in order, with the same instructions whatever its place in a tile, so that it does not
 // depend on what it is computed with.
-enum { ENGINE_ROWS = 6, ENGINE_COLUMNS = 64, ENGINE_LANES = 16 };
+enum {
+    ENGINE_ROWS = 6,        // of a tile, where sums are vector registers
+    ENGINE_MOST_ROWS = 32,  // of any engine's tile
+    ENGINE_COLUMNS = 64,
+    ENGINE_LANES = 16
+};
 
-/// c[i][j] (+)= sum over segments s and steps p of a[i][offsets[s] + p] panel[s][p][j], for 1...6 rows and 16, 32, 48
-/// or 64 columns.
+/// How the unit of an int8 column's block follows from its values.
+typedef enum engine_units {
+    ENGINE_UNITS_FITTED,  // the largest is 127
+    ENGINE_UNITS_OF_TWO,  // the next power of two: values of few digits, such as fp8, that are not much smaller stay exact
+    ENGINE_UNITS_WHOLE    // 1, for values that are int8 already
+} engine_units;
+
+/// c[i][j] (+)= sum over segments s and steps p of a[i][offsets[s] + p] panel[s][p][j], for 1...rows of the engine
+/// and 16, 32, 48 or 64 columns.
 typedef struct phasor_tile {
     size_t rows, columns;
     size_t segments, steps;  // steps of one segment
     const size_t *offsets;   // of each segment in a row, in bytes
-    const char *a[ENGINE_ROWS];
+    const char *a[ENGINE_MOST_ROWS];
     const void *panel;  // [segments * steps][columns][step], 64-byte aligned
     float *c;
     size_t stride;    // of c, in floats
@@ -28,9 +41,11 @@ typedef struct phasor_tile {
 } phasor_tile;
 
 struct phasor_engine {
+    size_t rows;     // the most of a tile
     size_t step;     // values along K in one step
     size_t element;  // bytes of a packed value
-    size_t scales;   // bytes of a step beside its values, in a row and for each column of a panel
+    size_t scales;   // bytes of a step beside its values, for each column of a panel
+    size_t head;     // the same in a row
 
     /// out[0..<count] = in * scale as packed values, zero padded to a whole step.
     void (*pack)(const float *in, size_t count, float scale, void *out);
@@ -42,6 +57,12 @@ struct phasor_engine {
     /// The same from rows of bf16, `stride` bytes apart and unaligned; NULL where bf16 has no advantage.
     void (*transpose_bf16)(const void *rows, size_t stride, size_t columns, size_t k, size_t width, void *panel);
 
+    /// As `transpose`, from values that were rounded before, as a file has them: those that its units hold are not rounded again.
+    /// `factors`: of each column, or NULL. NULL where there are no units.
+    void (*transpose_stored)(
+        const float *rows, size_t stride, size_t columns, size_t k, size_t width, engine_units units,
+        const float *factors, void *panel);
+
     /// A panel of `width` columns from [k, columns] float32 in K order; columns beyond `columns` become zero. NULL where
     /// the engine is for products alone.
     void (*interleave)(const float *rows, size_t stride, size_t k, size_t columns, size_t width, void *panel);
@@ -52,8 +73,11 @@ struct phasor_engine {
 /// Steps that hold k values.
 static inline size_t engine_steps(const phasor_engine *e, size_t k) { return (k + e->step - 1) / e->step; }
 
-/// Bytes of a step in a row, and of one column's in a panel.
+/// Bytes of one column's step in a panel.
 static inline size_t engine_step_bytes(const phasor_engine *e) { return e->step * e->element + e->scales; }
+
+/// Bytes of a step in a row.
+static inline size_t engine_row_step_bytes(const phasor_engine *e) { return e->step * e->element + e->head; }
 
 /// Columns of a panel for `columns` outputs.
 static inline size_t engine_width(size_t columns) {
@@ -63,7 +87,7 @@ static inline size_t engine_width(size_t columns) {
 /// Bytes from row to row of packed values: an odd number of cache lines, so that the rows of a tile do not fall into the
 /// same set of the cache.
 static inline size_t engine_row_bytes(const phasor_engine *e, size_t k) {
-    size_t lines = (engine_steps(e, k) * engine_step_bytes(e) + 63) / 64;
+    size_t lines = (engine_steps(e, k) * engine_row_step_bytes(e) + 63) / 64;
     return (lines | 1) * 64;
 }
 
@@ -72,7 +96,12 @@ extern const phasor_engine phasor_engine_plain;
 extern const phasor_engine phasor_engine_avx2;
 extern const phasor_engine phasor_engine_avx512;
 extern const phasor_engine phasor_engine_avx512_bf16;
+extern const phasor_engine phasor_engine_amx_bf16;
+
+/// phasor_peak_multiply for tiles of bf16 or int8.
+double phasor_peak_tiles(bool int8, size_t rounds);
 #endif
+extern const phasor_engine phasor_engine_amx_bf16_model;
 
 #if defined(__aarch64__)
 extern const phasor_engine phasor_engine_neon;

@@ -40,6 +40,7 @@ PHASOR_AVX2 static inline __attribute__((always_inline)) void strip(const phasor
 PHASOR_STRIPS(PHASOR_AVX2, strip)
 
 const phasor_engine phasor_engine_avx2 = {
+    .rows = ENGINE_ROWS,
     .step = 1,
     .element = sizeof(float),
     .pack = phasor_pack_f32,

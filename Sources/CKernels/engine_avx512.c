@@ -82,6 +82,7 @@ PHASOR_AVX512 static void transpose_bf16(
 }
 
 const phasor_engine phasor_engine_avx512 = {
+    .rows = ENGINE_ROWS,
     .step = 1,
     .element = sizeof(float),
     .pack = phasor_pack_f32,

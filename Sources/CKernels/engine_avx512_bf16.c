@@ -118,6 +118,7 @@ PHASOR_AVX512_BF16 static void interleave(
 }
 
 const phasor_engine phasor_engine_avx512_bf16 = {
+    .rows = ENGINE_ROWS,
     .step = 2,
     .element = sizeof(uint16_t),
     .pack = pack,

@@ -1,18 +1,22 @@
-#include <math.h>
-
 #include "int8.h"
 
 // int8 in plain C: the twin that gives the bits of the fast engine.
 
 static void pack(const float *in, size_t count, float scale, void *out) { int8_pack(in, count, scale, out); }
 
+static void transpose_stored(
+    const float *rows, size_t stride, size_t columns, size_t k, size_t width, engine_units units, const float *factors,
+    void *panel) {
+    int8_transpose(rows, stride, columns, k, width, units, factors, 4, panel);
+}
+
 static void transpose(const float *rows, size_t stride, size_t columns, size_t k, size_t width, void *panel) {
-    int8_transpose(rows, stride, columns, k, width, 4, panel);
+    transpose_stored(rows, stride, columns, k, width, ENGINE_UNITS_FITTED, NULL, panel);
 }
 
 /// One step of one row and sixteen columns.
 static void add_block(const char *row, const char *group, float *c) {
-    const uint8_t *a = (const uint8_t *)row + INT8_SCALES;
+    const uint8_t *a = (const uint8_t *)row + INT8_HEAD;
     const int8_t *b = (const int8_t *)group + INT8_VALUES;
     int32_t sum[ENGINE_LANES];
     memcpy(sum, group + INT8_STARTS, sizeof sum);
@@ -22,10 +26,11 @@ static void add_block(const char *row, const char *group, float *c) {
     float scale = *(const float *)row;
     const float *scales = (const float *)group;
     for (size_t l = 0; l < ENGINE_LANES; l++) c[l] = fmaf((float)sum[l], scale * scales[l], c[l]);
+    int8_add_apart(row, group, 4, c);
 }
 
 static void multiply(const phasor_tile *t) {
-    size_t step = INT8_BLOCK + INT8_SCALES;
+    size_t step = INT8_BLOCK + INT8_SCALES;  // of a column
     for (size_t i = 0; i < t->rows; i++)
         for (size_t j = 0; j < t->columns; j += ENGINE_LANES) {
             float *c = t->c + i * t->stride + j;
@@ -33,21 +38,16 @@ static void multiply(const phasor_tile *t) {
             const char *b = (const char *)t->panel + j * step;
             for (size_t s = 0; s < t->segments; s++)
                 for (size_t p = 0; p < t->steps; p++, b += t->columns * step)
-                    add_block(t->a[i] + t->offsets[s] + p * step, b, c);
+                    add_block(t->a[i] + t->offsets[s] + p * INT8_ROW_STEP, b, c);
         }
 }
 
-const phasor_engine phasor_engine_int8_plain = {
-    .step = INT8_BLOCK,
-    .element = sizeof(int8_t),
-    .scales = INT8_SCALES,
-    .pack = pack,
-    .transpose = transpose,
-    .multiply = multiply,
-};
+const phasor_engine phasor_engine_int8_plain = {INT8_ENGINE(ENGINE_ROWS)};
 
 const phasor_engine *phasor_engine_int8(phasor_isa level) {
 #if defined(__x86_64__)
+    if (level >= PHASOR_ISA_AMX)
+        return phasor_isa_has_tiles() ? &phasor_engine_int8_amx : &phasor_engine_int8_amx_model;
     if (level >= PHASOR_ISA_AVX512 && __builtin_cpu_supports("avx512vnni")) return &phasor_engine_int8_vnni;
     if (level >= PHASOR_ISA_AVX2 && phasor_isa_has_int8(PHASOR_ISA_AVX2)) return &phasor_engine_int8_avx2;
 #endif

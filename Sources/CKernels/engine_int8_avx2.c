@@ -18,12 +18,12 @@ PHASOR_AVX_VNNI PHASOR_INLINE void strip(const phasor_tile *t, size_t j, const i
             __m256i sum[ENGINE_ROWS][2];
 #pragma unroll
             for (int i = 0; i < rows; i++) {
-                a[i] = t->a[i] + t->offsets[s] + p * step;
+                a[i] = t->a[i] + t->offsets[s] + p * INT8_ROW_STEP;
                 sum[i][0] = _mm256_load_si256((const __m256i *)(b + INT8_STARTS));
                 sum[i][1] = _mm256_load_si256((const __m256i *)(b + INT8_STARTS + 32));
             }
             const char *values = b + INT8_VALUES;
-            for (size_t w = INT8_SCALES; w < step; w += 4, values += 64) {
+            for (size_t w = INT8_HEAD; w < INT8_ROW_STEP; w += 4, values += 64) {
                 __m256i y0 = _mm256_load_si256((const __m256i *)values);
                 __m256i y1 = _mm256_load_si256((const __m256i *)(values + 32));
 #pragma unroll
@@ -43,6 +43,7 @@ PHASOR_AVX_VNNI PHASOR_INLINE void strip(const phasor_tile *t, size_t j, const i
                     __m256 before = continues ? _mm256_loadu_ps(c) : _mm256_setzero_ps();
                     _mm256_storeu_ps(c, _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum[i][v]), both, before));
                 }
+            for (int i = 0; i < rows; i++) int8_add_apart(a[i], b, 4, t->c + i * t->stride + j);
         }
 }
 
@@ -52,17 +53,15 @@ PHASOR_AVX_VNNI static void pack(const float *in, size_t count, float scale, voi
     int8_pack(in, count, scale, out);
 }
 
-PHASOR_AVX_VNNI static void transpose(
-    const float *rows, size_t stride, size_t columns, size_t k, size_t width, void *panel) {
-    int8_transpose(rows, stride, columns, k, width, 4, panel);
+PHASOR_AVX_VNNI static void transpose_stored(
+    const float *rows, size_t stride, size_t columns, size_t k, size_t width, engine_units units, const float *factors,
+    void *panel) {
+    int8_transpose(rows, stride, columns, k, width, units, factors, 4, panel);
 }
 
-const phasor_engine phasor_engine_int8_avx2 = {
-    .step = INT8_BLOCK,
-    .element = sizeof(int8_t),
-    .scales = INT8_SCALES,
-    .pack = pack,
-    .transpose = transpose,
-    .multiply = multiply,
-};
+PHASOR_AVX_VNNI static void transpose(const float *rows, size_t stride, size_t columns, size_t k, size_t width, void *panel) {
+    transpose_stored(rows, stride, columns, k, width, ENGINE_UNITS_FITTED, NULL, panel);
+}
+
+const phasor_engine phasor_engine_int8_avx2 = {INT8_ENGINE(ENGINE_ROWS)};
 #endif

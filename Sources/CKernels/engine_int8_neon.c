@@ -15,14 +15,14 @@ PHASOR_NEON_I8MM PHASOR_INLINE void strip(const phasor_tile *t, size_t j, const 
     for (size_t s = 0; s < t->segments; s++)
         for (size_t p = 0; p < t->steps; p++, b += t->columns * STEP_BYTES, continues = true) {
             const char *a[ENGINE_ROWS];
-            for (int i = 0; i < 2 * pairs; i++) a[i] = t->a[i < rows ? i : i - 1] + t->offsets[s] + p * STEP_BYTES;
+            for (int i = 0; i < 2 * pairs; i++) a[i] = t->a[i < rows ? i : i - 1] + t->offsets[s] + p * INT8_ROW_STEP;
             int32x4_t sum[PAIRS][8];
             for (int v = 0; v < 8; v++) {
                 int32x2_t start = vld1_s32((const int32_t *)(b + INT8_STARTS) + 2 * v);
                 for (int i = 0; i < pairs; i++) sum[i][v] = vcombine_s32(start, start);
             }
             const int8_t *values = (const int8_t *)b + INT8_VALUES;
-            for (size_t w = INT8_SCALES; w < STEP_BYTES; w += EIGHT, values += ENGINE_LANES * EIGHT) {
+            for (size_t w = INT8_HEAD; w < INT8_ROW_STEP; w += EIGHT, values += ENGINE_LANES * EIGHT) {
                 uint8x16_t x[PAIRS];
                 for (int i = 0; i < pairs; i++)
                     x[i] = vcombine_u8(
@@ -40,6 +40,7 @@ PHASOR_NEON_I8MM PHASOR_INLINE void strip(const phasor_tile *t, size_t j, const 
                     float32x2_t before = continues ? vld1_f32(c) : vdup_n_f32(0);
                     vst1_f32(c, vfma_f32(before, vcvt_f32_s32(whole), both));
                 }
+            for (int i = 0; i < rows; i++) int8_add_apart(a[i], b, EIGHT, t->c + i * t->stride + j);
         }
 }
 
@@ -47,16 +48,15 @@ PHASOR_STRIPS(PHASOR_NEON_I8MM, strip)
 
 static void pack(const float *in, size_t count, float scale, void *out) { int8_pack(in, count, scale, out); }
 
-static void transpose(const float *rows, size_t stride, size_t columns, size_t k, size_t width, void *panel) {
-    int8_transpose(rows, stride, columns, k, width, EIGHT, panel);
+static void transpose_stored(
+    const float *rows, size_t stride, size_t columns, size_t k, size_t width, engine_units units, const float *factors,
+    void *panel) {
+    int8_transpose(rows, stride, columns, k, width, units, factors, EIGHT, panel);
 }
 
-const phasor_engine phasor_engine_int8_neon = {
-    .step = INT8_BLOCK,
-    .element = sizeof(int8_t),
-    .scales = INT8_SCALES,
-    .pack = pack,
-    .transpose = transpose,
-    .multiply = multiply,
-};
+static void transpose(const float *rows, size_t stride, size_t columns, size_t k, size_t width, void *panel) {
+    transpose_stored(rows, stride, columns, k, width, ENGINE_UNITS_FITTED, NULL, panel);
+}
+
+const phasor_engine phasor_engine_int8_neon = {INT8_ENGINE(ENGINE_ROWS)};
 #endif

@@ -10,6 +10,23 @@
 
 #define VNNI_INLINE PHASOR_AVX512_VNNI static inline __attribute__((always_inline))
 
+/// int8_add_apart for all columns.
+VNNI_INLINE void add_apart(const char *row, const char *b, const int vectors, float *c) {
+    const int8_head *head = (const int8_head *)row;
+    for (size_t a = 0; a < head->count; a++) {
+        __m512 value = _mm512_set1_ps(head->values[a]);
+        __m128i shift = _mm_cvtsi32_si128(24 - head->places[a] % 4 * 8);
+        const char *words = b + INT8_VALUES + head->places[a] / 4 * 64;
+#pragma unroll
+        for (int j = 0; j < vectors; j++) {
+            __m512i byte = _mm512_srai_epi32(_mm512_sll_epi32(_mm512_load_si512(words + j * INT8_GROUP), shift), 24);
+            __m512 factor = _mm512_mul_ps(value, _mm512_load_ps(b + j * INT8_GROUP));
+            _mm512_storeu_ps(
+                c + j * 16, _mm512_fmadd_ps(_mm512_cvtepi32_ps(byte), factor, _mm512_loadu_ps(c + j * 16)));
+        }
+    }
+}
+
 VNNI_INLINE void block(const phasor_tile *t, const int rows, const int vectors) {
     bool continues = t->accumulate;
     const char *b = t->panel;
@@ -32,7 +49,7 @@ VNNI_INLINE void block(const phasor_tile *t, const int rows, const int vectors) 
                 for (int j = 0; j < vectors; j++) y[j] = _mm512_load_si512(values + j * INT8_GROUP);
 #pragma unroll
                 for (int i = 0; i < rows; i++) {
-                    __m512i x = _mm512_set1_epi32(*(const int *)(a[i] + INT8_SCALES + w));
+                    __m512i x = _mm512_set1_epi32(*(const int *)(a[i] + INT8_HEAD + w));
 #pragma unroll
                     for (int j = 0; j < vectors; j++) sum[i][j] = _mm512_dpbusd_epi32(sum[i][j], x, y[j]);
                 }
@@ -47,7 +64,8 @@ VNNI_INLINE void block(const phasor_tile *t, const int rows, const int vectors) 
                     __m512 before = continues ? _mm512_loadu_ps(c) : _mm512_setzero_ps();
                     _mm512_storeu_ps(c, _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum[i][j]), both, before));
                 }
-                a[i] += INT8_BLOCK + INT8_SCALES;
+                add_apart(a[i], b, vectors, t->c + i * t->stride);
+                a[i] += INT8_ROW_STEP;
             }
             continues = true;
         }
@@ -60,15 +78,17 @@ PHASOR_AVX512_VNNI static void pack(const float *in, size_t count, float scale, 
     int8_pack(in, count, scale, out);
 }
 
-PHASOR_AVX512_VNNI static void transpose(
-    const float *rows, size_t stride, size_t columns, size_t k, size_t width, void *panel) {
+PHASOR_AVX512_VNNI static void transpose_stored(
+    const float *rows, size_t stride, size_t columns, size_t k, size_t width, engine_units units, const float *factors,
+    void *panel) {
     char *o = panel;
     for (size_t p = 0; p < k; p += INT8_BLOCK, o += width * (INT8_BLOCK + INT8_SCALES)) {
         uint8_t values[16][INT8_BLOCK] __attribute__((aligned(64)));
         float *scales = (float *)o;
         for (size_t c = 0; c < 16; c++) {
             size_t count = c >= columns ? 0 : k - p < INT8_BLOCK ? k - p : INT8_BLOCK;
-            scales[c] = int8_quantize(rows + c * stride + p, count, 0, values[c]);
+            scales[c] = int8_quantize(rows + c * stride + p, count, units, 0, values[c]);
+            if (factors && c < columns) scales[c] *= factors[c];
         }
         __m512i total = _mm512_setzero_si512();
         for (size_t part = 0; part < INT8_BLOCK; part += 64) {
@@ -86,12 +106,10 @@ PHASOR_AVX512_VNNI static void transpose(
     }
 }
 
-const phasor_engine phasor_engine_int8_vnni = {
-    .step = INT8_BLOCK,
-    .element = sizeof(int8_t),
-    .scales = INT8_SCALES,
-    .pack = pack,
-    .transpose = transpose,
-    .multiply = multiply,
-};
+PHASOR_AVX512_VNNI static void transpose(
+    const float *rows, size_t stride, size_t columns, size_t k, size_t width, void *panel) {
+    transpose_stored(rows, stride, columns, k, width, ENGINE_UNITS_FITTED, NULL, panel);
+}
+
+const phasor_engine phasor_engine_int8_vnni = {INT8_ENGINE(ENGINE_ROWS)};
 #endif

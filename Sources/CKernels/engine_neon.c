@@ -33,6 +33,7 @@ PHASOR_INLINE void strip(const phasor_tile *t, size_t j, const int rows) {
 PHASOR_STRIPS(, strip)
 
 const phasor_engine phasor_engine_neon = {
+    .rows = ENGINE_ROWS,
     .step = 1,
     .element = sizeof(float),
     .pack = phasor_pack_f32,

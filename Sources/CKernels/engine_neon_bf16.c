@@ -1,10 +1,7 @@
-#include "engine.h"
+#include "bf16.h"
 
 #if defined(__aarch64__)
 #include <arm_neon.h>
-#include <string.h>
-
-#include "levels.h"
 
 // Fours of bf16, summed in float32 by BFMMLA, which multiplies two rows by two columns: a step is four values of K, in 3
 // pairs of rows x 8 pairs of columns of accumulators. An odd last row is its own partner.
@@ -45,46 +42,22 @@ PHASOR_NEON_BF16 PHASOR_INLINE void strip(const phasor_tile *t, size_t j, const 
 
 PHASOR_STRIPS(PHASOR_NEON_BF16, strip)
 
-/// To nearest, ties to even; NaN stays one.
-PHASOR_INLINE uint16_t rounded(float value) {
-    uint32_t bits;
-    memcpy(&bits, &value, 4);
-    uint32_t nearest = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
-    return (uint16_t)((bits & 0x7fffffff) > 0x7f800000 ? bits >> 16 | 0x40 : nearest);
-}
-
-static void pack(const float *in, size_t count, float scale, void *out) {
-    uint16_t *o = out;
-    for (size_t i = 0; i < count; i++) o[i] = rounded(in[i] * scale);
-    for (size_t i = count; i % STEP; i++) o[i] = 0;
-}
+static void pack(const float *in, size_t count, float scale, void *out) { bf16_pack(in, count, scale, STEP, out); }
 
 static void transpose(const float *rows, size_t stride, size_t columns, size_t k, size_t width, void *panel) {
-    uint16_t *o = panel;
-    for (size_t p = 0; p < k; p += STEP, o += width * STEP)
-        for (size_t c = 0; c < ENGINE_LANES; c++)
-            for (size_t q = 0; q < STEP; q++)
-                o[c * STEP + q] = c < columns && p + q < k ? rounded(rows[c * stride + p + q]) : 0;
+    bf16_transpose(rows, stride, columns, k, width, STEP, panel);
 }
 
 static void transpose_bf16(const void *rows, size_t stride, size_t columns, size_t k, size_t width, void *panel) {
-    uint16_t *o = panel;
-    for (size_t p = 0; p < k; p += STEP, o += width * STEP) {
-        size_t values = k - p < STEP ? k - p : STEP;
-        memset(o, 0, ENGINE_LANES * STEP * 2);
-        for (size_t c = 0; c < columns; c++) memcpy(o + c * STEP, (const char *)rows + c * stride + p * 2, values * 2);
-    }
+    bf16_transpose_bf16(rows, stride, columns, k, width, STEP, panel);
 }
 
 static void interleave(const float *rows, size_t stride, size_t k, size_t columns, size_t width, void *panel) {
-    uint16_t *o = panel;
-    for (size_t p = 0; p < k; p += STEP)
-        for (size_t c = 0; c < width; c++, o += STEP)
-            for (size_t q = 0; q < STEP; q++)
-                o[q] = c < columns && p + q < k ? rounded(rows[(p + q) * stride + c]) : 0;
+    bf16_interleave(rows, stride, k, columns, width, STEP, panel);
 }
 
 const phasor_engine phasor_engine_neon_bf16 = {
+    .rows = ENGINE_ROWS,
     .step = STEP,
     .element = sizeof(uint16_t),
     .pack = pack,

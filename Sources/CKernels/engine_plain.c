@@ -42,6 +42,7 @@ static void multiply(const phasor_tile *t) {
 }
 
 const phasor_engine phasor_engine_plain = {
+    .rows = ENGINE_ROWS,
     .step = 1,
     .element = sizeof(float),
     .pack = phasor_pack_f32,
@@ -52,6 +53,8 @@ const phasor_engine phasor_engine_plain = {
 
 const phasor_engine *phasor_engine_for(phasor_isa level, bool bf16) {
 #if defined(__x86_64__)
+    if (level >= PHASOR_ISA_AMX && bf16)
+        return phasor_isa_has_tiles() ? &phasor_engine_amx_bf16 : &phasor_engine_amx_bf16_model;
     if (level >= PHASOR_ISA_AVX512_BF16 && bf16) return &phasor_engine_avx512_bf16;
     if (level >= PHASOR_ISA_AVX512) return &phasor_engine_avx512;
     if (level >= PHASOR_ISA_AVX2) return &phasor_engine_avx2;

@@ -5,9 +5,11 @@
 #include "engine.h"
 
 // One item of work is a panel of 64 outputs of a product times a block of rows. For each block of K the panel is packed from the
-// weights where they lie - 128 KB that stay in the second-level cache - and the rows stream past it, six at a time.
+// weights where they lie - 128 KB that stay in the second-level cache - and the rows stream past it, a tile at a time.
 enum {
     ROW_BLOCK = 1020,    // rows that share a packed panel: packing then costs one percent
+    FEW_ROWS = 96,       // the least of them, and a tenth, where many threads share few panels
+    THREAD_ITEMS = 4,    // that each thread should find: the last ones leave little to wait for
     K_BYTES = 2048,      // of K in a panel's column
     CHUNK = 256          // values of K decoded at a time: the largest block of any format
 };
@@ -35,14 +37,19 @@ static const phasor_gemm *product_of(const job *j, size_t *panel) {
     return g;
 }
 
-static job plan(const phasor_engine *e, const phasor_gemm *g, size_t count, char *scratch) {
-    job j = {.works = g, .engine = e};
+static job plan(const phasor_engine *e, const phasor_gemm *g, size_t count, int threads, char *scratch) {
+    job j = {.works = g, .engine = e, .threads = (size_t)threads};
     for (size_t i = 0; i < count; i++) j.panels += panels_of(g + i);
     j.blocks = (g->m + ROW_BLOCK / 2) / ROW_BLOCK;
     if (j.blocks == 0) j.blocks = 1;
+    if (threads > 1 && j.blocks * j.panels < THREAD_ITEMS * j.threads && j.panels > 0) {
+        size_t wanted = (THREAD_ITEMS * j.threads + j.panels - 1) / j.panels, most = g->m / FEW_ROWS;
+        if (wanted > most) wanted = most;
+        if (wanted > j.blocks) j.blocks = wanted;
+    }
     size_t rows = (g->m + j.blocks - 1) / j.blocks;
-    j.block_rows = (rows + ENGINE_ROWS - 1) / ENGINE_ROWS * ENGINE_ROWS;
-    if (j.block_rows == 0) j.block_rows = ENGINE_ROWS;
+    j.block_rows = (rows + e->rows - 1) / e->rows * e->rows;
+    if (j.block_rows == 0) j.block_rows = e->rows;
     j.blocks = (g->m + j.block_rows - 1) / j.block_rows;
     if (e->step == 1) {
         j.row_bytes = g->k * sizeof(float);
@@ -61,7 +68,7 @@ static job plan(const phasor_engine *e, const phasor_gemm *g, size_t count, char
 }
 
 size_t phasor_gemm_scratch(const phasor_engine *engine, const phasor_gemm *works, size_t count, int threads) {
-    job j = plan(engine, works, count, NULL);
+    job j = plan(engine, works, count, threads, NULL);
     return (engine->step == 1 ? 0 : works->m * j.row_bytes) + (size_t)threads * j.worker_bytes;
 }
 
@@ -73,6 +80,13 @@ static void pack_rows(void *context, size_t item, int worker) {
     (void)worker;
     for (size_t row = item * PACK_ROWS; row < (item + 1) * PACK_ROWS && row < g->m; row++)
         j->engine->pack(g->x + row * g->k, g->k, 1, j->packing + row * j->row_bytes);
+}
+
+/// The units in which an engine keeps what the format has rounded already.
+static engine_units units_of(const phasor_engine *e, phasor_format format) {
+    if (!e->transpose_stored) return ENGINE_UNITS_FITTED;
+    if (format == PHASOR_I8) return ENGINE_UNITS_WHOLE;
+    return format == PHASOR_F8_E4M3 || format == PHASOR_F8_E5M2 ? ENGINE_UNITS_OF_TWO : ENGINE_UNITS_FITTED;
 }
 
 /// Packs values k0..<k0 + k of `columns` outputs from `first` on.
@@ -89,17 +103,21 @@ static void pack_panel(
             e->transpose_bf16(rows + k0 * 2, stride, lanes, k, width, target);
             continue;
         }
+        float factors[ENGINE_LANES];
+        for (size_t i = 0; i < lanes; i++) factors[i] = g->scales ? g->scales[g->scale_count == 1 ? 0 : first + c + i] : 1;
+        engine_units units = units_of(e, g->format);
         for (size_t p = 0; p < k; p += CHUNK) {
             size_t count = k - p < CHUNK ? k - p : CHUNK;
+            char *place = target + p / e->step * width * step_bytes;
             for (size_t i = 0; i < lanes; i++) {
                 float *row = decoded + i * CHUNK;
                 phasor_decode(g->format, rows + i * stride, k0 + p, count, row);
-                if (g->scales) {
-                    float scale = g->scales[g->scale_count == 1 ? 0 : first + c + i];
-                    for (size_t q = 0; q < count; q++) row[q] *= scale;
-                }
+                for (size_t q = 0; q < count && g->scales && units == ENGINE_UNITS_FITTED; q++) row[q] *= factors[i];
             }
-            e->transpose(decoded, CHUNK, lanes, count, width, target + p / e->step * width * step_bytes);
+            if (units == ENGINE_UNITS_FITTED)
+                e->transpose(decoded, CHUNK, lanes, count, width, place);
+            else
+                e->transpose_stored(decoded, CHUNK, lanes, count, width, units, g->scales ? factors : NULL, place);
         }
     }
 }
@@ -156,16 +174,16 @@ static void multiply(void *context, size_t item, int worker) {
     size_t none = 0;
     for (size_t k0 = 0; k0 < g->k; k0 += k_block(e)) {
         size_t k = g->k - k0 < k_block(e) ? g->k - k0 : k_block(e);
-        size_t place = k0 / e->step * engine_step_bytes(e);
+        size_t place = k0 / e->step * engine_row_step_bytes(e);
         phasor_tile tile = {
             .columns = engine_width(columns), .segments = 1, .steps = engine_steps(e, k), .offsets = &none,
             .panel = panel, .stride = ENGINE_COLUMNS, .accumulate = k0 > 0};
         pack_panel(e, g, first, columns, k0, k, tile.columns, panel, decoded);
-        for (size_t row = start; row < end; row += ENGINE_ROWS) {
-            tile.rows = end - row < ENGINE_ROWS ? end - row : ENGINE_ROWS;
+        for (size_t row = start; row < end; row += e->rows) {
+            tile.rows = end - row < e->rows ? end - row : e->rows;
             for (size_t i = 0; i < tile.rows; i++) tile.a[i] = j->packed + (row + i) * j->row_bytes + place;
             tile.c = sums + (row - start) * ENGINE_COLUMNS;
-            fetch_next(j, item, k0, (row - start) / ENGINE_ROWS, (end - start + ENGINE_ROWS - 1) / ENGINE_ROWS);
+            fetch_next(j, item, k0, (row - start) / e->rows, (end - start + e->rows - 1) / e->rows);
             e->multiply(&tile);
             if (k0 + k == g->k) store(g, tile.c, row, tile.rows, first, columns);
         }
@@ -174,9 +192,8 @@ static void multiply(void *context, size_t item, int worker) {
 
 void phasor_gemm_run(
     phasor_pool *pool, const phasor_engine *engine, const phasor_gemm *works, size_t count, void *scratch) {
-    job j = plan(engine, works, count, scratch);
+    job j = plan(engine, works, count, phasor_pool_threads(pool), scratch);
     if (works->m == 0 || j.panels == 0) return;
-    j.threads = (size_t)phasor_pool_threads(pool);
     if (j.packing) phasor_pool_run(pool, (works->m + PACK_ROWS - 1) / PACK_ROWS, pack_rows, &j);
     phasor_pool_run(pool, j.panels * j.blocks, multiply, &j);
 }

@@ -1,4 +1,5 @@
 #pragma once
+#include <math.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -6,39 +7,73 @@
 #include "engine.h"
 #include "levels.h"
 
-// Products of int8 values: what the fast engine and its plain twin share.
+// Products of int8 values: what the fast engines and their plain twin share.
 //
 // A step is a block of 256 values along K with one float32 scale, so that the sum of a block stays an exact int32 - and
 // small enough to be an exact float32 as well - and is scaled once. Both operands are symmetric: value = scale * q with
 // q in -127...127. The instruction multiplies unsigned by signed bytes, so the left operand holds q + 128, and sums start
 // at -128 times the sum of the right one's column.
 //
-// A row's step is its scale, four unused bytes, and 256 bytes. A panel's step is, for each sixteen columns, their scales,
-// their starting sums, and 64 times four consecutive values of each column.
+// Trained transformers have channels whose values are many times those of the others. Up to eight values of a row's block
+// stand apart for that: their q is 0, and they are multiplied in float32, one after the other, once the block's sum was
+// added. Which ones do is a matter of the row alone, so that it does not depend on its batch.
+//
+// A row's step is a head and 256 bytes. A panel's step is, for each sixteen columns, their scales, their starting sums, and 64
+// times four consecutive values of each column.
 enum {
     INT8_BLOCK = 256,
-    INT8_SCALES = 8,  // bytes of a step beside its values
+    INT8_APART = 8,
+    INT8_HEAD = 64,  // of a row's step: int8_head, filled up to a cache line
+    INT8_ROW_STEP = INT8_HEAD + INT8_BLOCK,
+    INT8_SCALES = 8,  // bytes of a column's step beside its values
     INT8_STARTS = ENGINE_LANES * 4,  // where the parts of a panel's sixteen columns begin
     INT8_VALUES = 2 * INT8_STARTS,
     INT8_GROUP = ENGINE_LANES * (INT8_BLOCK + INT8_SCALES)  // bytes of a step of sixteen columns
 };
 
-/// out[0..<256] = in[0..<count] as int8 plus `offset`, to nearest, then zeros; returns the scale.
+typedef struct {
+    float scale;
+    uint32_t count;  // of values that stand apart
+    uint8_t places[INT8_APART];
+    float values[INT8_APART];
+} int8_head;
+
+/// As an integer: ordered like the values, with infinity and NaN above all.
+PHASOR_INLINE uint32_t int8_magnitude(float value) {
+    uint32_t bits;
+    memcpy(&bits, &value, 4);
+    return bits & 0x7fffffff;
+}
+
+PHASOR_INLINE uint32_t int8_top(const float *in, size_t count) {
+    uint32_t top = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint32_t magnitude = int8_magnitude(in[i]);
+        top = magnitude > top ? magnitude : top;
+    }
+    return top;
+}
+
+/// out[0..<count] = in[0..<count] as int8 plus `offset`, to nearest, then zeros; returns the scale.
 ///
 /// The scale of values that are not all finite is not finite either, and with it the sum. Those so small that the
 /// scale's inverse overflows are as good as zero.
-PHASOR_INLINE float int8_quantize(const float *in, size_t count, uint8_t offset, uint8_t *out) {
+PHASOR_INLINE float int8_quantize(
+    const float *in, size_t count, engine_units units, uint8_t offset, uint8_t *out) {
 #pragma STDC FP_CONTRACT OFF  // a product and a sum stay two roundings at every level
-    uint32_t top = 0;
-    for (size_t i = 0; i < count; i++) {
-        uint32_t magnitude;  // as an integer: ordered like the values, with infinity and NaN above all
-        memcpy(&magnitude, in + i, 4);
-        magnitude &= 0x7fffffff;
-        top = magnitude > top ? magnitude : top;
-    }
+    uint32_t top = int8_top(in, count);
     float largest;
     memcpy(&largest, &top, 4);
-    float inverse = 127.0f / largest;
+    float inverse = 127.0f / largest, scale = largest / 127.0f;
+    if (units == ENGINE_UNITS_OF_TWO && top < 0x7f000000) {
+        uint32_t power;
+        memcpy(&power, &scale, 4);
+        power = (power + 0x7fffff) & 0x7f800000;
+        memcpy(&scale, &power, 4);
+        inverse = 1.0f / scale;
+    } else if (units == ENGINE_UNITS_WHOLE) {
+        scale = inverse = 1.0f;
+    }
     inverse = inverse <= 3.4e38f ? inverse : 0;
     for (size_t i = 0; i < count; i++) {
         // Adding 1.5 * 2^23 rounds to an integer and leaves it in the lowest bits.
@@ -48,21 +83,65 @@ PHASOR_INLINE float int8_quantize(const float *in, size_t count, uint8_t offset,
         out[i] = (uint8_t)(bits + offset);
     }
     memset(out + count, offset, INT8_BLOCK - count);
-    return largest / 127.0f;
+    return scale;
+}
+
+/// Sets values of a block apart, as long as no more than eight are larger than half of the largest: without them the others'
+/// unit is half as large, or smaller still.
+PHASOR_INLINE void int8_set_apart(float *block, size_t count, int8_head *head) {
+    for (head->count = 0;;) {
+        uint32_t top = int8_top(block, count), large = 0;
+        if (top == 0 || top >= 0x7f800000) return;
+        float largest;
+        memcpy(&largest, &top, 4);
+        uint32_t half = int8_magnitude(largest * 0.5f);
+        for (size_t i = 0; i < count; i++) large += int8_magnitude(block[i]) > half;
+        if (large > INT8_APART - head->count) return;
+        for (size_t i = 0; i < count; i++) {
+            if (int8_magnitude(block[i]) <= half) continue;
+            head->places[head->count] = (uint8_t)i;
+            head->values[head->count++] = block[i];
+            block[i] = 0;
+        }
+    }
 }
 
 /// The `pack` of an engine.
 PHASOR_INLINE void int8_pack(const float *in, size_t count, float scale, char *out) {
-    for (size_t i = 0; i < count; i += INT8_BLOCK, out += INT8_BLOCK + INT8_SCALES) {
+#pragma STDC FP_CONTRACT OFF
+    for (size_t i = 0; i < count; i += INT8_BLOCK, out += INT8_ROW_STEP) {
         size_t values = count - i < INT8_BLOCK ? count - i : INT8_BLOCK;
-        float unit = scale * int8_quantize(in + i, values, 128, (uint8_t *)out + INT8_SCALES);
-        memcpy(out, &unit, 4);
+        float block[INT8_BLOCK];
+        int8_head head = {.count = 0};
+        memcpy(block, in + i, values * sizeof(float));
+        int8_set_apart(block, values, &head);
+        head.scale = scale * int8_quantize(block, values, ENGINE_UNITS_FITTED, 128, (uint8_t *)out + INT8_HEAD);
+        for (size_t a = 0; a < head.count; a++) head.values[a] *= scale;
+        memcpy(out, &head, sizeof head);
     }
 }
 
-/// The `transpose` of an engine whose instruction takes `run` consecutive values of a column.
+/// Adds the values of a row's step that stand apart to its sums c of sixteen columns. `group`: the columns' step, whose
+/// instruction takes `run` consecutive values of a column.
+PHASOR_INLINE void int8_add_apart(const char *row, const char *group, size_t run, float *c) {
+#pragma STDC FP_CONTRACT OFF
+    const int8_head *head = (const int8_head *)row;
+    const float *scales = (const float *)group;
+    for (size_t a = 0; a < head->count; a++) {
+        size_t place = head->places[a], shift = 24 - place % 4 * 8;
+        const char *values = group + INT8_VALUES + place / run * ENGINE_LANES * run + place % run / 4 * 4;
+        for (size_t l = 0; l < ENGINE_LANES; l++) {
+            uint32_t word;
+            memcpy(&word, values + l * run, 4);
+            c[l] = fmaf((float)((int32_t)(word << shift) >> 24), head->values[a] * scales[l], c[l]);
+        }
+    }
+}
+
+/// The `transpose_stored` of an engine whose instruction takes `run` consecutive values of a column.
 PHASOR_INLINE void int8_transpose(
-    const float *rows, size_t stride, size_t columns, size_t k, size_t width, size_t run, void *panel) {
+    const float *rows, size_t stride, size_t columns, size_t k, size_t width, engine_units units,
+    const float *factors, size_t run, void *panel) {
     char *o = panel;
     for (size_t p = 0; p < k; p += INT8_BLOCK, o += width * (INT8_BLOCK + INT8_SCALES)) {
         memset(o, 0, INT8_GROUP);
@@ -71,7 +150,8 @@ PHASOR_INLINE void int8_transpose(
         for (size_t c = 0; c < columns; c++) {
             int8_t values[INT8_BLOCK];
             size_t count = k - p < INT8_BLOCK ? k - p : INT8_BLOCK;
-            scales[c] = int8_quantize(rows + c * stride + p, count, 0, (uint8_t *)values);
+            scales[c] = int8_quantize(rows + c * stride + p, count, units, 0, (uint8_t *)values);
+            if (factors) scales[c] *= factors[c];
             for (size_t i = 0; i < INT8_BLOCK; i++) starts[c] -= 128 * values[i];
             for (size_t i = 0; i < INT8_BLOCK; i += run)
                 memcpy(o + INT8_VALUES + (i / run * ENGINE_LANES + c) * run, values + i, run);
@@ -79,10 +159,17 @@ PHASOR_INLINE void int8_transpose(
     }
 }
 
+/// What all int8 engines of one kind have in common; each has a `pack`, a `transpose_stored` and a `multiply`.
+#define INT8_ENGINE(tile_rows)                                                                                 \
+    .rows = tile_rows, .step = INT8_BLOCK, .element = sizeof(int8_t), .scales = INT8_SCALES, .head = INT8_HEAD, \
+    .pack = pack, .transpose = transpose, .transpose_stored = transpose_stored, .multiply = multiply
+
 extern const phasor_engine phasor_engine_int8_plain;
+extern const phasor_engine phasor_engine_int8_amx_model;
 #if defined(__aarch64__)
 extern const phasor_engine phasor_engine_int8_neon;
 #elif defined(__x86_64__)
 extern const phasor_engine phasor_engine_int8_vnni;
 extern const phasor_engine phasor_engine_int8_avx2;
+extern const phasor_engine phasor_engine_int8_amx;
 #endif

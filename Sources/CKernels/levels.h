@@ -11,6 +11,9 @@
 #define PHASOR_AVX512_BF16 __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")))
 #define PHASOR_AVX512_VNNI __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")))
 
+#define PHASOR_AMX                                                                                          \
+    __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx512vnni,amx-tile," \
+                          "amx-bf16,amx-int8")))
 #define PHASOR_AVX_VNNI __attribute__((target("avx2,fma,f16c,avxvnni")))
 #define PHASOR_NEON_BF16 __attribute__((target("arch=armv8.2-a+bf16")))
 #define PHASOR_NEON_I8MM __attribute__((target("arch=armv8.2-a+i8mm")))

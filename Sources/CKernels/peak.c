@@ -2,6 +2,7 @@
 
 #include <stdint.h>
 
+#include "engine.h"
 #include "levels.h"
 
 enum { LANES = 4, CHAINS = 12 };  // independent sums: more than latency times throughput on any processor so far
@@ -45,6 +46,30 @@ PHASOR_AVX512_BF16 static double multiply_bf16(size_t rounds) {
         }
     return (double)rounds * CHAINS * 32 * 2;
 }
+
+PHASOR_AVX512_VNNI static double multiply_int8(size_t rounds) {
+    __m512i sum[CHAINS], a = _mm512_set1_epi8(3), b = _mm512_set1_epi8(2);
+    for (int i = 0; i < CHAINS; i++) sum[i] = _mm512_set1_epi32(i);
+    for (size_t r = 0; r < rounds; r++)
+#pragma unroll
+        for (int i = 0; i < CHAINS; i++) {
+            sum[i] = _mm512_dpbusd_epi32(sum[i], a, b);
+            __asm__ volatile("" : "+v"(sum[i]));
+        }
+    return (double)rounds * CHAINS * 64 * 2;
+}
+
+PHASOR_AVX_VNNI static double multiply_int8_avx2(size_t rounds) {
+    __m256i sum[CHAINS], a = _mm256_set1_epi8(3), b = _mm256_set1_epi8(2);
+    for (int i = 0; i < CHAINS; i++) sum[i] = _mm256_set1_epi32(i);
+    for (size_t r = 0; r < rounds; r++)
+#pragma unroll
+        for (int i = 0; i < CHAINS; i++) {
+            sum[i] = _mm256_dpbusd_avx_epi32(sum[i], a, b);
+            __asm__ volatile("" : "+x"(sum[i]));
+        }
+    return (double)rounds * CHAINS * 32 * 2;
+}
 #endif
 
 #if defined(__aarch64__)
@@ -62,6 +87,19 @@ PHASOR_NEON_BF16 static double multiply_bf16(size_t rounds) {
             __asm__ volatile("" : "+w"(sum[i]));
         }
     return (double)rounds * CHAINS * 16 * 2;
+}
+
+PHASOR_NEON_I8MM static double multiply_int8(size_t rounds) {
+    int32x4_t sum[CHAINS];
+    uint8x16_t a = vdupq_n_u8(3);
+    int8x16_t b = vdupq_n_s8(2);
+    for (int i = 0; i < CHAINS; i++) sum[i] = vdupq_n_s32(i);
+    for (size_t r = 0; r < rounds; r++)
+        for (int i = 0; i < CHAINS; i++) {
+            sum[i] = vusmmlaq_s32(sum[i], a, b);
+            __asm__ volatile("" : "+w"(sum[i]));
+        }
+    return (double)rounds * CHAINS * 32 * 2;
 }
 #endif
 
@@ -86,16 +124,24 @@ static double multiply_plain(size_t rounds) {
     return (double)rounds * CHAINS * LANES * 2;
 }
 
-double phasor_peak_multiply(phasor_isa level, bool bf16, size_t rounds) {
+double phasor_peak_multiply(phasor_isa level, phasor_operands operands, size_t rounds) {
 #if defined(__x86_64__)
-    if (level >= PHASOR_ISA_AVX512_BF16 && bf16) return multiply_bf16(rounds);
+    // A round of tiles is as much as 128 of vectors, and takes as long as eight or so.
+    if (level >= PHASOR_ISA_AMX && operands != PHASOR_OPERANDS_F32 && phasor_isa_has_tiles())
+        return phasor_peak_tiles(operands == PHASOR_OPERANDS_INT8, (rounds + 7) / 8);
+    if (operands == PHASOR_OPERANDS_INT8 && level >= PHASOR_ISA_AVX512 && __builtin_cpu_supports("avx512vnni"))
+        return multiply_int8(rounds);
+    if (operands == PHASOR_OPERANDS_INT8 && level >= PHASOR_ISA_AVX2 && phasor_isa_has_int8(PHASOR_ISA_AVX2))
+        return multiply_int8_avx2(rounds);
+    if (level >= PHASOR_ISA_AVX512_BF16 && operands != PHASOR_OPERANDS_F32) return multiply_bf16(rounds);
     if (level >= PHASOR_ISA_AVX512) return multiply_avx512(rounds);
     if (level >= PHASOR_ISA_AVX2) return multiply_avx2(rounds);
 #endif
 #if defined(__aarch64__)
-    if (level >= PHASOR_ISA_NEON_BF16 && bf16) return multiply_bf16(rounds);
+    if (operands == PHASOR_OPERANDS_INT8 && phasor_isa_has_int8(level)) return multiply_int8(rounds);
+    if (level >= PHASOR_ISA_NEON_BF16 && operands != PHASOR_OPERANDS_F32) return multiply_bf16(rounds);
 #endif
-    (void)level, (void)bf16;
+    (void)level, (void)operands;
     return multiply_plain(rounds);
 }
 

@@ -10,7 +10,7 @@
 // numbers that every engine holds exactly and whose sums are exact in float32 in any order, so that results are compared
 // to the bit with the plain twin's; int8 engines promise the bits of their twin for all values.
 
-enum { MOST_K = 520, ROWS = ENGINE_ROWS, COLUMNS = ENGINE_COLUMNS };
+enum { MOST_K = 520, ROWS = ENGINE_MOST_ROWS, COLUMNS = ENGINE_COLUMNS };
 
 typedef struct {
     float x[ROWS * MOST_K], w[COLUMNS * MOST_K], across[MOST_K * COLUMNS];
@@ -37,8 +37,10 @@ static void product(bench *b, const phasor_engine *e, enum way way, size_t rows,
         .rows = rows, .columns = width, .segments = 1, .steps = engine_steps(e, k), .offsets = &none,
         .panel = b->panel, .c = c, .stride = COLUMNS, .accumulate = true};
     for (size_t i = 0; i < rows; i++) {
-        e->pack(b->x + i * MOST_K, k, 0.5f, b->rows + i * row_bytes);
-        tile.a[i] = b->rows + i * row_bytes;
+        // In order, or where there are many at distances that differ.
+        char *row = b->rows + (rows & 1 ? i * 5 % ROWS : i) * row_bytes;
+        e->pack(b->x + i * MOST_K, k, 0.5f, row);
+        tile.a[i] = row;
     }
     if (way == IN_K_ORDER) e->interleave(b->across, COLUMNS, k, columns, width, b->panel);
     for (size_t j = 0; j < width && way != IN_K_ORDER; j += ENGINE_LANES) {
@@ -66,7 +68,7 @@ static bool agrees(bench *b, const phasor_engine *e, const phasor_engine *twin, 
 bool phasor_engine_proves(const phasor_engine *e, const phasor_engine *twin) {
     if (e == twin) return true;
     bench *b = calloc(1, sizeof *b);
-    size_t bytes = (size_t)(MOST_K + INT8_BLOCK) * COLUMNS * sizeof(float);
+    size_t bytes = (size_t)(MOST_K + INT8_BLOCK) * COLUMNS * sizeof(float);  // of a panel, and more than those of the rows
     char *memory = NULL;
     if (!b || posix_memalign((void **)&memory, 64, 2 * bytes) != 0) {
         free(b);
@@ -85,11 +87,12 @@ bool phasor_engine_proves(const phasor_engine *e, const phasor_engine *twin) {
             b->halves[c * MOST_K + p] = (uint16_t)(bits >> 16);
         }
     static const size_t lengths[] = {1, 2, 3, 37, 256, 517};
+    static const size_t heights[] = {1, 2, 3, 4, 5, 6, 15, 16, 17, 31, 32};
     bool all = true;
     for (size_t l = 0; all && l < sizeof lengths / sizeof *lengths; l++)
-        for (size_t rows = 1; all && rows <= ROWS; rows++)
+        for (const size_t *r = heights; all && r < heights + sizeof heights / sizeof *heights && *r <= e->rows; r++)
             for (size_t columns = ENGINE_LANES; all && columns <= COLUMNS; columns += ENGINE_LANES)
-                all = agrees(b, e, twin, rows, columns - (rows & 1) * 3, lengths[l]);
+                all = agrees(b, e, twin, *r, columns - (*r & 1) * 3, lengths[l]);
     free(memory);
     free(b);
     return all;

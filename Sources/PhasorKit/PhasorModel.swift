@@ -22,11 +22,11 @@ public final class PhasorModel: Sendable {
     /// Opens a model folder: a diffusers folder of a known family, or one with a `phases.json`. Weights are mapped, not
     /// read.
     /// - Parameters:
-    ///   - threads: nil for one per processor core.
+    ///   - threads: nil for one per processor core that the process may use.
     ///   - memory: bytes that the process may take; nil leaves memory to the system.
     /// - Throws: an error whose description names the file and the field or key that is wrong.
     public init(folder: String, threads: Int? = nil, memory: Int? = nil) throws {
-        let compute = Compute(threads: max(threads ?? ProcessInfo.processInfo.activeProcessorCount, 1))
+        let compute = Compute(threads: max(threads ?? Processors.usable, 1))
         // As the command line's defaults: only the VAE, whose output is rounded to 8 bits a sample, rounds its operands.
         pipeline = try Pipeline(
             ModelFiles(folder: folder), compute: compute, vaeCompute: compute.with(.bf16),

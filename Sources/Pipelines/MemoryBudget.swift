@@ -36,7 +36,7 @@ package enum MemoryBudget: Sendable, Equatable {
     }
 
     /// The lowest of the machine's memory and the limits of the control groups that the process is in.
-    static var available: Int {
+    package static var available: Int {
         let groups = (try? String(contentsOfFile: "/proc/self/cgroup", encoding: .utf8)) ?? ""
         let limits = limitFiles(groups: groups).compactMap { path -> Int? in
             let text = try? String(contentsOfFile: path, encoding: .utf8)

@@ -3,20 +3,26 @@ import Foundation
 
 /// What this machine can do at most, measured on the same pool and at the same instruction set level as the kernels.
 extension Compute {
-    /// Rate of independent multiply-adds in registers, in GF/s: with bf16 operands where `precision` and the processor
-    /// have them, else in float32. Takes a few hundredths of a second.
+    /// Rate of independent multiply-adds in registers, in GF/s: with the operands of `precision` where the processor has an
+    /// instruction for them, else with the next wider ones. Takes a few hundredths of a second.
     package func peakMultiplyRate(_ precision: Precision, clock: BenchmarkClock) -> Double {
         let level = instructions.level
-        let rounds = 2_000_000
+        let operands =
+            switch precision {
+            case .f32: PHASOR_OPERANDS_F32
+            case .bf16: PHASOR_OPERANDS_BF16
+            case .int8: PHASOR_OPERANDS_INT8
+            }
+        let rounds = 500_000
         // More items than threads: a thread that is descheduled does not hold up the whole measurement.
         let items = 4 * threads
-        let perItem = phasor_peak_multiply(level, precision != .f32, 1) * Double(rounds / 4)
+        let done = Tensor(zeros: [items])
         let time = measure(clock) {
-            parallel(items) { _, _ in
-                _ = phasor_peak_multiply(level, precision != .f32, rounds / 4)
+            parallel(items) { item, _ in
+                done.pointer[item] = Float(phasor_peak_multiply(level, operands, rounds))
             }
         }
-        return perItem * Double(items) / time
+        return done.array.reduce(0) { $0 + Double($1) } / time
     }
 
     /// Rate of reading memory that is in no cache, in GB/s.

@@ -19,11 +19,26 @@ package struct InstructionSet: Sendable, Hashable, CustomStringConvertible {
     /// What this processor has, or the lower level that the environment variable PHASOR_ISA names.
     package static var current: InstructionSet { InstructionSet(level: phasor_isa_level()) }
 
+    /// The levels above the current one, from the next on, each with the reason why it is not in use.
+    package static var unused: [(level: InstructionSet, reason: String)] {
+        (phasor_isa_level().rawValue...phasor_isa_last().rawValue).dropFirst().map { number in
+            let level = phasor_isa(rawValue: number)
+            let reason =
+                switch phasor_isa_obstacle(level) {
+                case PHASOR_OBSTACLE_SYSTEM:
+                    "the system does not save its registers, or denies them to this process"
+                case PHASOR_OBSTACLE_UNWANTED: "PHASOR_ISA names a lower level"
+                case PHASOR_OBSTACLE_UNPROVEN: "its kernels do not compute what plain C does on this processor"
+                default: "the processor lacks its instructions"
+                }
+            return (InstructionSet(level: level), reason)
+        }
+    }
+
     /// A warning where a higher level was wanted whose kernels differ from plain C on this machine, so that it is not in use.
     package static var warning: String? {
-        let wanted = InstructionSet(level: phasor_isa_wanted())
-        guard wanted != current else { return nil }
-        return "the \(wanted) kernels do not compute what plain C does on this processor: \(current) ones serve instead"
+        let failed = unused.last { phasor_isa_obstacle($0.level.level) == PHASOR_OBSTACLE_UNPROVEN }
+        return failed.map { "kernels \(current) serve instead of \($0.level): \($0.reason)" }
     }
 
     /// The current level and all below it.
@@ -31,13 +46,52 @@ package struct InstructionSet: Sendable, Hashable, CustomStringConvertible {
         (0...phasor_isa_level().rawValue).map { InstructionSet(level: phasor_isa(rawValue: $0)) }
     }
 
+    /// AMX where the processor lacks it, for tests: its kernels then run over a model of the instructions in plain C.
+    package static var modelled: [InstructionSet] {
+        #if arch(x86_64)
+            phasor_isa_has_tiles() ? [] : [InstructionSet(level: PHASOR_ISA_AMX)]
+        #else
+            []
+        #endif
+    }
+
     /// No instructions beyond the baseline of the architecture.
     package static let plain = InstructionSet(level: PHASOR_ISA_PLAIN)
+
+    /// Whether it has products of bytes on this processor.
+    package var multipliesBytes: Bool { phasor_isa_has_int8(level) }
 
     package var description: String { String(cString: phasor_isa_name(level)) }
 
     package static func == (a: Self, b: Self) -> Bool { a.level.rawValue == b.level.rawValue }
     package func hash(into hasher: inout Hasher) { hasher.combine(level.rawValue) }
+}
+
+/// Where threads run and their memory lies; see `ProcessorTopology.Placement`.
+package struct ThreadPlacement: Sendable, Equatable {
+    /// For each thread the processors that it may run on. The first thread is whoever computes, and stays where it is.
+    package let processors: [[Int]]
+    /// The nodes that pages are spread over which a thread is the first to touch; none: the thread's own.
+    package let memoryNodes: [Int]
+
+    package init(processors: [[Int]], memoryNodes: [Int] = []) {
+        self.processors = processors
+        self.memoryNodes = memoryNodes
+    }
+
+    fileprivate func withKernel<Result>(_ body: (UnsafePointer<phasor_placement>) -> Result) -> Result {
+        let words = ((processors.joined().max() ?? 0) / 64) + 1
+        var masks = [UInt64](repeating: 0, count: processors.count * words)
+        for (thread, processors) in processors.enumerated() {
+            for processor in processors { masks[thread * words + processor / 64] |= 1 << UInt64(processor % 64) }
+        }
+        // Nodes beyond those have no place in the mask.
+        let nodes = memoryNodes.filter { 0..<64 ~= $0 }.reduce(UInt64(0)) { $0 | 1 << UInt64($1) }
+        return masks.withUnsafeBufferPointer { masks in
+            var placement = phasor_placement(words: words, masks: masks.baseAddress, memory_nodes: nodes)
+            return body(&placement)
+        }
+    }
 }
 
 /// Where operations run: a thread pool, and the operations as methods (one file a kind).
@@ -59,10 +113,16 @@ package final class Compute: @unchecked Sendable {
     /// - Parameters:
     ///   - threads: workers, the caller included; fewer are used where the system gives fewer.
     ///   - instructions: a level below the current one, to compare levels with each other.
-    package init(threads: Int, precision: Precision = .f32, instructions: InstructionSet = .current) {
-        guard let pool = phasor_pool_create(Int32(clamping: max(threads, 1))) else {
-            fatalError("out of memory while making the thread pool")
-        }
+    ///   - placement: of at least that many threads; nil leaves them to the system.
+    package init(
+        threads: Int, precision: Precision = .f32, instructions: InstructionSet = .current,
+        placement: ThreadPlacement? = nil
+    ) {
+        let threads = Int32(clamping: max(threads, 1))
+        precondition(placement.map { $0.processors.count >= threads } ?? true, "threads without a place")
+        let made =
+            placement?.withKernel { phasor_pool_create(threads, $0) } ?? phasor_pool_create(threads, nil)
+        guard let pool = made else { fatalError("out of memory while making the thread pool") }
         openblas_set_num_threads(1)
         self.pool = pool
         owner = nil
@@ -105,7 +165,7 @@ package final class Compute: @unchecked Sendable {
 
     /// Runs `body(item, worker)` for items `0..<count` on the pool and waits; `worker` is below `threads` and never
     /// runs two items at once.
-    func parallel(_ count: Int, _ body: (_ item: Int, _ worker: Int) -> Void) {
+    package func parallel(_ count: Int, _ body: (_ item: Int, _ worker: Int) -> Void) {
         if MemoryPlan.isUnderway { return }
         withoutActuallyEscaping(body) { body in
             var task = Task(body: body)
@@ -128,6 +188,22 @@ package final class Compute: @unchecked Sendable {
         parallel((count + grain - 1) / grain) { item, _ in
             body(item * grain..<min(count, (item + 1) * grain))
         }
+    }
+
+    /// Seconds of batches so far, from their beginnings to their ends; of all threads on their items; and how many batches.
+    package var times: (batches: Double, working: Double, count: Int) {
+        let times = phasor_pool_time(pool)
+        return (Double(times.batches) / 1e9, Double(times.working) / 1e9, Int(times.count))
+    }
+
+    /// The batches of `body`: how many items each had, and its seconds.
+    /// - Parameter capacity: the most that are noted.
+    package func noting(capacity: Int, _ body: () -> Void) -> [(items: Int, seconds: Double)] {
+        let notes = UnsafeMutableBufferPointer<phasor_batch>.allocate(capacity: capacity)
+        defer { notes.deallocate() }
+        _ = phasor_pool_note(pool, notes.baseAddress, capacity)
+        body()
+        return notes.prefix(phasor_pool_note(pool, nil, 0)).map { ($0.items, Double($0.nanoseconds) / 1e9) }
     }
 
     /// The pool, for C kernels that cut their work themselves.

@@ -25,12 +25,13 @@ struct BenchKernels: ParsableCommand, SpeakingCommand {
     var isOutputData: Bool { measuring.json == "-" }
 
     func run() throws {
-        let benchmark = KernelBenchmark(threads: threading.count, rounds: measuring.rounds ?? 5, clock: clock)
+        let benchmark = KernelBenchmark(threading.makeCompute(), rounds: measuring.rounds ?? 5, clock: clock)
         let console = Console.current
         let peaks = benchmark.peaks()
         console.result("\(peaks.instructions), \(peaks.threads) threads, \(clock.rawValue) time")
         console.result(String(format: "%8.1f GF/s  bf16 peak", peaks.bf16))
         console.result(String(format: "%8.1f GF/s  f32 peak", peaks.f32))
+        if let int8 = peaks.int8 { console.result(String(format: "%8.1f GOP/s int8 peak", int8)) }
         console.result(String(format: "%8.1f GB/s  memory read", peaks.memoryRead))
         var results: [KernelBenchmark.Result] = []
         for subject in KernelBenchmark.subjects {

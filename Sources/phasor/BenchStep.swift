@@ -70,7 +70,7 @@ struct BenchStep: ParsableCommand {
     private static let textRows = 256
 
     func run() throws {
-        let compute = Compute(threads: threading.count, precision: precision)
+        let compute = threading.makeCompute(precision)
         let peakBefore = MachinePeaks(compute).bf16
         // What that took is no part of a step's memory.
         Arena.shared.giveBack(keeping: 0)

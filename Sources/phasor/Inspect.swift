@@ -6,10 +6,13 @@ import Pipelines
 
 struct Inspect: ParsableCommand, SpeakingCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Show what a model holds (phases, experts, sizes), or what a weight file is.",
+        abstract: "Show what a model holds (phases, experts, sizes), what a weight file is, or this machine.",
         discussion: """
             Opens the model as serving does, so whatever is wrong with it is said here. For each generator it prints \
             the phases with the interval of sigma and of SNR that each owns, its expert and the steps it runs.
+
+            With --machine it shows what Phasor finds here instead: processor, kernels and why not better ones, measured peaks, \
+            memory, the limits of affinity and control groups, memory nodes, and where threads go.
             """)
 
     @Argument(
@@ -23,10 +26,20 @@ struct Inspect: ParsableCommand, SpeakingCommand {
     @Option(help: "Frames of a clip whose memory is predicted.")
     var frames: Int?
 
+    @Flag(help: "Show this machine instead of a model.")
+    var machine = false
+
     @OptionGroup var speech: SpeechOptions
     @OptionGroup var options: ModelOptions
 
+    func validate() throws {
+        guard !machine || (model == nil && size == nil && frames == nil && options.partOptions.isEmpty) else {
+            throw ValidationError("--machine: it looks at no model, and takes no option of one but --threads")
+        }
+    }
+
     func run() throws {
+        if machine { return MachineInspection(options.threading).show() }
         // The tokenizer of a text encoder's file says nothing about the weights.
         if let model, options.partOptions.allSatisfy({ $0 == "--tokenizer" }), !Installation.isModelFolder(model) {
             guard size == nil, frames == nil else {

@@ -48,7 +48,7 @@ extension ModelOptions {
     /// Says so where the processor's best kernels are not in use.
     func makeCompute() -> Compute {
         if let warning = InstructionSet.warning { Console.current.complain("Warning: \(warning).") }
-        return Compute(threads: threading.count, precision: precision)
+        return threading.makeCompute(precision)
     }
 
     /// The options given that name a part of a model apart from its folder, or what is put on one.

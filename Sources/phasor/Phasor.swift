@@ -164,7 +164,7 @@ struct ModelOptions: ParsableArguments {
 
 /// The option of every command that computes.
 struct ThreadOptions: ParsableArguments {
-    @Option(help: "Threads to compute with (default: one for each processor that the process may use).")
+    @Option(help: "Threads to compute with (default: one for each processor core that the process may use).")
     var threads: Int?
 
     func validate() throws {
@@ -172,6 +172,16 @@ struct ThreadOptions: ParsableArguments {
     }
 
     var count: Int { threads ?? Processors.usable }
+
+    func makeCompute(_ precision: Precision = .f32) -> Compute { Self.compute(threads: count, precision) }
+
+    /// Threads in their places, where the machine has more than one memory node, or hyper-threads that are to be left alone.
+    static func compute(threads: Int, _ precision: Precision = .f32) -> Compute {
+        let placement = ProcessorTopology.current.placement(threads: threads)
+        return Compute(
+            threads: threads, precision: precision,
+            placement: placement.map { ThreadPlacement(processors: $0.processors, memoryNodes: $0.memoryNodes) })
+    }
 }
 
 extension Precision: ExpressibleByArgument {}

@@ -44,7 +44,7 @@ struct Quantize: ParsableCommand, SpeakingCommand {
         let checkpoint = try Checkpoint(path: input)
         let identity = try FileIdentity.all(in: checkpoint)[0]
         guard identity.part != .adapter else { throw ValidationError("\(input): a LoRA is not quantised") }
-        let compute = Compute(threads: threads.count)
+        let compute = threads.makeCompute()
         let quantizer = Quantizer(checkpoint, target: type)
         let bar = ProgressLine()
         let clock = ContinuousClock()

@@ -1,13 +1,13 @@
 import Tensor
 import Testing
 
-/// The kernels at every instruction set level this machine has, against float64 sums of the operands they see.
+/// The kernels at every instruction set level this machine has, and those of AMX, against float64 sums of the operands they see.
 @Suite struct EngineTests {
     /// A level in float32 and, where it differs, in bf16.
     struct Level: CustomStringConvertible, Sendable {
         let instructions: InstructionSet
         /// Operands are rounded to bf16.
-        var rounds: Bool { instructions.description.hasSuffix("bf16") }
+        var rounds: Bool { ["avx512bf16", "amx", "neonbf16"].contains(description) }
         var description: String { instructions.description }
         func compute(threads: Int = 2) -> Compute {
             Compute(threads: threads, precision: .bf16, instructions: instructions)
@@ -16,7 +16,7 @@ import Testing
         func seen(_ values: [Float]) -> [Float] { rounds ? values.map(roundedToBfloat) : values }
     }
 
-    static let levels = InstructionSet.available.map { Level(instructions: $0) }
+    static let levels = (InstructionSet.available + InstructionSet.modelled).map { Level(instructions: $0) }
 
     @Test(arguments: levels, LinearTests.shapes)
     func linear(level: Level, shape: LinearTests.Shape) {

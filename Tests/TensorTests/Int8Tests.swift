@@ -15,6 +15,8 @@ import Testing
         Linear(weight: Weight(name: "w", dice.tensor([n, k])), bias: nil)
     }
 
+    static let levels = InstructionSet.available + InstructionSet.modelled
+
     static let shapes = [
         LinearTests.Shape(m: 1, n: 256, k: 256), LinearTests.Shape(m: 6, n: 320, k: 512),
         LinearTests.Shape(m: 7, n: 257, k: 257), LinearTests.Shape(m: 17, n: 300, k: 333),
@@ -22,7 +24,7 @@ import Testing
         LinearTests.Shape(m: 3, n: 270, k: 4000), LinearTests.Shape(m: 1023, n: 256, k: 259),
     ]
 
-    @Test(.enabled(if: phasor_isa_has_int8(phasor_isa_level())), arguments: InstructionSet.available, shapes)
+    @Test(.enabled(if: phasor_isa_has_int8(phasor_isa_level())), arguments: levels, shapes)
     func levelsAgreeToTheBit(instructions: InstructionSet, shape: LinearTests.Shape) {
         var dice = Dice(shape.m * 31 + shape.n * 7 + shape.k)
         let x = dice.tensor([shape.m, shape.k])
@@ -80,26 +82,88 @@ import Testing
     func theErrorIsAboutAHundredth(normal: Bool, bound: Double) {
         var dice = Dice(3)
         func noise(_ shape: [Int]) -> Tensor {
-            guard normal else { return dice.tensor(shape) }
-            let count = shape.reduce(1, *)
-            return Tensor(
-                zip(dice.floats(count, in: 1e-7...1), dice.floats(count)).map { radius, angle -> Float in
-                    (-2 * log(radius)).squareRoot() * cos(Float.pi * angle)
-                }, shape: shape)
+            normal ? Tensor(self.normal(shape.reduce(1, *), &dice), shape: shape) : dice.tensor(shape)
         }
         let x = noise([64, 1536])
-        let layer = Linear(weight: Weight(name: "w", noise([512, 1536])), bias: nil)
-        let exact = Compute(threads: 2).linear(x, layer).array
-        let squares = zip(compute().linear(x, layer).array, exact).reduce((0.0, 0.0)) { sum, pair in
-            let (a, b) = (Double(pair.0), Double(pair.1))
-            return (sum.0 + (a - b) * (a - b), sum.1 + b * b)
-        }
-        let error = (squares.0 / squares.1).squareRoot()
+        let error = error(x, Linear(weight: Weight(name: "w", noise([512, 1536])), bias: nil))
         print(String(format: "int8, %@ noise: relative error %.4f", normal ? "normal" : "even", error))
         #expect(error < bound)
     }
 
-    @Test(arguments: [InstructionSet.plain, .current])
+    private func normal(_ count: Int, _ dice: inout Dice) -> [Float] {
+        zip(dice.floats(count, in: 1e-7...1), dice.floats(count)).map { radius, angle in
+            (-2 * log(radius)).squareRoot() * cos(Float.pi * angle)
+        }
+    }
+
+    /// The root mean square of what a product in int8 loses, beside that of `reference`.
+    private func error(_ x: Tensor, _ layer: Linear, beside reference: [Float]? = nil) -> Double {
+        let exact = Compute(threads: 2).linear(x, layer).array
+        let lost = zip(compute().linear(x, layer).array, exact).reduce(0.0) { sum, pair in
+            sum + pow(Double(pair.0) - Double(pair.1), 2)
+        }
+        let all = (reference ?? exact).reduce(0.0) { $0 + Double($1) * Double($1) }
+        return (lost / all).squareRoot()
+    }
+
+    /// Channels that are many times the others, as trained transformers have them: six of a hidden state's, up to twenty times as
+    /// large for every token (LLM.int8(), arXiv 2208.07339, section 4.2), more of them, massive ones (arXiv 2402.17762), and
+    /// scales of all channels that are spread like those of adaptive norms. The error is beside what the ordinary channels
+    /// alone contribute: that is what large ones drown.
+    @Test(
+        .enabled(if: phasor_isa_has_int8(phasor_isa_level())),
+        arguments: [(0, 1, 0.011), (6, 20, 0.016), (6, 60, 0.035), (2, 1000, 0.3)] as [(Int, Float, Double)])
+    func largeChannelsDoNotDrownTheOthers(count: Int, size: Float, bound: Double) {
+        var dice = Dice(41)
+        let (m, n, k) = (64, 512, 1536)
+        let ordinary = normal(m * k, &dice)
+        let layer = Linear(weight: Weight(name: "w", Tensor(normal(n * k, &dice), shape: [n, k])), bias: nil)
+        var values = ordinary
+        for channel in 0..<count {
+            for row in 0..<m { values[row * k + (channel * 433 + 77) % k] *= size }
+        }
+        let reference = Compute(threads: 2).linear(Tensor(ordinary, shape: [m, k]), layer).array
+        let lost = error(Tensor(values, shape: [m, k]), layer, beside: reference)
+        print(String(format: "int8, %d channels times %.0f: error %.4f of the ordinary ones", count, size, lost))
+        #expect(lost < bound)
+    }
+
+    /// Weights that are int8 already, with a factor for each row, lose nothing more: with rows of x that are whole numbers up to
+    /// 127 the product is exact.
+    @Test(.enabled(if: phasor_isa_has_int8(phasor_isa_level())), arguments: levels, [false, true])
+    func storedBytesAreNotRoundedAgain(instructions: InstructionSet, scaled: Bool) {
+        var dice = Dice(19)
+        let (m, n, k) = (9, 300, 700)
+        let bytes = (0..<n * k).map { _ in Int8.random(in: -128...100, using: &dice) }
+        let x = (0..<m * k).map { Float($0 % 11 == 0 ? 127 : Int.random(in: -127...127, using: &dice)) }
+        let factors = dice.floats(n, in: 0.001...0.1)
+        let plain = mapped(bytes.map { UInt8(bitPattern: $0) }, .i8, shape: [n, k])
+        let weight = scaled ? plain.scaled(by: Tensor(factors, shape: [n])) : plain
+        let whole = Plain.matmul(x, bytes.map(Float.init), m: m, n: n, k: k)
+        let expected = whole.indices.map { whole[$0] * (scaled ? Double(factors[$0 % n]) : 1) }
+        let out = compute(instructions).linear(Tensor(x, shape: [m, k]), Linear(weight: weight, bias: nil)).array
+        let largest = expected.map(abs).max() ?? 0
+        #expect(distance(out, expected) < 1e-6 * largest)
+    }
+
+    /// Most values of fp8 are whole multiples of a power of two that is their block's unit.
+    @Test(.enabled(if: phasor_isa_has_int8(phasor_isa_level())), arguments: levels)
+    func storedFloatsOfEightBitsAreHardlyRoundedAgain(instructions: InstructionSet) {
+        var dice = Dice(29)
+        let (m, n, k) = (9, 300, 768)
+        // Signs, and exponents of 1/16 to 1: all are multiples of 1/128.
+        let bytes = (0..<n * k).map { _ in
+            UInt8.random(in: 0x18...0x37, using: &dice) | UInt8.random(in: 0...1, using: &dice) << 7
+        }
+        let x = (0..<m * k).map { Float($0 % 11 == 0 ? 127 : Int.random(in: -127...127, using: &dice)) }
+        let weight = mapped(bytes, .e4m3, shape: [n, k]).scaled(by: Tensor([0.3], shape: [1]))
+        let expected = Plain.matmul(x, weight.widened().array, m: m, n: n, k: k)
+        let out = compute(instructions).linear(Tensor(x, shape: [m, k]), Linear(weight: weight, bias: nil)).array
+        let largest = expected.map(abs).max() ?? 0
+        #expect(distance(out, expected) < 1e-6 * largest)
+    }
+
+    @Test(arguments: [.plain, .current] + InstructionSet.modelled)
     func everyRowIsTheSameInAnyBatchAndForAnyThreads(instructions: InstructionSet) {
         var dice = Dice(11)
         let m = instructions == .plain ? 60 : 1700

@@ -10,11 +10,13 @@
 /// How products are computed: packed type and instructions. See engine.h.
 typedef struct phasor_engine phasor_engine;
 
-/// The engine for a level: bf16 operands with float32 sums where asked for and where the processor has them, else float32.
+/// The engine for a level: bf16 operands with float32 sums where asked for and where the processor has them, else float32. A level
+/// that the processor lacks is not to be asked for, except AMX: its engines then run over a model of the tile instructions in plain
+/// C, for tests.
 const phasor_engine *phasor_engine_for(phasor_isa level, bool bf16);
 
 /// The engine for products of operands that are rounded to int8, 256 values along K with one scale: not for attention or
-/// convolution. It gives the same sums at every level; below AVX-512 with VNNI, and on arm64 without I8MM, it is plain C, and slow.
+/// convolution. It gives the same sums at every level; where phasor_isa_has_int8 says no, it is plain C, and slow.
 const phasor_engine *phasor_engine_int8(phasor_isa level);
 
 /// out = activation(x w^T + bias), then, with a residual, residual + gate * that.

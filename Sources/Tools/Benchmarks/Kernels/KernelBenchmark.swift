@@ -35,7 +35,7 @@ package struct KernelBenchmark: Sendable {
         package let shape: String
         /// Floating point operations of one run.
         let work: Double
-        /// What its products are computed in, and what peak counts: that of bf16 for int8.
+        /// What its products are computed in, and whose peak counts.
         let precision: Precision
         /// Makes the inputs and returns what to time.
         let prepare: @Sendable (Compute) -> () -> Void
@@ -46,10 +46,10 @@ package struct KernelBenchmark: Sendable {
     private let exact: Compute
 
     /// - Parameter rounds: runs of each kernel.
-    package init(threads: Int, rounds: Int = 5, clock: BenchmarkClock = .wall) {
+    package init(_ compute: Compute, rounds: Int = 5, clock: BenchmarkClock = .wall) {
         self.clock = clock
         self.rounds = rounds
-        exact = Compute(threads: threads, precision: .f32)
+        exact = compute.with(.f32)
     }
 
     /// The peaks of this machine.

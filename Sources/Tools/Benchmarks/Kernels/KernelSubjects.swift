@@ -64,7 +64,7 @@ extension KernelBenchmark {
     }
 
     /// Repeatable values in -0.5..<0.5.
-    private static func noise(_ shape: [Int]) -> Tensor {
+    static func noise(_ shape: [Int]) -> Tensor {
         let tensor = Tensor(uninitialized: shape)
         tensor.withUnsafeMutable { values in
             var state: UInt32 = 1
@@ -77,7 +77,7 @@ extension KernelBenchmark {
     }
 
     /// Weights of a type, made of bytes below 0x40: no 16-bit scale or value is then infinite or above 2.
-    private static func noise(_ type: ElementType, _ shape: [Int]) -> Weight {
+    static func noise(_ type: ElementType, _ shape: [Int]) -> Weight {
         guard type != .f32 else { return Weight(name: "noise", noise(shape)) }
         let count = type.bytes(of: shape.reduce(1, *))
         let storage = Storage(count: (count + 3) / 4)

@@ -7,6 +7,8 @@ package struct MachinePeaks: Codable, Sendable {
     /// GF/s of independent multiply-adds in registers.
     package let bf16: Double
     package let f32: Double
+    /// The same of bytes, in GOP/s; nil where the processor has no instruction for them.
+    package let int8: Double?
     /// GB/s of reading memory that is in no cache.
     package let memoryRead: Double
 
@@ -16,6 +18,7 @@ package struct MachinePeaks: Codable, Sendable {
         threads = compute.threads
         bf16 = best { compute.peakMultiplyRate(.bf16, clock: clock) }
         f32 = best { compute.peakMultiplyRate(.f32, clock: clock) }
+        int8 = compute.instructions.multipliesBytes ? best { compute.peakMultiplyRate(.int8, clock: clock) } : nil
         memoryRead = best { compute.peakReadRate(clock: clock) }
     }
 
@@ -23,6 +26,7 @@ package struct MachinePeaks: Codable, Sendable {
         case instructions, threads
         case bf16 = "bf16_gflops"
         case f32 = "f32_gflops"
+        case int8 = "int8_gops"
         case memoryRead = "memory_read_gb_per_second"
     }
 }
