@@ -24,6 +24,7 @@ let package = Package(
         .target(name: "CKernels"),
         .target(name: "CPNG", linkerSettings: [.linkedLibrary("png16"), .linkedLibrary("z")]),
         .target(name: "CJPEG", linkerSettings: [.linkedLibrary("jpeg")]),
+        .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "CWebP", pkgConfig: "libwebp", providers: [.apt(["libwebp-dev"])]),
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
         .systemLibrary(
@@ -32,6 +33,9 @@ let package = Package(
 
         // What several rooms need, each written once.
         .target(name: "Support"),
+
+        // Requests to other servers.
+        .target(name: "Web", dependencies: ["CCurl"]),
 
         // Numerics.
         .target(name: "Tensor", dependencies: ["CKernels", "COpenBLAS"]),
@@ -57,7 +61,7 @@ let package = Package(
         .target(
             name: "Serving",
             dependencies: [
-                "Jobs", "Pictures", "Pipelines", "Models", "Diffusion", "Weights", "Tensor", "Media", "Support",
+                "Jobs", "Web", "Pictures", "Pipelines", "Models", "Diffusion", "Weights", "Tensor", "Media", "Support",
                 .product(name: "Logging", package: "swift-log"),
             ]),
         .target(
@@ -97,7 +101,8 @@ let package = Package(
         .executableTarget(
             name: "phasor",
             dependencies: [
-                "API", "Batch", "Serving", "Jobs", "HTTP", "Media", "Pictures", "Pipelines", "Verification", "Models",
+                "API", "Batch", "Serving", "Jobs", "Web", "HTTP", "Media", "Pictures", "Pipelines", "Verification",
+                "Models",
                 "Diffusion",
                 "Weights", "Tensor", "Benchmarks", "Support",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -123,7 +128,7 @@ let package = Package(
         .testTarget(
             name: "ServingTests",
             dependencies: [
-                "Pictures", "Serving", "Jobs", "Pipelines", "Models", "Diffusion", "Media", "Weights", "Tensor",
+                "Pictures", "Serving", "Jobs", "HTTP", "Pipelines", "Models", "Diffusion", "Media", "Weights", "Tensor",
                 "Support",
                 "TestSupport",
                 .product(name: "GRDB", package: "GRDB.swift"),
@@ -142,6 +147,7 @@ let package = Package(
             dependencies: [
                 "Pictures", "Benchmarks", "HTTP", "Serving", "Jobs", "Pipelines", "Models", "Media", "Tensor",
             ]),
+        .testTarget(name: "WebTests", dependencies: ["Web", "HTTP"]),
         .testTarget(name: "HTTPTests", dependencies: ["HTTP", "TestSupport"]),
         .testTarget(
             name: "APITests",

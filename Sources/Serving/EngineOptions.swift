@@ -19,6 +19,8 @@ package struct EngineOptions: Sendable {
     package var activeRunsPerOwner: Int?
     /// How much of the queue one owner's jobs may fill.
     package var queueShare = QueueShare.whole
+    /// Who is told when a job has ended.
+    package var webhooks = WebhookOptions()
     /// The compute thread calls this after each turn; the closure must return soon.
     package var onTurn: (@Sendable (Turn) -> Void)?
 
