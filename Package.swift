@@ -24,6 +24,7 @@ let package = Package(
         .target(name: "CKernels"),
         .target(name: "CPNG", linkerSettings: [.linkedLibrary("png16"), .linkedLibrary("z")]),
         .target(name: "CJPEG", linkerSettings: [.linkedLibrary("jpeg")]),
+        .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "CWebP", pkgConfig: "libwebp", providers: [.apt(["libwebp-dev"])]),
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
         .systemLibrary(
@@ -32,6 +33,11 @@ let package = Package(
 
         // What several rooms need, each written once.
         .target(name: "Support"),
+
+        // Requests to other servers.
+        .target(name: "Web", dependencies: ["CCurl"]),
+        // Files in a shared folder or an object store.
+        .target(name: "Blobs", dependencies: ["Web", "Support"]),
 
         // Numerics.
         .target(name: "Tensor", dependencies: ["CKernels", "COpenBLAS"]),
@@ -50,14 +56,14 @@ let package = Package(
         .target(
             name: "Jobs",
             dependencies: [
-                "Media", "Pictures", "Pipelines", "Models", "Diffusion", "Support",
+                "Blobs", "Media", "Pictures", "Pipelines", "Models", "Diffusion", "Support",
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
         .target(
             name: "Serving",
             dependencies: [
-                "Jobs", "Pictures", "Pipelines", "Models", "Diffusion", "Weights", "Tensor", "Media", "Support",
+                "Jobs", "Web", "Pictures", "Pipelines", "Models", "Diffusion", "Weights", "Tensor", "Media", "Support",
                 .product(name: "Logging", package: "swift-log"),
             ]),
         .target(
@@ -69,8 +75,8 @@ let package = Package(
         .target(
             name: "API",
             dependencies: [
-                "Serving", "Jobs", "HTTP", "Media", "Pictures", "Pipelines", "Models", "Diffusion", "Weights", "Tensor",
-                "Support",
+                "Serving", "Jobs", "Blobs", "HTTP", "Media", "Pictures", "Pipelines", "Models", "Diffusion", "Weights",
+                "Tensor", "Support",
                 .product(name: "Logging", package: "swift-log"),
             ]),
 
@@ -97,7 +103,9 @@ let package = Package(
         .executableTarget(
             name: "phasor",
             dependencies: [
-                "API", "Batch", "Serving", "Jobs", "HTTP", "Media", "Pictures", "Pipelines", "Verification", "Models",
+                "API", "Batch", "Serving", "Jobs", "Blobs", "Web", "HTTP", "Media", "Pictures", "Pipelines",
+                "Verification",
+                "Models",
                 "Diffusion",
                 "Weights", "Tensor", "Benchmarks", "Support",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -123,7 +131,8 @@ let package = Package(
         .testTarget(
             name: "ServingTests",
             dependencies: [
-                "Pictures", "Serving", "Jobs", "Pipelines", "Models", "Diffusion", "Media", "Weights", "Tensor",
+                "Pictures", "Serving", "Jobs", "Blobs", "HTTP", "Pipelines", "Models", "Diffusion", "Media", "Weights",
+                "Tensor",
                 "Support",
                 "TestSupport",
                 .product(name: "GRDB", package: "GRDB.swift"),
@@ -142,6 +151,8 @@ let package = Package(
             dependencies: [
                 "Pictures", "Benchmarks", "HTTP", "Serving", "Jobs", "Pipelines", "Models", "Media", "Tensor",
             ]),
+        .testTarget(name: "WebTests", dependencies: ["Web", "HTTP"]),
+        .testTarget(name: "BlobsTests", dependencies: ["Blobs"]),
         .testTarget(name: "HTTPTests", dependencies: ["HTTP", "TestSupport"]),
         .testTarget(
             name: "APITests",

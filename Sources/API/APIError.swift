@@ -89,6 +89,9 @@ extension APIError {
         case .unknownModel:
             self.init(status: 404, message: message, param: "model", code: "model_not_found")
         case .unknownJob: self.init(status: 404, message: message, code: "job_not_found")
+        case .notRetriable:
+            self.init(
+                status: 409, message: message, code: "not_retriable", headers: ["X-Should-Retry": "false"])
         case .unknownArtifact: self.init(status: 404, message: message, code: "artifact_not_found")
         case .expiredArtifact: self.init(status: 410, message: message, code: "artifact_expired")
         case .queueFull(_, let seconds), .shareFull(_, let seconds):

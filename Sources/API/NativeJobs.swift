@@ -34,6 +34,10 @@ struct NativeJobs: Sendable {
             let job = try await engine.cancel(jobs.changeable(Self.id(request), by: request).id)
             return try Self.answer(job, base: address.prefix(for: request))
         }
+        router.add("POST", "/v1/jobs/{id}/retry") { request in
+            let job = try await engine.retry(jobs.changeable(Self.id(request), by: request).id)
+            return try Self.answer(job, base: address.prefix(for: request))
+        }
     }
 
     private var jobs: OwnedJobs { OwnedJobs(engine: engine, keys: keys) }

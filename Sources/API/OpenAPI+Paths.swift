@@ -106,6 +106,12 @@ extension OpenAPI {
             "responses": {
               "200": {"description": "The job as it is right after", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Job"}}}},
               "default": {"$ref": "#/components/responses/Error"}}}},
+        "/v1/jobs/{id}/retry": {"parameters": [{"$ref": "#/components/parameters/ID"}],
+          "post": {"operationId": "retryJob", "tags": ["Jobs"], "summary": "Run a job again that has failed or was cancelled",
+            "responses": {
+              "200": {"description": "The job, queued", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Job"}}}},
+              "409": {"$ref": "#/components/responses/Error"},
+              "default": {"$ref": "#/components/responses/Error"}}}},
         "/v1/artifacts/{id}": {"parameters": [{"$ref": "#/components/parameters/ID"}],
           "get": {"operationId": "getArtifact", "tags": ["Jobs"], "summary": "A finished picture or clip; takes Range",
             "responses": {

@@ -166,6 +166,33 @@ enum JobDatabase {
                     );
                     """)
         }
+        migrator.registerMigration("webhooks") { db in
+            // A trigger, so that whoever ends a job writes in the same transaction that it is to be told.
+            try db.execute(
+                sql: """
+                    CREATE TABLE webhook (url TEXT PRIMARY KEY);
+                    CREATE TABLE notice (
+                        sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+                        id TEXT NOT NULL,
+                        url TEXT NOT NULL REFERENCES webhook (url) ON DELETE CASCADE,
+                        job TEXT NOT NULL,
+                        kind TEXT NOT NULL,
+                        state TEXT NOT NULL,
+                        ended_at REAL NOT NULL,
+                        attempts INTEGER NOT NULL DEFAULT 0,
+                        due REAL NOT NULL DEFAULT 0
+                    );
+                    CREATE INDEX notice_due ON notice (url, due);
+                    CREATE TRIGGER job_ended AFTER UPDATE OF state ON job
+                    WHEN NEW.state IN ('succeeded', 'failed', 'cancelled')
+                    AND OLD.state NOT IN ('succeeded', 'failed', 'cancelled')
+                    BEGIN
+                        INSERT INTO notice (id, url, job, kind, state, ended_at)
+                        SELECT 'evt_' || lower(hex(randomblob(16))), url, NEW.id, NEW.kind, NEW.state,
+                        coalesce(NEW.finished_at, CAST(strftime('%s', 'now') AS REAL)) FROM webhook;
+                    END;
+                    """)
+        }
         return migrator
     }
 }

@@ -1,5 +1,6 @@
 import Dispatch
 import Foundation
+import Models
 import Synchronization
 
 /// The jobs that are not finished, in memory: who waits, who runs, and who listens.
@@ -37,6 +38,7 @@ package final class JobQueue: Sendable {
         var reserved: [String?: Int] = [:]
         var throughput = Throughput()
         var fault: ServingError?
+        var waits = PartWaits()
         /// Logs of jobs that finished lately, oldest first.
         var recent: [(id: String, log: EventLog)] = []
 
@@ -200,6 +202,12 @@ package final class JobQueue: Sendable {
         }
     }
 
+    /// Notes what each job that has begun needs next.
+    /// - Parameter computed: those that get it now.
+    package func note(_ waiting: [WaitingRun], computed: [String], at date: Date = Date()) {
+        state.withLock { $0.waits.update(waiting, computed: Set(computed), at: date.timeIntervalSince1970) }
+    }
+
     /// Whether a job that was taken still runs: one that is not being computed may have been cancelled.
     package func isRunning(_ id: String) -> Bool { state.withLock { $0.running.contains(id) } }
 
@@ -275,6 +283,18 @@ package final class JobQueue: Sendable {
 
     package func forget(_ id: String) {
         state.withLock { $0.recent.removeAll { $0.id == id } }
+    }
+
+    /// Whom each part keeps waiting; a part that keeps nobody waiting is not there.
+    /// - Parameter first: the part that a job needs first.
+    package func partLines(first: (Job) -> Part) -> [PartLine.Place: PartLine] {
+        let (begun, queued) = state.withLock { state in
+            (state.waits.lines, state.entries.values.map(\.job).filter { $0.state == .queued })
+        }
+        return queued.reduce(into: begun) { lines, job in
+            let place = PartLine.Place(model: job.request.model, part: first(job))
+            lines[place, default: PartLine()].add(since: job.createdAt.timeIntervalSince1970)
+        }
     }
 
     package var counts: (queued: Int, running: Int) {

@@ -41,7 +41,7 @@ extension JobStore {
         guard row.value("fingerprint") == idempotency.fingerprint else {
             throw ServingError.idempotencyConflict(key: idempotency.key)
         }
-        return Acceptance(job: try shownJob(from: row, db), sequence: row["sequence"], isKnown: true)
+        return Acceptance(job: try rows.shownJob(from: row, db), sequence: row["sequence"], isKnown: true)
     }
 
     package func markRunning(_ ids: [String], at date: Date) throws {
@@ -76,7 +76,9 @@ extension JobStore {
     package func finish(_ job: Job) throws {
         if try write("finishing job \(job.id)", { try Self.finish(job, $0) }) { return }
         guard job.state == .succeeded else { return }
-        artifacts.remove(job.artifacts.map { URL(fileURLWithPath: $0.path).lastPathComponent })
+        let names = job.artifacts.map { URL(fileURLWithPath: $0.path).lastPathComponent }
+        artifacts.remove(names)
+        try removeBlobs(names)
         throw Interruption.cancelled
     }
 
@@ -103,57 +105,62 @@ extension JobStore {
         return true
     }
 
-    // MARK: Looking up
-
-    package func job(_ id: String) async throws -> Job {
-        try await read("reading job \(id)") { db in
+    /// Puts a job that has failed or was cancelled back into the queue, as if nothing had been done of it. What is kept
+    /// of its way (a checkpoint) is taken up again.
+    /// - Returns: the job, queued, and its place.
+    /// - Throws: `ServingError.unknownJob`, `notRetriable`, `storage`.
+    package func retry(_ id: String) async throws -> (job: Job, sequence: Int64) {
+        try await write("retrying job \(id)") { db in
+            try db.execute(
+                sql: """
+                    UPDATE job SET state = ?, timings = NULL, failure = NULL, started_at = NULL, finished_at = NULL,
+                    interruptions = 0, progress = NULL WHERE id = ? AND state IN (?, ?)
+                    """,
+                arguments: [
+                    Job.State.queued.rawValue, id, Job.State.failed.rawValue, Job.State.cancelled.rawValue,
+                ])
+            guard db.changesCount > 0 else {
+                throw ServingError.notRetriable(id, state: try self.rows.job(id, db).state)
+            }
             guard let row = try Row.fetchOne(db, sql: "SELECT * FROM job WHERE id = ?", arguments: [id]) else {
                 throw ServingError.unknownJob(id)
             }
-            return try self.shownJob(from: row, db)
+            do {
+                return (try self.rows.job(from: row, db), row["sequence"])
+            } catch let fault as UnreadableRow {
+                // The transaction is undone.
+                throw ServingError.invalid(field: "id", reason: fault.failure.message)
+            }
         }
+    }
+
+    static func json(_ value: some Encodable) throws -> String {
+        String(decoding: try JSONEncoder().encode(value), as: UTF8.self)
+    }
+
+    // MARK: Looking up
+
+    package func job(_ id: String) async throws -> Job {
+        try await read("reading job \(id)") { try self.rows.job(id, $0) }
     }
 
     package func jobs(
         kind: GenerationRequest.Kind?, owner: String?, limit: Int, after: String?, oldestFirst: Bool
     ) async throws -> JobPage {
-        // One more than asked for tells whether there are more.
-        let limit = min(max(limit, 1), 1000)
-        return try await read("listing jobs") { db in
-            var conditions: [SQL] = ["1"]
-            if let kind { conditions.append("kind = \(kind.rawValue)") }
-            if let owner { conditions.append("owner = \(owner)") }
-            if let after {
-                let sql = "SELECT sequence FROM job WHERE id = ? AND (? IS NULL OR owner = ?)"
-                guard let last = try Int64.fetchOne(db, sql: sql, arguments: [after, owner, owner]) else {
-                    throw ServingError.unknownJob(after)
-                }
-                conditions.append(oldestFirst ? "sequence > \(last)" : "sequence < \(last)")
-            }
-            let filter = conditions.joined(separator: " AND ")
-            let order: SQL = oldestFirst ? "sequence" : "sequence DESC"
-            let request: SQLRequest<Row> = "SELECT * FROM job WHERE \(filter) ORDER BY \(order)"
-            var jobs: [Job] = []
-            var unreadable: [String] = []
-            let rows = try request.fetchCursor(db)
-            while jobs.count <= limit, unreadable.count < 1000, let row = try rows.next() {
-                do {
-                    jobs.append(try self.job(from: row, db))
-                } catch is UnreadableRow {
-                    if let id: String = row.value("id") { unreadable.append(id) }
-                }
-            }
-            return JobPage(jobs: Array(jobs.prefix(limit)), hasMore: jobs.count > limit, unreadable: unreadable)
+        try await read("listing jobs") { db in
+            try self.rows.page(
+                kind: kind, owner: owner, limit: limit, after: after, oldestFirst: oldestFirst, db)
         }
     }
 
     package func artifact(_ id: String) async throws -> Artifact {
         let artifact = try await read("reading artifact \(id)") { db in
             try Row.fetchOne(db, sql: "SELECT * FROM artifact WHERE id = ?", arguments: [id])
-                .flatMap(self.artifact(from:))
+                .flatMap(self.rows.artifact(from:))
         }
         guard let artifact else { throw ServingError.unknownArtifact(id) }
         guard !artifact.isExpired else { throw ServingError.expiredArtifact(id) }
+        try await bring(artifact)
         return artifact
     }
 }

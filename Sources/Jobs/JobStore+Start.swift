@@ -49,7 +49,7 @@ extension JobStore {
         guard let sequence: Int64 = row.value("sequence") else { return nil }
         var job: Job
         do {
-            job = try self.job(from: row, db)
+            job = try rows.job(from: row, db)
         } catch let fault as UnreadableRow {
             try fail(sequence, fault.failure, db)
             return nil

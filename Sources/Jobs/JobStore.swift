@@ -18,7 +18,9 @@ package final class JobStore: Sendable {
     let pictures: FileFolder
     /// What is computed at this moment.
     package let turns: TurnRecord
+    package var folder: String { options.folder }
     let options: StoreOptions
+    let rows: JobRows
     let logger: Logger
     /// The clock of retention, and when it was last kept; nil until retention first looks.
     let clock = Mutex<(time: RetentionClock, kept: Double)?>(nil)
@@ -44,6 +46,7 @@ package final class JobStore: Sendable {
         artifacts.closeToOthers(finished)
         turns = try TurnRecord(path: "\(folder.path)/computing")
         self.options = options
+        rows = JobRows(artifacts: artifacts, retentionSeconds: options.retentionSeconds)
         self.logger = logger
         pool = try JobDatabase.open(folder)
         place = try DatabasePlace(path: folder.databasePath)
@@ -57,6 +60,9 @@ package final class JobStore: Sendable {
 
     /// Why nothing that is written would be found again, or nil.
     package var displacement: ServingError? { place.fault }
+
+    /// When retention will remove the artifacts of a job; nil while it has none.
+    package func expiry(of job: Job) -> Date? { rows.expiry(of: job) }
 
     // MARK: Access
 
@@ -76,6 +82,11 @@ package final class JobStore: Sendable {
             pool.asyncWrite(body) { continuation.resume(returning: $1) }
         }
         return try Self.storage(operation) { try result.get() }
+    }
+
+    /// On the calling thread.
+    func read<T>(_ operation: String, _ body: (Database) throws -> T) throws -> T {
+        try Self.storage(operation) { try pool.read(body) }
     }
 
     func read<T: Sendable>(_ operation: String, _ body: @escaping @Sendable (Database) throws -> T) async throws -> T {

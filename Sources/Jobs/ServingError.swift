@@ -7,6 +7,8 @@ package enum ServingError: Error, Equatable, CustomStringConvertible {
     case unknownModel(String, known: [String])
     case unknownJob(String)
     case unknownArtifact(String)
+    /// Only a job that has failed or was cancelled runs again.
+    case notRetriable(String, state: Job.State)
     /// There was such an artifact; retention removed it.
     case expiredArtifact(String)
     /// The queue holds all it may; `retryAfter` seconds from now a place should be free.
@@ -30,6 +32,9 @@ package enum ServingError: Error, Equatable, CustomStringConvertible {
         case .unknownModel(let model, let known):
             "there is no model '\(model)'; there is \(known.map { "'\($0)'" }.joined(separator: ", "))"
         case .unknownJob(let id): "there is no job '\(id)'"
+        case .notRetriable(let id, .cancelled): "the job '\(id)' is just being stopped; try again when it has stopped"
+        case .notRetriable(let id, let state):
+            "the job '\(id)' is \(state.rawValue); only a job that has failed or was cancelled runs again"
         case .unknownArtifact(let id): "there is no artifact '\(id)'"
         case .expiredArtifact(let id): "the artifact '\(id)' has expired and was removed"
         case .queueFull(let capacity, let retryAfter):

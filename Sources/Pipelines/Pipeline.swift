@@ -109,6 +109,20 @@ package final class Pipeline: Sendable {
         generators.adaptedExperts[part.name].map { Part($0.base) } ?? part
     }
 
+    // MARK: Parts
+
+    /// Every part that generations pass through, each once.
+    package var passedParts: [Part] {
+        let experts = generators.generators.flatMap { $0.plan.experts.map { Part($0) } }
+        let parts = traits.course.flatMap { $0.kind == .steps ? experts : [$0.part].compactMap(\.self) }
+        return parts.enumerated().filter { !parts[..<$0].contains($1) }.map(\.element)
+    }
+
+    /// The part that a generation passes through first.
+    package func firstPart(withPictures: Bool) -> Part {
+        withPictures ? autoencoderPart : passedParts.first ?? autoencoderPart
+    }
+
     // MARK: Residency
 
     /// See `PartResidency`.

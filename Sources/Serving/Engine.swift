@@ -16,6 +16,7 @@ package final class Engine: Sendable {
     package let generator: String?
     private let store: JobStore
     private let queue: JobQueue
+    private let webhooks: Webhooks?
 
     /// Opens the state folder, takes up the jobs that a stop or a crash left there, and starts to compute.
     /// - Parameter models: the first is the default.
@@ -27,6 +28,7 @@ package final class Engine: Sendable {
         generator = options.generator
         self.store = store
         self.queue = queue
+        webhooks = try Webhooks(options.webhooks, store: store, metrics: metrics, logger: logger)
         let left = try store.recover()
         if !left.isEmpty { logger.notice("taking up \(left.count) jobs of the last run") }
         queue.restore(left)
@@ -41,9 +43,13 @@ package final class Engine: Sendable {
         // Networks run deep in frames of C kernels; the 512 KB of a secondary thread would be a guess.
         thread.stackSize = 16 << 20
         thread.start()
+        webhooks?.start()
     }
 
-    deinit { queue.stop() }
+    deinit {
+        queue.stop()
+        webhooks?.stop()
+    }
 
     /// The model of that id.
     /// - Throws: `ServingError.unknownModel`.
@@ -144,6 +150,29 @@ package final class Engine: Sendable {
         }
     }
 
+    /// Runs a job again that has failed or was cancelled, from where it was if that is kept: under the same id, with the
+    /// same request, to the same bytes.
+    /// - Returns: the job with its position.
+    /// - Throws: `ServingError.unknownJob`, `notRetriable`; `invalid`, `unknownModel` where the models of today do not take
+    ///   it; `queueFull`, `shareFull`, `draining`, `storage`.
+    package func retry(_ id: String) async throws -> Job {
+        // One that is being stopped is out when its computation has ended.
+        if let live = queue.job(id) { throw ServingError.notRetriable(id, state: live.state) }
+        let job = try await store.job(id)
+        guard job.state == .failed || job.state == .cancelled else {
+            throw ServingError.notRetriable(id, state: job.state)
+        }
+        _ = try job.request.validate(for: model(job.request.model))
+        try queue.reserve(for: job.owner)
+        do {
+            let (queued, sequence) = try await store.retry(id)
+            return queue.add(queued, sequence: sequence)
+        } catch {
+            queue.release(for: job.owner)
+            throw error
+        }
+    }
+
     /// Cancels a job if need be, waits until it has stopped, and removes it with its artifacts and what the disk keeps of
     /// its prompts. The same prompt of another job is encoded again when it is needed.
     /// - Throws: `ServingError.unknownJob`, `storage`.
@@ -198,6 +227,9 @@ package final class Engine: Sendable {
         let counts = queue.counts
         metrics.set("phasor_jobs", "Unfinished jobs by state.", ["state": "queued"], to: Double(counts.queued))
         metrics.set("phasor_jobs", "Unfinished jobs by state.", ["state": "running"], to: Double(counts.running))
+        setPartLines()
+        // A database that cannot be read is told by /readyz.
+        try? webhooks?.setWaiting()
         let memory = Arena.shared.use
         let help = "Bytes of activations: in use, the most there were, and kept for reuse."
         metrics.set("phasor_activation_bytes", help, ["use": "now"], to: Double(memory.inUse))
@@ -211,6 +243,27 @@ package final class Engine: Sendable {
         return metrics.render()
     }
 
+    /// Every part of every model, also one that nobody waits for: whoever scales by a series needs its zero.
+    private func setPartLines() {
+        let parts = Dictionary(models.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+        let lines = queue.partLines { job in
+            parts[job.request.model]?.firstPart(withPictures: !job.request.pictureDigests.isEmpty) ?? "none"
+        }
+        let now = Date().timeIntervalSince1970
+        for model in models {
+            for part in model.passedParts {
+                let line = lines[PartLine.Place(model: model.id, part: part)] ?? PartLine()
+                let labels: Metrics.Labels = ["model": model.id, "part": part.name]
+                metrics.set(
+                    "phasor_waiting_jobs", "Unfinished jobs that need the part next and are not computed now.", labels,
+                    to: Double(line.jobs))
+                metrics.set(
+                    "phasor_oldest_wait_seconds", "How long the job has waited that has waited longest for the part.",
+                    labels, to: line.since.map { max(0, now - $0) } ?? 0)
+            }
+        }
+    }
+
     /// Takes no more jobs, lets the running ones finish, and stops. After `seconds` the running ones are stopped as well;
     /// they and the queued ones run when an engine is started on the folder again.
     package func drain(within seconds: Double) async {
@@ -220,6 +273,11 @@ package final class Engine: Sendable {
             if ContinuousClock.now >= deadline { queue.stop() }
             // A task that is cancelled no longer sleeps; then there is no more waiting either.
             guard (try? await Task.sleep(for: .milliseconds(10))) != nil else { return queue.stop() }
+        }
+        webhooks?.stop()
+        while webhooks?.isRunning == true {
+            // Another process may work on the folder as soon as it is released.
+            guard (try? await Task.sleep(for: .milliseconds(10))) != nil else { return }
         }
         store.release()
     }

@@ -76,6 +76,8 @@ final class Worker {
         }
         queue.tellPositions()
         for ticket in tickets {
+            // One that was cancelled between two turns and retried at once begins anew.
+            for run in runs where run.id == ticket.job.id { drop(run) }
             logger.info("started", metadata: ["job": "\(ticket.job.id)"])
             do {
                 guard let group = groups[ticket.job.request.model] else {
@@ -97,12 +99,15 @@ final class Worker {
     private func decide() -> Decision? {
         // Asked once for all that a decision wants to know.
         var known: [StageWeights: Bool] = [:]
-        return policy.decide(runs.compactMap(\.waiting), at: start.seconds) { weights in
+        let waiting = runs.compactMap(\.waiting)
+        let decision = policy.decide(waiting, at: start.seconds) { weights in
             if let answer = known[weights] { return answer }
             let answer = groups[weights.model]?.model.residency.isResident(weights.part) ?? true
             known[weights] = answer
             return answer
         }
+        queue.note(waiting, computed: decision?.runs ?? [])
+        return decision
     }
 
     private func carryOut(_ decision: Decision) {

@@ -22,6 +22,9 @@ struct Render: AsyncParsableCommand, SpeakingCommand {
             what is done stays, and nothing is done twice. A file that no batch made is never replaced: it is named, and \
             the others are made.
 
+            Shares of a manifest are made on several machines at once, with no server between them, for instance by a \
+            Slurm array of 1-16: --shard $SLURM_ARRAY_TASK_ID/16.
+
             Exits 0 if all files are there, 1 if some failed, 2 if the manifest is wrong.
 
               phasor render Models/examples/clips.jsonl --out clips
@@ -46,6 +49,12 @@ struct Render: AsyncParsableCommand, SpeakingCommand {
 
     @Flag(help: "Go on with a folder; an error if no batch has worked on it. Without it both is right.")
     var resume = false
+
+    @Option(
+        help: ArgumentHelp(
+            "Make one of n shares of the files, 1/n to n/n. All may go to one folder, each from a machine of its own; the "
+                + "same command without --shard then makes what is missing, and the overview.", valueName: "i/n"))
+    var shard: Shard?
 
     @Flag(help: "Check the manifest, and end.")
     var check = false
@@ -110,8 +119,9 @@ struct Render: AsyncParsableCommand, SpeakingCommand {
         }
         guard 1...240 ~= fps ?? 1 else { throw ValidationError("--fps \(fps ?? 1): it must be 1...240") }
         if verify != nil {
-            guard manifest == nil, images == nil, out == nil, !check, !resume else {
-                throw ValidationError("--verify takes a folder and neither a manifest nor --out, --check or --resume")
+            guard manifest == nil, images == nil, out == nil, !check, !resume, shard == nil else {
+                throw ValidationError(
+                    "--verify takes a folder and neither a manifest nor --out, --check, --resume or --shard")
             }
         } else {
             guard (manifest == nil) != (images == nil) else {
@@ -181,7 +191,8 @@ struct Render: AsyncParsableCommand, SpeakingCommand {
         (defaults.crf, defaults.preset, defaults.pixelFormat) = (crf, preset, pixelFormat)
         (defaults.outputFormat, defaults.outputCompression) = (outputFormat, outputCompression)
         do {
-            return try Manifest(bytes, format: format, model: pipeline, defaults: defaults)
+            let manifest = try Manifest(bytes, format: format, model: pipeline, defaults: defaults)
+            return shard.map(manifest.share) ?? manifest
         } catch {
             let (console, count) = (Console.current, error.faults.count)
             for fault in error.faults.prefix(Self.mostFaults) { console.complain("\(path): \(fault)") }
@@ -205,6 +216,7 @@ struct Render: AsyncParsableCommand, SpeakingCommand {
         var runOptions = BatchRun.Options()
         runOptions.window = window
         runOptions.mustResume = resume
+        runOptions.shard = shard
         let run = BatchRun(
             manifest, model: pipeline, made: maker, folder: out, options: runOptions)
         var painter: Task<Void, Never>?
@@ -229,8 +241,12 @@ struct Render: AsyncParsableCommand, SpeakingCommand {
         }
         painter?.cancel()
         await painter?.value
-        let faults = run.writeOverview(
-            title: URL(filePath: self.manifest ?? images ?? out).lastPathComponent, summary: summary)
+        // The overview is of all shares, so it comes with the run that has all.
+        let faults =
+            shard == nil
+            ? run.writeOverview(
+                title: URL(filePath: self.manifest ?? images ?? out).lastPathComponent, summary: summary)
+            : []
         for failure in summary.failed {
             Console.current.complain("line \(failure.line): \(failure.file): \(failure.reason)")
         }
@@ -282,5 +298,9 @@ struct Render: AsyncParsableCommand, SpeakingCommand {
 }
 
 extension PictureFormat: ExpressibleByArgument {}
+extension Shard: ExpressibleByArgument {
+    public init?(argument: String) { self.init(argument) }
+}
+
 extension VideoOptions.Codec: ExpressibleByArgument {}
 extension VideoOptions.PixelFormat: ExpressibleByArgument {}

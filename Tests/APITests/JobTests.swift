@@ -114,6 +114,23 @@ import Testing
         }
     }
 
+    @Test func aCancelledJobCanBeRetried() async throws {
+        try await TestServer.run(pace: 30) { server in
+            let id = try await Self.create(server).json["id"] as? String ?? ""
+            let early = try await server.client.post("/v1/jobs/\(id)/retry", "")
+            #expect(early.status == 409)
+            #expect(try early.error["code"] == "not_retriable")
+            #expect(try await server.client.post("/v1/jobs/\(id)/cancel", "").status == 200)
+            #expect(try await server.reaches(.cancelled, id))
+            server.pace.value = 0
+            let again = try await eventually { try await server.client.post("/v1/jobs/\(id)/retry", "").status == 200 }
+            #expect(again)
+            #expect(try await server.reaches(.succeeded, id))
+            #expect(try await server.client.post("/v1/jobs/\(id)/retry", "").status == 409)
+            #expect(try await server.client.post("/v1/jobs/image_0/retry", "").status == 404)
+        }
+    }
+
     @Test func aJobOfAnyKindCanBeDeleted() async throws {
         try await TestServer.run(pace: 30) { server in
             let running = try await Self.create(server).json["id"] as? String ?? ""

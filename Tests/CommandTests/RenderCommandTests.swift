@@ -33,6 +33,30 @@ import Testing
         #expect(try render(Self.lines, "--check").text == "3 files to make; the manifest is right\n")
     }
 
+    @Test func `Shares of a manifest fill one folder, and the whole then finds it full`() throws {
+        let lines = (1...7).map { "{\"prompt\": \"a dog\", \"size\": \"32x32\", \"seed\": \($0)}\n" }.joined()
+        #expect(try render(lines, "--out", "whole").code == 0)
+        for (share, count) in [("2/3", 2), ("1/3", 3), ("3/3", 2)] {
+            let run = try render(lines, "--out", "o", "--shard", share)
+            #expect(run.code == 0 && run.text.contains("\(count) made, 0 there before"), "\(run.said)")
+            #expect(command.bytes("o/index.html") == nil)
+        }
+        for line in 1...7 {
+            let name = "000\(line)-\(line).png"
+            #expect(command.bytes("o/\(name)") == command.bytes("whole/\(name)") && command.bytes("o/\(name)") != nil)
+            #expect(command.bytes("o/\(name).json") == command.bytes("whole/\(name).json"))
+        }
+        let all = try render(lines, "--out", "o")
+        #expect(all.code == 0 && all.text.contains("0 made, 7 there before"), "\(all.said)")
+        #expect(command.bytes("o/index.html") != nil)
+        // A share of fewer files than shares is nothing to do.
+        #expect(try render(lines, "--out", "p", "--shard", "9/9").text.contains("0 made"))
+        for wrong in ["0/3", "4/3", "3", "a/b", "1/0", "-1/3", "1/3/5"] {
+            let run = try render(lines, "--out", "q", "--shard", wrong)
+            #expect(run.code == 64 && run.said.contains("--shard"), "\(wrong): \(run.said)")
+        }
+    }
+
     @Test func `A file that was renamed with its sidecar is verified under its new name`() throws {
         #expect(try render(Self.lines, "--out", "o").code == 0)
         for ending in ["png", "png.json"] {

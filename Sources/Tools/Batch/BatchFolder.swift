@@ -9,9 +9,13 @@ import Support
 /// a run that was killed between any two of these is mended by the next (`finishDeliveries`).
 struct BatchFolder: Sendable {
     let path: String
+    /// The share of the manifest that a run makes; nil for all of it.
+    var shard: Shard?
 
     static let state = ".phasor"
-    var statePath: String { "\(path)/\(Self.state)" }
+    /// What runs of all shards have together.
+    private var sharedPath: String { "\(path)/\(Self.state)" }
+    var statePath: String { shard.map { "\(sharedPath)/\($0.folderName)" } ?? sharedPath }
     private var asidePath: String { "\(statePath)/deliveries" }
 
     // MARK: What is there
@@ -120,14 +124,16 @@ struct BatchFolder: Sendable {
 
     // MARK: What files start from
 
-    private var givenPath: String { "\(statePath)/given" }
+    private var givenPath: String { "\(sharedPath)/given" }
 
     /// Keeps a picture that a file starts from, once, so that the file can be made again from the folder alone.
     func keep(_ picture: PictureFile) throws(BatchError) {
         let target = "\(givenPath)/\(picture.digest)"
         guard PathKind(of: target) == .nothing else { return }
         try DurableFile.makeFolder(givenPath)
-        let aside = "\(target).partial"
+        // Two shards may keep the same picture at once.
+        try DurableFile.makeFolder(asidePath)
+        let aside = "\(asidePath)/\(picture.digest).picture"
         try DurableFile.write(Data(picture.bytes), to: aside)
         try DurableFile.move(aside, to: target)
     }

@@ -20,6 +20,8 @@ package struct BatchRun: Sendable {
     package struct Options: Sendable {
         /// Jobs that are in the engine at a time.
         package var window = 32
+        /// The share that `manifest` is of a greater one.
+        package var shard: Shard?
         /// Refuse a folder that no batch has worked on.
         package var mustResume = false
         /// Seconds after which a run is given up whose disk takes nothing.
@@ -35,7 +37,7 @@ package struct BatchRun: Sendable {
         self.manifest = manifest
         self.model = model
         self.made = made
-        self.folder = BatchFolder(path: folder)
+        self.folder = BatchFolder(path: folder, shard: options.shard)
         self.options = options
     }
 

@@ -60,6 +60,8 @@ package struct Manifest: Sendable {
     package static var fieldNames: [String] { ManifestLine.names }
     static let mostFiles = 1_000_000
 
+    init(items: [Item]) { self.items = items }
+
     /// - Throws: `ManifestError` with every wrong line.
     package init(
         _ bytes: [UInt8], format: Format, model: Pipeline, defaults: Defaults = Defaults()

@@ -18,8 +18,57 @@ extension Row {
     }
 }
 
-/// How rows become jobs.
-extension JobStore {
+/// From rows to jobs.
+struct JobRows: Sendable {
+    /// Where the files lie that rows name.
+    let artifacts: FileFolder
+    /// Seconds that artifacts are kept; nil where that is not known.
+    let retentionSeconds: Double?
+
+    // MARK: Looking up
+
+    /// - Throws: `ServingError.unknownJob`.
+    func job(_ id: String, _ db: Database) throws -> Job {
+        guard let row = try Row.fetchOne(db, sql: "SELECT * FROM job WHERE id = ?", arguments: [id]) else {
+            throw ServingError.unknownJob(id)
+        }
+        return try shownJob(from: row, db)
+    }
+
+    /// - Throws: `ServingError.unknownJob` for `after`.
+    func page(
+        kind: GenerationRequest.Kind?, owner: String?, limit: Int, after: String?, oldestFirst: Bool, _ db: Database
+    ) throws -> JobPage {
+        // One more than asked for tells whether there are more.
+        let limit = min(max(limit, 1), 1000)
+        var conditions: [SQL] = ["1"]
+        if let kind { conditions.append("kind = \(kind.rawValue)") }
+        if let owner { conditions.append("owner = \(owner)") }
+        if let after {
+            let sql = "SELECT sequence FROM job WHERE id = ? AND (? IS NULL OR owner = ?)"
+            guard let last = try Int64.fetchOne(db, sql: sql, arguments: [after, owner, owner]) else {
+                throw ServingError.unknownJob(after)
+            }
+            conditions.append(oldestFirst ? "sequence > \(last)" : "sequence < \(last)")
+        }
+        let filter = conditions.joined(separator: " AND ")
+        let order: SQL = oldestFirst ? "sequence" : "sequence DESC"
+        let request: SQLRequest<Row> = "SELECT * FROM job WHERE \(filter) ORDER BY \(order)"
+        var jobs: [Job] = []
+        var unreadable: [String] = []
+        let rows = try request.fetchCursor(db)
+        while jobs.count <= limit, unreadable.count < 1000, let row = try rows.next() {
+            do {
+                jobs.append(try job(from: row, db))
+            } catch is UnreadableRow {
+                if let id: String = row.value("id") { unreadable.append(id) }
+            }
+        }
+        return JobPage(jobs: Array(jobs.prefix(limit)), hasMore: jobs.count > limit, unreadable: unreadable)
+    }
+
+    // MARK: Reading
+
     /// - Throws: `UnreadableRow`.
     func job(from row: Row, _ db: Database) throws -> Job {
         guard let id: String = row.value("id"), let text: String = row.value("parameters") else {
@@ -98,12 +147,9 @@ extension JobStore {
             isExpired: row.value("expired") ?? false)
     }
 
-    package func expiry(of job: Job) -> Date? {
-        job.artifacts.isEmpty ? nil : job.finishedAt?.addingTimeInterval(options.retentionSeconds)
-    }
-
-    static func json(_ value: some Encodable) throws -> String {
-        String(decoding: try JSONEncoder().encode(value), as: UTF8.self)
+    func expiry(of job: Job) -> Date? {
+        guard let retentionSeconds, !job.artifacts.isEmpty else { return nil }
+        return job.finishedAt?.addingTimeInterval(retentionSeconds)
     }
 
     /// Returns nil for a number that is no time between 1970 and the year 9999.
