@@ -4,6 +4,7 @@ import Jobs
 import Media
 import Models
 import Pictures
+import Pipelines
 import Support
 
 /// The pictures that a command was given as files.
@@ -12,11 +13,16 @@ struct GivenFiles {
     private var last: PictureFile?
     private var references: [PictureFile]
 
+    /// - Parameter image: the picture to change, or the first frame; to a model that makes nothing without a reference, one.
     /// - Throws: `ValidationError` for a file that cannot be read or is no picture.
-    init(image: String?, lastImage: String?, references: [String]) throws {
+    init(image: String?, lastImage: String?, references: [String], for model: Pipeline) throws {
         first = try image.map { try Self.read($0, "--image") }
         last = try lastImage.map { try Self.read($0, "--last-image") }
         self.references = try references.map { try Self.read($0, "--reference") }
+        if model.traits.pictures.needsReference, let picture = first {
+            self.references.insert(picture, at: 0)
+            first = nil
+        }
     }
 
     private static func read(_ path: String, _ flag: String) throws -> PictureFile {
@@ -27,10 +33,9 @@ struct GivenFiles {
         }
     }
 
-    /// The default size, of the aspect of the first picture.
-    func usualSize(_ sizes: SizeLimits) -> (Int, Int) {
-        guard let picture = first ?? references.first else { return (sizes.defaultWidth, sizes.defaultHeight) }
-        let size = sizes.usual(like: PixelSize(width: picture.width, height: picture.height))
+    /// The size where none is asked for.
+    func usualSize(of model: Pipeline) -> (Int, Int) {
+        let size = model.usualSize(first: first?.size, references: references.map(\.size))
         return (size.width, size.height)
     }
 
