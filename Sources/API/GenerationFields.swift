@@ -112,8 +112,9 @@ struct GenerationFields: Sendable {
         given.references = try await read(RequestFields.images)
         let inputs = model.traits.pictures
         if isEdit && inputs.references.upperBound > 0 || inputs.needsReference {
-            if given.references.isEmpty { given.names["images"] = "image" }
-            given.references = try await read(RequestFields.image) + given.references
+            let pictures = try await read(RequestFields.image)
+            if given.references.isEmpty, !pictures.isEmpty { given.names["images"] = "image" }
+            given.references = pictures + given.references
         } else {
             given.first = try await one(RequestFields.image)
         }

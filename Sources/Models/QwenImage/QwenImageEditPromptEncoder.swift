@@ -18,7 +18,7 @@ package struct QwenImageEditPromptEncoder: PromptEncoder {
     package let mark: Int
 
     package var width: Int { encoder.config.dim }
-    /// Of the prompt and of the chat's end; the model has no limit of its own.
+    /// The most tokens of a prompt and of the chat's end; the model has no limit of its own.
     package let length = 1024
     package let seesPictures = true
 

@@ -21,7 +21,7 @@ package struct QwenPictureRows: Sendable {
 /// Reference: `get_rope_index` of transformers' Qwen2.5-VL. Text counts on, all axes alike. A picture that starts at p has its
 /// rows at (p, p + row, p + column), and what follows it starts at p plus its longer side.
 package struct QwenPicturePositions: Sendable {
-    /// Of each token.
+    /// The place of each token.
     package let places: [[Int]]
     /// The row of `QwenPictureRows.rows` that stands in place of a token, by the token's index.
     package let rows: [Int: Int]

@@ -27,7 +27,7 @@ package struct QwenVisionConfig: Sendable {
     package var patchValues: Int { 3 * frames * patch * patch }
     /// Groups along a side of a window.
     package var windowGroups: Int { window / (Self.merge * patch) }
-    /// Of every norm; not in the file.
+    /// The epsilon of every norm; the file does not hold it.
     package let eps: Float = 1e-6
 
     /// - Throws: `TextError` that names the file and the field.
