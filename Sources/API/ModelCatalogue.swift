@@ -96,8 +96,8 @@ struct ModelCatalogue: Sendable {
         let sizes = model.sizes
         return [
             "id": .string(model.id),
-            "kinds": .array(kinds(fromPictures: false, by: model).map { .string($0.rawValue) }),
-            "kinds_from_pictures": .array(kinds(fromPictures: true, by: model).map { .string($0.rawValue) }),
+            "kinds": .array(Self.kinds(fromPictures: false, by: model).map { .string($0.rawValue) }),
+            "kinds_from_pictures": .array(Self.kinds(fromPictures: true, by: model).map { .string($0.rawValue) }),
             "default_generator": .string(model.generators.defaultName),
             "generators": .array(try model.generators.generators.map { try Self.describe($0, model) }),
             "sizes": [
