@@ -123,7 +123,9 @@ let package = Package(
             dependencies: ["Models", "Diffusion", "PromptText", "Weights", "Pictures", "Tensor", "TestSupport"]),
         .testTarget(
             name: "PipelinesTests",
-            dependencies: ["Pipelines", "Models", "Diffusion", "Weights", "Pictures", "Tensor"]),
+            dependencies: [
+                "Pipelines", "Models", "Diffusion", "Weights", "Pictures", "Tensor", "Support", "TestSupport",
+            ]),
         .testTarget(name: "DiffusionTests", dependencies: ["Diffusion", "Tensor"]),
         .testTarget(name: "MediaTests", dependencies: ["Pictures", "Media"], exclude: ["hostile_pictures.py"]),
         .testTarget(

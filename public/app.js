@@ -14,7 +14,7 @@ import { Ideas } from "./ideas.js";
 import { playUnderThePointer, roughly } from "./media.js";
 import { Pulse } from "./pulse.js";
 import { Session } from "./session.js";
-import { Start } from "./start.js";
+import { kindsOf, Start } from "./start.js";
 import { Throughput, workOf } from "./throughput.js";
 import { Viewer } from "./viewer.js";
 import { inWords } from "./words.js";
@@ -98,7 +98,7 @@ async function take(model) {
     form = new Form(model, served.limits, start, drawPlan);
     const several = form.allPlans.length > 1;
     actions.change = start.useFor("image") === null ? null : change;
-    actions.move = model.kinds.includes("video") ? move : null;
+    actions.move = kindsOf(model).includes("video") ? move : null;
     actions.moveFrom = start.useFor("video") === null ? null : move;
     actions.moveTitle = actions.moveFrom ? "A clip that begins with this picture" : "The same prompt and seed as a clip";
     gallery.redraw();

@@ -6,6 +6,7 @@ import { whole } from "./exact-json.js";
 import { Extras } from "./extras.js";
 import { planOf } from "./plan.js";
 import { lengthsOf, nearestShape, shapesOf } from "./shapes.js";
+import { kindsOf } from "./start.js";
 import { secondsOf } from "./words.js";
 
 const OWN = "own";
@@ -244,9 +245,8 @@ export class Form {
     }
 
     #fill() {
-        const { sizes, frames, fps, inputs } = this.#model;
-        // What needs a first frame makes clips alone.
-        const kinds = inputs?.image === "required" ? ["video"] : this.#model.kinds;
+        const { sizes, frames, fps } = this.#model;
+        const kinds = kindsOf(this.#model);
         const names = { image: "Picture", video: "Clip" };
         this.#choices.kind.fill(kinds.map((kind) => ({ value: kind, text: names[kind] ?? kind })), kinds[0]);
         byID("kind-field").hidden = kinds.length < 2;

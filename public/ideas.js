@@ -2,6 +2,7 @@
 
 import { byID, h } from "./dom.js";
 import { clipElement } from "./media.js";
+import { kindsOf } from "./start.js";
 
 export class Ideas {
     #card;
@@ -13,7 +14,7 @@ export class Ideas {
         this.#card = card;
         this.#form = form;
         this.#say = say;
-        byID("samples").replaceChildren(...card.samples(form.model.kinds).map((sample) => this.#sample(sample)));
+        byID("samples").replaceChildren(...card.samples(kindsOf(form.model)).map((sample) => this.#sample(sample)));
         this.setAside(false);
         byID("words-toggle").hidden = card.words.length === 0;
         byID("words").hidden = true;
@@ -26,7 +27,7 @@ export class Ideas {
             byID("words").hidden = !opens;
             byID("words-toggle").setAttribute("aria-expanded", String(opens));
         };
-        byID("prompt").placeholder = card.isKnown ? card.samples(form.model.kinds)[0]?.prompt ?? "" : card.surprise("image");
+        byID("prompt").placeholder = card.isKnown ? card.samples(kindsOf(form.model))[0]?.prompt ?? "" : card.surprise("image");
     }
 
     surprise() {

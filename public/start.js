@@ -12,11 +12,17 @@ const DEFAULT_STRENGTH = 0.75;
  * What a model does with a picture, by the kind that it makes: one is `changed` by strength, `seen` by a network that
  * reads it, or `moved` as the first frame of a clip; null where none is taken.
  */
-export function usesOf({ kinds, inputs = {} }) {
+export function usesOf(model) {
+    const { inputs = {} } = model;
     return {
         image: inputs.images?.[1] > 0 ? "seen" : inputs.image === "strength" ? "changed" : null,
-        video: kinds.includes("video") && ["optional", "required"].includes(inputs.image) ? "moved" : null,
+        video: kindsOf(model).includes("video") && ["optional", "required"].includes(inputs.image) ? "moved" : null,
     };
+}
+
+/** What a model makes, from a prompt alone or from pictures as well. */
+export function kindsOf({ kinds, kinds_from_pictures = [] }) {
+    return [...new Set([...kinds, ...kinds_from_pictures])];
 }
 
 export class Start {

@@ -55,7 +55,7 @@ struct GenerationFields: Sendable {
         isEdit: Bool = false
     ) async throws -> ReadRequest {
         let given = try await pictures(fields, taker, model, isEdit: isEdit)
-        let wanted = try size(fields, taker, model.sizes, like: given.all.first)
+        let wanted = try size(fields, taker, model, given)
         let prompt = try Self.prompt(fields.text(RequestFields.prompt, taker))
         var request = GenerationRequest(
             kind: kind, prompt: prompt, negativePrompt: try fields.text(RequestFields.negativePrompt, taker),
@@ -86,7 +86,7 @@ struct GenerationFields: Sendable {
     }
 
     /// - Parameter isEdit: `image` is what OpenAI's edits mean by it: pictures to look at where the model's network reads
-    ///   some, else the one to change.
+    ///   some, else the one to change. A model that makes nothing without a picture to look at takes it so everywhere.
     private func pictures(
         _ fields: Fields, _ taker: RequestField.Taker, _ model: Pipeline, isEdit: Bool
     ) async throws -> Given {
@@ -107,9 +107,11 @@ struct GenerationFields: Sendable {
             return all.first
         }
         given.references = try await read(RequestFields.images)
-        if isEdit, model.traits.pictures.references.upperBound > 0 {
-            if given.references.isEmpty { given.names["images"] = "image" }
-            given.references = try await read(RequestFields.image) + given.references
+        let inputs = model.traits.pictures
+        if isEdit && inputs.references.upperBound > 0 || inputs.needsReference {
+            let pictures = try await read(RequestFields.image)
+            if given.references.isEmpty, !pictures.isEmpty { given.names["images"] = "image" }
+            given.references = pictures + given.references
         } else {
             given.first = try await one(RequestFields.image)
         }
@@ -165,10 +167,9 @@ struct GenerationFields: Sendable {
     /// `size`, or `width` and `height`; "auto", and what is left out, is the model's default, of the aspect of a given
     /// picture.
     private func size(
-        _ fields: Fields, _ taker: RequestField.Taker, _ sizes: SizeLimits, like picture: PictureFile?
+        _ fields: Fields, _ taker: RequestField.Taker, _ model: Pipeline, _ given: Given
     ) throws -> PixelSize {
-        let usual =
-            picture.map { sizes.usual(like: PixelSize(width: $0.width, height: $0.height)) } ?? sizes.defaultSize
+        let usual = model.usualSize(first: given.first?.size, references: given.references.map(\.size))
         let sides = try (
             fields.integer(RequestFields.width, taker), fields.integer(RequestFields.height, taker)
         )
@@ -177,7 +178,7 @@ struct GenerationFields: Sendable {
         }
         guard let size = PixelSize(text) else {
             throw fields.wrong(
-                "size", .string(text), "'auto' or WIDTHxHEIGHT in pixels, such as '\(sizes.defaultSize)'")
+                "size", .string(text), "'auto' or WIDTHxHEIGHT in pixels, such as '\(model.sizes.defaultSize)'")
         }
         for (name, side, own) in [("width", sides.0, size.width), ("height", sides.1, size.height)] {
             guard let side, side != own else { continue }

@@ -97,9 +97,8 @@ struct ModelCatalogue: Sendable {
         let sizes = model.sizes
         return [
             "id": .string(model.id),
-            "kinds": .array(
-                GenerationRequest.Kind.allCases.filter { $0 == .image || sizes.makesClips }
-                    .map { .string($0.rawValue) }),
+            "kinds": .array(Self.kinds(fromPictures: false, by: model).map { .string($0.rawValue) }),
+            "kinds_from_pictures": .array(Self.kinds(fromPictures: true, by: model).map { .string($0.rawValue) }),
             "default_generator": .string(model.generators.defaultName),
             "generators": .array(try model.generators.generators.map { try Self.describe($0, model) }),
             "sizes": [
@@ -118,11 +117,22 @@ struct ModelCatalogue: Sendable {
         ]
     }
 
+    /// What a model makes from a prompt alone, or from a prompt and pictures.
+    private static func kinds(fromPictures: Bool, by model: Pipeline) -> [GenerationRequest.Kind] {
+        let inputs = model.traits.pictures
+        return GenerationRequest.Kind.allCases.filter { kind in
+            switch kind {
+            case .image:
+                fromPictures ? inputs.changesByStrength || inputs.references.upperBound > 0 : !inputs.isRequired
+            case .video: model.sizes.makesClips && (fromPictures ? inputs.first != .never : !inputs.isRequired)
+            }
+        }
+    }
+
     /// `strength`: a picture is changed by it, since the network reads no first one.
     private static func describe(_ inputs: PictureInputs) -> JSON {
-        let isChange = inputs.first == .never
-        return [
-            "image": .string(isChange ? "strength" : inputs.first.rawValue),
+        [
+            "image": .string(inputs.changesByStrength ? "strength" : inputs.first.rawValue),
             "last_image": .string(inputs.last.rawValue),
             "images": [JSON(inputs.references.lowerBound), JSON(inputs.references.upperBound)],
         ]

@@ -72,15 +72,15 @@ extension OpenAPI {
             "limits": {"type": "object", "required": ["n", "partial_images", "prompt_characters", "loras", "lora_strength"], "properties": {
               "n": {"type": "integer"}, "partial_images": {"type": "integer"}, "prompt_characters": {"type": "integer"},
               "loras": {"type": "integer"}, "lora_strength": {"$ref": "#/components/schemas/Interval"}}},
-            "models": {"type": "array", "items": {"type": "object", "required": ["id", "kinds", "default_generator", "generators", "sizes", "frames", "fps", "loras", "inputs", "output_formats", "card"], "properties": {
+            "models": {"type": "array", "items": {"type": "object", "required": ["id", "kinds", "kinds_from_pictures", "default_generator", "generators", "sizes", "frames", "fps", "loras", "inputs", "output_formats", "card"], "properties": {
               "card": {"type": ["string", "null"], "description": "Where card.json and its samples lie, relative to the server: what the model knows"},
               "output_formats": {"type": "array", "items": {"type": "string"}},
               "inputs": {"type": "object", "required": ["image", "last_image", "images"], "description": "Which pictures the model takes", "properties": {
-                "image": {"type": "string", "enum": ["strength", "optional", "required"], "description": "strength: the network reads none, and a picture is changed by strength"},
+                "image": {"type": "string", "enum": ["strength", "never", "optional", "required"], "description": "strength: the network reads none, and a picture is changed by strength. never: a picture that comes under this name is one of images"},
                 "last_image": {"type": "string", "enum": ["never", "optional", "required"]},
                 "images": {"type": "array", "items": {"type": "integer"}, "minItems": 2, "maxItems": 2, "description": "How many reference pictures: at least, at most"}}},
               "loras": {"type": "array", "items": {"type": "string"}, "description": "Names of the LoRA files that requests may use"},
-              "id": {"type": "string"}, "kinds": {"type": "array", "items": {"type": "string", "enum": ["image", "video"]}}, "default_generator": {"type": "string"}, "fps": {"type": "integer"},
+              "id": {"type": "string"}, "kinds": {"type": "array", "items": {"type": "string", "enum": ["image", "video"]}, "description": "What a prompt alone makes"}, "kinds_from_pictures": {"type": "array", "items": {"type": "string", "enum": ["image", "video"]}, "description": "What a prompt and pictures make; see inputs"}, "default_generator": {"type": "string"}, "fps": {"type": "integer"},
               "sizes": {"type": "object", "required": ["multiple", "default", "maximum_pixels"]},
               "frames": {"type": "object", "required": ["rule", "multiple", "default", "maximum"]},
               "generators": {"type": "array", "items": {"type": "object", "required": ["name", "sampler", "steps", "nfe", "nfe_with_negative_prompt", "sigmas", "phases"], "properties": {

@@ -73,6 +73,7 @@ extension GenerationRequest {
             guard !text.unicodeScalars.contains("\0") else {
                 throw ServingError.invalid(field: field, reason: "it contains a NUL character")
             }
+            if let reason = model.refusal(of: text) { throw ServingError.invalid(field: field, reason: reason) }
             let tokens = model.tokenCount(of: text)
             guard tokens <= model.maximumTokens else {
                 throw ServingError.invalid(

@@ -12,6 +12,8 @@ package struct PictureFile: Sendable, Equatable {
     package let width: Int
     package let height: Int
 
+    package var size: PixelSize { PixelSize(width: width, height: height) }
+
     /// Decodes it once, so that what is accepted can be decoded again when the job runs.
     package init(_ bytes: [UInt8]) throws(PictureError) {
         self.init(bytes, of: try Picture.decode(bytes))

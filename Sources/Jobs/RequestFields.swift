@@ -55,7 +55,7 @@ package enum RequestFields {
         "loras", .loras, own, "LoRA files on top of those of the model; in a form, as JSON")
     package static let image = RequestField(
         "image", .picture, own, also: [.video: ["input_reference"]],
-        "The picture to change, or the first frame of a clip; see inputs in /v1/capabilities")
+        "The picture to change or edit, or the first frame of a clip; see inputs in /v1/capabilities")
     package static let lastImage = RequestField(
         "last_image", .picture, [.video, .manifest], "The last frame of a clip")
     package static let images = RequestField(

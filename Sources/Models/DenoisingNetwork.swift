@@ -23,6 +23,6 @@ package protocol DenoisingNetwork: Sendable {
     /// multiply-add.
     /// - Parameters:
     ///   - latent: `[C, F, H, W]`
-    ///   - textRows: rows of the prompt.
+    ///   - textRows: rows of the prompt, and tokens of reference pictures, which the networks that read any attend to alike.
     func operations(latent: [Int], textRows: Int) -> Double
 }

@@ -3,8 +3,8 @@ import Weights
 /// The families of models that there are. This list is the one place outside a family's folder that names the family.
 package enum Families {
     package static let all: [any ModelFamily] = [
-        WanFamily(), WanImageToVideoFamily(), WanTextImageToVideoFamily(), QwenImageFamily(), ZImageFamily(),
-        Flux2Family(), SDXLFamily(),
+        WanFamily(), WanImageToVideoFamily(), WanTextImageToVideoFamily(), QwenImageFamily(), QwenImageEditFamily(),
+        ZImageFamily(), Flux2Family(), SDXLFamily(),
     ]
 
     /// The family that runs a diffusers folder.

@@ -35,15 +35,27 @@ package struct PictureInputs: Sendable, Equatable {
     package var last: Need
     /// How many reference pictures (FLUX.2, Qwen-Image-Edit); `0...0` for a network that reads none.
     package var references: ClosedRange<Int>
+    /// Where it is set, a result that no size is asked for has the last reference's ratio: both sides to the nearest of such
+    /// multiples.
+    package var resultMultiple: Int?
 
-    package init(first: Need = .never, last: Need = .never, references: ClosedRange<Int> = 0...0) {
+    package init(
+        first: Need = .never, last: Need = .never, references: ClosedRange<Int> = 0...0, resultMultiple: Int? = nil
+    ) {
         self.first = first
         self.last = last
         self.references = references
+        self.resultMultiple = resultMultiple
     }
 
+    /// Whether nothing is made without a picture.
+    package var isRequired: Bool { first == .required || needsReference }
+
+    /// Whether nothing is made without a reference: a picture of whatever name can only be one.
+    package var needsReference: Bool { references.lowerBound > 0 }
+
     /// Whether a first picture is changed by strength: the network itself reads none.
-    package var changesByStrength: Bool { first == .never }
+    package var changesByStrength: Bool { first == .never && !needsReference }
 
     /// A network of text to image or text to video.
     package static let none = PictureInputs()

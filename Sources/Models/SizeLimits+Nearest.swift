@@ -1,4 +1,5 @@
 import Foundation
+import Pictures
 import Support
 
 /// What a server makes of a size that its model does not.
@@ -54,6 +55,13 @@ extension SizeLimits {
         func side(_ value: Double) -> Int { Int(min(max(value, 1), longest)) }
         return nearest(
             to: PixelSize(width: side((area * aspect).squareRoot()), height: side((area / aspect).squareRoot())))
+    }
+
+    /// The size of the default area in a picture's ratio: both sides to the nearest of such multiples, then cut to those that
+    /// are made.
+    package func usual(like picture: PictureSize, multiple: Int) -> PictureSize {
+        picture.scaled(toArea: defaultWidth * defaultHeight, multiple: multiple, .nearest)
+            .cut(toMultiple: sideMultiple)
     }
 
     /// Why a size is refused, and one that is not; nil for a size that the model makes.

@@ -1,10 +1,12 @@
 import Diffusion
 import Models
+import Pictures
+import Support
 import Tensor
 
 /// Bytes that computing a picture or a clip takes beside the weights where they lie, stage by stage.
 package struct ActivationPlan: Sendable, Equatable {
-    /// Bytes for encoding the pictures that the network reads, as for the VAE decode; 0 where it reads none.
+    /// Bytes for encoding pictures: those that the network reads, else one that is changed by strength.
     package let picture: Int
     /// Bytes for encoding one prompt.
     package let text: Int
@@ -24,38 +26,38 @@ extension Pipeline {
     /// - Parameters:
     ///   - generator: nil for the model's default.
     ///   - tokens: of the prompt and of the negative one; nil for the longest prompt there can be.
-    /// - Throws: `DiffusionError` for a generator that does not exist.
+    ///   - references: sides of the reference pictures; nil for as many of the default size as the model needs, and one where
+    ///     it may be given any.
+    /// - Throws: `DiffusionError` for a generator that does not exist; as encoding for pictures that cannot be.
     /// - Precondition: width, height and frames are ones that `sizes` does not refuse.
     package func activationPlan(
-        width: Int, height: Int, frames: Int, generator: String? = nil, tokens: Int? = nil
+        width: Int, height: Int, frames: Int, generator: String? = nil, tokens: Int? = nil,
+        references: [PixelSize]? = nil
     ) throws -> ActivationPlan {
-        let tokens = tokens ?? maximumTokens
+        let given = try plannedPictures(width: width, height: height, frames: frames, references: references)
+        let seen = parts.promptEncoder.seesPictures ? given.references : []
+        var texts: [String: [Int]] = [:]
         let text = try MemoryPlan.of {
-            _ = try parts.promptEncoder.encode(tokens: tokens).lasting
+            let prompt = try parts.promptEncoder.encode(tokens: tokens ?? maximumTokens, seeing: seen).lasting
+            texts = prompt.tensors.mapValues(\.shape)
         }
-        let parameters = GenerationParameters(
-            prompt: "", negativePrompt: "", width: width, height: height, frames: frames, generator: generator)
-        // Where a picture may be given, one is.
-        let given = try greyPictures(width: width, height: height, frames: frames)
-        var channels: [Int]?
-        var givenFrames: [Int]?
+        var shapes = InputShapes()
         let picture = try MemoryPlan.of {
-            guard !given.isEmpty, let encoder = parts.pictureEncoder else { return }
-            let inputs = try encoder.inputs(
-                of: given, width: width, height: height, frames: frames, interrupt: {})
-            (channels, givenFrames) = (inputs.channels?.shape, inputs.givenFrames?.shape)
+            guard !given.isEmpty else { return }
+            if case .inputs(let inputs) = try encoded(given, width: width, height: height, frames: frames) {
+                shapes = InputShapes(inputs)
+            }
         }
         let steps = try MemoryPlan.of {
-            func kept(_ shape: [Int]) -> Tensor { Tensor.lasting { Tensor(uninitialized: shape) } }
-            var generation = try planned.makeGeneration(parameters)
-            try generation.take(
-                GenerationInputs(channels: channels.map(kept), givenFrames: givenFrames.map(kept)))
+            func prompt() -> Conditioning { Conditioning(texts.mapValues(InputShapes.kept)) }
+            var generation = try planned.makeGeneration(
+                GenerationParameters(
+                    prompt: "", negativePrompt: "", width: width, height: height, frames: frames, generator: generator))
+            try generation.take(shapes.inputs)
             var run = Run(
                 generation, of: planned, generator: generator ?? generators.defaultName,
                 texts: Prompted(positive: "", negative: ""),
-                prompted: Prompted(
-                    positive: parts.promptEncoder.placeholder(tokens: tokens),
-                    negative: parts.promptEncoder.placeholder(tokens: tokens)))
+                prompted: Prompted(positive: prompt(), negative: prompt()))
             _ = try run.finishSteps()
         }
         let decode = try MemoryPlan.of {
@@ -68,10 +70,46 @@ extension Pipeline {
             picture: picture.peakExtent, text: text.peakExtent, steps: steps.peakExtent, decode: decode.peakExtent)
     }
 
+    /// Where a picture may be given, one is: also one that is changed by strength, where nothing else is given.
+    private func plannedPictures(
+        width: Int, height: Int, frames: Int, references: [PixelSize]?
+    ) throws -> GivenPictures {
+        var given = try greyPictures(width: width, height: height, frames: frames, references: references)
+        if given.isEmpty, frames == 1, traits.pictures.changesByStrength {
+            given.first = try RGBImage(
+                width: width, height: height, bytes: [UInt8](repeating: 128, count: 3 * width * height))
+        }
+        return given
+    }
+
     /// The same model, which asks for no weights to be in memory.
     private var planned: Pipeline {
         Pipeline(
             id: id, traits: traits, generators: generators, sizes: sizes, parts: parts,
             residency: ModelResidency(nil, model: id, weights: [:]), identities: PartIdentities([:]))
+    }
+}
+
+/// The shapes of what pictures become: tensors of one plan have no memory in another.
+private struct InputShapes {
+    var channels: [Int]?
+    var references: [[Int]] = []
+    var givenFrames: [Int]?
+
+    init() {}
+
+    init(_ inputs: GenerationInputs) {
+        channels = inputs.channels?.shape
+        references = inputs.references.map(\.shape)
+        givenFrames = inputs.givenFrames?.shape
+    }
+
+    static func kept(_ shape: [Int]) -> Tensor { Tensor.lasting { Tensor(uninitialized: shape) } }
+
+    /// In the memory of the plan that is being made.
+    var inputs: GenerationInputs {
+        GenerationInputs(
+            channels: channels.map(Self.kept), references: references.map(Self.kept),
+            givenFrames: givenFrames.map(Self.kept))
     }
 }

@@ -16,6 +16,8 @@ package struct ModelFiles: Sendable {
     /// A `phases.json`.
     package var phases: String?
     package var adapters: [AdapterFile] = []
+    /// The family of single files whose keys do not tell it (Qwen-Image-Edit-2509); nil for what they tell.
+    package var familyName: String?
     /// A folder of LoRA files that requests may name.
     package var loras: String?
 
@@ -57,12 +59,26 @@ package struct ModelFiles: Sendable {
 
     func family() throws -> any ModelFamily {
         if let folder {
+            if let familyName {
+                throw ModelError.unsupported(
+                    folder: folder,
+                    reason: "the family \(familyName) was named for it; a folder's own is in its model_index.json")
+            }
             return try Families.family(of: ModelIndex(folder: folder), folder: folder)
         }
         guard !experts.isEmpty else {
             throw ModelError.notAModel(folder: source, reason: "give a folder, or the files of its experts")
         }
         let identity = try FileIdentity.of(Checkpoint(path: source), as: .expert)
+        if let familyName {
+            guard let family = Families.family(named: familyName) else {
+                throw ModelError.unsupported(
+                    folder: source,
+                    reason: "there is no family \(familyName); there are "
+                        + Families.all.map(\.name).joined(separator: ", "))
+            }
+            return family
+        }
         guard let family = identity.family else {
             throw ModelError.unsupported(folder: source, reason: "\(identity.name): no family runs it")
         }

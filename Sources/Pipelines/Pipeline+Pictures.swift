@@ -1,6 +1,7 @@
 import Diffusion
 import Models
 import Pictures
+import Support
 import Tensor
 
 /// What becomes of the pictures that a request starts from.
@@ -13,12 +14,40 @@ extension Pipeline {
         pictures.first != nil && traits.pictures.changesByStrength
     }
 
-    /// Grey pictures of every kind that the network takes a first or last frame from, to measure with or to plan by.
-    package func greyPictures(width: Int, height: Int, frames: Int) throws -> GivenPictures {
-        guard !traits.pictures.changesByStrength else { return GivenPictures() }
-        let grey = try RGBImage(
-            width: width, height: height, bytes: [UInt8](repeating: 128, count: 3 * width * height))
-        return GivenPictures(first: grey, last: traits.pictures.last != .never && frames > 1 ? grey : nil)
+    /// The size of a result that none is asked for: the default, or of about the ratio of the picture that decides.
+    /// - Parameters:
+    ///   - first: of the first picture.
+    ///   - references: of those that the network looks at.
+    package func usualSize(first: PixelSize? = nil, references: [PixelSize] = []) -> PixelSize {
+        if let multiple = traits.pictures.resultMultiple, let last = references.last ?? first {
+            let size = sizes.usual(like: PictureSize(width: last.width, height: last.height), multiple: multiple)
+            if sizes.refusal(width: size.width, height: size.height) == nil {
+                return PixelSize(width: size.width, height: size.height)
+            }
+        }
+        return (first ?? references.first).map(sizes.usual(like:)) ?? sizes.defaultSize
+    }
+
+    /// Grey pictures of every kind that the network takes, to measure with or to plan by: one reference at least, if it takes
+    /// any, of a result's default size.
+    /// - Parameter references: sides of the references instead of that.
+    package func greyPictures(
+        width: Int, height: Int, frames: Int, references: [PixelSize]? = nil
+    ) throws -> GivenPictures {
+        func grey(_ size: PixelSize) throws -> RGBImage {
+            try RGBImage(
+                width: size.width, height: size.height,
+                bytes: [UInt8](repeating: 128, count: 3 * size.width * size.height))
+        }
+        let inputs = traits.pictures
+        let count = max(inputs.references.lowerBound, min(inputs.references.upperBound, 1))
+        var pictures = GivenPictures(
+            references: try (references ?? [PixelSize](repeating: sizes.defaultSize, count: count)).map(grey))
+        guard inputs.first != .never else { return pictures }
+        let frame = try grey(PixelSize(width: width, height: height))
+        pictures.first = frame
+        if inputs.last != .never, frames > 1 { pictures.last = frame }
+        return pictures
     }
 
     /// Encodes pictures: to inputs of the network where it reads pictures, else to the latent to start from.
@@ -34,26 +63,32 @@ extension Pipeline {
         defer { Arena.shared.giveBack() }
         let (width, height, frames) = sides(of: latent)
         return try residency.pass(through: autoencoderPart) { check in
-            func both() throws {
+            try encoded(pictures, width: width, height: height, frames: frames) {
                 try interrupt()
                 try check()
             }
-            if changesByStrength(pictures), let first = pictures.first {
-                guard pictures.references.isEmpty, pictures.last == nil, frames == 1 else {
-                    throw ModelError.unsupported(
-                        folder: source, reason: "one picture alone is changed by strength, and into a picture")
-                }
-                let fitted = try first.fitted(width: width, height: height, fit: pictures.fit)
-                let clean = try parts.autoencoder.latent(of: fitted.signed, interrupt: both)
-                return .start(Tensor.lasting(packed(clean, by: traits.packing).copy))
-            }
-            guard let encoder = parts.pictureEncoder else {
-                throw ModelError.unsupported(folder: source, reason: "its network reads no pictures")
-            }
-            return .inputs(
-                try encoder.inputs(of: pictures, width: width, height: height, frames: frames, interrupt: both)
-                    .lasting)
         }
+    }
+
+    /// The same, wherever the weights are.
+    package func encoded(
+        _ pictures: GivenPictures, width: Int, height: Int, frames: Int, interrupt: () throws -> Void = {}
+    ) throws -> EncodedPictures {
+        if changesByStrength(pictures), let first = pictures.first {
+            guard pictures.references.isEmpty, pictures.last == nil, frames == 1 else {
+                throw ModelError.unsupported(
+                    folder: source, reason: "one picture alone is changed by strength, and into a picture")
+            }
+            let fitted = try first.fitted(width: width, height: height, fit: pictures.fit)
+            let clean = try parts.autoencoder.latent(of: fitted.signed, interrupt: interrupt)
+            return .start(Tensor.lasting(packed(clean, by: traits.packing).copy))
+        }
+        guard let encoder = parts.pictureEncoder else {
+            throw ModelError.unsupported(folder: source, reason: "its network reads no pictures")
+        }
+        return .inputs(
+            try encoder.inputs(of: pictures, width: width, height: height, frames: frames, interrupt: interrupt)
+                .lasting)
     }
 
     /// Sides and length of what a latent `[C, F, H, W]` is decoded to.
@@ -67,7 +102,7 @@ extension Pipeline {
 }
 
 /// What given pictures were encoded to.
-enum EncodedPictures {
+package enum EncodedPictures {
     case inputs(GenerationInputs)
     /// The latent `[C, F, H, W]` of a picture that is changed by strength.
     case start(Tensor)

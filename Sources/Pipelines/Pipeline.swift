@@ -1,6 +1,7 @@
 import Diffusion
 import Foundation
 import Models
+import Pictures
 import Tensor
 import Weights
 
@@ -138,14 +139,21 @@ package final class Pipeline: Sendable {
 
     package var maximumTokens: Int { parts.promptEncoder.length }
 
+    /// Why a prompt cannot be encoded, or nil.
+    package func refusal(of prompt: String) -> String? { parts.promptEncoder.refusal(of: prompt) }
+
     /// The part that prompts pass through.
     package var textPart: Part { traits.course.first { $0.kind == .text }?.part ?? "text_encoder" }
 
     /// Cleans, tokenises and encodes a prompt.
-    /// - Parameter interrupt: called before each layer; throwing ends the encoding.
-    package func encode(_ prompt: String, interrupt: () throws -> Void = {}) throws -> Conditioning {
+    /// - Parameters:
+    ///   - pictures: the request's references, where the text side looks at them (`Run.seen`).
+    ///   - interrupt: called before each layer; throwing ends the encoding.
+    package func encode(
+        _ prompt: String, seeing pictures: [RGBImage] = [], interrupt: () throws -> Void = {}
+    ) throws -> Conditioning {
         let conditioning = try residency.pass(through: textPart) { check in
-            try parts.promptEncoder.encode(prompt) {
+            try parts.promptEncoder.encode(prompt, seeing: pictures) {
                 try interrupt()
                 try check()
             }

@@ -1,5 +1,6 @@
 import Diffusion
 import Models
+import Pictures
 import Tensor
 
 /// One picture or clip on its way through the stages of its model: a value between any two passes, so whoever drives it
@@ -16,6 +17,8 @@ package struct Run: Sendable {
     package private(set) var generation: Generation
     /// The pictures that are still to be encoded; empty where none are given.
     package private(set) var pictures: GivenPictures
+    /// The references that the text side looks at, where it does; empty once the texts are encoded.
+    package private(set) var seen: [RGBImage]
     /// The conditionings; nil until the texts are encoded.
     package private(set) var prompted: Prompted<Conditioning>?
 
@@ -46,6 +49,7 @@ package struct Run: Sendable {
         self.generation = generation
         self.prompted = prompted
         self.pictures = pictures
+        seen = prompted == nil && pipeline.parts.promptEncoder.seesPictures ? pictures.references : []
     }
 
     // MARK: What comes next
@@ -87,10 +91,12 @@ package struct Run: Sendable {
     }
 
     /// Has the texts encoded, unless they are known already.
-    /// - Parameter encode: a cache in front of `Pipeline.encode`, or that itself.
+    /// - Parameter encode: a cache in front of `Pipeline.encode`, or that itself; it is to look at what `seen` is before the
+    ///   call.
     package mutating func encodeTexts(_ encode: (String) throws -> Conditioning) rethrows {
         guard prompted == nil else { return }
         prompted = Prompted(positive: try encode(texts.positive), negative: try texts.negative.map(encode))
+        seen = []
     }
 
     /// Does the next step of several runs in one network evaluation. They may be at different steps, but wait for the

@@ -284,7 +284,10 @@ package final class Engine: Sendable {
 
     private func forgetPrompts(of request: GenerationRequest) throws {
         guard let model = models.first(where: { $0.id == request.model }) else { return }
-        for prompt in [request.prompt, request.negativePrompt ?? ""] where !prompt.isEmpty {
+        // An embedding of no word of the client's own may still be one of the client's pictures.
+        let negative =
+            request.negativePrompt ?? (model.parts.promptEncoder.seesPictures ? model.traits.absentNegativePrompt : "")
+        for prompt in [request.prompt, negative] where !prompt.isEmpty {
             try EmbeddingKey.erase(prompt, model, from: store.prompts)
         }
     }

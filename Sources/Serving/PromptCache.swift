@@ -22,28 +22,30 @@ final class PromptCache {
     }
 
     /// The embedding of a prompt, if the text encoder is not needed for it.
-    func known(_ prompt: String) -> Conditioning? {
-        let key = key(prompt)
+    /// - Parameter pictures: digests of those that the text encoder looks at.
+    func known(_ prompt: String, seeing pictures: [String] = []) -> Conditioning? {
+        let key = EmbeddingKey(prompt, seeing: pictures, model)
         if let conditioning = recent.value(of: key.text) { return conditioning }
         guard let conditioning = folder.read(key, as: Conditioning.self) else { return nil }
         recent.keep(conditioning, as: key.text)
         return conditioning
     }
 
-    func encode(_ prompt: String, interrupt: () throws -> Void) throws -> Conditioning {
-        if let known = known(prompt) {
+    /// - Parameter compute: encodes the prompt where its embedding is not known.
+    func encode(
+        _ prompt: String, seeing pictures: [String] = [], compute: () throws -> Conditioning
+    ) throws -> Conditioning {
+        if let known = known(prompt, seeing: pictures) {
             count("hit")
             return known
         }
-        let conditioning = try model.encode(prompt, interrupt: interrupt)
+        let conditioning = try compute()
         count("miss")
-        let key = key(prompt)
+        let key = EmbeddingKey(prompt, seeing: pictures, model)
         recent.keep(conditioning, as: key.text)
         folder.write(conditioning, key)
         return conditioning
     }
-
-    private func key(_ prompt: String) -> EmbeddingKey { EmbeddingKey(prompt, model) }
 
     private func count(_ result: String) {
         metrics.count(
@@ -52,16 +54,18 @@ final class PromptCache {
     }
 }
 
-/// What an embedding is of: a prompt as a model's text encoder reads it, and that encoder.
+/// What an embedding is of: a prompt as a model's text encoder reads it, the pictures that the encoder looks at, and that encoder.
 struct EmbeddingKey {
     let text: String
     /// The name of the file. The first half is the hash of the prompt alone, so that a prompt is found whatever encoded
     /// it.
     let name: String
 
-    init(_ prompt: String, _ model: Pipeline) {
+    /// - Parameter pictures: digests.
+    init(_ prompt: String, seeing pictures: [String] = [], _ model: Pipeline) {
         let prompt = model.cleaned(prompt)
-        text = "\(model.arithmetic)\n\(model.identity(of: model.textPart))\n\n\(prompt)"
+        let encoder = [model.arithmetic, model.identity(of: model.textPart)]
+        text = "\((encoder + pictures).joined(separator: "\n"))\n\n\(prompt)"
         name = FNV1a.hex(prompt) + FNV1a.hex(text)
     }
 

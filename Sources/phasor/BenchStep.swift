@@ -81,9 +81,11 @@ struct BenchStep: ParsableCommand {
         if let reason = pipeline.sizes.refusal(width: width, height: height) ?? pipeline.sizes.refusal(frames: frames) {
             throw ValidationError("--size \(size), --frames \(frames): \(reason)")
         }
-        let plan = try pipeline.activationPlan(width: width, height: height, frames: frames, tokens: Self.textRows)
+        let takesPictures = pipeline.traits.pictures.isRequired
+        let plan = try pipeline.activationPlan(
+            width: width, height: height, frames: frames, tokens: Self.textRows, references: takesPictures ? nil : [])
         var parameters = GenerationParameters(prompt: "", width: width, height: height, frames: frames)
-        if pipeline.traits.pictures.first == .required {
+        if takesPictures {
             parameters.pictures = try pipeline.greyPictures(width: width, height: height, frames: frames)
         }
         var run = try Run(parameters, of: pipeline)
@@ -94,7 +96,7 @@ struct BenchStep: ParsableCommand {
             run = alone[0]
             print(String(format: "%8.3f s VAE encode of the pictures", RunObserver.wall() - began))
         }
-        try run.encodeTexts { try pipeline.encode($0) }
+        try run.encodeTexts { [seen = run.seen] in try pipeline.encode($0, seeing: seen) }
         let (stepBytes, steps) = try Arena.shared.growth { try run.finishSteps() }
         let step = steps.dropFirst().map(\.seconds).sorted()[rounds / 2]
         let stepActivations = Activations(predicted: plan.steps, measured: stepBytes)
@@ -102,7 +104,9 @@ struct BenchStep: ParsableCommand {
         // Whichever is higher: just started threads may share a core for a while.
         let peak = max(peakBefore, MachinePeaks(compute).bf16)
         let shape = pipeline.latentShape(width: width, height: height, frames: frames)
-        let operations = pipeline.parts.networks[Pipeline.bareName]?.operations(latent: shape, textRows: Self.textRows)
+        let references = run.generation.inputs.references.reduce(0) { $0 + $1.shape.dropFirst().reduce(1, *) }
+        let operations = pipeline.parts.networks[Pipeline.bareName]?
+            .operations(latent: shape, textRows: Self.textRows + references)
         let share = (operations ?? 0) / step / (peak * 1e9)
         print(String(format: "%8.1f %% of the bf16 peak, %.0f GF/s", share * 100, peak))
         Arena.shared.giveBack(keeping: 0)

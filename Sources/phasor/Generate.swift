@@ -65,7 +65,8 @@ struct Generate: ParsableCommand, SpeakingCommand {
     var negativePrompt: String?
 
     @Option(
-        help: ArgumentHelp("A picture to change, or the first frame of a clip: PNG, JPEG or WebP.", valueName: "file"),
+        help: ArgumentHelp(
+            "A picture to edit, or the first frame of a clip: PNG, JPEG or WebP.", valueName: "file"),
         completion: .file(), transform: HomeFolder.expand)
     var image: String?
 
@@ -129,7 +130,7 @@ struct Generate: ParsableCommand, SpeakingCommand {
         try requireNoClipOptions(unless: isClip)
         let latents = try latents.map { try OutputFile($0) }
         let pipeline = try options.openPipeline(model, compute: options.makeCompute())
-        let given = try GivenFiles(image: image, lastImage: lastImage, references: reference)
+        let given = try GivenFiles(image: image, lastImage: lastImage, references: reference, for: pipeline)
         let request = try request(for: pipeline, given, output.type)
 
         var times = StageTimes()
@@ -198,8 +199,7 @@ struct Generate: ParsableCommand, SpeakingCommand {
     /// The same request, and so the same checks and the same file, as over HTTP.
     private func request(for pipeline: Pipeline, _ given: GivenFiles, _ type: FileType) throws -> GenerationRequest {
         let isClip = type == .mp4
-        let sizes = pipeline.sizes
-        let (width, height) = try SizeArgument.parse(size, default: given.usualSize(sizes))
+        let (width, height) = try SizeArgument.parse(size, default: given.usualSize(of: pipeline))
         let tags = try LoRATags(prompt)
         var request = GenerationRequest(
             kind: isClip ? .video : .image, prompt: tags.prompt,

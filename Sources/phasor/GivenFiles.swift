@@ -3,21 +3,27 @@ import Foundation
 import Jobs
 import Models
 import Pictures
+import Pipelines
 import Support
 
 /// The pictures that a command was given as files.
 struct GivenFiles {
     private typealias Given = (file: PictureFile, picture: RGBImage)
 
-    private let first: Given?
+    private var first: Given?
     private let last: Given?
-    private let references: [Given]
+    private var references: [Given]
 
+    /// - Parameter image: the picture to change, or the first frame; to a model that makes nothing without a reference, one.
     /// - Throws: `ValidationError` for a file that cannot be read or is no picture.
-    init(image: String?, lastImage: String?, references: [String]) throws {
+    init(image: String?, lastImage: String?, references: [String], for model: Pipeline) throws {
         first = try image.map { try Self.read($0, "--image") }
         last = try lastImage.map { try Self.read($0, "--last-image") }
         self.references = try references.map { try Self.read($0, "--reference") }
+        if model.traits.pictures.needsReference, let picture = first {
+            self.references.insert(picture, at: 0)
+            first = nil
+        }
     }
 
     private static func read(_ path: String, _ flag: String) throws -> Given {
@@ -28,12 +34,10 @@ struct GivenFiles {
         }
     }
 
-    /// The default size, of the aspect of the first picture.
-    func usualSize(_ sizes: SizeLimits) -> (Int, Int) {
-        guard let picture = (first ?? references.first)?.picture else {
-            return (sizes.defaultWidth, sizes.defaultHeight)
-        }
-        let size = sizes.usual(like: PixelSize(width: picture.width, height: picture.height))
+    /// The size where none is asked for.
+    func usualSize(of model: Pipeline) -> (Int, Int) {
+        let size = model.usualSize(
+            first: first?.file.size, references: references.map(\.file.size))
         return (size.width, size.height)
     }
 

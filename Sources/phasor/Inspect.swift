@@ -62,6 +62,7 @@ struct Inspect: ParsableCommand, SpeakingCommand {
 
             sizes: sides multiples of \(sizes.sideMultiple), default \(sizes.defaultWidth)x\(sizes.defaultHeight), at \
             most \(sizes.maximumPixels) pixels; \(lengths(sizes))
+            pictures: \(pictures(pipeline.traits.pictures))
             """)
         let loras = pipeline.loraNames
         if !loras.isEmpty { Console.current.result("LoRA files for requests: \(loras.joined(separator: ", "))") }
@@ -83,16 +84,31 @@ struct Inspect: ParsableCommand, SpeakingCommand {
         let (width, height, frames) = request
         let plan = try pipeline.activationPlan(width: width, height: height, frames: frames)
         let encode = plan.picture > 0 ? "  VAE encode    \(megabytes(plan.picture))\n" : ""
+        let inputs = pipeline.traits.pictures.references
+        let references = inputs.upperBound > 0 ? ", \(max(inputs.lowerBound, 1)) reference picture" : ""
         Console.current.result(
             """
 
             memory for activations at \(width)x\(height), \(frames) frame\(frames == 1 ? "" : "s"), \
-            \(pipeline.generators.defaultName), prompts of \(pipeline.maximumTokens) tokens (the longest), beside the weights:
+            \(pipeline.generators.defaultName)\(references), prompts of \(pipeline.maximumTokens) tokens (the longest), beside the weights:
             \(encode)  text encoding \(megabytes(plan.text))
               steps         \(megabytes(plan.steps))
               VAE decode    \(megabytes(plan.decode))
               peak          \(megabytes(plan.peak))
             """)
+    }
+
+    /// Which pictures requests may give, and which they must.
+    private func pictures(_ inputs: PictureInputs) -> String {
+        var taken: [String] = []
+        if inputs.changesByStrength { taken.append("one to change by strength (image)") }
+        if inputs.first != .never { taken.append("a first frame (image), \(inputs.first.rawValue)") }
+        if inputs.last != .never { taken.append("a last frame (last_image), \(inputs.last.rawValue)") }
+        let (least, most) = (inputs.references.lowerBound, inputs.references.upperBound)
+        if most > 0 {
+            taken.append("\(least) to \(most) to look at (images)" + (inputs.needsReference ? ", required" : ""))
+        }
+        return taken.joined(separator: "; ")
     }
 
     private func lengths(_ sizes: SizeLimits) -> String {

@@ -135,6 +135,12 @@ struct ModelOptions: ParsableArguments {
                 + "(default: $PHASOR_LORAS).", valueName: "dir"), completion: .directory, transform: HomeFolder.expand)
     var loras: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "What the files given are, where their keys do not tell: qwen-image-edit for Qwen-Image-Edit-2509.",
+            valueName: "name"))
+    var family: String?
+
     @OptionGroup var threading: ThreadOptions
 
     @Option(

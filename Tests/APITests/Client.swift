@@ -43,6 +43,23 @@ struct Client: Sendable {
         try await open(method, path, fields, body).answer(isHead: method == "HEAD")
     }
 
+    /// Sends a form; what has the name of a file is one.
+    func post(_ path: String, form: [(name: String, file: String?, content: [UInt8])]) async throws -> Answer {
+        let boundary = "b0undary"
+        var body: [UInt8] = []
+        for part in form {
+            let file = part.file.map { "; filename=\"\($0)\"" } ?? ""
+            body += "--\(boundary)\r\nContent-Disposition: form-data; name=\"\(part.name)\"\(file)\r\n\r\n".utf8
+            body += part.content + "\r\n".utf8
+        }
+        body += "--\(boundary)--\r\n".utf8
+        let connection = try open(
+            "POST", path,
+            ["Content-Type": "multipart/form-data; boundary=\(boundary)", "Content-Length": "\(body.count)"])
+        connection.send(body)
+        return try await connection.answer()
+    }
+
     /// Sends a request and leaves the answer to be read.
     func open(
         _ method: String, _ path: String, _ fields: [String: String] = [:], _ body: String = ""
@@ -90,8 +107,10 @@ struct Client: Sendable {
         /// As a client that goes away does; what it wanted is not read.
         func leave() { shutdown(socket, Int32(SHUT_RDWR)) }
 
-        func send(_ text: String) {
-            var rest = Array(text.utf8)[...]
+        func send(_ text: String) { send(Array(text.utf8)) }
+
+        func send(_ bytes: [UInt8]) {
+            var rest = bytes[...]
             while !rest.isEmpty {
                 let count = rest.withUnsafeBytes { Glibc.send(socket, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
                 guard count > 0 else { return }

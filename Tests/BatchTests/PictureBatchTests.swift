@@ -173,4 +173,29 @@ import Testing
         #expect(throws: BatchError.self) { try PictureFolder.manifest(of: scratch + "/in/deep") }
         #expect(throws: BatchError.self) { try PictureFolder.manifest(of: scratch + "/nowhere") }
     }
+
+    /// A model that makes nothing without a picture to look at takes the column as one.
+    @Test func `A line's picture is edited`() throws {
+        try put("rgb.jpg", as: "a.jpg")
+        let edit = try Pipeline(
+            ModelFiles(folder: Fixtures.root.appending(path: "qwen-image-edit-tiny").path), compute: Compute(threads: 1)
+        )
+        var defaults = Manifest.Defaults()
+        defaults.folder = scratch + "/in"
+        defaults.strength = 0.6
+        let manifest = try Manifest(
+            Array(#"{"prompt": "make it blue", "image": "a.jpg"}"#.utf8), format: .jsonLines, model: edit,
+            defaults: defaults)
+        let item = try #require(manifest.items.first)
+        let file = try PictureFile(path: "\(scratch)/in/a.jpg")
+        #expect(item.request.images == [file.digest])
+        #expect(item.request.kind == .image && item.request.image == nil && item.request.strength == nil)
+        let size = edit.usualSize(references: [file.size])
+        #expect(item.request.width == size.width && item.request.height == size.height)
+        #expect(size.width % 32 == 0 && size.height % 32 == 0)
+        #expect(throws: (any Error).self) {
+            try Manifest(
+                Array(#"{"prompt": "make it blue"}"#.utf8), format: .jsonLines, model: edit, defaults: defaults)
+        }
+    }
 }

@@ -135,4 +135,24 @@ import Testing
         #expect(run.said.contains("Usage: phasor generate") && run.said.contains("'phasor generate --help'"))
         #expect(try command.names.isEmpty)
     }
+
+    /// A model that makes nothing without a picture to look at takes `--image` as one.
+    @Test func `A picture is edited`() throws {
+        let folder = CommandRun.root.appending(path: "Tests/Fixtures/qwen-image-edit-tiny").path
+        let base = ["generate", "make it blue", "--model", folder, "--size", "48x32", "--steps", "2"]
+        let photos = (0..<2).map { "\(folder)/inputs/photo\($0).png" }
+        for (file, pictures) in [
+            ("a.png", ["--image", photos[0]]), ("b.png", ["--reference", photos[0]]),
+            ("c.png", ["--image", photos[0], "--reference", photos[1]]),
+        ] {
+            let run = try command.run(base + pictures + ["-o", file])
+            #expect(run.code == 0, "\(run.said)")
+        }
+        #expect(command.bytes("a.png") == command.bytes("b.png"))
+        #expect(command.bytes("a.png") != command.bytes("c.png"))
+        let none = try command.run(base + ["-o", "d.png"])
+        #expect(none.code == 64 && none.said.contains("takes 1 to 3"), "\(none.said)")
+        let told = try command.run(["inspect", folder])
+        #expect(told.text.contains("pictures: 1 to 3 to look at (images), required\n"))
+    }
 }

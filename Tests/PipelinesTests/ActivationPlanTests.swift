@@ -1,8 +1,11 @@
 import Diffusion
 import Foundation
 import Models
+import Pictures
 import Pipelines
+import Support
 import Tensor
+import TestSupport
 import Testing
 
 /// What a plan says beside what computing takes in an arena of its own.
@@ -15,9 +18,11 @@ import Testing
         let width, height, frames: Int
         var generator: String?
         var precision = Precision.f32
+        var references: [PixelSize] = []
 
         var testDescription: String {
-            "\((model as NSString).lastPathComponent) \(generator ?? "") \(width)x\(height)x\(frames) \(precision)"
+            "\((model as NSString).lastPathComponent) \(generator ?? "") \(width)x\(height)x\(frames) \(precision) "
+                + references.map(\.description).joined(separator: " ")
         }
     }
 
@@ -32,6 +37,19 @@ import Testing
         Case(model: qwenFixture, width: 192, height: 160, frames: 1, precision: .bf16),
         Case(model: kleinFixture, width: 64, height: 64, frames: 1),
         Case(model: kleinFixture, width: 192, height: 160, frames: 1, precision: .bf16),
+        Case(model: kleinFixture, width: 64, height: 64, frames: 1, references: [PixelSize(width: 160, height: 96)]),
+        Case(
+            model: kleinFixture, width: 64, height: 96, frames: 1, precision: .bf16,
+            references: [PixelSize(width: 2000, height: 1400), PixelSize(width: 64, height: 100)]),
+        Case(model: editFixture, width: 64, height: 64, frames: 1, references: [PixelSize(width: 90, height: 55)]),
+        Case(
+            model: editFixture, width: 192, height: 160, frames: 1, precision: .bf16,
+            references: [
+                PixelSize(width: 1500, height: 400), PixelSize(width: 33, height: 50),
+                PixelSize(width: 640, height: 640),
+            ]),
+        Case(model: zImageFixture, width: 64, height: 96, frames: 1),
+        Case(model: sdxlFixture, width: 64, height: 64, frames: 1, precision: .bf16),
         Case(model: embedded, width: 64, height: 96, frames: 1),
         Case(model: embedded, width: 128, height: 128, frames: 1, precision: .bf16),
         Case(model: embedded, width: 128, height: 128, frames: 5),
@@ -49,28 +67,42 @@ import Testing
         #expect(use.peakExtent <= use.peak + use.peak / 3, "\(what): \(use)")
     }
 
+    /// Pictures of random samples: as many as the plan counts.
+    private func pictures(for one: Case, _ inputs: PictureInputs) throws -> GivenPictures {
+        var random = SplitMix64(seed: 7)
+        func noise(_ size: PixelSize) throws -> RGBImage {
+            try RGBImage(
+                width: size.width, height: size.height,
+                bytes: (0..<3 * size.width * size.height).map { _ in UInt8(truncatingIfNeeded: random.next()) })
+        }
+        var given = GivenPictures(references: try one.references.map(noise))
+        let frame = PixelSize(width: one.width, height: one.height)
+        if inputs.first != .never || given.isEmpty && one.frames == 1 { given.first = try noise(frame) }
+        if inputs.last != .never, one.frames > 1 { given.last = try noise(frame) }
+        return given
+    }
+
     @Test(arguments: cases) func thePlanIsWhatComputingTakes(_ one: Case) throws {
         let pipeline = try Pipeline(folder: one.model, compute: Compute(threads: 2, precision: one.precision))
         let plan = try pipeline.activationPlan(
             width: one.width, height: one.height, frames: one.frames, generator: one.generator,
-            tokens: min(pipeline.tokenCount(of: prompt), pipeline.maximumTokens))
+            tokens: min(pipeline.tokenCount(of: prompt), pipeline.maximumTokens), references: one.references)
+        let given = try pictures(for: one, pipeline.traits.pictures)
 
         var arena = Arena(reserving: 1 << 40)
-        let encoded = try arena.using { try pipeline.encode(prompt) }
+        let encoded = try arena.using { try pipeline.encode(prompt, seeing: given.references) }
         expect(plan.text, is: arena.use, "text")
 
-        let given = try pipeline.greyPictures(width: one.width, height: one.height, frames: one.frames)
         var inputs = GenerationInputs()
-        if let encoder = pipeline.parts.pictureEncoder, !given.isEmpty {
-            arena = Arena(reserving: 1 << 40)
-            inputs = try arena.using {
-                try encoder.inputs(
-                    of: given, width: one.width, height: one.height, frames: one.frames, interrupt: {}
-                ).lasting
-            }
-            expect(plan.picture, is: arena.use, "picture")
-        } else {
+        if given.isEmpty {
             #expect(plan.picture == 0)
+        } else {
+            arena = Arena(reserving: 1 << 40)
+            let encoded = try arena.using {
+                try pipeline.encoded(given, width: one.width, height: one.height, frames: one.frames)
+            }
+            if case .inputs(let made) = encoded { inputs = made }
+            expect(plan.picture, is: arena.use, "picture")
         }
 
         arena = Arena(reserving: 1 << 40)

@@ -7,6 +7,9 @@ let fixture = Fixture.path("wan22-tiny")
 let imageToVideoFixture = Fixture.path("wan22-i2v-tiny")
 let textImageToVideoFixture = Fixture.path("wan22-ti2v-tiny")
 let qwenFixture = Fixture.path("qwen-image-tiny")
+let editFixture = Fixture.path("qwen-image-edit-tiny")
+let zImageFixture = Fixture.path("z-image-tiny")
+let sdxlFixture = Fixture.path("sdxl-tiny")
 let kleinFixture = Fixture.path("flux2-klein-tiny")
 
 enum Fixture {
@@ -27,7 +30,7 @@ extension Pipeline {
                 prompt: prompt, negativePrompt: negative, width: width, height: height, frames: frames, seed: seed,
                 steps: steps, guidanceScale: guidanceScale, guidanceScale2: guidanceScale2,
                 pictures: pictures(seed: seed)), of: self)
-        try run.encodeTexts { try encode($0) }
+        try run.encodeTexts { [seen = run.seen] in try encode($0, seeing: seen) }
         var alone = [run]
         try Run.encodePictures(of: &alone)
         return alone[0]
@@ -35,14 +38,18 @@ extension Pipeline {
 
     /// Stripes in colours of the seed, as far as the network reads pictures.
     func pictures(seed: UInt64) throws -> GivenPictures {
-        guard traits.pictures.first != .never else { return GivenPictures() }
-        func stripes(_ step: Int) throws -> RGBImage {
+        let inputs = traits.pictures
+        func stripes(_ step: Int, _ width: Int = 40, _ height: Int = 30) throws -> RGBImage {
             try RGBImage(
-                width: 40, height: 30,
-                bytes: (0..<40 * 30 * 3).map { UInt8(truncatingIfNeeded: ($0 + Int(seed)) * step / 7) })
+                width: width, height: height,
+                bytes: (0..<width * height * 3).map { UInt8(truncatingIfNeeded: ($0 + Int(seed)) * step / 7) })
+        }
+        guard inputs.first != .never else {
+            let count = min(inputs.references.upperBound, 2)
+            return GivenPictures(references: try (0..<count).map { try stripes(3 + 4 * $0, 80 + 16 * $0, 64) })
         }
         return GivenPictures(
-            first: try stripes(3), last: traits.pictures.last == .never ? nil : try stripes(11))
+            first: try stripes(3), last: inputs.last == .never ? nil : try stripes(11))
     }
 }
 

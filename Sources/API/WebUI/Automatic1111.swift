@@ -57,6 +57,15 @@ struct Automatic1111: Sendable {
             }
             let files = try fields.pictures("init_images")
             guard let bytes = files.first else { throw APIError.missing("init_images") }
+            guard try !catalogue.model(read.request.model).traits.pictures.needsReference else {
+                for bytes in files { read.pictures.append(try await PictureReader.shared.read(bytes, "init_images")) }
+                read.request.images = read.pictures.map(\.digest)
+                read.names = ["images": "init_images"]
+                // Clients send both whether or not they mean something.
+                read.warnings += ["denoising_strength", "resize_mode"].filter { fields[$0] != nil }
+                    .map(RequestWarning.ignored)
+                return
+            }
             guard files.count == 1 else {
                 throw APIError.invalid(
                     "init_images", "init_images: \(files.count) pictures given; one is changed at a time")

@@ -43,6 +43,10 @@ package struct EndToEndCase {
     package let pixels: String
     /// The numbers of the experts in the reference, by name; empty where it has none.
     package var experts: [String: Int] = [:]
+    /// Folders of the fixture that are opened in place of an expert's own.
+    package var components: [String: String] = [:]
+    /// What the family has computed on the way, by the names of reference tensors.
+    package var computed: [String: Computed] = [:]
 
     package init(
         generator: GeneratorSpec, schedule: SigmaSchedule, guidance: Guidance, latent: Tensor,

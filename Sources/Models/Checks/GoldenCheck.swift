@@ -11,7 +11,7 @@ package struct GoldenCheck {
     package let tolerance: Tolerance
     package let inputs: [String: Weight]
     package let outputs: [String: Weight]
-    fileprivate let picture: (String) throws -> RGBImage
+    fileprivate let readPicture: (String) throws -> RGBImage
 
     /// A value passes when |value - reference| <= atol + rtol |reference|.
     package struct Tolerance {
@@ -36,7 +36,12 @@ package struct GoldenCheck {
     }
 
     /// The picture in the file that a parameter names.
-    func picture(_ name: String) throws -> RGBImage { try picture(parameter(name, as: String.self)) }
+    func picture(_ name: String) throws -> RGBImage { try readPicture(parameter(name, as: String.self)) }
+
+    /// The pictures in the files that a parameter lists.
+    func pictures(_ name: String) throws -> [RGBImage] {
+        try parameter(name, as: [String].self).map { try readPicture($0) }
+    }
 
     func parameter<T>(_ name: String, as type: T.Type = T.self) throws -> T {
         guard let value = parameters[name] as? T else {
@@ -86,7 +91,7 @@ package struct FixtureFolder {
         return GoldenCheck(
             name: name, component: component, parameters: entry["params"] as? [String: Any] ?? [:],
             tolerance: GoldenCheck.Tolerance(atol: atol, rtol: rtol), inputs: part("in."), outputs: part("out."),
-            picture: { try picture("\(folder)/\($0)") })
+            readPicture: { try picture("\(folder)/\($0)") })
     }
 }
 

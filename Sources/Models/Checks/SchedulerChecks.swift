@@ -32,6 +32,11 @@ struct SchedulerChecks {
             let steps: Int = try check.parameter("n")
             let schedule = try SigmaSchedule.shifted(steps: steps, shift: number(check, "shift"))
             return try trajectory(check, .euler, .shifted(steps: steps, shift: number(check, "shift")), schedule)
+        case "scheduler_euler_traj_lightning":
+            let shift = DynamicShift(configuration: try check.parameter("scheduler"))
+            return try trajectory(
+                check, grid: .dynamic(steps: check.parameter("n"), shift: shift), tokens: check.input("sample").shape[1]
+            )
         case let name where name.hasPrefix("scheduler_unipc_traj"):
             let steps: Int = try check.parameter("n")
             let shift = try number(check, "flow_shift")

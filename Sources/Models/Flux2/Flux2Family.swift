@@ -131,7 +131,7 @@ extension Flux2Transformer: DenoisingNetwork {
             references: evaluation.inputs.map(\.references), interrupt: interrupt)
     }
 
-    /// Products with weights, and the attention over text and picture; references are not counted.
+    /// Products with weights, and the attention over text and pictures.
     package func operations(latent: [Int], textRows: Int) -> Double {
         let rows = Double(latent.dropFirst().reduce(1, *) + textRows)
         let (d, f) = (Double(config.dim), Double(config.mlpDim))

@@ -54,9 +54,4 @@ package struct Flux2PromptEncoder: PromptEncoder {
     package func encode(tokens count: Int) throws -> Conditioning {
         Conditioning(rows: try rows(of: [Int](repeating: 0, count: min(count, length)), interrupt: {}))
     }
-
-    /// All prompts have as many rows.
-    package func placeholder(tokens count: Int) -> Conditioning {
-        Conditioning(rows: Tensor.lasting { Tensor(uninitialized: [length, width]) })
-    }
 }

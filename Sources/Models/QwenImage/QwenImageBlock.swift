@@ -1,22 +1,34 @@
 import Tensor
 import Weights
 
-/// The two streams of Qwen-Image between blocks.
+/// The streams of Qwen-Image between blocks.
 package struct QwenImageStreams {
     /// `[B * T, dim]`
     package var image: Tensor
+    /// `[B * P, dim]`: the tokens of each entry's reference pictures; nil where there are none. They share the image's weights.
+    package var pictures: Tensor?
     /// `[sum of the counts, dim]`: the prompts' rows one after the other, without padding.
     package var text: Tensor
     /// Rows of each prompt.
     package let textCounts: [Int]
 
-    package init(image: Tensor, text: Tensor, textCounts: [Int]) {
+    package init(image: Tensor, pictures: Tensor? = nil, text: Tensor, textCounts: [Int]) {
         self.image = image
+        self.pictures = pictures
         self.text = text
         self.textCounts = textCounts
     }
+}
 
-    var batch: Int { textCounts.count }
+/// silu of time embeddings, `[B, dim]` each.
+package struct QwenImageTimes {
+    let image, pictures: Tensor
+
+    /// - Parameter pictures: of the reference pictures; nil for the image's.
+    package init(image: Tensor, pictures: Tensor? = nil) {
+        self.image = image
+        self.pictures = pictures ?? image
+    }
 }
 
 /// One dual-stream block: image and text have weights of their own and meet in one attention.
@@ -39,47 +51,47 @@ package struct QwenImageBlock: Sendable {
             config: config, compute: compute)
     }
 
-    /// - Parameters:
-    ///   - time: silu of the time embedding, `[B, dim]`.
-    ///   - ropes: for each batch entry the angles of its text tokens and then of its image tokens.
-    package func forward(_ x: QwenImageStreams, time: Tensor, ropes: [RotaryTable]) -> QwenImageStreams {
-        let imageModulation = image.modulation(time)
+    /// - Parameter ropes: for each batch entry the angles of its text, then of its image, then of its reference pictures.
+    package func forward(_ x: QwenImageStreams, times: QwenImageTimes, ropes: [RotaryTable]) -> QwenImageStreams {
+        let imageModulation = image.modulation(times.image)
+        let pictureModulation = x.pictures.map { _ in image.modulation(times.pictures) }
         // Prompts differ in length; where they do, every row gets a modulation of its own.
         let isUniform = Set(x.textCounts).count == 1
-        let textModulation = text.modulation(time).map { isUniform ? $0 : repeated($0, x.textCounts) }
+        let textModulation = text.modulation(times.image).map { isUniform ? $0 : repeated($0, x.textCounts) }
 
-        let attended = attention(
-            image: image.queriesKeysValues(x.image, imageModulation),
-            text: text.queriesKeysValues(x.text, textModulation), counts: x.textCounts, ropes: ropes)
+        var heads = [
+            text.heads(x.text, textModulation, counts: x.textCounts),
+            image.heads(x.image, imageModulation, entries: x.textCounts.count),
+        ]
+        if let pictures = x.pictures, let pictureModulation {
+            heads.append(image.heads(pictures, pictureModulation, entries: x.textCounts.count))
+        }
+        let attended = attention(heads, ropes: ropes)
         return QwenImageStreams(
-            image: image.finish(x.image, attended: attended.image, imageModulation),
-            text: text.finish(x.text, attended: attended.text, textModulation), textCounts: x.textCounts)
+            image: image.finish(x.image, attended: attended[1], imageModulation),
+            pictures: x.pictures.flatMap { pictures in
+                pictureModulation.map { image.finish(pictures, attended: attended[2], $0) }
+            },
+            text: text.finish(x.text, attended: attended[0], textModulation), textCounts: x.textCounts)
     }
 
-    /// Attention over the text and image tokens of each batch entry, text first.
-    private func attention(
-        image: (q: Tensor, k: Tensor, v: Tensor), text: (q: Tensor, k: Tensor, v: Tensor), counts: [Int],
-        ropes: [RotaryTable]
-    ) -> (image: Tensor, text: Tensor) {
-        let tokens = image.q.shape[0] / counts.count
-        var start = 0
-        var images: [Tensor] = []
-        var texts: [Tensor] = []
-        for (entry, count) in counts.enumerated() {
-            func joined(_ text: Tensor, _ image: Tensor) -> Tensor {
-                Tensor.concatenate([
-                    text.slice(start..<start + count), image.slice(entry * tokens..<(entry + 1) * tokens),
-                ])
+    /// Attention of each batch entry over its tokens of all streams, in the order given.
+    private func attention(_ streams: [Stream.Heads], ropes: [RotaryTable]) -> [Tensor] {
+        var results = [[Tensor]](repeating: [], count: streams.count)
+        for (entry, rope) in ropes.enumerated() {
+            func joined(_ part: KeyPath<Stream.Heads, Tensor>) -> Tensor {
+                Tensor.concatenate(streams.map { $0[keyPath: part].slice($0.rows(of: entry)) })
             }
-            let q = compute.rotate(joined(text.q, image.q), by: ropes[entry], heads: config.heads)
-            let k = compute.rotate(joined(text.k, image.k), by: ropes[entry], heads: config.heads)
-            let attended = compute.attention(q: q, k: k, v: joined(text.v, image.v), heads: config.heads)
-            texts.append(attended.slice(0..<count))
-            images.append(attended.slice(count..<count + tokens))
-            start += count
+            let q = compute.rotate(joined(\.q), by: rope, heads: config.heads)
+            let k = compute.rotate(joined(\.k), by: rope, heads: config.heads)
+            let attended = compute.attention(q: q, k: k, v: joined(\.v), heads: config.heads)
+            var start = 0
+            for (index, stream) in streams.enumerated() {
+                results[index].append(attended.slice(start..<start + stream.counts[entry]))
+                start += stream.counts[entry]
+            }
         }
-        func whole(_ parts: [Tensor]) -> Tensor { parts.count == 1 ? parts[0] : Tensor.concatenate(parts) }
-        return (whole(images), whole(texts))
+        return results.map { $0.count == 1 ? $0[0] : Tensor.concatenate($0) }
     }
 
     /// Row b of `[B, dim]` `counts[b]` times.
@@ -137,9 +149,27 @@ private struct Stream: Sendable {
             shift1: part(0), scale1: part(1), gate1: part(2), shift2: part(3), scale2: part(4), gate2: part(5))
     }
 
-    func queriesKeysValues(_ x: Tensor, _ m: Modulation) -> (q: Tensor, k: Tensor, v: Tensor) {
+    /// Queries, keys and values, of so many rows for each batch entry.
+    struct Heads {
+        let q, k, v: Tensor
+        let counts: [Int]
+
+        func rows(of entry: Int) -> Range<Int> {
+            let start = counts[..<entry].reduce(0, +)
+            return start..<start + counts[entry]
+        }
+    }
+
+    func heads(_ x: Tensor, _ m: Modulation, counts: [Int]) -> Heads {
         let a = compute.modulatedLayerNorm(x, scale: m.scale1, shift: m.shift1, eps: config.eps)
-        return (headNorm(compute.linear(a, q), normQ), headNorm(compute.linear(a, k), normK), compute.linear(a, v))
+        return Heads(
+            q: headNorm(compute.linear(a, q), normQ), k: headNorm(compute.linear(a, k), normK),
+            v: compute.linear(a, v), counts: counts)
+    }
+
+    /// - Parameter entries: that x has as many rows for each of.
+    func heads(_ x: Tensor, _ m: Modulation, entries: Int) -> Heads {
+        heads(x, m, counts: [Int](repeating: x.shape[0] / entries, count: entries))
     }
 
     private func headNorm(_ x: Tensor, _ weight: Tensor) -> Tensor {

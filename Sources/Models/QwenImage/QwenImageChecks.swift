@@ -4,7 +4,8 @@ import PromptText
 import Tensor
 import Weights
 
-/// The checks of the `qwen-image` family, by name: which part of the code each one runs.
+/// The checks of the `qwen-image` family, by name: which part of the code each one runs. Those of the network and the
+/// autoencoder are `qwen-image-edit`'s as well.
 struct QwenImageChecks: FamilyChecks {
     let folder: String
     let compute: Compute
@@ -13,13 +14,13 @@ struct QwenImageChecks: FamilyChecks {
         switch check.component {
         case "tokenizer", "text_encoder": return try QwenImageTextChecks(folder: folder, compute: compute).run(check)
         case "rope": return try rope(check)
-        case "transformer": return try transformer(check)
+        case "transformer", "transformer_variant": return try transformer(check)
         case "pack": return try pack(check)
         case "vae", "vae_norm": return try WanVAEChecks(folder: folder, compute: compute).run(check)
         case "scheduler": return try SchedulerChecks(folder: folder).run(check)
         case "lora":
             let lora = LoRACheck(component: "transformer", keys: QwenImageKeys.transformer) { reader in
-                try forward(network(reader), check)
+                try forward(network(reader, of: "transformer"), check)
             }
             return try lora.run(check, folder: folder, compute: compute, extra: &extra)
         default: throw VerificationError.unknownCheck(check.name)
@@ -70,14 +71,15 @@ struct QwenImageChecks: FamilyChecks {
 
     // MARK: Transformer
 
-    private func network(_ reader: WeightReader) throws -> QwenImageTransformer {
-        let config = try QwenImageTransformerConfig.read("\(folder)/transformer/config.json")
+    private func network(_ reader: WeightReader, of component: String) throws -> QwenImageTransformer {
+        let config = try QwenImageTransformerConfig.read("\(folder)/\(component)/config.json")
         return try QwenImageTransformer(reader, config: config, compute: compute)
     }
 
     private func transformer(_ check: GoldenCheck) throws -> [String: Computed] {
-        let network = try network(WeightReader(try Checkpoint(folder: "\(folder)/transformer")))
-        let part = check.name.dropFirst("transformer_".count)
+        let component = check.component
+        let network = try network(WeightReader(try Checkpoint(folder: "\(folder)/\(component)")), of: component)
+        let part = check.name.dropFirst(component.count + 1)
         if part == "time_embed" {
             let timesteps = try check.input("timestep").array.map { $0 * 1000 }
             return [
@@ -93,21 +95,32 @@ struct QwenImageChecks: FamilyChecks {
         throw VerificationError.unknownCheck(check.name)
     }
 
+    /// In checks of edits, which say `zero_cond_t`, the second half of the tokens are a picture's.
     private func block(_ block: QwenImageBlock, _ check: GoldenCheck) throws -> [String: Computed] {
-        let image = try check.input("hidden_states")[0]
+        let tokens = try check.input("hidden_states")[0]
+        let count = check.parameters["zero_cond_t"] == nil ? tokens.shape[0] : tokens.shape[0] / 2
         let text = try check.input("encoder_hidden_states")[0]
         let rope = RotaryTable(
             cosine: Tensor.concatenate([try check.input("txt_cos"), try check.input("img_cos")]),
             sine: Tensor.concatenate([try check.input("txt_sin"), try check.input("img_sin")]))
+        func time(_ name: String) throws -> Tensor { compute.activate(try check.input(name), .silu) }
         let result = block.forward(
-            QwenImageStreams(image: image, text: text, textCounts: [text.shape[0]]),
-            time: compute.activate(try check.input("temb"), .silu), ropes: [rope])
-        return ["hidden_states": .tensor(result.image), "encoder_hidden_states": .tensor(result.text)]
+            QwenImageStreams(
+                image: tokens.slice(0..<count),
+                pictures: count < tokens.shape[0] ? tokens.slice(count..<tokens.shape[0]) : nil,
+                text: text, textCounts: [text.shape[0]]),
+            times: QwenImageTimes(
+                image: try time("temb"), pictures: check.inputs["temb_zero"] == nil ? nil : try time("temb_zero")),
+            ropes: [rope])
+        return [
+            "hidden_states": .tensor(Tensor.concatenate([result.image] + [result.pictures].compactMap(\.self))),
+            "encoder_hidden_states": .tensor(result.text),
+        ]
     }
 
     /// Padded rows of text, which the reference masks, are left out.
     private func forward(_ network: QwenImageTransformer, _ check: GoldenCheck) throws -> Tensor {
-        let (rows, columns) = try grid(check)
+        let shapes = try shapes(check)
         let tokens = try check.input("hidden_states")
         let text = try check.input("encoder_hidden_states")
         let mask = check.inputs["encoder_hidden_states_mask"]?.widened().array
@@ -117,10 +130,18 @@ struct QwenImageChecks: FamilyChecks {
             let count = mask.map { Int($0[entry * length..<(entry + 1) * length].reduce(0, +)) } ?? length
             return text[entry].slice(0..<count)
         }
-        let latents = (0..<batch).map { packedLatent(tokens[$0], rows: rows, columns: columns) }
-        let velocity = try network.forward(
-            latents: stacked(latents), timesteps: try check.input("timestep").array.map { $0 * 1000 }, texts: texts)
-        return stacked((0..<batch).map { packedTokens(velocity[$0]) })
+        let times = network.times(try check.input("timestep").array.map { $0 * 1000 })
+        let count = shapes[0].rows * shapes[0].columns
+        let pictures = (0..<batch).map { tokens[$0].slice(count..<tokens.shape[1]) }
+        let x = try network.streams(
+            image: Tensor.concatenate((0..<batch).map { tokens[$0].slice(0..<count) }),
+            pictures: shapes.count > 1 ? Tensor.concatenate(pictures) : nil, shapes: shapes, times: times, texts: texts)
+        func entries(_ x: Tensor) -> Tensor {
+            network.head(x, times).reshaped([batch, x.shape[0] / batch, network.config.outChannels])
+        }
+        let image = entries(x.image)
+        guard let pictures = x.pictures.map(entries) else { return image }
+        return stacked((0..<batch).map { Tensor.concatenate([image[$0], pictures[$0]]) })
     }
 }
 

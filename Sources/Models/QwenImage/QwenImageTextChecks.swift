@@ -19,7 +19,7 @@ struct QwenImageTextChecks {
 
     func run(_ check: GoldenCheck) throws -> [String: Computed] {
         switch check.name {
-        case "tokenizer_ids": return try tokenizer(check)
+        case "tokenizer_ids": return try qwenTokenizerCheck(check, folder: folder) { prompts.ids(of: $0) }
         case "text_encoder_hidden":
             let states = try hiddenStates(check) { ids, onHidden in
                 _ = try prompts.encoder.encode(ids, onHidden: onHidden)
@@ -30,21 +30,6 @@ struct QwenImageTextChecks {
         case "prompt_embeds": return try embeddings(check)
         default: throw VerificationError.unknownCheck(check.name)
         }
-    }
-
-    private struct Cases: Decodable {
-        struct Case: Decodable { let text: String }
-        let cases: [Case]
-    }
-
-    private func tokenizer(_ check: GoldenCheck) throws -> [String: Computed] {
-        let file = URL(fileURLWithPath: "\(folder)/\(try check.parameter("cases", as: String.self))")
-        guard let cases = try? JSONDecoder().decode(Cases.self, from: Data(contentsOf: file)).cases else {
-            throw VerificationError.badFixture("\(file.path) has no list of \"cases\"")
-        }
-        let ids = cases.map { prompts.ids(of: $0.text) }
-        let offsets = ids.reduce(into: [0]) { $0.append(($0.last ?? 0) + $1.count) }
-        return ["ids": .integers(ids.flatMap { $0 }), "offsets": .integers(offsets)]
     }
 
     /// The reference repeats the angles for both halves of a head.
@@ -68,4 +53,21 @@ struct QwenImageTextChecks {
             "long_prompt_embeds": try rows("long"),
         ]
     }
+}
+
+/// A check of the ids of many texts, one after the other.
+func qwenTokenizerCheck(
+    _ check: GoldenCheck, folder: String, ids: (String) -> [Int]
+) throws -> [String: Computed] {
+    struct Cases: Decodable {
+        struct Case: Decodable { let text: String }
+        let cases: [Case]
+    }
+    let file = URL(fileURLWithPath: "\(folder)/\(try check.parameter("cases", as: String.self))")
+    guard let cases = try? JSONDecoder().decode(Cases.self, from: Data(contentsOf: file)).cases else {
+        throw VerificationError.badFixture("\(file.path) has no list of \"cases\"")
+    }
+    let all = cases.map { ids($0.text) }
+    let offsets = all.reduce(into: [0]) { $0.append(($0.last ?? 0) + $1.count) }
+    return ["ids": .integers(all.flatMap { $0 }), "offsets": .integers(offsets)]
 }

@@ -35,6 +35,8 @@ package struct QwenImageTransformerConfig: NetworkConfiguration {
     package var dim: Int { heads * headDim }
     package var mlpDim: Int { 4 * dim }
     package var outChannels: Int { patchSize * patchSize * channels }
+    /// `zero_cond_t`: reference pictures are modulated by time 0.
+    package var picturesAtZero: Bool { zeroCondT ?? false }
     /// The epsilon of every norm; the file does not hold it.
     package let eps: Float = 1e-6
     /// Width of the timestep's sinusoid; not in the file.
@@ -72,11 +74,11 @@ package struct QwenImageTransformerConfig: NetworkConfiguration {
                     + "\(headDim)")
         }
         let options = [
-            ("guidance_embeds", guidanceEmbeds), ("zero_cond_t", zeroCondT),
-            ("use_additional_t_cond", additionalTCond), ("use_layer3d_rope", layer3DRope),
+            ("guidance_embeds", guidanceEmbeds), ("use_additional_t_cond", additionalTCond),
+            ("use_layer3d_rope", layer3DRope),
         ]
         for (name, value) in options where value == true {
-            throw .unsupported(file: file, reason: "\(name): a variant other than text-to-image Qwen-Image")
+            throw .unsupported(file: file, reason: "\(name): a variant other than Qwen-Image and Qwen-Image-Edit")
         }
         guard inChannels == outChannels else {
             throw .unsupported(

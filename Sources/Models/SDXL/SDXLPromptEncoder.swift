@@ -52,12 +52,6 @@ package struct SDXLPromptEncoder: PromptEncoder {
             of: [Int](repeating: 0, count: length), [Int](repeating: 0, count: encoder2.config.length), skipped: 0)
     }
 
-    package func placeholder(tokens count: Int) -> Conditioning {
-        Self.conditioning(
-            rows: Tensor.lasting { Tensor(uninitialized: [length, width]) },
-            pooled: Tensor.lasting { Tensor(uninitialized: [encoder2.config.projection]) })
-    }
-
     private func conditioning(
         of ids: [Int], _ ids2: [Int], skipped: Int, interrupt: () throws -> Void = {}
     ) throws -> Conditioning {

@@ -2,7 +2,7 @@ import PromptText
 import Tensor
 import Weights
 
-/// The text path of Qwen2.5-VL: token ids in, the last layer's rows out.
+/// The text path of Qwen2.5-VL: token ids in, and maybe rows of pictures; the last layer's rows out.
 package struct Qwen25Encoder: Sendable {
     private let decoder: QwenDecoder
 
@@ -20,12 +20,15 @@ package struct Qwen25Encoder: Sendable {
     /// The rows `[ids.count, dim]` of the tokens of one text, after the final norm.
     ///
     /// - Parameters:
+    ///   - pictures: what stands in place of tokens.
     ///   - onHidden: called with the residual stream `[ids.count, dim]` before each layer, and with the result.
     ///   - interrupt: called before each layer; throwing from it ends the forward pass.
-    /// - Throws: `TextError.unusableTokens` for an id outside the vocabulary or no ids at all.
+    /// - Throws: `TextError.unusableTokens` for an id outside the vocabulary, no ids at all, or pictures that do not fit their
+    ///   marks.
     package func encode(
-        _ ids: [Int], onHidden: (Tensor) -> Void = { _ in }, interrupt: () throws -> Void = {}
+        _ ids: [Int], pictures: QwenPictureRows? = nil, onHidden: (Tensor) -> Void = { _ in },
+        interrupt: () throws -> Void = {}
     ) throws -> Tensor {
-        try decoder.rows(of: ids, onHidden: onHidden, interrupt: interrupt)
+        try decoder.rows(of: ids, pictures: pictures, onHidden: onHidden, interrupt: interrupt)
     }
 }

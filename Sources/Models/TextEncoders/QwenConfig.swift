@@ -15,6 +15,8 @@ package struct QwenConfig: Sendable {
     package let ffnDim: Int
     package let eps: Float
     package let ropeTheta: Double
+    /// Pairs of a head that turn by time, row and column where a text has pictures.
+    package let sections: [Int]
 
     /// - Throws: `TextError` that names the file and the field.
     package static func read(_ file: String) throws(TextError) -> QwenConfig {
@@ -53,6 +55,14 @@ package struct QwenConfig: Sendable {
         layers = (0...).first { checkpoint.tensors["\(prefix)layers.\($0).self_attn.q_proj.weight"] == nil } ?? 0
         eps = 1e-6
         ropeTheta = 1e6
+        sections = Self.sections(headDim: headDim)
+    }
+
+    /// The published shares of the axes: 16, 24 and 24 of 64.
+    private static func sections(headDim: Int) -> [Int] {
+        let time = headDim / 8
+        let row = (headDim / 2 - time) / 2
+        return [time, row, headDim / 2 - time - row]
     }
 
     private static func checked(_ config: QwenConfig, file: String) throws(TextError) -> QwenConfig {
@@ -72,6 +82,13 @@ package struct QwenConfig: Sendable {
         }
         guard config.eps > 0, config.ropeTheta > 1 else {
             throw .invalid(file: file, field: "rms_norm_eps, rope_theta", reason: "must be above 0 and above 1")
+        }
+        guard config.sections.count == 3, config.sections.allSatisfy({ 0...config.headDim ~= $0 }),
+            config.sections.reduce(0, +) == config.headDim / 2
+        else {
+            throw .invalid(
+                file: file, field: "mrope_section",
+                reason: "\(config.sections) are not three shares of the \(config.headDim / 2) pairs of a head")
         }
         return config
     }
@@ -111,10 +128,12 @@ extension QwenConfig: Decodable {
     private struct Rope: Decodable {
         let theta: Double?
         let type: String?
+        let sections: [Int]?
 
         enum CodingKeys: String, CodingKey {
             case theta = "rope_theta"
             case type = "rope_type"
+            case sections = "mrope_section"
         }
     }
 
@@ -136,6 +155,7 @@ extension QwenConfig: Decodable {
                 CodingKeys.ropeTheta, .init(codingPath: values.codingPath, debugDescription: "no rope_theta"))
         }
         ropeTheta = theta
+        sections = rope?.sections ?? Self.sections(headDim: headDim)
         func refuse(_ key: CodingKeys, _ what: String) -> DecodingError {
             .dataCorruptedError(forKey: key, in: values, debugDescription: "\(what) is not supported")
         }

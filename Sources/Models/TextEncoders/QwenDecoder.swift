@@ -50,13 +50,26 @@ struct QwenDecoder: Sendable {
     }
 
     /// The rows `[ids.count, dim]` of the tokens of one text; see `ResidualStream`.
-    /// - Parameter seen: how many of the tokens are text; nil for all. Those after them are padding that is read itself: each
-    ///   of its rows attends to the text alone.
+    /// - Parameters:
+    ///   - seen: how many of the tokens are text; nil for all. Those after them are padding that is read itself: each of its
+    ///     rows attends to the text alone.
+    ///   - pictures: what stands in place of tokens.
+    /// - Throws: also `TextError.unusableTokens` for pictures that do not fit their marks.
     func rows(
-        of ids: [Int], seen: Int? = nil, onHidden: (Tensor) -> Void, interrupt: () throws -> Void
+        of ids: [Int], seen: Int? = nil, pictures: QwenPictureRows? = nil, onHidden: (Tensor) -> Void,
+        interrupt: () throws -> Void
     ) throws -> Tensor {
-        let rope = config.rope(count: ids.count)
-        return try stream.rows(of: ids, through: layers, onHidden: onHidden, interrupt: interrupt) { layer, x in
+        let positions = try pictures.map {
+            try QwenPicturePositions(ids: ids, token: $0.token, grids: $0.grids)
+        }
+        let rope = positions.map { config.rope(places: $0.places) } ?? config.rope(count: ids.count)
+        return try stream.rows(
+            of: ids, through: layers,
+            inPlaceOf: { index in
+                guard let pictures, let row = positions?.rows[index] else { return nil }
+                return pictures.rows.slice(row..<row + 1)
+            }, onHidden: onHidden, interrupt: interrupt
+        ) { layer, x in
             layer.forward(x, seen: seen ?? ids.count, rope: rope, config: config, compute: stream.compute)
         }
     }
@@ -64,10 +77,13 @@ struct QwenDecoder: Sendable {
 
 extension QwenConfig {
     /// Angles `[count, headDim / 2]`: position times theta^(-2j / headDim), in float32 as the reference has them.
-    package func rope(count: Int) -> RotaryTable {
+    /// - Parameter position: of a token for a pair of each head.
+    package func rope(count: Int, position: (_ token: Int, _ pair: Int) -> Int = { token, _ in token }) -> RotaryTable {
         let half = headDim / 2
         let frequencies = (0..<half).map { 1 / powf(Float(ropeTheta), Float(2 * $0) / Float(headDim)) }
-        let angles = (0..<count).flatMap { position in frequencies.map { Float(position) * $0 } }
+        let angles = (0..<count).flatMap { token in
+            frequencies.enumerated().map { pair, frequency in Float(position(token, pair)) * frequency }
+        }
         return RotaryTable(
             cosine: Tensor(angles.map(cosf), shape: [count, half]),
             sine: Tensor(angles.map(sinf), shape: [count, half]))

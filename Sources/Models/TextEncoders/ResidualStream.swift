@@ -14,12 +14,14 @@ struct ResidualStream: Sendable {
     /// The rows `[ids.count, dim]` of the tokens of one text, after the final norm if there is one.
     ///
     /// - Parameters:
+    ///   - inPlaceOf: the row `[1, dim]` that stands in place of the token of an index; nil for its own.
     ///   - onHidden: called with the stream `[ids.count, dim]` before each layer, and with the result.
     ///   - interrupt: called before each layer; throwing from it ends the forward pass.
     ///   - forward: one layer: the stream to the stream.
     /// - Throws: `TextError.unusableTokens` for an id outside the vocabulary or no ids at all.
     func rows<Layer>(
-        of ids: [Int], through layers: [Layer], onHidden: (Tensor) -> Void, interrupt: () throws -> Void,
+        of ids: [Int], through layers: [Layer], inPlaceOf given: (Int) -> Tensor? = { _ in nil },
+        onHidden: (Tensor) -> Void, interrupt: () throws -> Void,
         forward: (Layer, Tensor) -> Tensor
     ) throws -> Tensor {
         let vocabulary = embedding.shape[0]
@@ -28,7 +30,7 @@ struct ResidualStream: Sendable {
             throw TextError.unusableTokens(
                 reason: "id \(id) is outside the vocabulary of \(vocabulary); the tokenizer is another model's")
         }
-        var x = Tensor.concatenate(ids.map { embedding.rows($0..<$0 + 1) })
+        var x = Tensor.concatenate(ids.enumerated().map { given($0) ?? embedding.rows($1..<$1 + 1) })
         for layer in layers {
             try interrupt()
             onHidden(x)

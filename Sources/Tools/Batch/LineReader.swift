@@ -28,7 +28,8 @@ struct LineReader {
         let first = pictures.take(RequestFields.image, of: &line)
         let last = pictures.take(RequestFields.lastImage, of: &line)
         // A network that reads a first picture makes a clip of it.
-        let isFirstFrame = first != nil && !model.traits.pictures.changesByStrength
+        let inputs = model.traits.pictures
+        let isFirstFrame = first != nil && inputs.first != .never
         let kind = given ?? ((frames ?? 1) > 1 || isFirstFrame ? .video : .image)
         let prompt = line.prompt(RequestFields.prompt) ?? defaults.prompt
         if !line.has("prompt"), prompt == nil {
@@ -36,7 +37,7 @@ struct LineReader {
         } else if let prompt, prompt.unicodeScalars.allSatisfy(\.properties.isWhitespace) {
             line.fault("prompt", "it is empty")
         }
-        let size = line.size("size") ?? first?.size.map(sizes.usual) ?? sizes.defaultSize
+        let size = line.size("size") ?? model.usualSize(first: first?.size)
         let seeds = line.seeds("seed", atMost: Manifest.mostFiles)
         let count = line.integer(RequestFields.fileCount) ?? 1
         let lastSeed = RequestFields.seeds.upperBound
@@ -61,7 +62,12 @@ struct LineReader {
             guidanceScale: line.number(RequestFields.guidanceScale).map { Float($0) },
             guidanceScale2: line.number(RequestFields.guidanceScale2).map { Float($0) },
             loras: line.loras("loras"))
-        (request.image, request.lastImage) = (first?.digest, last?.digest)
+        if inputs.needsReference {
+            request.images = first.map { [$0.digest] }
+        } else {
+            request.image = first?.digest
+        }
+        request.lastImage = last?.digest
         request.fit = line.choice("fit", PictureFit.self)
         request.strength =
             line.number(RequestFields.strength).map { Float($0) }

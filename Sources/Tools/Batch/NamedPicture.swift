@@ -18,7 +18,7 @@ struct NamedPicture: Sendable, Equatable {
         do throws(PictureFile.Unreadable) {
             let file = try PictureFile(path: path)
             digest = file.digest
-            size = PixelSize(width: file.width, height: file.height)
+            size = file.size
             fault = nil
         } catch {
             (digest, size) = ("", nil)

@@ -9,11 +9,12 @@ struct EndToEndRun {
     let compute: Compute
 
     func run(_ check: GoldenCheck, _ wanted: EndToEndCase, extra: inout [Comparison]) throws -> [String: Computed] {
-        let pipeline = try Pipeline(
-            folder: folder, compute: compute,
-            adapters: wanted.loras.map {
-                ModelFiles.AdapterFile(expert: $0.expert, path: "\(folder)/\($0.file)", strength: $0.strength)
-            })
+        var files = ModelFiles(folder: folder)
+        files.experts = wanted.components.mapValues { "\(folder)/\($0)" }
+        files.adapters = wanted.loras.map {
+            ModelFiles.AdapterFile(expert: $0.expert, path: "\(folder)/\($0.file)", strength: $0.strength)
+        }
+        let pipeline = try Pipeline(files, compute: compute)
         for (label, text, reference) in wanted.texts {
             let rows = wanted.rows(try pipeline.encode(text))
             extra.append(.compare(rows, with: reference, in: check, as: label))
@@ -36,6 +37,6 @@ struct EndToEndRun {
         if !wanted.experts.isEmpty {
             computed["expert"] = .integers(ran.steps.compactMap { wanted.experts[$0.expert] })
         }
-        return computed
+        return computed.merging(wanted.computed) { ran, _ in ran }
     }
 }
