@@ -117,6 +117,35 @@ package struct PartFiles: Sendable {
     }
 }
 
+extension ModelFamily {
+    /// What reads the weights of `textEncoders`, by folder name, with what LoRA files have for each.
+    /// - Parameter weights: in the order of `textEncoders`, under our names.
+    /// - Throws: `WeightError` for a file that does not fit.
+    package func textReaders(
+        _ weights: [Checkpoint], loras: [(file: Checkpoint, strength: Float)] = []
+    ) throws(WeightError) -> [String: WeightReader] {
+        for lora in loras {
+            let places = try AdapterFile(lora.file).textModules.keys
+            guard let place = places.max(), place >= textEncoders.count else { continue }
+            throw .unusableAdapter(
+                file: lora.file.path,
+                reason: "it changes text encoder \(place + 1), and the model has \(textEncoders.count)")
+        }
+        var readers: [String: WeightReader] = [:]
+        for (place, (part, checkpoint)) in zip(textEncoders, weights).enumerated() {
+            let targets = AdapterTargets(checkpoint, keys: part.keys)
+            var adapters: [Adapter] = []
+            for lora in loras {
+                let adapter = try Adapter(
+                    lora.file, strength: lora.strength, textEncoder: place, component: part.folder, targets: targets)
+                if let adapter { adapters.append(adapter) }
+            }
+            readers[part.folder] = WeightReader(checkpoint, adapters: adapters)
+        }
+        return readers
+    }
+}
+
 extension [String: WeightReader] {
     /// - Throws: `ModelError.missingComponent`: the family has not declared the part.
     func reader(_ name: String) throws(ModelError) -> WeightReader {

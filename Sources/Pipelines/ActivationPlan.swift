@@ -30,8 +30,9 @@ extension Pipeline {
         width: Int, height: Int, frames: Int, generator: String? = nil, tokens: Int? = nil
     ) throws -> ActivationPlan {
         let tokens = tokens ?? maximumTokens
+        let encoder = try promptEncoder(of: textSide(of: generators.generator(generator).plan))
         let text = try MemoryPlan.of {
-            _ = try parts.promptEncoder.encode(tokens: tokens).lasting
+            _ = try encoder.encode(tokens: tokens).lasting
         }
         let parameters = GenerationParameters(
             prompt: "", negativePrompt: "", width: width, height: height, frames: frames, generator: generator)

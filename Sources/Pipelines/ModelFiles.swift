@@ -3,7 +3,9 @@ import Foundation
 import Models
 import Weights
 
-/// What a model is made of on disk: a diffusers folder, such a folder with some parts replaced, or single files alone.
+/// What a model is made of on disk: a diffusers folder, such a folder with some parts replaced, or single files alone. A file
+/// of an expert that holds text encoders and an autoencoder, too, gives those that nothing else does; a folder beside it then
+/// needs no weights, only configurations and tokenizers.
 package struct ModelFiles: Sendable {
     /// A diffusers folder; nil where every part is named.
     package var folder: String?
@@ -44,6 +46,20 @@ package struct ModelFiles: Sendable {
         case "low": "transformer_2"
         default: name
         }
+    }
+
+    /// The same with what is for `transformer`, as an expert is called where nobody names it, put to a model's only expert.
+    /// - Parameter names: of all experts and of what they are built on.
+    func named(as names: Set<String>) -> ModelFiles {
+        guard names.count == 1, let only = names.first else { return self }
+        func settled(_ name: String) -> String { name == Self.expertName("high") ? only : name }
+        var files = self
+        files.experts = Dictionary(
+            experts.map { (settled($0.key), $0.value) }, uniquingKeysWith: { first, _ in first })
+        files.adapters = adapters.map {
+            AdapterFile(expert: settled($0.expert), path: $0.path, strength: $0.strength)
+        }
+        return files
     }
 
     /// What messages call the model.
@@ -103,13 +119,30 @@ package struct ModelFiles: Sendable {
             if let refusal = identity.refusal {
                 throw ModelError.unsupported(folder: file, reason: "\(identity.name): \(refusal)")
             }
-            return try checkpoint.renamed(by: keys).configured(
-                by: folder.flatMap { try configuration("\($0)/\(name)") })
+            return try configured(checkpoint.renamed(by: keys), name)
         }
-        guard let folder, FileManager.default.fileExists(atPath: "\(folder)/\(name)") else {
+        let own = folder.map { "\($0)/\(name)" }.flatMap { FileManager.default.fileExists(atPath: $0) ? $0 : nil }
+        if own.map(Checkpoint.hasWeights) != true, let whole = try wholeFile(with: part, keys: keys) {
+            return try configured(whole.renamed(by: keys), name)
+        }
+        guard let own else {
             throw ModelError.missingComponent(folder: source, component: name, neededBy: neededBy)
         }
-        return try Checkpoint(folder: "\(folder)/\(name)").renamed(by: keys)
+        return try Checkpoint(folder: own).renamed(by: keys)
+    }
+
+    /// The file of an expert, if it holds such a part, too.
+    private func wholeFile(with part: FileIdentity.Part, keys: KeyTable) throws -> Checkpoint? {
+        for path in experts.sorted(by: { $0.key < $1.key }).map(\.value) {
+            let checkpoint = try Checkpoint(path: path)
+            let isThere = checkpoint.tensors.keys.contains { key in keys.prefixes.contains { key.hasPrefix($0) } }
+            if isThere, try FileIdentity.all(in: checkpoint).contains(where: { $0.part == part }) { return checkpoint }
+        }
+        return nil
+    }
+
+    private func configured(_ checkpoint: Checkpoint, _ name: String) throws -> Checkpoint {
+        checkpoint.configured(by: try folder.flatMap { try configuration("\($0)/\(name)") })
     }
 
     private func configuration(_ folder: String) throws -> Checkpoint.Configuration? {

@@ -16,6 +16,7 @@ package final class Pipeline: Sendable {
     package let components: [Component]
     package let parts: Parts
     let adapted: AdaptedNetworks?
+    let adaptedTexts: AdaptedTexts?
     package let residency: any PartResidency
     private let partIdentities: PartIdentities
     /// Instruction set and precision: within one such arithmetic results agree to the bit.
@@ -69,14 +70,13 @@ package final class Pipeline: Sendable {
     ) {
         self.init(
             id: id, source: source ?? id, traits: traits, generators: generators, sizes: sizes, components: [],
-            parts: parts,
-            adapted: nil, residency: residency, identities: identities, arithmetic: "")
+            parts: parts, adapted: nil, adaptedTexts: nil, residency: residency, identities: identities, arithmetic: "")
     }
 
     init(
         id: String, source: String, traits: FamilyTraits, generators: GeneratorSet, sizes: SizeLimits,
-        components: [Component], parts: Parts, adapted: AdaptedNetworks?, residency: any PartResidency,
-        identities: PartIdentities, arithmetic: String
+        components: [Component], parts: Parts, adapted: AdaptedNetworks?, adaptedTexts: AdaptedTexts?,
+        residency: any PartResidency, identities: PartIdentities, arithmetic: String
     ) {
         self.id = id
         self.source = source
@@ -86,6 +86,7 @@ package final class Pipeline: Sendable {
         self.components = components
         self.parts = parts
         self.adapted = adapted
+        self.adaptedTexts = adaptedTexts
         self.residency = residency
         partIdentities = identities
         self.arithmetic = arithmetic
@@ -99,9 +100,11 @@ package final class Pipeline: Sendable {
     /// Digests of all that takes part in a generation by that plan, by part.
     package func identities(of plan: PhasePlan) -> [String: String] {
         let fixed = traits.course.compactMap(\.part)
-        return Dictionary(
+        var identities = Dictionary(
             (fixed + plan.experts.map { Part($0) }).map { ($0.name, identity(of: $0)) },
             uniquingKeysWith: { first, _ in first })
+        if identities[textPart.name] != nil { identities[textPart.name] = identity(of: textSide(of: plan)) }
+        return identities
     }
 
     /// The part whose heavy weights another part uses: the base of an expert that is LoRA files on a base.
@@ -128,10 +131,15 @@ package final class Pipeline: Sendable {
     package var textPart: Part { traits.course.first { $0.kind == .text }?.part ?? "text_encoder" }
 
     /// Cleans, tokenises and encodes a prompt.
-    /// - Parameter interrupt: called before each layer; throwing ends the encoding.
-    package func encode(_ prompt: String, interrupt: () throws -> Void = {}) throws -> Conditioning {
+    /// - Parameters:
+    ///   - side: what it is encoded by, as `textSide` gives it.
+    ///   - interrupt: called before each layer; throwing ends the encoding.
+    package func encode(
+        _ prompt: String, by side: TextSide = .plain, interrupt: () throws -> Void = {}
+    ) throws -> Conditioning {
+        let encoder = try promptEncoder(of: side)
         let conditioning = try residency.pass(through: textPart) { check in
-            try parts.promptEncoder.encode(prompt) {
+            try encoder.encode(prompt) {
                 try interrupt()
                 try check()
             }

@@ -46,7 +46,7 @@ extension Run {
         if prompted == nil {
             observer.onStage(.text)
             pipeline.expect(passes.map(\.part))
-            try encodeTexts { [pipeline] in try pipeline.encode($0, interrupt: interrupt) }
+            try encodeTexts { [pipeline] in try pipeline.encode($0, by: $1, interrupt: interrupt) }
             record.textSeconds = observer.now() - began
         }
         record.steps = try finishSteps(observer, interrupt: interrupt)

@@ -66,6 +66,9 @@ package struct Run: Sendable {
             }
     }
 
+    /// What the texts are encoded by.
+    package var textSide: TextSide { pipeline.textSide(of: generation.plan, loras: loras.text) }
+
     /// What the request puts on an expert.
     package func loras(of expert: String) -> [LoRA] { loras.byExpert[expert] ?? [] }
 
@@ -88,9 +91,11 @@ package struct Run: Sendable {
 
     /// Has the texts encoded, unless they are known already.
     /// - Parameter encode: a cache in front of `Pipeline.encode`, or that itself.
-    package mutating func encodeTexts(_ encode: (String) throws -> Conditioning) rethrows {
+    package mutating func encodeTexts(_ encode: (String, TextSide) throws -> Conditioning) rethrows {
         guard prompted == nil else { return }
-        prompted = Prompted(positive: try encode(texts.positive), negative: try texts.negative.map(encode))
+        let side = textSide
+        prompted = Prompted(
+            positive: try encode(texts.positive, side), negative: try texts.negative.map { try encode($0, side) })
     }
 
     /// Does the next step of several runs in one network evaluation. They may be at different steps, but wait for the

@@ -126,10 +126,11 @@ final class GenerationRun {
     func encodePrompts(onlyKnown: Bool) throws {
         guard runs[0].prompted == nil, !pendingImages.isEmpty else { return }
         let texts = [runs[0].texts.positive, runs[0].texts.negative].compactMap(\.self)
-        if onlyKnown, texts.contains(where: { siblings.prompts.known($0) == nil }) { return }
+        let side = runs[0].textSide
+        if onlyKnown, texts.contains(where: { siblings.prompts.known($0, by: side) == nil }) { return }
         let start = ContinuousClock.now
         for index in runs.indices {
-            try runs[index].encodeTexts { try siblings.prompts.encode($0, interrupt: signal.check) }
+            try runs[index].encodeTexts { try siblings.prompts.encode($0, by: $1, interrupt: signal.check) }
         }
         job.timings.text = start.seconds
         workshop.metrics.observe("phasor_text_encode_seconds", "Prompt to embedding.", [:], start.seconds)

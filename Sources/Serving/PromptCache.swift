@@ -22,28 +22,28 @@ final class PromptCache {
     }
 
     /// The embedding of a prompt, if the text encoder is not needed for it.
-    func known(_ prompt: String) -> Conditioning? {
-        let key = key(prompt)
+    func known(_ prompt: String, by side: TextSide) -> Conditioning? {
+        let key = key(prompt, side)
         if let conditioning = recent.value(of: key.text) { return conditioning }
         guard let conditioning = folder.read(key, as: Conditioning.self) else { return nil }
         recent.keep(conditioning, as: key.text)
         return conditioning
     }
 
-    func encode(_ prompt: String, interrupt: () throws -> Void) throws -> Conditioning {
-        if let known = known(prompt) {
+    func encode(_ prompt: String, by side: TextSide, interrupt: () throws -> Void) throws -> Conditioning {
+        if let known = known(prompt, by: side) {
             count("hit")
             return known
         }
-        let conditioning = try model.encode(prompt, interrupt: interrupt)
+        let conditioning = try model.encode(prompt, by: side, interrupt: interrupt)
         count("miss")
-        let key = key(prompt)
+        let key = key(prompt, side)
         recent.keep(conditioning, as: key.text)
         folder.write(conditioning, key)
         return conditioning
     }
 
-    private func key(_ prompt: String) -> EmbeddingKey { EmbeddingKey(prompt, model) }
+    private func key(_ prompt: String, _ side: TextSide) -> EmbeddingKey { EmbeddingKey(prompt, model, side) }
 
     private func count(_ result: String) {
         metrics.count(
@@ -52,16 +52,16 @@ final class PromptCache {
     }
 }
 
-/// What an embedding is of: a prompt as a model's text encoder reads it, and that encoder.
+/// What an embedding is of: a prompt as a model's text encoder reads it, and that encoder with the LoRA files on it.
 struct EmbeddingKey {
     let text: String
     /// The name of the file. The first half is the hash of the prompt alone, so that a prompt is found whatever encoded
     /// it.
     let name: String
 
-    init(_ prompt: String, _ model: Pipeline) {
+    init(_ prompt: String, _ model: Pipeline, _ side: TextSide) {
         let prompt = model.cleaned(prompt)
-        text = "\(model.arithmetic)\n\(model.identity(of: model.textPart))\n\n\(prompt)"
+        text = "\(model.arithmetic)\n\(model.identity(of: side))\n\n\(prompt)"
         name = FNV1a.hex(prompt) + FNV1a.hex(text)
     }
 

@@ -94,7 +94,7 @@ struct BenchStep: ParsableCommand {
             run = alone[0]
             print(String(format: "%8.3f s VAE encode of the pictures", RunObserver.wall() - began))
         }
-        try run.encodeTexts { try pipeline.encode($0) }
+        try run.encodeTexts { try pipeline.encode($0, by: $1) }
         let (stepBytes, steps) = try Arena.shared.growth { try run.finishSteps() }
         let step = steps.dropFirst().map(\.seconds).sorted()[rounds / 2]
         let stepActivations = Activations(predicted: plan.steps, measured: stepBytes)

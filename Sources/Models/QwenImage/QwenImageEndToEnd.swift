@@ -20,10 +20,11 @@ extension QwenImageChecks {
             generator: spec, schedule: try spec.schedule(steps: nil, tokens: rows * columns),
             guidance: try Guidance(rule: .normPreserving, plan: spec.plan),
             latent: packedLatent(try check.input("latents")[0], rows: rows, columns: columns),
-            prompts: Prompted(
-                positive: try conditioning("prompt_embeds"),
-                negative: check.inputs["negative_prompt_embeds"] == nil
-                    ? nil : try conditioning("negative_prompt_embeds")),
+            prompts: .encoded(
+                Prompted(
+                    positive: try conditioning("prompt_embeds"),
+                    negative: check.inputs["negative_prompt_embeds"] == nil
+                        ? nil : try conditioning("negative_prompt_embeds"))),
             pixels: "image")
         let files = check.parameters["loras"] as? [String] ?? []
         run.loras = files.map { (expert: "transformer", file: $0, strength: 1) }

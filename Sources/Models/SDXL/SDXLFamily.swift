@@ -66,6 +66,12 @@ struct SDXLFamily: ModelFamily {
     func promptEncoder(
         _ readers: [String: WeightReader], tokenizer: (String) throws -> URL, compute: Compute
     ) throws -> any PromptEncoder {
+        try prompts(readers, tokenizer: tokenizer, compute: compute)
+    }
+
+    func prompts(
+        _ readers: [String: WeightReader], tokenizer: (String) throws -> URL, compute: Compute
+    ) throws -> SDXLPromptEncoder {
         func encoder(_ name: String, hasProjection: Bool) throws -> CLIPTextEncoder {
             let reader = try readers.reader(name)
             return try CLIPTextEncoder(
