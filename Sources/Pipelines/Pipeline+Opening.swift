@@ -27,6 +27,14 @@ extension Pipeline {
     ) throws {
         let family = try files.family()
         let generators = try Self.generators(files, family)
+        if let stray = generators.generators.first(where: { $0.grid.isDiscrete != family.traits.isDiscrete }) {
+            throw ModelError.unsupported(
+                folder: files.phasesFile ?? files.source,
+                reason: "generator \"\(stray.name)\" walks "
+                    + (family.traits.isDiscrete
+                        ? "sigmas of a flow; \(family.name) knows the 1000 times of Stable Diffusion ('discrete')"
+                        : "the 1000 times of Stable Diffusion ('discrete'); \(family.name) knows sigmas of a flow"))
+        }
         var opening = Opening(files: files, family: family, generators: generators)
         let promptEncoder = try opening.openText(compute.unquantized)
         let networks = try opening.openExperts(compute)

@@ -9,16 +9,16 @@ struct BenchStep: ParsableCommand {
         commandName: "step",
         abstract: "Measure one forward pass of an expert and one VAE decode.",
         discussion: """
-            MODEL is a folder with transformer/ and vae/ in diffusers layout; nothing else in it is read. --expert and \
+            MODEL is a folder with transformer/ (or unet/) and vae/ in diffusers layout; nothing else in it is read. --expert and \
             --vae name files that are read in place of those there. The text is 256 zero rows, one forward pass a step, \
             guidance off: the same work as in a plain loop over the network.
             """)
 
-    @Option(help: "A folder with transformer/ and vae/.", transform: HomeFolder.expand)
+    @Option(help: "A folder with transformer/ or unet/, and vae/.", transform: HomeFolder.expand)
     var model: String
 
     @Option(
-        help: "A file with other weights of the transformer, e.g. what `phasor quantize` wrote.",
+        help: "A file with other weights of the network, e.g. what `phasor quantize` wrote.",
         transform: HomeFolder.expand)
     var expert: String?
 

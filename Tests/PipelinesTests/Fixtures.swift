@@ -8,6 +8,7 @@ let imageToVideoFixture = Fixture.path("wan22-i2v-tiny")
 let textImageToVideoFixture = Fixture.path("wan22-ti2v-tiny")
 let qwenFixture = Fixture.path("qwen-image-tiny")
 let kleinFixture = Fixture.path("flux2-klein-tiny")
+let sdxlFixture = Fixture.path("sdxl-tiny")
 
 enum Fixture {
     static func path(_ name: String) -> String {
@@ -27,7 +28,7 @@ extension Pipeline {
                 prompt: prompt, negativePrompt: negative, width: width, height: height, frames: frames, seed: seed,
                 steps: steps, guidanceScale: guidanceScale, guidanceScale2: guidanceScale2,
                 pictures: pictures(seed: seed)), of: self)
-        try run.encodeTexts { try encode($0) }
+        try run.encodeTexts { try encode($0, by: $1) }
         var alone = [run]
         try Run.encodePictures(of: &alone)
         return alone[0]
