@@ -71,14 +71,18 @@ package struct ModelFiles: Sendable {
         return folder == nil ? url.deletingPathExtension().lastPathComponent : url.lastPathComponent
     }
 
+    /// - Throws: `ModelError`, also for an expert's file that cannot be used: that is said before anything else is missed.
     func family() throws -> any ModelFamily {
+        for file in experts.sorted(by: { $0.key < $1.key }).map(\.value) {
+            _ = try Self.requireUsable(Checkpoint(path: file), as: .expert)
+        }
         if let folder {
             return try Families.family(of: ModelIndex(folder: folder), folder: folder)
         }
         guard !experts.isEmpty else {
             throw ModelError.notAModel(folder: source, reason: "give a folder, or the files of its experts")
         }
-        let identity = try FileIdentity.of(Checkpoint(path: source), as: .expert)
+        let identity = try Self.requireUsable(Checkpoint(path: source), as: .expert)
         guard let family = identity.family else {
             throw ModelError.unsupported(folder: source, reason: "\(identity.name): no family runs it")
         }
@@ -115,10 +119,7 @@ package struct ModelFiles: Sendable {
     ) throws -> Checkpoint {
         if let file {
             let checkpoint = try Checkpoint(path: file)
-            let identity = try FileIdentity.of(checkpoint, as: part)
-            if let refusal = identity.refusal {
-                throw ModelError.unsupported(folder: file, reason: "\(identity.name): \(refusal)")
-            }
+            _ = try Self.requireUsable(checkpoint, as: part)
             return try configured(checkpoint.renamed(by: keys), name)
         }
         let own = folder.map { "\($0)/\(name)" }.flatMap { FileManager.default.fileExists(atPath: $0) ? $0 : nil }
@@ -129,6 +130,18 @@ package struct ModelFiles: Sendable {
             throw ModelError.missingComponent(folder: source, component: name, neededBy: neededBy)
         }
         return try Checkpoint(folder: own).renamed(by: keys)
+    }
+
+    /// What a file is.
+    /// - Throws: `ModelError` if it is something else, or a relative that is not built.
+    private static func requireUsable(
+        _ checkpoint: Checkpoint, as part: FileIdentity.Part
+    ) throws -> FileIdentity {
+        let identity = try FileIdentity.of(checkpoint, as: part)
+        if let refusal = identity.refusal {
+            throw ModelError.unsupported(folder: checkpoint.path, reason: "\(identity.name): \(refusal)")
+        }
+        return identity
     }
 
     /// The file of an expert, if it holds such a part, too.
