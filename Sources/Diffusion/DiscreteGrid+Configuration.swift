@@ -40,7 +40,8 @@ extension DiscreteGrid {
             case "leading": return .leading
             case "consistency": return .consistency
             default:
-                throw entry.fault("'\(rule)' is not known; known are trailing, leading, consistency, or a list of times")
+                throw entry.fault(
+                    "'\(rule)' is not known; known are trailing, leading, consistency, or a list of times")
             }
         }
         let list = try entry.elements().map { element in

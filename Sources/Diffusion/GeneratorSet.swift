@@ -161,7 +161,8 @@ package struct GeneratorSet: Sendable, Equatable {
             return .nearest(timesteps: timesteps, shift: shift)
         }
         guard let steps, let shift else {
-            throw entry.fault("give either 'sigmas', or 'timesteps' and 'shift', or both 'steps' and 'shift', or 'discrete'")
+            throw entry.fault(
+                "give either 'sigmas', or 'timesteps' and 'shift', or both 'steps' and 'shift', or 'discrete'")
         }
         let grid: SigmaGrid =
             sampler == .uniPC ? .uniPCFlow(steps: steps, shift: shift) : .shifted(steps: steps, shift: shift)

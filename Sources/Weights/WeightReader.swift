@@ -145,7 +145,8 @@ package struct WeightReader: Sendable {
             guard let update = ConvolutionUpdate(update, inputs: inputs, kernel: kernel) else {
                 throw .unusableAdapter(
                     file: adapters.map(\.file).joined(separator: ", "),
-                    reason: "LoKr and LoHa of convolutions (\"\(prefix)\(name)\") are not computed here: merge the file "
+                    reason:
+                        "LoKr and LoHa of convolutions (\"\(prefix)\(name)\") are not computed here: merge the file "
                         + "into its model, or use a LoRA of the same")
             }
             updates.append(update)

@@ -183,7 +183,9 @@ import Weights
     /// Repositories with files of float16 only, as their names say, sharded or not.
     @Test func float16FilesByName() throws {
         let copy = try ModelCopy(sdxlFixture)
-        for (component, name) in [("text_encoder", "model"), ("text_encoder_2", "model"), ("vae", "diffusion_pytorch_model")] {
+        for (component, name) in [
+            ("text_encoder", "model"), ("text_encoder_2", "model"), ("vae", "diffusion_pytorch_model"),
+        ] {
             try copy.rename("\(component)/\(name).safetensors", to: "\(component)/\(name).fp16.safetensors")
         }
         let stem = "diffusion_pytorch_model"

@@ -13,7 +13,8 @@ import Weights
     private let prompt = "a robot gardener"
     private static let folder = "\(sdxlFixture)/lora"
 
-    private func pipeline(_ adapters: [(file: String, strength: Float)] = [], phases: String? = nil) throws -> Pipeline {
+    private func pipeline(_ adapters: [(file: String, strength: Float)] = [], phases: String? = nil) throws -> Pipeline
+    {
         var files = ModelFiles(folder: sdxlFixture)
         files.adapters = adapters.map {
             ModelFiles.AdapterFile(expert: "unet", path: "\(Self.folder)/\($0.file).safetensors", strength: $0.strength)

@@ -13,7 +13,9 @@ extension SDXLChecks {
         var run = EndToEndCase(
             generator: way.spec, schedule: schedule, guidance: guidance, latent: scaled(noise, schedule.start),
             prompts: .texts(
-                Prompted(positive: try check.parameter("prompt"), negative: guidance.scales.contains { $0 > guidance.rule.neutralScale } ? negative : nil)),
+                Prompted(
+                    positive: try check.parameter("prompt"),
+                    negative: guidance.scales.contains { $0 > guidance.rule.neutralScale } ? negative : nil)),
             pixels: "image")
         if let fresh = check.inputs["noise"]?.widened() {
             run.renoise = (0..<fresh.shape[0]).map { fresh[$0].reshaped(noise.shape) }

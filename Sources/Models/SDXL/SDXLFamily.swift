@@ -22,7 +22,7 @@ struct SDXLFamily: ModelFamily {
         case let name where name.hasPrefix("StableDiffusionXL"):
             "of SDXL the model from text (StableDiffusionXLPipeline) runs; what was trained beside it, such as ControlNet, "
                 + "adapters and editing by instructions, is not built"
-        case "StableDiffusionPipeline", "LatentConsistencyModelPipeline": Self.older
+        case "LatentConsistencyModelPipeline": Self.older
         case let name where name.hasPrefix("StableDiffusion") && !name.hasPrefix("StableDiffusion3"): Self.older
         default: nil
         }
@@ -68,7 +68,8 @@ struct SDXLFamily: ModelFamily {
             default: "it reads \(input.shape[1]) channels, and SDXL from text 4: it is a relative that is not built"
             }
         return FileIdentity(
-            .expert, "\(hasAdded ? "SDXL" : "Stable Diffusion") U-Net of \(width) channels", architecture: "sdxl", family: self, refusal: refusal,
+            .expert, "\(hasAdded ? "SDXL" : "Stable Diffusion") U-Net of \(width) channels", architecture: "sdxl",
+            family: self, refusal: refusal,
             keys: SDXLKeys.unet
         ) { reader, compute in
             _ = try network(reader, compute: compute)
