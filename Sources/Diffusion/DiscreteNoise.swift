@@ -117,6 +117,9 @@ package struct DiscreteGrid: Sendable, Equatable {
         self.eta = eta
     }
 
+    /// Whether its number of steps is the only one.
+    package var isFixed: Bool { if case .fixed = times { true } else { false } }
+
     /// - Throws: `DiffusionError.steps` for a number of steps that is not possible.
     package func schedule(_ sampler: SamplerKind, steps: Int?) throws -> SigmaSchedule {
         let list = try list(steps ?? self.steps)

@@ -13,6 +13,13 @@ import Foundation
 ///         "phases": [{"name": "teacher", "sigma": [0.0, 1.0], "expert": "teacher", "guidance_scale": 3.0}]}}}
 ///
 /// A student that was distilled on times instead of sigmas has `"timesteps": [1000, 757, 522], "shift": 8.0` in their place.
+/// One for Stable Diffusion's 1000 times has `"discrete"` instead: `times`, a list of them or the rule `trailing`, `leading` or
+/// `consistency` with its `steps`; `prediction`, what the network gives (`epsilon` unless said otherwise, `sample`, or
+/// `consistency`, which is epsilon held to the latent near t = 0); and for tcd `eta`:
+///
+///       "dmd2": {"sampler": "renoise", "discrete": {"times": [999, 749, 499, 249], "prediction": "consistency"},
+///         "phases": [{"name": "all", "sigma": [0.0, 1.0], "expert": "unet", "guidance_scale": 0.0}]}
+///
 /// A phase names the folder of its expert, or one of `"experts"`: LoRA files on a base that several may share.
 ///
 ///      "experts": {"high": {"base": "transformer", "loras": [{"file": "lora/high.safetensors", "strength": 1.0}]},
@@ -116,11 +123,11 @@ package struct GeneratorSet: Sendable, Equatable {
     }
 
     private static func generator(_ name: String, _ entry: ConfigurationValue) throws -> GeneratorSpec {
-        try entry.requireKeys(in: ["sampler", "sigmas", "timesteps", "steps", "shift", "phases"])
+        try entry.requireKeys(in: ["sampler", "sigmas", "timesteps", "steps", "shift", "discrete", "phases"])
         let samplerEntry = try entry.required("sampler")
         let wanted = try samplerEntry.string()
-        guard let sampler = SamplerKind.ofFlows.first(where: { $0.rawValue == wanted }) else {
-            let known = SamplerKind.ofFlows.map(\.rawValue).joined(separator: ", ")
+        guard let sampler = SamplerKind(rawValue: wanted) else {
+            let known = SamplerKind.allCases.map(\.rawValue).joined(separator: ", ")
             throw samplerEntry.fault("unknown sampler '\(wanted)'; known are \(known)")
         }
         let phases = try entry.required("phases").elements().map(phase)
@@ -131,6 +138,12 @@ package struct GeneratorSet: Sendable, Equatable {
     private static func grid(of sampler: SamplerKind, _ entry: ConfigurationValue) throws -> SigmaGrid {
         let shift = try entry.optional("shift")?.positiveNumber()
         let steps = try entry.optional("steps")?.positiveInteger()
+        if let discrete = try entry.optional("discrete") {
+            for key in ["sigmas", "timesteps", "steps", "shift"] where try entry.optional(key) != nil {
+                throw entry.fault("'discrete' says what '\(key)' would: give one of them")
+            }
+            return .discrete(try DiscreteGrid(discrete, sampler: sampler))
+        }
         if let sigmasEntry = try entry.optional("sigmas") {
             let sigmas = try sigmasEntry.elements().map { Float(try $0.number()) }
             _ = try sigmasEntry.located { try SigmaSchedule(explicit: sigmas) }
@@ -148,7 +161,8 @@ package struct GeneratorSet: Sendable, Equatable {
             return .nearest(timesteps: timesteps, shift: shift)
         }
         guard let steps, let shift else {
-            throw entry.fault("give either 'sigmas', or 'timesteps' and 'shift', or both 'steps' and 'shift'")
+            throw entry.fault(
+                "give either 'sigmas', or 'timesteps' and 'shift', or both 'steps' and 'shift', or 'discrete'")
         }
         let grid: SigmaGrid =
             sampler == .uniPC ? .uniPCFlow(steps: steps, shift: shift) : .shifted(steps: steps, shift: shift)

@@ -78,9 +78,6 @@ package enum SamplerKind: String, Sendable, Codable, CaseIterable {
     case ddim
     /// Down to a share of the next time, then up to it with fresh noise (trajectory consistency, arXiv 2402.19159)
     case tcd
-
-    /// The samplers that walk sigmas of a flow; the others walk the times of Stable Diffusion only.
-    package static let ofFlows: [SamplerKind] = [.euler, .renoise, .uniPC]
 }
 
 /// The rule that turns a number of steps into sigmas.
@@ -97,6 +94,9 @@ package enum SigmaGrid: Sendable, Equatable {
     case uniPCFlow(steps: Int, shift: Double)
     /// A grid on the 1000 times of Stable Diffusion.
     case discrete(DiscreteGrid)
+
+    /// Whether it is for networks that know the 1000 times of Stable Diffusion; the others are for flows.
+    package var isDiscrete: Bool { if case .discrete = self { true } else { false } }
 
     package var defaultSteps: Int {
         switch self {

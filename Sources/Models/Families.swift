@@ -19,6 +19,12 @@ package enum Families {
         throw .unsupported(folder: folder, reason: "pipeline class \(name); known are \(known)")
     }
 
+    /// The folders of networks in diffusers layout, one for each kind: where there are several, that of the first.
+    package static var networkFolders: [String] {
+        let names = all.compactMap { try? $0.generators(experts: 1).first?.plan.experts.first }
+        return names.indices.filter { names.firstIndex(of: names[$0]) == $0 }.map { names[$0] }
+    }
+
     package static func family(named name: String) -> (any ModelFamily)? { all.first { $0.name == name } }
 
     /// The families whose networks have modules of the names that a LoRA file has.

@@ -84,6 +84,12 @@ package struct FileIdentity: Sendable {
         let families = Families.families(ofAdapter: checkpoint)
         let family = families.first
         let keys = family?.networkKeys ?? KeyTable(prefixes: [], [])
+        let content = try AdapterFile(checkpoint)
+        let texts = content.textModules.sorted { $0.key < $1.key }
+            .map { "; \($1.count) layers of text encoder \($0 + 1)" }.joined()
+        guard !content.modules.isEmpty else {
+            return FileIdentity(.adapter, "LoRA of text encoders\(texts)", architecture: "lora", keys: keys) { _, _ in }
+        }
         let expert =
             Adapter.hasKeys(of: "transformer", in: checkpoint) ? "transformer" : AdapterFile.secondExpert
         let adapter = try Adapter(
@@ -92,8 +98,9 @@ package struct FileIdentity: Sendable {
         return FileIdentity(
             .adapter,
             "LoRA of \(adapter.updates.count) layers and \(adapter.deltas.count) biases or norms, rank "
-                + "\(ranks.joined(separator: ", ")), for \(families.isEmpty ? "unknown" : families.map(\.name).joined(separator: ", ")) transformers"
-                + adapter.notes.map { "; \($0)" }.joined(),
+                + "\(ranks.joined(separator: ", ")), for "
+                + "\(families.isEmpty ? "unknown" : families.map(\.name).joined(separator: ", ")) networks"
+                + texts + adapter.notes.map { "; \($0)" }.joined(),
             architecture: "lora", family: family, keys: keys
         ) { _, _ in }
     }

@@ -88,11 +88,14 @@ package struct FamilyTraits: Sendable {
     package let course: [Stage]
     /// The pictures that the network reads. The autoencoder's part encodes them.
     package let pictures: PictureInputs
+    /// Whether the network knows the 1000 times of Stable Diffusion, and no others; else it knows all sigmas of a flow.
+    package let isDiscrete: Bool
 
     package init(
         guidance: Guidance.Rule, guidesWithoutNegativePrompt: Bool, packing: Int = 1,
         absentNegativePrompt: String = "", defaults: SizeLimits.Defaults,
-        course: [Stage] = [.text("text_encoder"), .steps, .decode("vae")], pictures: PictureInputs = .none
+        course: [Stage] = [.text("text_encoder"), .steps, .decode("vae")], pictures: PictureInputs = .none,
+        isDiscrete: Bool = false
     ) {
         self.guidance = guidance
         self.guidesWithoutNegativePrompt = guidesWithoutNegativePrompt
@@ -101,6 +104,7 @@ package struct FamilyTraits: Sendable {
         self.defaults = defaults
         self.course = course
         self.pictures = pictures
+        self.isDiscrete = isDiscrete
     }
 }
 
@@ -114,6 +118,35 @@ package struct PartFiles: Sendable {
     package init(_ folder: String, keys: KeyTable) {
         self.folder = folder
         self.keys = keys
+    }
+}
+
+extension ModelFamily {
+    /// What reads the weights of `textEncoders`, by folder name, with what LoRA files have for each.
+    /// - Parameter weights: in the order of `textEncoders`, under our names.
+    /// - Throws: `WeightError` for a file that does not fit.
+    package func textReaders(
+        _ weights: [Checkpoint], loras: [(file: Checkpoint, strength: Float)] = []
+    ) throws(WeightError) -> [String: WeightReader] {
+        for lora in loras {
+            let places = try AdapterFile(lora.file).textModules.keys
+            guard let place = places.max(), place >= textEncoders.count else { continue }
+            throw .unusableAdapter(
+                file: lora.file.path,
+                reason: "it changes text encoder \(place + 1), and the model has \(textEncoders.count)")
+        }
+        var readers: [String: WeightReader] = [:]
+        for (place, (part, checkpoint)) in zip(textEncoders, weights).enumerated() {
+            let targets = AdapterTargets(checkpoint, keys: part.keys)
+            var adapters: [Adapter] = []
+            for lora in loras {
+                let adapter = try Adapter(
+                    lora.file, strength: lora.strength, textEncoder: place, component: part.folder, targets: targets)
+                if let adapter { adapters.append(adapter) }
+            }
+            readers[part.folder] = WeightReader(checkpoint, adapters: adapters)
+        }
+        return readers
     }
 }
 

@@ -35,10 +35,11 @@ extension Pipeline {
         references: [PixelSize]? = nil
     ) throws -> ActivationPlan {
         let given = try plannedPictures(width: width, height: height, frames: frames, references: references)
-        let seen = parts.promptEncoder.seesPictures ? given.references : []
+        let encoder = try promptEncoder(of: textSide(of: generators.generator(generator).plan))
+        let seen = encoder.seesPictures ? given.references : []
         var texts: [String: [Int]] = [:]
         let text = try MemoryPlan.of {
-            let prompt = try parts.promptEncoder.encode(tokens: tokens ?? maximumTokens, seeing: seen).lasting
+            let prompt = try encoder.encode(tokens: tokens ?? maximumTokens, seeing: seen).lasting
             texts = prompt.tensors.mapValues(\.shape)
         }
         var shapes = InputShapes()

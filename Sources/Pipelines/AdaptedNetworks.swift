@@ -37,13 +37,16 @@ final class AdaptedNetworks: Sendable {
     var names: [String] { library?.names ?? [] }
 
     /// Finds the files of `loras` and makes sure that they fit the experts they are for.
-    /// - Parameter experts: of the generator that will run.
+    /// - Parameters:
+    ///   - experts: of the generator that will run.
+    ///   - texts: what the files may change besides.
     /// - Throws: `ModelError` that says which file does not, and why.
-    func settle(_ loras: [LoRA], for experts: [String]) throws -> SettledLoRAs {
+    func settle(_ loras: [LoRA], for experts: [String], texts: AdaptedTexts?) throws -> SettledLoRAs {
         guard let first = loras.first else { return .none }
         guard let library else { throw ModelError.noSuchLoRA(name: first.name, known: []) }
         var all: [LoRA] = []
         var byExpert: [String: [LoRA]] = [:]
+        var text: [LoRA] = []
         for lora in loras {
             let file = try library.file(of: lora)
             let found = LoRA(name: lora.name, strength: lora.strength, expert: lora.expert, digest: file.digest)
@@ -57,13 +60,17 @@ final class AdaptedNetworks: Sendable {
                 sources[expert].map { Adapter.hasKeys(of: $0.base, in: file.checkpoint) } ?? false
             }
             all.append(found)
+            if lora.strength != 0, Adapter.hasTextKeys(in: file.checkpoint) { text.append(found) }
+            guard !Adapter.isForTextOnly(file.checkpoint) else { continue }
             // For none of them: building one says why.
             for expert in lora.expert != nil ? wanted : served.isEmpty ? [first] : served {
                 byExpert[expert, default: []].append(found)
             }
         }
         for (expert, loras) in byExpert { _ = try network(expert, loras) }
-        return SettledLoRAs(all: all, byExpert: byExpert.mapValues { $0.filter { $0.strength != 0 } })
+        if let texts, !text.isEmpty { _ = try texts.encoder(of: texts.side(of: experts, loras: text)) }
+        return SettledLoRAs(
+            all: all, byExpert: byExpert.mapValues { $0.filter { $0.strength != 0 } }, text: text)
     }
 
     /// - Throws: `ModelError` if a file does not fit, or is not what it was when the request was settled.

@@ -29,11 +29,14 @@ package struct SettledLoRAs: Sendable {
     package let all: [LoRA]
     /// What each expert computes with; those of strength 0 do nothing and are left out.
     package let byExpert: [String: [LoRA]]
+    /// What texts are encoded with; those of strength 0 are left out here, too.
+    package let text: [LoRA]
 
     package static let none = SettledLoRAs(all: [], byExpert: [:])
 
-    package init(all: [LoRA], byExpert: [String: [LoRA]]) {
+    package init(all: [LoRA], byExpert: [String: [LoRA]], text: [LoRA] = []) {
         self.all = all
         self.byExpert = byExpert
+        self.text = text
     }
 }

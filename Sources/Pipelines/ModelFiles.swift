@@ -3,7 +3,9 @@ import Foundation
 import Models
 import Weights
 
-/// What a model is made of on disk: a diffusers folder, such a folder with some parts replaced, or single files alone.
+/// What a model is made of on disk: a diffusers folder, such a folder with some parts replaced, or single files alone. A file
+/// of an expert that holds text encoders and an autoencoder, too, gives those that nothing else does; a folder beside it then
+/// needs no weights, only configurations and tokenizers.
 package struct ModelFiles: Sendable {
     /// A diffusers folder; nil where every part is named.
     package var folder: String?
@@ -48,6 +50,20 @@ package struct ModelFiles: Sendable {
         }
     }
 
+    /// The same with what is for `transformer`, as an expert is called where nobody names it, put to a model's only expert.
+    /// - Parameter names: of all experts and of what they are built on.
+    func named(as names: Set<String>) -> ModelFiles {
+        guard names.count == 1, let only = names.first else { return self }
+        func settled(_ name: String) -> String { name == Self.expertName("high") ? only : name }
+        var files = self
+        files.experts = Dictionary(
+            experts.map { (settled($0.key), $0.value) }, uniquingKeysWith: { first, _ in first })
+        files.adapters = adapters.map {
+            AdapterFile(expert: settled($0.expert), path: $0.path, strength: $0.strength)
+        }
+        return files
+    }
+
     /// What messages call the model.
     var source: String { folder ?? experts.min { $0.key < $1.key }?.value ?? "no model" }
 
@@ -57,7 +73,11 @@ package struct ModelFiles: Sendable {
         return folder == nil ? url.deletingPathExtension().lastPathComponent : url.lastPathComponent
     }
 
+    /// - Throws: `ModelError`, also for an expert's file that cannot be used: that is said before anything else is missed.
     func family() throws -> any ModelFamily {
+        for file in experts.sorted(by: { $0.key < $1.key }).map(\.value) {
+            _ = try Self.requireUsable(Checkpoint(path: file), as: .expert)
+        }
         if let folder {
             if let familyName {
                 throw ModelError.unsupported(
@@ -69,7 +89,7 @@ package struct ModelFiles: Sendable {
         guard !experts.isEmpty else {
             throw ModelError.notAModel(folder: source, reason: "give a folder, or the files of its experts")
         }
-        let identity = try FileIdentity.of(Checkpoint(path: source), as: .expert)
+        let identity = try Self.requireUsable(Checkpoint(path: source), as: .expert)
         if let familyName {
             guard let family = Families.family(named: familyName) else {
                 throw ModelError.unsupported(
@@ -115,17 +135,43 @@ package struct ModelFiles: Sendable {
     ) throws -> Checkpoint {
         if let file {
             let checkpoint = try Checkpoint(path: file)
-            let identity = try FileIdentity.of(checkpoint, as: part)
-            if let refusal = identity.refusal {
-                throw ModelError.unsupported(folder: file, reason: "\(identity.name): \(refusal)")
-            }
-            return try checkpoint.renamed(by: keys).configured(
-                by: folder.flatMap { try configuration("\($0)/\(name)") })
+            _ = try Self.requireUsable(checkpoint, as: part)
+            return try configured(checkpoint.renamed(by: keys), name)
         }
-        guard let folder, FileManager.default.fileExists(atPath: "\(folder)/\(name)") else {
+        let own = folder.map { "\($0)/\(name)" }.flatMap { FileManager.default.fileExists(atPath: $0) ? $0 : nil }
+        if own.map(Checkpoint.hasWeights) != true, let whole = try wholeFile(with: part, keys: keys) {
+            return try configured(whole.renamed(by: keys), name)
+        }
+        guard let own else {
             throw ModelError.missingComponent(folder: source, component: name, neededBy: neededBy)
         }
-        return try Checkpoint(folder: "\(folder)/\(name)").renamed(by: keys)
+        return try Checkpoint(folder: own).renamed(by: keys)
+    }
+
+    /// What a file is.
+    /// - Throws: `ModelError` if it is something else, or a relative that is not built.
+    private static func requireUsable(
+        _ checkpoint: Checkpoint, as part: FileIdentity.Part
+    ) throws -> FileIdentity {
+        let identity = try FileIdentity.of(checkpoint, as: part)
+        if let refusal = identity.refusal {
+            throw ModelError.unsupported(folder: checkpoint.path, reason: "\(identity.name): \(refusal)")
+        }
+        return identity
+    }
+
+    /// The file of an expert, if it holds such a part, too.
+    private func wholeFile(with part: FileIdentity.Part, keys: KeyTable) throws -> Checkpoint? {
+        for path in experts.sorted(by: { $0.key < $1.key }).map(\.value) {
+            let checkpoint = try Checkpoint(path: path)
+            let isThere = checkpoint.tensors.keys.contains { key in keys.prefixes.contains { key.hasPrefix($0) } }
+            if isThere, try FileIdentity.all(in: checkpoint).contains(where: { $0.part == part }) { return checkpoint }
+        }
+        return nil
+    }
+
+    private func configured(_ checkpoint: Checkpoint, _ name: String) throws -> Checkpoint {
+        checkpoint.configured(by: try folder.flatMap { try configuration("\($0)/\(name)") })
     }
 
     private func configuration(_ folder: String) throws -> Checkpoint.Configuration? {

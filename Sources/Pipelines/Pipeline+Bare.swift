@@ -7,10 +7,10 @@ import Weights
 /// A model without its text side, to measure steps and decoding.
 extension Pipeline {
     /// The name of its one generator and of its one expert.
-    package static let bareName = "transformer"
+    package static let bareName = "bare"
 
     /// - Parameters:
-    ///   - folder: with `transformer/` and, unless `autoencoder` is given, `vae/`; nothing else in it is read.
+    ///   - folder: with `transformer/` or `unet/` and, unless `autoencoder` is given, `vae/`; nothing else in it is read.
     ///   - expert, autoencoder: files that are read in place of those there.
     ///   - steps: of the one generator, which is not guided.
     ///   - textRows: rows of zeros that stand for a prompt.
@@ -22,7 +22,9 @@ extension Pipeline {
             let path = "\(folder)/\(name)/config.json"
             return FileManager.default.contents(atPath: path).map { Checkpoint.Configuration(json: $0, source: path) }
         }
-        let source = expert ?? "\(folder)/\(Self.bareName)"
+        let names = Families.networkFolders
+        let name = names.first { FileManager.default.fileExists(atPath: "\(folder)/\($0)") } ?? names[0]
+        let source = expert ?? "\(folder)/\(name)"
         let opened = try Checkpoint(path: source)
         let identity = try FileIdentity.of(opened, as: .expert)
         guard let family = identity.family, identity.refusal == nil else {
@@ -30,7 +32,7 @@ extension Pipeline {
                 folder: source, reason: "\(identity.name): \(identity.refusal ?? "no family runs it")")
         }
         let network = try family.network(
-            WeightReader(opened.renamed(by: family.networkKeys).configured(by: configuration(Self.bareName))),
+            WeightReader(opened.renamed(by: family.networkKeys).configured(by: configuration(name))),
             compute: compute)
         let files = family.autoencoder
         let weights = try Checkpoint(path: autoencoder ?? "\(folder)/\(files.folder)").renamed(by: files.keys)
@@ -40,7 +42,7 @@ extension Pipeline {
         guard network.channels == vae.channels * packing * packing else {
             throw ModelError.notAModel(
                 folder: folder,
-                reason: "the VAE has \(vae.channels) channels (z_dim), the transformer works on \(network.channels)")
+                reason: "the VAE has \(vae.channels) channels (z_dim), the network works on \(network.channels)")
         }
         let generator = try GeneratorSpec(
             name: Self.bareName, sampler: .euler, grid: .shifted(steps: steps, shift: 1),

@@ -16,6 +16,6 @@ extension Pipeline {
             guard let first = loras.first else { return .none }
             throw ModelError.noSuchLoRA(name: first.name, known: [])
         }
-        return try adapted.settle(loras, for: experts)
+        return try adapted.settle(loras, for: experts, texts: adaptedTexts)
     }
 }

@@ -27,6 +27,14 @@ extension Pipeline {
     ) throws {
         let family = try files.family()
         let generators = try Self.generators(files, family)
+        if let stray = generators.generators.first(where: { $0.grid.isDiscrete != family.traits.isDiscrete }) {
+            throw ModelError.unsupported(
+                folder: files.phasesFile ?? files.source,
+                reason: "generator \"\(stray.name)\" walks "
+                    + (family.traits.isDiscrete
+                        ? "sigmas of a flow; \(family.name) knows the 1000 times of Stable Diffusion ('discrete')"
+                        : "the 1000 times of Stable Diffusion ('discrete'); \(family.name) knows sigmas of a flow"))
+        }
         var opening = Opening(files: files, family: family, generators: generators)
         let promptEncoder = try opening.openText(compute.unquantized)
         let networks = try opening.openExperts(compute)
@@ -35,12 +43,13 @@ extension Pipeline {
             promptEncoder: promptEncoder, networks: networks, autoencoder: autoencoder,
             pictureEncoder: family.pictureEncoder(autoencoder))
         let id = id ?? files.id
+        let library = try files.loras.map(LoRALibrary.init(folder:))
+        let texts = try opening.adaptedTexts(library, compute.unquantized)
         self.init(
             id: id, source: files.source, traits: family.traits, generators: generators,
             sizes: try opening.sizes(parts), components: opening.components, parts: parts,
-            adapted: AdaptedNetworks(
-                try files.loras.map(LoRALibrary.init(folder:)), sources: opening.sources, family: family,
-                compute: compute),
+            adapted: AdaptedNetworks(library, sources: opening.sources, family: family, compute: compute),
+            adaptedTexts: texts,
             residency: ModelResidency(residency, model: id, weights: opening.weights),
             identities: PartIdentities(opening.identities),
             // Results agree to the bit only within these.
@@ -83,21 +92,25 @@ private struct Opening {
     private(set) var weights: [Part: [Weight]] = [:]
     private(set) var identities: [Part: @Sendable () -> String] = [:]
     private(set) var sources: [String: AdaptedNetworks.Source] = [:]
+    /// The LoRA files on each expert.
+    private var loras: [String: [(file: Checkpoint, strength: Float)]] = [:]
+    private var texts: [Checkpoint] = []
 
     init(files: ModelFiles, family: any ModelFamily, generators: GeneratorSet) {
-        self.files = files
+        let experts = generators.generators.flatMap(\.plan.experts)
+        self.files = files.named(as: Set(experts + experts.compactMap { generators.adaptedExperts[$0]?.base }))
         self.family = family
         self.generators = generators
     }
 
     mutating func openText(_ compute: Compute) throws -> any PromptEncoder {
-        var readers: [String: WeightReader] = [:]
         for (index, part) in family.textEncoders.enumerated() {
-            readers[part.folder] = WeightReader(
+            texts.append(
                 try files.open(
                     part.folder, .textEncoder, file: index == 0 ? files.textEncoder : nil, keys: part.keys,
                     neededBy: "the pipeline"))
         }
+        let readers = try family.textReaders(texts)
         var tokenizers: [URL] = []
         let encoder = try family.promptEncoder(
             readers,
@@ -132,10 +145,12 @@ private struct Opening {
                     ?? files.open(
                         base, .expert, file: files.experts[base], keys: family.networkKeys,
                         neededBy: "generator \"\(generator.name)\"")
-                let loras = files.adapters(of: name, adapted)
-                let opened = try loras.map { (try Checkpoint(path: $0.path), strength: $0.strength) }
+                let opened = try files.adapters(of: name, adapted).map {
+                    (file: try Checkpoint(path: $0.path), strength: $0.strength)
+                }
+                loras[name] = opened
                 let targets = AdapterTargets(checkpoint, keys: family.networkKeys)
-                let updates = try opened.map { lora, strength in
+                let updates = try opened.filter { !Adapter.isForTextOnly($0.file) }.map { lora, strength in
                     try Families.requireAdapter(lora, of: family)
                     return try Adapter(lora, strength: strength, expert: base, targets: targets)
                 }
@@ -161,6 +176,19 @@ private struct Opening {
                 name: stray, file: files.experts[stray] ?? "", experts: bases.keys.sorted())
         }
         return networks
+    }
+
+    /// The text side with the LoRA files on it, each of which fits.
+    func adaptedTexts(_ library: LoRALibrary?, _ compute: Compute) throws -> AdaptedTexts {
+        let texts = AdaptedTexts(
+            library, opened: loras,
+            source: AdaptedTexts.Source(weights: texts, tokenizer: { [files] in try files.tokenizerFolder($0) }),
+            family: family, compute: compute)
+        for generator in generators.generators {
+            let side = texts.side(of: generator.plan.experts, loras: [])
+            if side != .plain { _ = try texts.encoder(of: side) }
+        }
+        return texts
     }
 
     mutating func openAutoencoder(_ compute: Compute) throws -> any Autoencoder {

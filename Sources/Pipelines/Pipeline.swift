@@ -17,6 +17,7 @@ package final class Pipeline: Sendable {
     package let components: [Component]
     package let parts: Parts
     let adapted: AdaptedNetworks?
+    let adaptedTexts: AdaptedTexts?
     package let residency: any PartResidency
     private let partIdentities: PartIdentities
     /// Instruction set and precision: within one such arithmetic results agree to the bit.
@@ -70,14 +71,13 @@ package final class Pipeline: Sendable {
     ) {
         self.init(
             id: id, source: source ?? id, traits: traits, generators: generators, sizes: sizes, components: [],
-            parts: parts,
-            adapted: nil, residency: residency, identities: identities, arithmetic: "")
+            parts: parts, adapted: nil, adaptedTexts: nil, residency: residency, identities: identities, arithmetic: "")
     }
 
     init(
         id: String, source: String, traits: FamilyTraits, generators: GeneratorSet, sizes: SizeLimits,
-        components: [Component], parts: Parts, adapted: AdaptedNetworks?, residency: any PartResidency,
-        identities: PartIdentities, arithmetic: String
+        components: [Component], parts: Parts, adapted: AdaptedNetworks?, adaptedTexts: AdaptedTexts?,
+        residency: any PartResidency, identities: PartIdentities, arithmetic: String
     ) {
         self.id = id
         self.source = source
@@ -87,6 +87,7 @@ package final class Pipeline: Sendable {
         self.components = components
         self.parts = parts
         self.adapted = adapted
+        self.adaptedTexts = adaptedTexts
         self.residency = residency
         partIdentities = identities
         self.arithmetic = arithmetic
@@ -100,9 +101,11 @@ package final class Pipeline: Sendable {
     /// Digests of all that takes part in a generation by that plan, by part.
     package func identities(of plan: PhasePlan) -> [String: String] {
         let fixed = traits.course.compactMap(\.part)
-        return Dictionary(
+        var identities = Dictionary(
             (fixed + plan.experts.map { Part($0) }).map { ($0.name, identity(of: $0)) },
             uniquingKeysWith: { first, _ in first })
+        if identities[textPart.name] != nil { identities[textPart.name] = identity(of: textSide(of: plan)) }
+        return identities
     }
 
     /// The part whose heavy weights another part uses: the base of an expert that is LoRA files on a base.
@@ -147,13 +150,9 @@ package final class Pipeline: Sendable {
 
     /// Cleans, tokenises and encodes a prompt.
     /// - Parameters:
-    ///   - pictures: the request's references, where the text side looks at them (`Run.seen`).
-    ///   - interrupt: called before each layer; throwing ends the encoding.
-    package func encode(
-        _ prompt: String, seeing pictures: [RGBImage] = [], interrupt: () throws -> Void = {}
-    ) throws -> Conditioning {
-        let conditioning = try residency.pass(through: textPart) { check in
-            try parts.promptEncoder.encode(prompt, seeing: pictures) {
+            id: id, source: source ?? id, traits: traits, generators: generators, sizes: sizes, components: [],
+            parts: parts, adapted: nil, adaptedTexts: nil, residency: residency, identities: identities,
+            arithmetic: "")
                 try interrupt()
                 try check()
             }

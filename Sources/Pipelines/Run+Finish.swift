@@ -46,7 +46,9 @@ extension Run {
         if prompted == nil {
             observer.onStage(.text)
             pipeline.expect(passes.map(\.part))
-            try encodeTexts { [pipeline, seen] in try pipeline.encode($0, seeing: seen, interrupt: interrupt) }
+            try encodeTexts { [pipeline, seen] in
+                try pipeline.encode($0, by: $1, seeing: seen, interrupt: interrupt)
+            }
             record.textSeconds = observer.now() - began
         }
         record.steps = try finishSteps(observer, interrupt: interrupt)

@@ -70,6 +70,9 @@ package struct Run: Sendable {
             }
     }
 
+    /// What the texts are encoded by.
+    package var textSide: TextSide { pipeline.textSide(of: generation.plan, loras: loras.text) }
+
     /// What the request puts on an expert.
     package func loras(of expert: String) -> [LoRA] { loras.byExpert[expert] ?? [] }
 
@@ -93,9 +96,11 @@ package struct Run: Sendable {
     /// Has the texts encoded, unless they are known already.
     /// - Parameter encode: a cache in front of `Pipeline.encode`, or that itself; it is to look at what `seen` is before the
     ///   call.
-    package mutating func encodeTexts(_ encode: (String) throws -> Conditioning) rethrows {
+    package mutating func encodeTexts(_ encode: (String, TextSide) throws -> Conditioning) rethrows {
         guard prompted == nil else { return }
-        prompted = Prompted(positive: try encode(texts.positive), negative: try texts.negative.map(encode))
+        let side = textSide
+        prompted = Prompted(
+            positive: try encode(texts.positive, side), negative: try texts.negative.map { try encode($0, side) })
         seen = []
     }
 

@@ -128,14 +128,14 @@ final class GenerationRun {
     func encodePrompts(onlyKnown: Bool) throws {
         guard runs[0].prompted == nil, !pendingImages.isEmpty else { return }
         let texts = [runs[0].texts.positive, runs[0].texts.negative].compactMap(\.self)
-        let seen = runs[0].seen
+        let (seen, side) = (runs[0].seen, runs[0].textSide)
         let digests = seen.isEmpty ? [] : request.images ?? []
-        if onlyKnown, texts.contains(where: { siblings.prompts.known($0, seeing: digests) == nil }) { return }
+        if onlyKnown, texts.contains(where: { siblings.prompts.known($0, by: side, seeing: digests) == nil }) { return }
         let start = ContinuousClock.now
         for index in runs.indices {
-            try runs[index].encodeTexts { text in
-                try siblings.prompts.encode(text, seeing: digests) {
-                    try model.encode(text, seeing: seen, interrupt: signal.check)
+            try runs[index].encodeTexts { text, side in
+                try siblings.prompts.encode(text, by: side, seeing: digests) {
+                    try model.encode(text, by: side, seeing: seen, interrupt: signal.check)
                 }
             }
         }

@@ -23,8 +23,8 @@ final class PromptCache {
 
     /// The embedding of a prompt, if the text encoder is not needed for it.
     /// - Parameter pictures: digests of those that the text encoder looks at.
-    func known(_ prompt: String, seeing pictures: [String] = []) -> Conditioning? {
-        let key = EmbeddingKey(prompt, seeing: pictures, model)
+    func known(_ prompt: String, by side: TextSide, seeing pictures: [String] = []) -> Conditioning? {
+        let key = EmbeddingKey(prompt, by: side, seeing: pictures, model)
         if let conditioning = recent.value(of: key.text) { return conditioning }
         guard let conditioning = folder.read(key, as: Conditioning.self) else { return nil }
         recent.keep(conditioning, as: key.text)
@@ -33,15 +33,15 @@ final class PromptCache {
 
     /// - Parameter compute: encodes the prompt where its embedding is not known.
     func encode(
-        _ prompt: String, seeing pictures: [String] = [], compute: () throws -> Conditioning
+        _ prompt: String, by side: TextSide, seeing pictures: [String] = [], compute: () throws -> Conditioning
     ) throws -> Conditioning {
-        if let known = known(prompt, seeing: pictures) {
+        if let known = known(prompt, by: side, seeing: pictures) {
             count("hit")
             return known
         }
         let conditioning = try compute()
         count("miss")
-        let key = EmbeddingKey(prompt, seeing: pictures, model)
+        let key = EmbeddingKey(prompt, by: side, seeing: pictures, model)
         recent.keep(conditioning, as: key.text)
         folder.write(conditioning, key)
         return conditioning
@@ -54,7 +54,8 @@ final class PromptCache {
     }
 }
 
-/// What an embedding is of: a prompt as a model's text encoder reads it, the pictures that the encoder looks at, and that encoder.
+/// What an embedding is of: a prompt as a model's text encoder reads it, the pictures that the encoder looks at, and that
+/// encoder with the LoRA files on it.
 struct EmbeddingKey {
     let text: String
     /// The name of the file. The first half is the hash of the prompt alone, so that a prompt is found whatever encoded
@@ -62,9 +63,9 @@ struct EmbeddingKey {
     let name: String
 
     /// - Parameter pictures: digests.
-    init(_ prompt: String, seeing pictures: [String] = [], _ model: Pipeline) {
+    init(_ prompt: String, by side: TextSide = .plain, seeing pictures: [String] = [], _ model: Pipeline) {
         let prompt = model.cleaned(prompt)
-        let encoder = [model.arithmetic, model.identity(of: model.textPart)]
+        let encoder = [model.arithmetic, model.identity(of: side)]
         text = "\((encoder + pictures).joined(separator: "\n"))\n\n\(prompt)"
         name = FNV1a.hex(prompt) + FNV1a.hex(text)
     }

@@ -10,9 +10,12 @@ package struct Convolution: Sendable {
     package let inputs: Int
     package let outputs: Int
     package let kernel: (time: Int, height: Int, width: Int)
+    let updates: [ConvolutionUpdate]
 
-    /// - Parameter weight: `[out, in, kt, kh, kw]`, or `[out, in, kh, kw]` for a 2-D convolution.
-    package init(weight: Weight, bias: Tensor?) {
+    /// - Parameters:
+    ///   - weight: `[out, in, kt, kh, kw]`, or `[out, in, kh, kw]` for a 2-D convolution.
+    ///   - updates: what LoRA files add to the weight, which stay beside it.
+    package init(weight: Weight, bias: Tensor?, updates: [ConvolutionUpdate] = []) {
         let dims = weight.shape.count == 4 ? weight.shape[..<2] + [1] + weight.shape[2...] : weight.shape[...]
         taps = Taps(weight.reshaped(Array(dims)))
         first = 0
@@ -20,6 +23,7 @@ package struct Convolution: Sendable {
         inputs = dims[1]
         outputs = dims[0]
         kernel = (dims[2], dims[3], dims[4])
+        self.updates = updates
     }
 
     private init(_ other: Convolution, bias: Tensor) {
@@ -29,6 +33,7 @@ package struct Convolution: Sendable {
         inputs = other.inputs
         outputs = other.outputs
         kernel = other.kernel
+        updates = other.updates
     }
 
     /// The convolution with `[outputs]` added to its bias.
@@ -49,6 +54,7 @@ package struct Convolution: Sendable {
         inputs = other.inputs
         outputs = other.outputs
         kernel = (1, other.kernel.height, other.kernel.width)
+        updates = other.updates.map(\.lastTap)
     }
 
     /// The convolution that remains where all frames but the last one of a window are zero: the last tap in time.
@@ -94,6 +100,37 @@ package struct Convolution: Sendable {
     }
 }
 
+/// An update of a convolution that stays beside its weight: up(down(x)) is added to what the weight gives.
+package struct ConvolutionUpdate: Sendable {
+    /// The convolution to the rank's channels, or the whole change.
+    let down: Convolution
+    /// `[out, rank]`; nil after a whole change.
+    let up: Linear?
+    let scale: Float
+
+    /// - Parameter update: of the weight as a matrix `[out, in * kernel]`.
+    /// - Returns: nil for a form that is not two factors or a whole.
+    package init?(_ update: LayerUpdate, inputs: Int, kernel: [Int]) {
+        func convolution(_ matrix: Weight) -> Convolution {
+            Convolution(weight: matrix.reshaped([matrix.shape[0], inputs] + kernel), bias: nil)
+        }
+        switch update.form {
+        case .lowRank(let down, let up):
+            self.init(down: convolution(down), up: Linear(weight: up, bias: nil), scale: update.scale)
+        case .whole(let delta): self.init(down: convolution(delta), up: nil, scale: update.scale)
+        case .kronecker, .hadamard: return nil
+        }
+    }
+
+    private init(down: Convolution, up: Linear?, scale: Float) {
+        self.down = down
+        self.up = up
+        self.scale = scale
+    }
+
+    var lastTap: ConvolutionUpdate { ConvolutionUpdate(down: down.lastTap, up: up, scale: scale) }
+}
+
 /// How a convolution walks over its input.
 package struct ConvolutionPlan {
     package var strideTime = 1
@@ -121,7 +158,7 @@ package struct ConvolutionPlan {
 }
 
 extension Compute {
-    /// x `[T, H, W, in]` -> `[T', H', W', out]`, plus `residual` of that shape.
+    /// x `[T, H, W, in]` -> `[T', H', W', out]`, plus `residual` of that shape and what updates add.
     /// - Parameters:
     ///   - past: the last of the plan's `framesBefore`, `[at most that many, H, W, in]`; earlier ones are zeros.
     ///   - scaling: what happens to the values of x first, such as a norm; zeros around them stay zeros.
@@ -162,6 +199,10 @@ extension Compute {
             withPool { phasor_convolution_run($0, engine, &work, scratch.baseAddress) }
         }
         withExtendedLifetime((x, past, layer, panels, scaling, residual)) {}
-        return out
+        return layer.updates.reduce(out) { sum, update in
+            let inner = convolve(x, update.down, plan, after: past, scaling: scaling)
+            let change = update.up.map { unquantized.linear(inner, $0) } ?? inner
+            return add(sum, change, scale: update.scale)
+        }
     }
 }

@@ -1,7 +1,9 @@
 import Tensor
 
-/// A LoRA file put on a network: updates of linear layers and whole changes of biases, norms and tables, by the network's own
-/// names.
+/// A LoRA file put on a network or a text encoder: updates of linear layers and convolutions and whole changes of biases, norms
+/// and tables, by the network's own names.
+///
+/// The update of a convolution is that of its weight as a matrix `[out, in * kernel]`.
 ///
 /// Scale of an update is alpha / rank. Alpha comes from `<module>.alpha`, a scalar of any numeric type (an I64 one is
 /// common and must not be dropped: the update would be alpha times too strong), else from PEFT's settings (the header's
@@ -31,23 +33,47 @@ package struct Adapter: Sendable {
         _ opened: Checkpoint, strength: Float, expert: String, targets: AdapterTargets
     ) throws(WeightError) {
         let content = try AdapterFile(opened)
-        file = content.path
-        self.strength = strength
         guard content.hasModules(of: expert) else {
             throw .unusableAdapter(
-                file: file, reason: "all its keys are of \(AdapterFile.secondExpert), none is of \(expert)")
+                file: content.path,
+                reason: content.modules.isEmpty
+                    ? "all its modules are of text encoders"
+                    : "all its keys are of \(AdapterFile.secondExpert), none is of \(expert)")
         }
         let hasSecond = content.modules.contains { $0.expert == AdapterFile.secondExpert }
         let wanted = expert == AdapterFile.secondExpert && hasSecond ? expert : nil
+        try self.init(
+            content, content.modules.filter { $0.expert == wanted }, component: expert, strength: strength,
+            targets: targets)
+    }
+
+    /// What a file has for a text encoder; nil where it has nothing for it.
+    /// - Parameters:
+    ///   - place: of the encoder in its pipeline, from 0.
+    ///   - component: what PEFT's settings call the encoder.
+    package init?(
+        _ opened: Checkpoint, strength: Float, textEncoder place: Int, component: String, targets: AdapterTargets
+    ) throws(WeightError) {
+        let content = try AdapterFile(opened)
+        guard let modules = content.textModules[place] else { return nil }
+        try self.init(content, modules, component: component, strength: strength, targets: targets)
+    }
+
+    private init(
+        _ content: AdapterFile, _ modules: [AdapterFile.Module], component: String, strength: Float,
+        targets: AdapterTargets
+    ) throws(WeightError) {
+        file = content.path
+        self.strength = strength
         var updates: [String: [LayerUpdate]] = [:]
         var deltas: [String: Weight] = [:]
         var passedOver = 0
-        for module in content.modules where module.expert == wanted {
+        for module in modules {
             guard !targets.passesOver(module) else {
                 passedOver += 1
                 continue
             }
-            if let update = try Self.update(module, settings: content.settings, expert: expert, file: file) {
+            if let update = try Self.update(module, settings: content.settings, component: component, file: file) {
                 for target in targets.targets(of: module, rows: update.outputs) {
                     updates[target.module, default: []].append(target.rows.map(update.slice) ?? update)
                 }
@@ -63,15 +89,23 @@ package struct Adapter: Sendable {
         }
         self.updates = updates
         self.deltas = deltas
-        let text = content.textEncoderModules
         notes =
-            (text > 0 ? ["\(text) modules of a text encoder are not applied: only the transformer's are"] : [])
-            + (passedOver > 0 ? ["\(passedOver) modules that only relatives of the network have are passed over"] : [])
+            passedOver > 0 ? ["\(passedOver) modules that only relatives of the network have are passed over"] : []
     }
 
     /// Whether a file has an update for that expert: one of its own, or one for any.
     package static func hasKeys(of expert: String, in file: Checkpoint) -> Bool {
         (try? AdapterFile(file))?.hasModules(of: expert) ?? true
+    }
+
+    /// Whether a file has updates for text encoders.
+    package static func hasTextKeys(in file: Checkpoint) -> Bool {
+        (try? AdapterFile(file)).map { !$0.textModules.isEmpty } ?? false
+    }
+
+    /// Whether a file has updates for nothing but text encoders.
+    package static func isForTextOnly(_ file: Checkpoint) -> Bool {
+        (try? AdapterFile(file)).map(\.modules.isEmpty) ?? false
     }
 
     /// Whether a file's keys are those of a LoRA.
@@ -81,14 +115,14 @@ package struct Adapter: Sendable {
 
     /// The low-rank, Kronecker or Hadamard update of a module; nil where it has only whole changes.
     private static func update(
-        _ module: AdapterFile.Module, settings: AdapterSettings, expert: String, file: String
+        _ module: AdapterFile.Module, settings: AdapterSettings, component: String, file: String
     ) throws(WeightError) -> LayerUpdate? {
         let factors = try Factors(module, file: file)
         guard let (form, rank) = try factors.update() else { return nil }
         let alpha = try factors.alpha()
         let scale: Float
         if let rank {
-            scale = Float(settings.scale(alpha: alpha, rank: rank, module: module.name, expert: expert))
+            scale = Float(settings.scale(alpha: alpha, rank: rank, module: module.name, component: component))
         } else {
             // A Kronecker product of two whole matrices has no rank, and an alpha beside it no meaning.
             scale = 1
@@ -134,18 +168,18 @@ private struct Factors {
         self.file = file
     }
 
-    /// A part as a matrix; convolutions of one cell count as such.
+    /// A part as a matrix, a convolution's `[out, in, kernel]` as `[out, in * kernel]`.
     private func matrix(_ part: AdapterFile.Part) throws(WeightError) -> Weight? {
         guard let weight = module.parts[part] else { return nil }
-        guard weight.shape.count >= 2, weight.count > 0, weight.shape.dropFirst(2).allSatisfy({ $0 == 1 }),
-            weight.type.isFloatingPoint || weight.scales != nil
+        guard weight.shape.count >= 2, weight.count > 0, weight.type.isFloatingPoint || weight.scales != nil
         else {
             throw .malformed(
                 file: file,
                 reason: "\"\(module.key(part))\" of shape \(weight.shape) and type "
                     + "\(weight.type.rawValue) is no matrix of numbers")
         }
-        return weight.shape.count == 2 ? weight : weight.reshaped([weight.shape[0], weight.shape[1]])
+        return weight.shape.count == 2
+            ? weight : weight.reshaped([weight.shape[0], weight.shape.dropFirst().reduce(1, *)])
     }
 
     func alpha() throws(WeightError) -> Double? {

@@ -11,7 +11,7 @@ package struct AdapterFile: Sendable {
         package let name: String
         /// Whether underscores stand for dots.
         package let isFlat: Bool
-        /// The expert that the key names; nil where the key names none.
+        /// The expert that the key names; nil where the key names none, and in a text encoder.
         package let expert: String?
         /// What the parts of the update are called: `lora_down`, `lokr_w1`, `diff_b`, ...
         package fileprivate(set) var parts: [Part: Weight] = [:]
@@ -34,10 +34,10 @@ package struct AdapterFile: Sendable {
     }
 
     package let path: String
-    /// The modules, sorted by name and expert.
+    /// The modules of the network, sorted by expert and name.
     package let modules: [Module]
-    /// How many modules are of a text encoder, which no LoRA is put on here.
-    package let textEncoderModules: Int
+    /// Of text encoders, by the encoder's place in its pipeline, sorted by name.
+    package let textModules: [Int: [Module]]
     let settings: AdapterSettings
 
     /// The name of diffusers' second expert, under which it keeps that one's updates.
@@ -50,9 +50,13 @@ package struct AdapterFile: Sendable {
         ("dit.", nil), ("unet.", nil),
     ]
     private static let flatPrefixes = ["lora_unet__", "lora_unet_", "lora_transformer_", "lycoris_"]
-    private static let textPrefixes = [
-        "lora_te_", "lora_te1_", "lora_te2_", "lora_te3_", "text_encoder.", "text_encoder_2.", "text_encoders.",
-        "pipe.text_encoder", "conditioner.", "cond_stage_model.", "te1.", "te2.",
+    /// What comes before the names of a text encoder's modules, and the encoder's place in its pipeline.
+    private static let textPrefixes: [(text: String, encoder: Int)] = [
+        ("lora_te_", 0), ("lora_te1_", 0), ("lora_te2_", 1), ("lora_te3_", 2),
+        ("text_encoder.", 0), ("text_encoder_2.", 1), ("text_encoder_3.", 2), ("te1.", 0), ("te2.", 1),
+        ("conditioner.embedders.0.transformer.", 0), ("conditioner.embedders.1.model.", 1),
+        ("text_encoders.clip_l.transformer.", 0), ("text_encoders.clip_g.transformer.", 1), ("text_encoders.", 0),
+        ("cond_stage_model.", 0), ("pipe.text_encoder.", 0),
     ]
     /// Kinds that are not computed here, by what is in their keys.
     private static let foreignKinds: [(part: String, kind: String)] = [
@@ -69,35 +73,37 @@ package struct AdapterFile: Sendable {
     package init(_ checkpoint: Checkpoint) throws(WeightError) {
         path = checkpoint.path
         settings = try AdapterSettings(checkpoint)
-        var modules: [String: Module] = [:]
-        var text: Set<String> = []
+        var network: [String: Module] = [:]
+        var text: [Int: [String: Module]] = [:]
         for key in checkpoint.tensors.keys.sorted() {
             guard let weight = checkpoint.tensors[key] else { continue }
             guard let (stem, part) = try Self.split(key, file: path) else {
                 throw .unusableAdapter(file: path, reason: "\"\(key)\" is no known part of a LoRA")
             }
-            if Self.textPrefixes.contains(where: { Self.core(stem).hasPrefix($0) }) {
-                text.insert(stem)
-                continue
+            if let (encoder, module) = Self.textModule(stem) {
+                try Self.add(weight, of: key, as: part, to: module, in: &text[encoder, default: [:]], file: path)
+            } else {
+                try Self.add(weight, of: key, as: part, to: Self.module(stem), in: &network, file: path)
             }
-            var module = Self.module(stem)
-            let id = "\(module.expert ?? "")/\(module.isFlat)/\(module.name)"
-            if let known = modules[id] { module = known }
-            if let other = module.keys.updateValue(key, forKey: part) {
-                throw .malformed(file: path, reason: "\"\(other)\" and \"\(key)\" are one part of one module")
-            }
-            module.parts[part] = weight
-            modules[id] = module
         }
-        guard !modules.isEmpty else {
-            throw .unusableAdapter(
-                file: path,
-                reason: text.isEmpty
-                    ? "it holds no low-rank update"
-                    : "all its \(text.count) modules are of a text encoder; only a transformer's are applied here")
+        guard !network.isEmpty || !text.isEmpty else {
+            throw .unusableAdapter(file: path, reason: "it holds no low-rank update")
         }
-        self.modules = modules.sorted { $0.key < $1.key }.map(\.value)
-        textEncoderModules = text.count
+        modules = network.sorted { $0.key < $1.key }.map(\.value)
+        textModules = text.mapValues { modules in modules.sorted { $0.key < $1.key }.map(\.value) }
+    }
+
+    private static func add(
+        _ weight: Weight, of key: String, as part: Part, to new: Module, in modules: inout [String: Module],
+        file: String
+    ) throws(WeightError) {
+        let id = "\(new.expert ?? "")/\(new.isFlat)/\(new.name)"
+        var module = modules[id] ?? new
+        if let other = module.keys.updateValue(key, forKey: part) {
+            throw .malformed(file: file, reason: "\"\(other)\" and \"\(key)\" are one part of one module")
+        }
+        module.parts[part] = weight
+        modules[id] = module
     }
 
     /// Whether a file's keys are those of a LoRA or one of its kin, also of those that are refused.
@@ -109,7 +115,7 @@ package struct AdapterFile: Sendable {
 
     /// Whether it has an update for that expert: one of its own, or one for any.
     func hasModules(of expert: String) -> Bool {
-        modules.contains { $0.expert != Self.secondExpert } || expert == Self.secondExpert
+        modules.contains { $0.expert != Self.secondExpert } || (expert == Self.secondExpert && !modules.isEmpty)
     }
 
     /// The names of its modules as a network of these keys has them, to tell a family by. Where underscores stand for dots this is
@@ -165,6 +171,7 @@ package struct AdapterFile: Sendable {
     private static let endings: [(text: String, part: Part)] = {
         var endings: [(String, Part)] = [
             (".lora.down.weight", .down), (".lora.up.weight", .up), ("_lora.down.weight", .down),
+            (".lora_linear_layer.down.weight", .down), (".lora_linear_layer.up.weight", .up),
             ("_lora.up.weight", .up), (".lora_down.weight", .down), (".lora_up.weight", .up), (".lora_A.weight", .down),
             (".lora_B.weight", .up), (".lora_A", .down), (".lora_B", .up), (".w_norm", .weightDelta),
             (".b_norm", .biasDelta), (".lora_alpha", .alpha),
@@ -198,6 +205,14 @@ package struct AdapterFile: Sendable {
     /// The stem without what PEFT puts before everything.
     private static func core(_ stem: String) -> Substring {
         stem.hasPrefix("base_model.model.") ? stem.dropFirst("base_model.model.".count) : stem[...]
+    }
+
+    /// The place of the text encoder that a module is of; nil for a module of the network.
+    private static func textModule(_ stem: String) -> (encoder: Int, module: Module)? {
+        let core = core(stem)
+        guard let prefix = textPrefixes.first(where: { core.hasPrefix($0.text) }) else { return nil }
+        let name = String(core.dropFirst(prefix.text.count))
+        return (prefix.encoder, Module(name: name, isFlat: prefix.text.hasSuffix("_"), expert: nil))
     }
 
     private static func module(_ stem: String) -> Module {

@@ -87,11 +87,11 @@ struct AdapterSettings: Sendable {
     /// - Parameters:
     ///   - alpha: what the file has for the module itself, which counts before all settings.
     ///   - module: its name in the file.
-    ///   - expert: whose update it is.
-    func scale(alpha: Double?, rank: Int, module: String, expert: String) -> Double {
+    ///   - component: whose update it is: an expert or a text encoder.
+    func scale(alpha: Double?, rank: Int, module: String, component name: String) -> Double {
         // A file of one component may name it as it was named when it was trained.
-        let component =
-            components[expert] ?? components[""] ?? (components.count == 1 ? components.first?.value : nil)
+        let only = components.count == 1 && !name.hasPrefix("text_encoder") ? components.first?.value : nil
+        let component = components[name] ?? components[""] ?? only
         let settled =
             alpha
             ?? component?.alphas.filter { Self.ends(module, with: $0.key) }

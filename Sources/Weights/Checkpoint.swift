@@ -60,6 +60,9 @@ package struct Checkpoint: Sendable {
             files: [(file, opened.byteCount)])
     }
 
+    /// Whether the folder of a component has files of weights, and not its configuration alone.
+    package static func hasWeights(folder: String) -> Bool { (try? ComponentFolder.layout(of: folder)) != nil }
+
     /// Opens the folder of a component: one file of weights, or shards that an index names (`ComponentFolder`).
     package init(folder: String) throws(WeightError) {
         switch try ComponentFolder.layout(of: folder) {

@@ -106,7 +106,7 @@ package struct WeightReader: Sendable {
         return layer
     }
 
-    /// What adapters add to a layer, each with its strength.
+    /// What adapters add to a layer, each with its strength; a convolution counts with `in * kernel` inputs.
     private func updates(of name: String, inputs: Int, outputs: Int) throws(WeightError) -> [LayerUpdate] {
         let module = prefix + name
         var found: [LayerUpdate] = []
@@ -134,13 +134,26 @@ package struct WeightReader: Sendable {
         return found
     }
 
-    /// `name.weight` and `name.bias` of a convolution; `kernel` is `[kt, kh, kw]` or, stored in 2-D, `[kh, kw]`.
+    /// `name.weight` and `name.bias` of a convolution, and its adapters; `kernel` is `[kt, kh, kw]` or, stored in 2-D,
+    /// `[kh, kw]`.
     package func convolution(
         _ name: String, inputs: Int, outputs: Int, kernel: [Int]
     ) throws(WeightError) -> Convolution {
-        Convolution(
+        let added = try updates(of: name, inputs: inputs * kernel.reduce(1, *), outputs: outputs)
+        var updates: [ConvolutionUpdate] = []
+        for update in added {
+            guard let update = ConvolutionUpdate(update, inputs: inputs, kernel: kernel) else {
+                throw .unusableAdapter(
+                    file: adapters.map(\.file).joined(separator: ", "),
+                    reason:
+                        "LoKr and LoHa of convolutions (\"\(prefix)\(name)\") are not computed here: merge the file "
+                        + "into its model, or use a LoRA of the same")
+            }
+            updates.append(update)
+        }
+        return Convolution(
             weight: try weight("\(name).weight", [outputs, inputs] + kernel),
-            bias: try vector("\(name).bias", [outputs]))
+            bias: try vector("\(name).bias", [outputs]), updates: updates)
     }
 
     /// The weights of the linear layers in the order they were asked for, which is the order a network uses them in.

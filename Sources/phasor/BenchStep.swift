@@ -9,16 +9,16 @@ struct BenchStep: ParsableCommand {
         commandName: "step",
         abstract: "Measure one forward pass of an expert and one VAE decode.",
         discussion: """
-            MODEL is a folder with transformer/ and vae/ in diffusers layout; nothing else in it is read. --expert and \
+            MODEL is a folder with transformer/ (or unet/) and vae/ in diffusers layout; nothing else in it is read. --expert and \
             --vae name files that are read in place of those there. The text is 256 zero rows, one forward pass a step, \
             guidance off: the same work as in a plain loop over the network.
             """)
 
-    @Option(help: "A folder with transformer/ and vae/.", transform: HomeFolder.expand)
+    @Option(help: "A folder with transformer/ or unet/, and vae/.", transform: HomeFolder.expand)
     var model: String
 
     @Option(
-        help: "A file with other weights of the transformer, e.g. what `phasor quantize` wrote.",
+        help: "A file with other weights of the network, e.g. what `phasor quantize` wrote.",
         transform: HomeFolder.expand)
     var expert: String?
 
@@ -96,7 +96,7 @@ struct BenchStep: ParsableCommand {
             run = alone[0]
             print(String(format: "%8.3f s VAE encode of the pictures", RunObserver.wall() - began))
         }
-        try run.encodeTexts { [seen = run.seen] in try pipeline.encode($0, seeing: seen) }
+        try run.encodeTexts { [seen = run.seen] in try pipeline.encode($0, by: $1, seeing: seen) }
         let (stepBytes, steps) = try Arena.shared.growth { try run.finishSteps() }
         let step = steps.dropFirst().map(\.seconds).sorted()[rounds / 2]
         let stepActivations = Activations(predicted: plan.steps, measured: stepBytes)

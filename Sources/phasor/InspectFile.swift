@@ -20,6 +20,11 @@ struct FileInspection {
                 + checkpoint.typeBytes.map { "\($0.type.rawValue) \(Self.gigabytes($0.bytes))" }.joined(separator: ", ")
         )
         for identity in identities { try show(identity, checkpoint) }
+        if identities.contains(where: { $0.part == .expert && $0.refusal == nil }),
+            identities.contains(where: { $0.part == .textEncoder }), identities.contains(where: { $0.part == .vae })
+        {
+            print("\n  a whole model: name the file as the model, with --tokenizer DIR")
+        }
     }
 
     private func show(_ identity: FileIdentity, _ checkpoint: Checkpoint) throws {
@@ -41,8 +46,12 @@ struct FileInspection {
         case .textEncoder: Console.current.result("  use it as --text-encoder FILE, with --tokenizer DIR")
         case .vae: Console.current.result("  use it as --vae FILE")
         case .adapter:
+            // Asked for a model of two, a family of one expert tells that.
+            let experts = try identity.family?.generators(experts: 2).first?.plan.experts ?? []
             Console.current.result(
-                "  use it as --lora high=FILE or low=FILE; the keys do not tell for which expert it was trained")
+                experts.count == 1
+                    ? "  use it as --lora \(experts[0])=FILE, or by its name out of the folder of --loras"
+                    : "  use it as --lora high=FILE or low=FILE; the keys do not tell for which expert it was trained")
         }
     }
 

@@ -33,6 +33,11 @@ enum Installation {
             }
     }
 
+    static func isFile(_ path: String) -> Bool {
+        var isFolder: ObjCBool = false
+        return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && !isFolder.boolValue
+    }
+
     /// The folder of the model to open.
     /// - Throws: `ValidationError` if none was given and the embedded one is not there.
     static func model(_ given: String?) throws -> String {
@@ -80,9 +85,20 @@ extension ModelOptions {
             residency: residency(memory: memory, load: load))
     }
 
-    /// - Parameter folder: nil for the embedded model, or for none where experts are named.
-    func files(_ folder: String?) throws -> ModelFiles {
-        var files = ModelFiles(folder: folder == nil && !experts.isEmpty ? nil : try Installation.model(folder))
+    /// - Parameter model: a folder, or one file with all parts; nil for the embedded model, or for none where experts are named.
+    func files(_ model: String?) throws -> ModelFiles {
+        if let model, Installation.isFile(model) {
+            var files = try files(named: nil)
+            guard files.experts.updateValue(model, forKey: ModelFiles.expertName("high")) == nil else {
+                throw ValidationError("--expert and \(model) are both the weights of an expert: give one of them")
+            }
+            return files
+        }
+        return try files(named: model == nil && !experts.isEmpty ? nil : try Installation.model(model))
+    }
+
+    private func files(named folder: String?) throws -> ModelFiles {
+        var files = ModelFiles(folder: folder)
         for expert in experts {
             guard files.experts.updateValue(expert.path, forKey: expert.expert) == nil else {
                 throw ValidationError("--expert \(expert.expert) is given twice")

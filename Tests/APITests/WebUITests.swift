@@ -1,4 +1,5 @@
 import Foundation
+import Media
 import Testing
 
 /// Clients of the A1111 web UI with their own settings, and what they ask for at their start.
@@ -28,6 +29,26 @@ import Testing
             let warnings = info["warnings"] as? [String] ?? []
             #expect(warnings.map { $0.prefix { $0 != ":" } } == ["steps", "cfg_scale"])
             #expect(try Self.info(plain)["warnings"] == nil)
+        }
+    }
+
+    /// Weights of words are text, and that is told: the picture is that of the same words by any other route.
+    @Test(arguments: [
+        ("a (red:1.2) ball", true), ("a ball BREAK a box", true), ("((a ball: 0.8))", true), ("a ball (1:2:x)", false),
+        ("a (red) ball: 2", false), ("a breakfast", false), (":3) hello", false),
+    ]) func weightsOfWordsAreText(prompt: String, isTold: Bool) async throws {
+        try await TestServer.run { server in
+            let answer = try await server.client.post(Self.path, "{\"prompt\": \"\(prompt)\", \"seed\": 3}")
+            let warnings = try Self.info(answer)["warnings"] as? [String] ?? []
+            #expect(warnings.map { $0.prefix { $0 != ":" } } == (isTold ? ["prompt"] : []), "\(warnings)")
+            let plain = try await server.client.post(
+                "/v1/images/generations",
+                "{\"prompt\": \"\(prompt)\", \"seed\": 3, \"response_format\": \"b64_json\"}")
+            let data = try #require((try plain.json["data"] as? [[String: Any]])?.first?["b64_json"] as? String)
+            let bytes = try #require(Data(base64Encoded: data))
+            let own = try #require(try Self.picture(answer))
+            let picture = try #require(Data(base64Encoded: own))
+            #expect(try Picture.decode([UInt8](bytes)) == Picture.decode([UInt8](picture)))
         }
     }
 

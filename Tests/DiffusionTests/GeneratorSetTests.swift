@@ -46,6 +46,77 @@ import Testing
         #expect(try teacher.schedule(steps: 12, tokens: 64).count == 12)
     }
 
+    /// Entries of `discrete`, the times that diffusers' schedulers have for them (SPEC-sdxl of the fixtures), and what the
+    /// network's answer is taken for.
+    static let discreteGrids: [(sampler: String, entry: String, times: [Float], prediction: Prediction)] = [
+        (
+            "renoise", #"{"times": [999, 749, 499, 249], "prediction": "consistency"}"#, [999, 749, 499, 249],
+            .consistency
+        ),
+        ("renoise", #"{"times": [399], "prediction": "epsilon"}"#, [399], .own),
+        ("euler", #"{"times": "trailing", "steps": 4}"#, [999, 749, 499, 249], .own),
+        ("euler", #"{"times": "trailing", "steps": 1, "prediction": "sample"}"#, [999], .sample),
+        ("ancestral", #"{"times": "trailing", "steps": 2}"#, [999, 499], .own),
+        ("ddim", #"{"times": "trailing", "steps": 2}"#, [999, 499], .own),
+        ("renoise", #"{"times": [800]}"#, [800], .own),
+        ("tcd", #"{"times": "consistency", "steps": 4, "eta": 0.5}"#, [999, 759, 499, 259], .own),
+        (
+            "renoise", #"{"times": "consistency", "steps": 4, "prediction": "consistency"}"#, [999, 759, 499, 259],
+            .consistency
+        ),
+        ("euler", #"{"times": "leading", "steps": 3}"#, [667, 334, 1], .own),
+    ]
+
+    private func discrete(_ sampler: String, _ entry: String) throws -> GeneratorSpec {
+        let text = """
+            {"default": "a", "generators": {"a": {"sampler": "\(sampler)", "discrete": \(entry),
+              "phases": [{"name": "all", "sigma": [0, 1], "expert": "unet", "guidance_scale": 0}]}}}
+            """
+        return try GeneratorSet(phases: Data(text.utf8)).generator(nil)
+    }
+
+    @Test(arguments: discreteGrids.indices) func timesOfStableDiffusion(index: Int) throws {
+        let (sampler, entry, times, prediction) = Self.discreteGrids[index]
+        let spec = try discrete(sampler, entry)
+        #expect(spec.sampler.rawValue == sampler && spec.grid.isDiscrete)
+        let schedule = try spec.schedule(steps: nil, tokens: 0)
+        #expect(schedule.timesteps == times && schedule.prediction == prediction)
+        // sigma / (1 - sigma) is the noise per signal of the time's entry in the table.
+        for (sigma, time) in zip(schedule.sigmas, times) {
+            let alpha = Double(DiscreteNoise.alphas[Int(time)])
+            #expect(abs(Double(sigma / (1 - sigma)) / ((1 - alpha) / alpha).squareRoot() - 1) < 1e-4)
+        }
+        #expect(schedule.sigmas.last == 0)
+        // Rules give other numbers of steps, lists do not.
+        if entry.contains("[") {
+            #expect(throws: DiffusionError.self) { try spec.schedule(steps: times.count + 1, tokens: 0) }
+        } else {
+            #expect(try spec.schedule(steps: 8, tokens: 0).count == 8)
+        }
+    }
+
+    /// Each names the place in the file and what may stand there.
+    @Test(arguments: [
+        ("renoise", #"{"times": [999, 999]}"#, "a.discrete.times: must be times in falling order"),
+        ("renoise", #"{"times": []}"#, "a.discrete.times: must be times in falling order"),
+        ("renoise", #"{"times": [1000]}"#, "a.discrete.times[0]: must be a whole number from 0 to 999"),
+        ("renoise", #"{"times": [9.5]}"#, "a.discrete.times[0]: must be a whole number"),
+        ("renoise", #"{"times": "karras", "steps": 4}"#, "'karras' is not known"),
+        ("renoise", #"{"times": [999], "steps": 1}"#, "a.discrete.steps: a list of times says"),
+        ("euler", #"{"times": "trailing"}"#, "a.discrete: 'steps' is missing"),
+        ("euler", #"{"times": "trailing", "steps": 0}"#, "a.discrete.steps: is 0"),
+        ("tcd", #"{"times": "consistency", "steps": 51}"#, "1...50"),
+        ("tcd", #"{"times": "consistency", "steps": 4, "eta": 1.5}"#, "a.discrete.eta: is for tcd only, from 0 to 1"),
+        ("ddim", #"{"times": "trailing", "steps": 4, "eta": 0.5}"#, "a.discrete.eta: is for tcd only"),
+        ("euler", #"{"times": "trailing", "steps": 4, "prediction": "v"}"#, "epsilon, sample"),
+        ("euler", #"{"times": "trailing", "steps": 4, "shift": 3}"#, "unknown key 'shift'"),
+        ("unipc", #"{"times": "trailing", "steps": 4}"#, "unipc does not walk"),
+        ("euler", #"{"times": "trailing", "steps": 4}, "steps": 4"#, "'discrete' says what 'steps' would"),
+    ]) func faultsOfDiscreteGridsNameTheirPlace(sampler: String, entry: String, says: String) {
+        let message = complaint { try discrete(sampler, entry) }
+        #expect(message.contains(says), "\(message)")
+    }
+
     /// Times as they stand, with the sigmas of the nearest entries of the shifted table.
     @Test func timesMakeAGrid() throws {
         let entry = "\"sampler\": \"renoise\", \"timesteps\": [1000, 757, 522], \"shift\": 8"
@@ -103,7 +174,8 @@ import Testing
     @Test func mistakesAreNamedWithTheirPlace() {
         #expect(
             complaint("\"euler\", \"sigmas\"", with: "\"heun\", \"sigmas\"")
-                == "phases.json: generators.student.sampler: unknown sampler 'heun'; known are euler, renoise, unipc")
+                == "phases.json: generators.student.sampler: unknown sampler 'heun'; known are euler, renoise, unipc, "
+                + "ancestral, ddim, tcd")
         #expect(complaint("\"steps\": 30", with: "\"step\": 30").contains("generators.teacher: unknown key 'step'"))
         #expect(complaint("\"expert\": \"teacher\"", with: "\"exprt\": \"teacher\"").contains("phases[0]: unknown key"))
         #expect(complaint("\"default\":", with: "\"fallback\":").contains("unknown key 'fallback'"))

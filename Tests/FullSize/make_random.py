@@ -4,13 +4,15 @@
 
 Parts: wan-high, wan-low, umt5, wan-vae (Wan2.2-T2V-A14B, 23 GB), qwen-image, qwen-text, qwen-vae (Qwen-Image, 16 GB),
 z-image, qwen3, kl-vae (Z-Image-Turbo, 6.2 GB), klein, flux2-vae (with qwen3: FLUX.2-klein-4B, 4.8 GB), wan-i2v-high,
-wan-i2v-low (Wan2.2-I2V-A14B, 16 GB, with umt5 and wan-vae), wan-ti2v, wan22-vae (Wan2.2-TI2V-5B, 4.4 GB, with umt5).
+wan-i2v-low (Wan2.2-I2V-A14B, 16 GB, with umt5 and wan-vae), wan-ti2v, wan22-vae (Wan2.2-TI2V-5B, 4.4 GB, with umt5), sdxl
+(one checkpoint of everything, float16, 6.9 GB).
 
 Random weights make noise. What they show is that every byte of the real shapes is opened, read and computed, how long
 that takes and how much memory. Written in a stream: matrices repeat random blocks from a pool of 16 MB, each from another
 place of it. Transformers and Qwen's text encoders are Q4_K, UMT5-XXL Q8_0, VAEs float32.
 """
 
+import json
 import sys
 from pathlib import Path
 
@@ -391,6 +393,153 @@ def kl_vae(path, channels=(128, 256, 512, 512), layers=2, latent=16, is_flux2=Fa
     save_file(tensors, path)
 
 
+class HalfFile:
+    """A safetensors file of float16, written tensor by tensor from one pool of normal values."""
+
+    def __init__(self):
+        self.tensors = []
+        self.pool = rng.standard_normal(POOL // 4, np.float32)
+
+    def add(self, name, shape, deviation=0.02, mean=0.0):
+        self.tensors.append((name, shape, deviation, mean))
+
+    def linear(self, name, inputs, outputs, bias=True):
+        self.add(f"{name}.weight", (outputs, inputs), inputs ** -0.5)
+        if bias:
+            self.add(f"{name}.bias", (outputs,))
+
+    def convolution(self, name, inputs, outputs, side=3):
+        self.add(f"{name}.weight", (outputs, inputs, side, side), (inputs * side * side) ** -0.5)
+        self.add(f"{name}.bias", (outputs,))
+
+    def norm(self, name, width):
+        self.add(f"{name}.weight", (width,), 0.02, 1.0)
+        self.add(f"{name}.bias", (width,))
+
+    def write(self, path):
+        header, end = {}, 0
+        for name, shape, _, _ in self.tensors:
+            start, end = end, end + 2 * int(np.prod(shape))
+            header[name] = {"dtype": "F16", "shape": list(shape), "data_offsets": [start, end]}
+        text = json.dumps(header).encode()
+        with open(path, "wb") as out:
+            out.write(len(text).to_bytes(8, "little") + text)
+            for _, shape, deviation, mean in self.tensors:
+                left = int(np.prod(shape))
+                while left:
+                    start = int(rng.integers(0, len(self.pool) // 2))
+                    part = self.pool[start:start + left]
+                    out.write((mean + deviation * part).astype(np.float16).data)
+                    left -= len(part)
+
+
+def sdxl(path, channels=(320, 640, 1280), depths=(0, 2, 10), text=2048, layers=2):
+    """SDXL in one file: each part under the original's prefix, the names behind it as diffusers and transformers have them."""
+    out = HalfFile()
+    time = 4 * channels[0]
+
+    def resnet(name, inputs, outputs, embedding=time):
+        out.norm(f"{name}.norm1", inputs)
+        out.convolution(f"{name}.conv1", inputs, outputs)
+        if embedding:
+            out.linear(f"{name}.time_emb_proj", embedding, outputs)
+        out.norm(f"{name}.norm2", outputs)
+        out.convolution(f"{name}.conv2", outputs, outputs)
+        if inputs != outputs:
+            out.convolution(f"{name}.conv_shortcut", inputs, outputs, side=1)
+
+    def transformer(name, width, depth):
+        if not depth:
+            return
+        out.norm(f"{name}.norm", width)
+        for end in ["proj_in", "proj_out"]:
+            out.linear(f"{name}.{end}", width, width)
+        for block in range(depth):
+            inner = f"{name}.transformer_blocks.{block}"
+            for number in [1, 2, 3]:
+                out.norm(f"{inner}.norm{number}", width)
+            for attention, inputs in [("attn1", width), ("attn2", text)]:
+                out.linear(f"{inner}.{attention}.to_q", width, width, bias=False)
+                out.linear(f"{inner}.{attention}.to_k", inputs, width, bias=False)
+                out.linear(f"{inner}.{attention}.to_v", inputs, width, bias=False)
+                out.linear(f"{inner}.{attention}.to_out.0", width, width)
+            out.linear(f"{inner}.ff.net.0.proj", width, 8 * width)
+            out.linear(f"{inner}.ff.net.2", 4 * width, width)
+
+    unet = "model.diffusion_model"
+    for name, inputs in [("time_embedding", channels[0]), ("add_embedding", 2816)]:
+        out.linear(f"{unet}.{name}.linear_1", inputs, time)
+        out.linear(f"{unet}.{name}.linear_2", time, time)
+    out.convolution(f"{unet}.conv_in", 4, channels[0])
+    kept = [channels[0]]
+    width = channels[0]
+    for level, outputs in enumerate(channels):
+        name = f"{unet}.down_blocks.{level}"
+        for layer in range(layers):
+            resnet(f"{name}.resnets.{layer}", width, outputs)
+            transformer(f"{name}.attentions.{layer}", outputs, depths[level])
+            width = outputs
+            kept.append(width)
+        if level < len(channels) - 1:
+            out.convolution(f"{name}.downsamplers.0.conv", width, width)
+            kept.append(width)
+    for index in [0, 1]:
+        resnet(f"{unet}.mid_block.resnets.{index}", width, width)
+    transformer(f"{unet}.mid_block.attentions.0", width, depths[-1])
+    for level, outputs in enumerate(channels[::-1]):
+        name = f"{unet}.up_blocks.{level}"
+        for layer in range(layers + 1):
+            resnet(f"{name}.resnets.{layer}", width + kept.pop(), outputs)
+            transformer(f"{name}.attentions.{layer}", outputs, depths[::-1][level])
+            width = outputs
+        if level < len(channels) - 1:
+            out.convolution(f"{name}.upsamplers.0.conv", width, width)
+    out.norm(f"{unet}.conv_norm_out", width)
+    out.convolution(f"{unet}.conv_out", width, 4)
+
+    for prefix, dim, ffn, count in [
+        ("conditioner.embedders.0.transformer", 768, 3072, 12), ("conditioner.embedders.1.model", 1280, 5120, 32)]:
+        model = f"{prefix}.text_model"
+        out.add(f"{model}.embeddings.token_embedding.weight", (49408, dim))
+        out.add(f"{model}.embeddings.position_embedding.weight", (77, dim))
+        for layer in range(count):
+            name = f"{model}.encoder.layers.{layer}"
+            for part in ["q_proj", "k_proj", "v_proj", "out_proj"]:
+                out.linear(f"{name}.self_attn.{part}", dim, dim)
+            out.linear(f"{name}.mlp.fc1", dim, ffn)
+            out.linear(f"{name}.mlp.fc2", ffn, dim)
+            for number in [1, 2]:
+                out.norm(f"{name}.layer_norm{number}", dim)
+        out.norm(f"{model}.final_layer_norm", dim)
+    out.linear("conditioner.embedders.1.model.text_projection", 1280, 1280, bias=False)
+
+    vae = "first_stage_model"
+    widths = (128, 256, 512, 512)
+    for side, levels, blocks, count, ends in [
+        ("encoder", widths, "down_blocks", 2, (3, 8)), ("decoder", widths[::-1], "up_blocks", 3, (4, 3))]:
+        out.convolution(f"{vae}.{side}.conv_in", ends[0], levels[0])
+        width = levels[0]
+        for level, outputs in enumerate(levels):
+            name = f"{vae}.{side}.{blocks}.{level}"
+            for index in range(count):
+                resnet(f"{name}.resnets.{index}", width, outputs, embedding=None)
+                width = outputs
+            if level < 3:
+                sampler = "downsamplers" if side == "encoder" else "upsamplers"
+                out.convolution(f"{name}.{sampler}.0.conv", width, width)
+        middle = f"{vae}.{side}.mid_block"
+        for index in [0, 1]:
+            resnet(f"{middle}.resnets.{index}", 512, 512, embedding=None)
+        out.norm(f"{middle}.attentions.0.group_norm", 512)
+        for part in ["to_q", "to_k", "to_v", "to_out.0"]:
+            out.linear(f"{middle}.attentions.0.{part}", 512, 512)
+        out.norm(f"{vae}.{side}.conv_norm_out", width)
+        out.convolution(f"{vae}.{side}.conv_out", width, ends[1])
+    out.convolution(f"{vae}.quant_conv", 8, 8, side=1)
+    out.convolution(f"{vae}.post_quant_conv", 4, 4, side=1)
+    out.write(path)
+
+
 PARTS = {
     "wan-high": lambda out: wan(out / "Wan2.2-T2V-A14B-HighNoise-Q4_K.gguf"),
     "wan-low": lambda out: wan(out / "Wan2.2-T2V-A14B-LowNoise-Q4_K.gguf"),
@@ -408,6 +557,7 @@ PARTS = {
     "qwen3": lambda out: qwen3(out / "Qwen3-4B-Q4_K.gguf"),
     "kl-vae": lambda out: kl_vae(out / "ae.safetensors"),
     "klein": lambda out: klein(out / "flux-2-klein-4b-Q4_K.gguf"),
+    "sdxl": lambda out: sdxl(out / "sdxl-fp16.safetensors"),
     "flux2-vae": lambda out: kl_vae(out / "flux2-vae.safetensors", latent=32, is_flux2=True),
 }
 

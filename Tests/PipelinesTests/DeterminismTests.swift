@@ -1,4 +1,5 @@
 import Diffusion
+import Foundation
 import Pipelines
 import Tensor
 import Testing
@@ -20,7 +21,7 @@ import Testing
     }
 
     private static let folders = [
-        fixture, imageToVideoFixture, textImageToVideoFixture, qwenFixture, editFixture, kleinFixture,
+        fixture, imageToVideoFixture, textImageToVideoFixture, qwenFixture, editFixture, kleinFixture, sdxlFixture,
     ]
 
     @Test(arguments: folders) func threadsDoNotChangeABit(folder: String) throws {
@@ -66,6 +67,42 @@ import Testing
             _ = try alone.finishSteps()
             #expect(alone.generation.latent.array == batch[index].generation.latent.array)
         }
+    }
+
+    /// Every way to sample SDXL, most of which add noise on their way: in a batch on two threads, or stored and taken up between
+    /// any two steps on one.
+    @Test(arguments: [
+        "dmd2", "dmd2-1step", "lightning", "lightning-x0", "turbo", "hyper", "hyper-1step", "tcd", "lcm", "teacher",
+    ]) func everyWayOfSDXLIsTheSameHoweverItRuns(generator: String) throws {
+        func run(_ pipeline: Pipeline, seed: UInt64) throws -> Run {
+            let spec = try pipeline.generators.generator(generator)
+            var parameters = GenerationParameters(
+                prompt: "a cat on a table", negativePrompt: "rain", width: 72, height: 56, seed: seed,
+                generator: generator)
+            if case .discrete(let grid) = spec.grid, !grid.isFixed { parameters.steps = 3 }
+            var run = try Run(parameters, of: pipeline)
+            try run.encodeTexts { try pipeline.encode($0, by: $1) }
+            return run
+        }
+        let two = try Pipeline(folder: sdxlFixture, compute: Compute(threads: 2))
+        var batch = [try run(two, seed: 1), try run(two, seed: 2)]
+        while !batch[0].generation.isFinished { _ = try Run.step(&batch) }
+        let one = try Pipeline(folder: sdxlFixture, compute: Compute(threads: 1))
+        for index in batch.indices {
+            var stopped = [try run(one, seed: UInt64(index + 1))]
+            while !stopped[0].generation.isFinished {
+                _ = try Run.step(&stopped)
+                let stored = try JSONDecoder().decode(
+                    Generation.self, from: JSONEncoder().encode(stopped[0].generation))
+                var next = try run(one, seed: UInt64(index + 1))
+                let isTheSame = next.resume(stored)
+                #expect(isTheSame)
+                stopped = [next]
+            }
+            #expect(stopped[0].generation.latent.array == batch[index].generation.latent.array)
+            #expect(try frames(stopped[0].generation.latent, one) == frames(batch[index].generation.latent, two))
+        }
+        #expect(batch[0].generation.latent.array != batch[1].generation.latent.array)
     }
 
     @Test func interruptEndsAStepAndLeavesTheGenerationAsItWas() throws {

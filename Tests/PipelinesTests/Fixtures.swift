@@ -30,7 +30,7 @@ extension Pipeline {
                 prompt: prompt, negativePrompt: negative, width: width, height: height, frames: frames, seed: seed,
                 steps: steps, guidanceScale: guidanceScale, guidanceScale2: guidanceScale2,
                 pictures: pictures(seed: seed)), of: self)
-        try run.encodeTexts { [seen = run.seen] in try encode($0, seeing: seen) }
+        try run.encodeTexts { [seen = run.seen] in try encode($0, by: $1, seeing: seen) }
         var alone = [run]
         try Run.encodePictures(of: &alone)
         return alone[0]

@@ -191,7 +191,7 @@ import Weights
         let pipeline = try Pipeline(folder: imageToVideoFixture, compute: Compute(threads: 1))
         var run = try Run(
             GenerationParameters(prompt: "", width: 48, height: 32, frames: 5, steps: 2), of: pipeline)
-        try run.encodeTexts { try pipeline.encode($0) }
+        try run.encodeTexts { try pipeline.encode($0, by: $1) }
         let error = #expect(throws: ModelError.self) { try run.finishSteps() }
         #expect("\(try #require(error))".contains("starts from a picture"))
     }

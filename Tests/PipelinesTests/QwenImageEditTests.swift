@@ -69,7 +69,7 @@ import Weights
         let pictures = [try Self.picture(60, 90, step: 7), try Self.picture(80, 40, step: 3)]
         var whole = [try Self.run(pipeline, pictures)]
         try Run.encodePictures(of: &whole)
-        try whole[0].encodeTexts { [seen = whole[0].seen] in try pipeline.encode($0, seeing: seen) }
+        try whole[0].encodeTexts { [seen = whole[0].seen] in try pipeline.encode($0, by: $1, seeing: seen) }
         #expect(whole[0].seen.isEmpty && whole[0].pictures.isEmpty)
         _ = try Run.step(&whole)
         let data = try JSONEncoder().encode(whole[0].generation)

@@ -19,7 +19,7 @@ struct ReferencePicturesTests {
             GenerationParameters(
                 prompt: "a boat", width: 64, height: 48, seed: 3, pictures: GivenPictures(references: references)),
             of: pipeline)
-        try run.encodeTexts { try pipeline.encode($0) }
+        try run.encodeTexts { try pipeline.encode($0, by: $1) }
         return run
     }
 

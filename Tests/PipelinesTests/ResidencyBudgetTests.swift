@@ -81,7 +81,7 @@ private final class LargerExperts {
                 _ = try one.finish { all += $0.array }
             } else {
                 // As a run that tells nobody what follows.
-                try one.encodeTexts { try pipeline.encode($0) }
+                try one.encodeTexts { try pipeline.encode($0, by: $1) }
                 var batch = [one]
                 while !batch[0].generation.isFinished { _ = try Run.step(&batch) }
                 try batch[0].decode { all += $0.array }

@@ -120,6 +120,40 @@ struct LoRATests {
         }
     }
 
+    /// SDXL with a LoRA on its text encoders: texts are known by what they were encoded with, in memory and on disk.
+    @Test func textsOfALoRAAreKeptApart() async throws {
+        let folder = URL(filePath: Self.wan).deletingLastPathComponent().appending(path: "sdxl-tiny").path
+        let model: (ModelFiles) throws -> Pipeline = { try Pipeline($0, compute: Compute(threads: 2)) }
+        var files = ModelFiles(folder: folder)
+        files.loras = "\(folder)/lora"
+        func wanted(_ loras: [LoRA]) -> GenerationRequest {
+            GenerationRequest(
+                kind: .image, prompt: "a cat on a table", model: "sdxl-tiny", generator: "dmd2", width: 32, height: 32,
+                seed: 5, loras: loras)
+        }
+        let text = LoRA(name: "kohya_text", strength: 0.7)
+        let plain = try await picture(wanted([]), by: model(files))
+        let adapted = try await picture(wanted([text]), by: model(files))
+        #expect(plain != adapted)
+        // One on the network alone has the text of none.
+        let conv = try await picture(wanted([LoRA(name: "kohya_conv")]), by: model(files))
+        for round in 0..<2 {
+            let engine = try scratch.engine("shared", model(files))
+            #expect(try picture(await engine.run(wanted([text]))) == adapted)
+            #expect(try picture(await engine.run(wanted([]))) == plain)
+            #expect(try picture(await engine.run(wanted([LoRA(name: "kohya_conv")]))) == conv)
+            #expect(try picture(await engine.run(wanted([text]))) == adapted)
+            let (hits, misses) = round == 0 ? (2, 2) : (4, 0)
+            let metrics = engine.renderMetrics()
+            #expect(metrics.contains("phasor_prompt_cache_total{result=\"hit\"} \(hits)\n"))
+            #expect(metrics.contains("phasor_prompt_cache_total{result=\"miss\"} \(misses)\n") == (misses > 0))
+            await engine.drain(within: 10)
+        }
+        // Opened with the file it gives the same.
+        files.adapters = [.init(expert: "unet", path: "\(folder)/lora/kohya_text.safetensors", strength: 0.7)]
+        #expect(try await picture(wanted([]), by: model(files)) == adapted)
+    }
+
     /// Those that want the same share an evaluation, the others do not; and a change of LoRA goes before one of the base.
     @Test func thePolicyKeepsSetsApart() throws {
         let ink = [LoRA(name: "ink", strength: 1)]

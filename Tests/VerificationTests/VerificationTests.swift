@@ -7,7 +7,7 @@ private let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent
     .appendingPathComponent("Fixtures").path
 private let committed = [
     "wan22-tiny", "wan22-i2v-tiny", "wan22-ti2v-tiny", "qwen-image-tiny", "qwen-image-edit-tiny", "z-image-tiny",
-    "flux2-klein-tiny",
+    "flux2-klein-tiny", "sdxl-tiny",
 ].map { "\(fixtures)/\($0)" }
 
 /// The committed fixtures and the folders named in PHASOR_FIXTURES, separated by colons.
@@ -25,14 +25,6 @@ private let folders: [String] =
             #expect(row.passed, "\(row.check) \(row.tensor): error \(row.maximumError ?? .nan) \(row.note)")
         }
         #expect(Set(rows.map(\.check)).count == verifier.checkCount)
-    }
-
-    /// LoRA files on convolutions and on text encoders are not built yet; everything else of SDXL is.
-    @Test func everyCheckOfSDXLButSomeLoRAs() throws {
-        let rows = try Verifier(folder: "\(fixtures)/sdxl-tiny", compute: Compute(threads: 2)).run()
-        let missing: Set = ["unet_lora_conv_s1", "text_lora_s1", "e2e_dmd2_4_lora", "e2e_hyper_tcd_4_text_lora"]
-        #expect(Set(rows.filter { !$0.passed }.map(\.check)) == missing)
-        #expect(Set(rows.map(\.check)).count == 53)
     }
 
     /// A check nobody knows, or a value that is off, must fail: else the suite could not.

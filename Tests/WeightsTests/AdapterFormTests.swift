@@ -95,10 +95,40 @@ private let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent
         return zip(a.array, b.array).reduce(0) { max($0, abs($1.0 - $1.1)) }
     }
 
-    @Test func textEncodersModulesAreTold() throws {
-        let adapter = try adapter("\(fixtures)/experts.safetensors")
-        #expect(adapter.notes.count == 1 && adapter.notes[0].contains("1 modules of a text encoder"))
-        #expect(try self.adapter("\(fixtures)/kohya.safetensors").notes.isEmpty)
+    @Test func textEncodersModulesAreKept() throws {
+        let file = try Checkpoint(file: "\(fixtures)/experts.safetensors")
+        #expect(try AdapterFile(file).textModules.mapValues { $0.map(\.name) } == [0: ["layers.0.q"]])
+        #expect(Adapter.hasTextKeys(in: file))
+        #expect(try !Adapter.hasTextKeys(in: Checkpoint(file: "\(fixtures)/kohya.safetensors")))
+        let targets = AdapterTargets { $0 }
+        #expect(
+            try Adapter(file, strength: 1, textEncoder: 1, component: "text_encoder_2", targets: targets) == nil)
+        // The settings of the text encoder count, not those of the experts: alpha 64, rank 2.
+        let adapter = try #require(
+            try Adapter(file, strength: 1, textEncoder: 0, component: "text_encoder", targets: targets))
+        #expect(adapter.updates.mapValues { $0.map(\.scale) } == ["layers.0.q": [32]])
+    }
+
+    /// All ways to say whose module it is.
+    @Test(arguments: [
+        ("lora_te_text_model_a", 0, "text_model_a", true), ("lora_te1_text_model_a", 0, "text_model_a", true),
+        ("lora_te2_text_model_a", 1, "text_model_a", true), ("text_encoder.text_model.a", 0, "text_model.a", false),
+        ("base_model.model.text_encoder_2.text_model.a", 1, "text_model.a", false),
+        ("conditioner.embedders.1.model.a", 1, "a", false), ("text_encoders.clip_g.transformer.a", 1, "a", false),
+    ]) func textEncodersAreToldByPrefix(stem: String, place: Int, name: String, isFlat: Bool) throws {
+        let folder = try TemporaryFolder()
+        let path = "\(folder.path)/a.safetensors"
+        try SafetensorsWriter.write(
+            [("lora_down", [2, 3]), ("lora_up", [4, 2])].map { part, shape in
+                (name: "\(stem).\(part).weight", value: Tensor(zeros: shape))
+            }, to: path)
+        let file = try Checkpoint(file: path)
+        let content = try AdapterFile(file)
+        #expect(content.modules.isEmpty && Adapter.isForTextOnly(file))
+        #expect(content.textModules.mapValues { $0.map(\.name) } == [place: [name]])
+        #expect(content.textModules[place]?.map(\.isFlat) == [isFlat])
+        let error = #expect(throws: WeightError.self) { try Adapter(file: path, strength: 1) { $0 } }
+        #expect("\(try #require(error))".contains("text encoders"))
     }
 
     @Test func strengthScalesEveryForm() throws {

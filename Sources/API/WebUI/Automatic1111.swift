@@ -151,7 +151,9 @@ struct Automatic1111: Sendable {
             steps: try fields.integer(RequestFields.stepCount, .webUI),
             guidanceScale: try fields.number(RequestFields.guidanceScale, .webUI).map { Float($0) }, loras: tags.loras,
             previews: RequestFields.mostPreviews)
-        let warnings = try settings.settle(&request, for: model) + WebUISettings.ignored(fields)
+        let warnings =
+            try settings.settle(&request, for: model) + WebUISettings.ignored(fields)
+            + WebUISettings.ignored(inPrompts: fields)
         return reader.made(ReadRequest(request: request, warnings: warnings), by: model)
     }
 

@@ -1,4 +1,5 @@
 import Diffusion
+import Foundation
 import Jobs
 import Pipelines
 import Support
@@ -60,6 +61,29 @@ struct WebUISettings: Sendable {
         // The number of tokens shifts the sigmas of some schedules; it never changes how many they are.
         guard (try? generator.schedule(steps: steps, tokens: 1)) != nil else { return false }
         return !isDistilled || steps <= 2 * generator.grid.defaultSteps
+    }
+
+    /// The web UI reads weights of words, `(word:1.2)`, and BREAK in prompts. Here they are text as any other: all models read
+    /// prompts as the libraries do that they were published with.
+    static func ignored(inPrompts fields: Fields) throws -> [RequestWarning] {
+        try [RequestFields.prompt, RequestFields.negativePrompt].compactMap { field in
+            guard let text = try fields.text(field, .webUI), hasSyntax(text) else { return nil }
+            return RequestWarning(field.name, "weights of words and BREAK are read as text, not as in the web UI")
+        }
+    }
+
+    /// Whether there is a `(...:NUMBER)` or the word BREAK.
+    private static func hasSyntax(_ text: String) -> Bool {
+        let bytes = Array(text.utf8)
+        let words = bytes.split { $0 == 0x20 || $0 == 0x0A || $0 == 0x2C }
+        if words.contains(where: { $0.elementsEqual("BREAK".utf8) }) { return true }
+        guard let open = bytes.firstIndex(of: UInt8(ascii: "(")) else { return false }
+        return bytes[open...].split(separator: UInt8(ascii: ")"), omittingEmptySubsequences: false).dropLast().contains
+        {
+            guard let colon = $0.lastIndex(of: UInt8(ascii: ":")) else { return false }
+            let weight = String(decoding: $0[(colon + 1)...], as: UTF8.self)
+            return Double(weight.trimmingCharacters(in: .whitespaces)) != nil
+        }
     }
 
     /// Fields that change a picture of the web UI, and none of these.

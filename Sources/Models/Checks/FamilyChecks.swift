@@ -20,9 +20,15 @@ package struct EndToEndCase {
     package let generator: GeneratorSpec
     package let schedule: SigmaSchedule
     package let guidance: Guidance
+    /// What the reference was given, or what is left to the model's text side, with the LoRA files on it.
+    package enum Prompts {
+        case encoded(Prompted<Conditioning>)
+        case texts(Prompted<String>)
+    }
+
     /// The given noise, `[C, F, H, W]`.
     package let latent: Tensor
-    package let prompts: Prompted<Conditioning>
+    package let prompts: Prompts
     /// What the network reads beside latent and prompt.
     package var inputs = GenerationInputs()
     /// LoRA files on experts.
@@ -50,7 +56,7 @@ package struct EndToEndCase {
 
     package init(
         generator: GeneratorSpec, schedule: SigmaSchedule, guidance: Guidance, latent: Tensor,
-        prompts: Prompted<Conditioning>, pixels: String
+        prompts: Prompts, pixels: String
     ) {
         self.generator = generator
         self.schedule = schedule

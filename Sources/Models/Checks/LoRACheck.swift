@@ -27,9 +27,9 @@ struct LoRACheck {
             for (name, reference) in check.outputs where name.hasPrefix("fused.") {
                 let module = String(name.dropFirst("fused.".count).dropLast(".weight".count))
                 let layer = try reader.linear(
-                    module, inputs: reference.shape[1], outputs: reference.shape[0],
-                    bias: reader.contains("\(module).bias"))
-                results[name] = layer.merged(on: compute)
+                    module, inputs: reference.shape.dropFirst().reduce(1, *), outputs: reference.shape[0],
+                    bias: reader.contains("\(module).bias"), storedShape: reference.shape)
+                results[name] = layer.merged(on: compute).reshaped(reference.shape)
             }
             if index == files.count - 1 {
                 last = results.mapValues { .tensor($0) }

@@ -20,9 +20,10 @@ extension Flux2Checks {
             generator: spec,
             schedule: try spec.schedule(steps: nil, tokens: latent.shape.dropFirst().reduce(1, *)),
             guidance: try Guidance(rule: .classifierFree, plan: spec.plan), latent: latent,
-            prompts: Prompted(
-                positive: try texts.conditioning(check.parameter("prompt")),
-                negative: try negative.map(texts.conditioning)),
+            prompts: .encoded(
+                Prompted(
+                    positive: try texts.conditioning(check.parameter("prompt")),
+                    negative: try negative.map(texts.conditioning))),
             pixels: "image")
         let references = try (0...).lazy.map { "image\($0)" }.prefix { check.inputs[$0] != nil }
             .map { try picture(check.input($0)) }

@@ -31,7 +31,7 @@ extension QwenImageChecks {
             generator: spec, schedule: try spec.schedule(steps: nil, tokens: rows * columns),
             guidance: try Guidance(rule: .normPreserving, plan: spec.plan),
             latent: packedLatent(try check.input("latents")[0], rows: rows, columns: columns),
-            prompts: prompts, pixels: "image")
+            prompts: .encoded(prompts), pixels: "image")
         let files = check.parameters["loras"] as? [String] ?? []
         run.loras = files.map { (expert: "transformer", file: $0, strength: 1) }
         run.layout = { latent, _ in packedTokens(latent) }

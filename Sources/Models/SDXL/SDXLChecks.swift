@@ -21,6 +21,10 @@ struct SDXLChecks: FamilyChecks {
                 try forward(network(reader), check)
             }
             return try lora.run(check, folder: folder, compute: compute, extra: &extra)
+        case "lora":
+            let strength = Float(try check.number("strength"))
+            let files: [String] = try check.parameter("files")
+            return try SDXLTextChecks(folder: folder, compute: compute, loras: files.map { ($0, strength) }).run(check)
         default: throw VerificationError.unknownCheck(check.name)
         }
     }

@@ -7,15 +7,15 @@ extension SDXLChecks {
     func endToEnd(_ check: GoldenCheck) throws -> EndToEndCase {
         let way = try SDXLSchedulerChecks.Way(check.parameters, guidance: Float(try check.number("guidance_scale")))
         let schedule = try way.spec.schedule(steps: nil, tokens: 0)
-        let texts = try SDXLTextChecks(folder: folder, compute: compute)
         let guidance = try Guidance(rule: .classifierFree, plan: way.spec.plan)
         let negative = check.parameters["negative_prompt"] as? String ?? SDXLPromptEncoder.absent
         let noise = oneFrame(try check.input("latents"))[0]
         var run = EndToEndCase(
             generator: way.spec, schedule: schedule, guidance: guidance, latent: scaled(noise, schedule.start),
-            prompts: Prompted(
-                positive: try texts.conditioning(of: check.parameter("prompt")),
-                negative: try texts.conditioning(of: negative)),
+            prompts: .texts(
+                Prompted(
+                    positive: try check.parameter("prompt"),
+                    negative: guidance.scales.contains { $0 > guidance.rule.neutralScale } ? negative : nil)),
             pixels: "image")
         if let fresh = check.inputs["noise"]?.widened() {
             run.renoise = (0..<fresh.shape[0]).map { fresh[$0].reshaped(noise.shape) }

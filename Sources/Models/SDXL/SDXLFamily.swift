@@ -9,18 +9,33 @@ struct SDXLFamily: ModelFamily {
     let name = "sdxl"
     let traits = FamilyTraits(
         guidance: .classifierFree, guidesWithoutNegativePrompt: true, absentNegativePrompt: SDXLPromptEncoder.absent,
-        defaults: SizeLimits.Defaults(width: 1024, height: 1024, frames: 1, fps: 16))
+        defaults: SizeLimits.Defaults(width: 1024, height: 1024, frames: 1, fps: 16), isDiscrete: true)
 
     // MARK: Files
 
     let pipelineClasses = ["StableDiffusionXLPipeline"]
 
     func refusal(ofPipelineClass name: String) -> String? {
-        guard name.hasPrefix("StableDiffusion"), !name.hasPrefix("StableDiffusion3") else { return nil }
-        return
-            "of Stable Diffusion only SDXL from text (StableDiffusionXLPipeline) runs: no 1.x or 2.x, no refiner, no "
-            + "inpainting, no ControlNet"
+        switch name {
+        case "StableDiffusionXLImg2ImgPipeline": Self.refiner
+        case let name where name.hasPrefix("StableDiffusionXL") && name.contains("Inpaint"): Self.inpainting
+        case let name where name.hasPrefix("StableDiffusionXL"):
+            "of SDXL the model from text (StableDiffusionXLPipeline) runs; what was trained beside it, such as ControlNet, "
+                + "adapters and editing by instructions, is not built"
+        case "LatentConsistencyModelPipeline": Self.older
+        case let name where name.hasPrefix("StableDiffusion") && !name.hasPrefix("StableDiffusion3"): Self.older
+        default: nil
+        }
     }
+
+    private static let refiner =
+        "it is SDXL's refiner, which is not built: SDXL itself (stable-diffusion-xl-base-1.0, or a student of it) makes "
+        + "whole pictures without one"
+    private static let inpainting =
+        "it is a model for inpainting, which is not built: use SDXL from text, which changes a given picture by `strength`"
+    private static let older =
+        "it is a Stable Diffusion 1.x or 2.x (as SD-Turbo and LCM_Dreamshaper are), which has one text encoder and is not "
+        + "built: use a student of SDXL instead, such as SDXL-Turbo, which makes 512x512 in one step"
 
     func recognise(_ checkpoint: Checkpoint) throws -> [FileIdentity] {
         try [unet(checkpoint)].compactMap(\.self) + CLIPTextEncoder.recognise(checkpoint)
@@ -39,16 +54,22 @@ struct SDXLFamily: ModelFamily {
             renamed.tensors["time_embedding.linear_1.weight"] != nil,
             renamed.tensors["down_blocks.0.resnets.0.norm1.weight"] != nil
         else { return nil }
-        var refusal: String?
-        if renamed.tensors["add_embedding.linear_1.weight"] == nil {
-            refusal = "it is no SDXL but a Stable Diffusion 1.x or 2.x, which has one text encoder and is not built"
-        } else if input.shape[1] != 4 {
-            refusal = "it reads \(input.shape[1]) channels (inpainting or another relative)"
-        } else if input.shape[0] == 384 {
-            refusal = "it is SDXL's refiner, which is not built"
-        }
+        let width = input.shape[0]
+        let hasAdded = renamed.tensors["add_embedding.linear_1.weight"] != nil
+        let refusal: String? =
+            switch input.shape[1] {
+            case 9: Self.inpainting
+            case 4 where !hasAdded: Self.older
+            // Of its four levels the published network has 384 channels in the first.
+            case 4 where width == 384: Self.refiner
+            case 4 where checkpoint.tensors["v_pred"] != nil:
+                "it predicts velocities (v-prediction), which is not built: use a checkpoint that predicts noise"
+            case 4: nil
+            default: "it reads \(input.shape[1]) channels, and SDXL from text 4: it is a relative that is not built"
+            }
         return FileIdentity(
-            .expert, "SDXL U-Net of \(input.shape[0]) channels", architecture: "sdxl", family: self, refusal: refusal,
+            .expert, "\(hasAdded ? "SDXL" : "Stable Diffusion") U-Net of \(width) channels", architecture: "sdxl",
+            family: self, refusal: refusal,
             keys: SDXLKeys.unet
         ) { reader, compute in
             _ = try network(reader, compute: compute)
@@ -66,6 +87,12 @@ struct SDXLFamily: ModelFamily {
     func promptEncoder(
         _ readers: [String: WeightReader], tokenizer: (String) throws -> URL, compute: Compute
     ) throws -> any PromptEncoder {
+        try prompts(readers, tokenizer: tokenizer, compute: compute)
+    }
+
+    func prompts(
+        _ readers: [String: WeightReader], tokenizer: (String) throws -> URL, compute: Compute
+    ) throws -> SDXLPromptEncoder {
         func encoder(_ name: String, hasProjection: Bool) throws -> CLIPTextEncoder {
             let reader = try readers.reader(name)
             return try CLIPTextEncoder(

@@ -8,21 +8,16 @@ struct SDXLTextChecks {
     private let folder: String
     private let prompts: SDXLPromptEncoder
 
-    init(folder: String, compute: Compute) throws {
+    /// - Parameter loras: files on both encoders.
+    init(folder: String, compute: Compute, loras: [(file: String, strength: Float)] = []) throws {
         self.folder = folder
-        func tokenizer(_ name: String) throws -> CLIPTokenizer {
-            try CLIPTokenizer(directory: URL(fileURLWithPath: "\(folder)/\(name)"))
-        }
-        func encoder(_ name: String, hasProjection: Bool) throws -> CLIPTextEncoder {
-            try CLIPTextEncoder(
-                WeightReader(try Checkpoint(folder: "\(folder)/\(name)")),
-                config: try CLIPConfig.read("\(folder)/\(name)/config.json"), hasProjection: hasProjection,
-                compute: compute)
-        }
-        prompts = SDXLPromptEncoder(
-            tokenizer: try tokenizer("tokenizer"), tokenizer2: try tokenizer("tokenizer_2"),
-            encoder: try encoder("text_encoder", hasProjection: false),
-            encoder2: try encoder("text_encoder_2", hasProjection: true))
+        let family = SDXLFamily()
+        let readers = try family.textReaders(
+            family.textEncoders.map { try Checkpoint(folder: "\(folder)/\($0.folder)") },
+            loras: loras.map { (try Checkpoint(file: "\(folder)/\($0.file)"), $0.strength) })
+        prompts = try family.prompts(
+            readers, tokenizer: { URL(fileURLWithPath: "\(folder)/\($0)") }, compute: compute)
+        for reader in readers.values { try reader.requireAdaptersUsed() }
     }
 
     func run(_ check: GoldenCheck) throws -> [String: Computed] {
@@ -32,6 +27,12 @@ struct SDXLTextChecks {
         case "text_encoder_hidden": return try hidden(check, prompts.encoder)
         case "text_encoder_2_hidden": return try hidden(check, prompts.encoder2)
         case "prompt_embeds": return try embeddings(check)
+        case "text_lora_s1":
+            let made = try prompts.encode(check.parameter("prompt")) {}
+            return [
+                "prompt_embeds": .tensor(made.rows),
+                "pooled": .tensor(made.tensors[SDXLPromptEncoder.pooledName] ?? Tensor(zeros: [0])),
+            ]
         default: throw VerificationError.unknownCheck(check.name)
         }
     }
@@ -84,7 +85,4 @@ struct SDXLTextChecks {
         add("zero_negative", try prompts.encode(SDXLPromptEncoder.absent) {})
         return results
     }
-
-    /// What the pipeline makes of a prompt.
-    func conditioning(of prompt: String) throws -> Conditioning { try prompts.encode(prompt) {} }
 }

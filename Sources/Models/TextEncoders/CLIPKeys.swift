@@ -6,12 +6,12 @@ import Weights
 package enum CLIPKeys {
     /// CLIP ViT-L/14.
     package static let first = KeyTable(
-        prefixes: ["conditioner.embedders.0.transformer.", "text_encoders.clip_l.transformer."], [])
+        prefixes: ["conditioner.embedders.0.transformer.", "text_encoders.clip_l.transformer."], inMemory)
 
     /// OpenCLIP ViT-bigG/14.
     package static let second = KeyTable(
         prefixes: ["conditioner.embedders.1.model.", "text_encoders.clip_g.transformer."],
-        [
+        inMemory + [
             ("token_embedding", "text_model.embeddings.token_embedding"),
             ("positional_embedding", "text_model.embeddings.position_embedding.weight"),
             ("ln_final", "text_model.final_layer_norm"),
@@ -27,6 +27,17 @@ package enum CLIPKeys {
                 ["q_proj", "k_proj", "v_proj"].map { "text_model.encoder.layers.#.self_attn.\($0)" }
             )
         ])
+
+    /// transformers 5 drops the prefix when it opens a file, and LoRA files that are trained with it have none.
+    private static let inMemory =
+        [
+            "embeddings.token_embedding", "embeddings.position_embedding", "final_layer_norm",
+            "encoder.layers.#.layer_norm1", "encoder.layers.#.layer_norm2", "encoder.layers.#.mlp.fc1",
+            "encoder.layers.#.mlp.fc2",
+        ].map { (theirs: $0, ours: "text_model.\($0)") }
+        + ["q_proj", "k_proj", "v_proj", "out_proj"].map {
+            (theirs: "encoder.layers.#.self_attn.\($0)", ours: "text_model.encoder.layers.#.self_attn.\($0)")
+        }
 
     /// OpenCLIP's `[hidden, projection]`, which has no ending.
     static let transposedProjection = "text_projection"

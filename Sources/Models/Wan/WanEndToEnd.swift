@@ -16,10 +16,11 @@ extension WanChecks {
                 rule: .classifierFree, plan: spec.plan, guidanceScale: scale("guidance_scale"),
                 guidanceScale2: scale("guidance_scale_2")),
             latent: try check.input("latents")[0],
-            prompts: Prompted(
-                positive: try conditioning("prompt_embeds"),
-                negative: check.inputs["negative_prompt_embeds"] == nil
-                    ? nil : try conditioning("negative_prompt_embeds")),
+            prompts: .encoded(
+                Prompted(
+                    positive: try conditioning("prompt_embeds"),
+                    negative: check.inputs["negative_prompt_embeds"] == nil
+                        ? nil : try conditioning("negative_prompt_embeds"))),
             pixels: "frames")
         let files = check.parameters["loras"] as? [String] ?? []
         run.loras = zip(files, spec.plan.experts).map { (expert: $1, file: $0, strength: 1) }

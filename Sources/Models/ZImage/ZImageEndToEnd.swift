@@ -21,10 +21,11 @@ extension ZImageChecks {
         var run = EndToEndCase(
             generator: spec, schedule: try spec.schedule(steps: nil, tokens: 0),
             guidance: try Guidance(rule: rule, plan: spec.plan), latent: oneFrame(try check.input("latents"))[0],
-            prompts: Prompted(
-                positive: try conditioning("prompt_embeds"),
-                negative: check.inputs["negative_prompt_embeds"] == nil
-                    ? nil : try conditioning("negative_prompt_embeds")),
+            prompts: .encoded(
+                Prompted(
+                    positive: try conditioning("prompt_embeds"),
+                    negative: check.inputs["negative_prompt_embeds"] == nil
+                        ? nil : try conditioning("negative_prompt_embeds"))),
             pixels: "image")
         let files = check.parameters["loras"] as? [String] ?? []
         let strengths = check.parameters["lora_strengths"] as? [Double] ?? []

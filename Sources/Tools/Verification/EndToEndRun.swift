@@ -19,10 +19,15 @@ struct EndToEndRun {
             let rows = wanted.rows(try pipeline.encode(text))
             extra.append(.compare(rows, with: reference, in: check, as: label))
         }
+        var texts = Prompted(positive: "", negative: nil as String?)
+        var prompted: Prompted<Conditioning>?
+        switch wanted.prompts {
+        case .encoded(let conditionings): prompted = conditionings
+        case .texts(let given): texts = given
+        }
         var run = Run(
-            try wanted.generation(), of: pipeline, generator: wanted.generator.name,
-            texts: Prompted(positive: "", negative: nil), prompted: wanted.prompts,
-            pictures: wanted.pictures)
+            try wanted.generation(), of: pipeline, generator: wanted.generator.name, texts: texts,
+            prompted: prompted, pictures: wanted.pictures)
         var latents: [Tensor] = []
         var observer = RunObserver()
         observer.onStep = { _, run, _ in latents.append(wanted.layout(run.generation.latent, run.generation.stepIndex))
