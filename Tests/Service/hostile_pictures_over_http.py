@@ -13,7 +13,7 @@ from kill import Server
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PROMPT = "a large dog on the beach"
-KINDS = [("empty", "nothing, or too little to know"), ("unknownFormat", "no picture at all"),
+KINDS = [("empty", "nothing at all"), ("unknownFormat", "no picture"),
          ("unsupportedFormat", "another format, named in the answer"), ("truncated", "cut off"),
          ("unreadable", "damaged, or contradicts itself"), ("tooManyPixels", "unfolds to more than 64 Mpixel"),
          ("sideTooLong", "a side of more than 65,536 pixels"), ("animated", "animated"), ("none", "odd, but a picture")]
