@@ -16,7 +16,7 @@ UNITDIR ?= $(PREFIX)/lib/systemd/system
 # Variables reach the shell quoted: a path may have blanks and quotes.
 quote = '$(subst ','\'',$(1))'
 
-.PHONY: help serve test test-kernels test-arm test-page test-threats build lint setup setup-test install uninstall
+.PHONY: help serve test test-kernels test-arm test-page test-threats test-clients tables build lint setup setup-test install uninstall
 
 serve: build ## Build, and serve MODEL (default: the embedded model) on HOST and PORT
 	@exec .build/release/phasor serve $(call quote,$(MODEL)) --host $(call quote,$(HOST)) --port $(call quote,$(PORT))
@@ -52,6 +52,13 @@ test-arm: ## The same on emulated arm64 processors
 			echo "== $$processor"; qemu-aarch64 -cpu $$processor .build/kernels/engines-arm64 || exit 1; \
 		done; \
 	else echo "SKIPPED: install gcc-aarch64-linux-gnu, libc6-dev-arm64-cross and qemu-user to run the kernels on arm64"; fi
+
+# Rates of different runs do not compare: all of docs/kernels.md's that this makes belong to one.
+tables: build ## Measure the tables of docs/kernels.md anew: kernels, threads, precisions
+	@.build/release/phasor inspect --machine
+	@.build/release/phasor bench kernels --table
+	@.build/release/phasor bench scaling --svg .build/scaling.svg
+	@.build/release/phasor bench precision --seeds 4
 
 test-page: build ## Try the web page in Chromium and Firefox
 	@$(call install_packages,$(PAGE_PACKAGES))

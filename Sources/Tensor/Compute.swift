@@ -2,7 +2,7 @@ import CKernels
 import COpenBLAS
 
 /// How products, attention and convolutions are computed. Inputs, outputs and sums are float32 either way.
-package enum Precision: String, Sendable, CaseIterable {
+package enum Precision: String, Sendable, CaseIterable, Codable {
     /// float32 throughout.
     case f32
     /// Operands rounded to bf16 where the processor multiplies those, else float32 kernels of our own.

@@ -18,6 +18,9 @@ struct BenchKernels: ParsableCommand, SpeakingCommand {
     @Option(help: "wall, or processor: the process's own time, for a machine that others use as well.")
     var clock = BenchmarkClock.wall
 
+    @Flag(help: "Print the kernels as a Markdown table, when all have run.")
+    var table = false
+
     @OptionGroup var measuring: BenchOptions
     @OptionGroup var threading: ThreadOptions
 
@@ -37,12 +40,15 @@ struct BenchKernels: ParsableCommand, SpeakingCommand {
         for subject in KernelBenchmark.subjects {
             if let filter, !"\(subject.name) \(subject.shape)".contains(filter) { continue }
             let result = benchmark.run(subject)
+            results.append(result)
+            if table { continue }
             console.result(
                 String(format: "%8.1f GF/s %6.1f %%  ", result.gflops, result.shareOfPeak * 100)
                     + "\(result.name), \(result.shape)")
-            results.append(result)
         }
-        try measuring.write(KernelBenchmark.Report(machine: peaks, kernels: results))
+        let report = KernelBenchmark.Report(machine: peaks, kernels: results)
+        if table { console.result(report.table) }
+        try measuring.write(report)
     }
 }
 

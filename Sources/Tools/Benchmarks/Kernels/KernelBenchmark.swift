@@ -8,12 +8,14 @@ package struct KernelBenchmark: Sendable {
     package struct Result: Codable, Sendable {
         package let name: String
         package let shape: String
+        /// What its products are computed in.
+        let precision: Precision
         /// Medians over the runs.
         package let gflops: Double
         package let shareOfPeak: Double
 
         private enum CodingKeys: String, CodingKey {
-            case name, shape, gflops
+            case name, shape, precision, gflops
             case shareOfPeak = "share_of_peak"
         }
     }
@@ -26,6 +28,22 @@ package struct KernelBenchmark: Sendable {
         package init(machine: MachinePeaks, kernels: [Result]) {
             self.machine = machine
             self.kernels = kernels
+        }
+
+        /// As Markdown, for docs/kernels.md: shares of the best peak of the run, and of those measured beside each kernel.
+        package var table: String {
+            let lines = kernels.map { kernel in
+                let peak = machine.peak(kernel.precision)
+                let figures = String(
+                    format: "%.0f | %.0f %% | %.0f %%", kernel.gflops, kernel.gflops / peak * 100,
+                    kernel.shareOfPeak * 100)
+                return "| \(kernel.name) | \(kernel.shape) | \(figures) |"
+            }
+            return """
+                | kernel | shape | GF/s | of best peak | of neighbours |
+                | --- | --- | --- | --- | --- |
+                \(lines.joined(separator: "\n"))
+                """
         }
     }
 
@@ -70,7 +88,8 @@ package struct KernelBenchmark: Sendable {
             before = after
         }
         return Result(
-            name: subject.name, shape: subject.shape, gflops: median(rates), shareOfPeak: median(shares))
+            name: subject.name, shape: subject.shape, precision: subject.precision, gflops: median(rates),
+            shareOfPeak: median(shares))
     }
 
     private func median(_ values: [Double]) -> Double {

@@ -22,6 +22,15 @@ package struct MachinePeaks: Codable, Sendable {
         memoryRead = best { compute.peakReadRate(clock: clock) }
     }
 
+    /// Of the operands that a precision multiplies.
+    func peak(_ precision: Precision) -> Double {
+        switch precision {
+        case .f32: f32
+        case .bf16: bf16
+        case .int8: int8 ?? bf16
+        }
+    }
+
     private enum CodingKeys: String, CodingKey {
         case instructions, threads
         case bf16 = "bf16_gflops"
