@@ -1,9 +1,7 @@
 # Two commands do everything: `make serve` sets up and serves, `make test` sets up and tests. `make help` lists the others.
 
 BUILD_PACKAGES := libopenblas-dev libpng-dev libjpeg62-turbo-dev libwebp-dev libavcodec-dev libavformat-dev libavutil-dev \
-	libsqlite3-dev pkg-config
-# What Foundation of the static Swift runtime is linked with.
-INSTALL_PACKAGES := libcurl4-openssl-dev
+	libsqlite3-dev libcurl4-openssl-dev pkg-config
 TEST_PACKAGES := ffmpeg libimage-exiftool-perl python3
 PAGE_PACKAGES := chromium chromium-driver firefox-esr python3-pip
 # axe-core, the rules of accessibility: one script in a wheel of PyPI, for these tests alone.
@@ -18,7 +16,7 @@ UNITDIR ?= $(PREFIX)/lib/systemd/system
 # Variables reach the shell quoted: a path may have blanks and quotes.
 quote = '$(subst ','\'',$(1))'
 
-.PHONY: help serve test test-kernels test-arm test-page test-threats build lint setup setup-test setup-install install uninstall
+.PHONY: help serve test test-kernels test-arm test-page test-threats build lint setup setup-test install uninstall
 
 serve: build ## Build, and serve MODEL (default: the embedded model) on HOST and PORT
 	@exec .build/release/phasor serve $(call quote,$(MODEL)) --host $(call quote,$(HOST)) --port $(call quote,$(PORT))
@@ -76,12 +74,9 @@ setup: ## Install the Debian packages that a build needs
 setup-test: setup
 	@$(call install_packages,$(TEST_PACKAGES))
 
-setup-install: setup
-	@$(call install_packages,$(INSTALL_PACKAGES))
-
 # The program brings its Swift runtime along; OpenBLAS, libav, libpng, SQLite and libcurl are the system's. What is installed lies
 # where the program looks for it: ../share/phasor of its own folder.
-install: setup-install ## Install below PREFIX (default: /usr/local): program, embedded model, page, manual, completions, unit
+install: setup ## Install below PREFIX (default: /usr/local): program, embedded model, page, manual, completions, unit
 	@swift build -c release --product phasor --static-swift-stdlib --scratch-path .build/static
 	@sh docs/deploy/install.sh .build/static/release/phasor $(call quote,$(PREFIX)) $(call quote,$(DESTDIR)) $(call quote,$(UNITDIR))
 

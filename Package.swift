@@ -3,7 +3,8 @@ import PackageDescription
 
 // Imports point down only. SwiftPM enforces it: a target sees what it lists and no more. docs/architecture.md draws this.
 //
-//     phasor -> API, Tools -> Serving -> Jobs -> Pipelines -> Models -> PromptText, Diffusion, Weights, Pictures -> Tensor -> CKernels
+//     phasor -> Hub
+//            -> API, Tools -> Serving -> Jobs -> Pipelines -> Models -> PromptText, Diffusion, Weights, Pictures -> Tensor -> CKernels
 //                 |             '-> Media                                        '-> Support
 //                 '-> HTTP -> FlyingSocks
 let package = Package(
@@ -24,6 +25,7 @@ let package = Package(
         .target(name: "CKernels"),
         .target(name: "CPNG", linkerSettings: [.linkedLibrary("png16"), .linkedLibrary("z")]),
         .target(name: "CJPEG", linkerSettings: [.linkedLibrary("jpeg")]),
+        .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "CWebP", pkgConfig: "libwebp", providers: [.apt(["libwebp-dev"])]),
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
         .systemLibrary(
@@ -74,6 +76,9 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ]),
 
+        // Files of others: brought from the hub, kept in the cache that other tools share.
+        .target(name: "Hub", dependencies: ["CCurl", "Support"]),
+
         .target(name: "PhasorKit", dependencies: ["Pipelines", "Media", "Pictures", "Weights", "Tensor", "Support"]),
 
         // What is done with a model besides serving it.
@@ -97,7 +102,8 @@ let package = Package(
         .executableTarget(
             name: "phasor",
             dependencies: [
-                "API", "Batch", "Serving", "Jobs", "HTTP", "Media", "Pictures", "Pipelines", "Verification", "Models",
+                "API", "Batch", "Serving", "Jobs", "Hub", "HTTP", "Media", "Pictures", "Pipelines", "Verification",
+                "Models",
                 "Diffusion",
                 "Weights", "Tensor", "Benchmarks", "Support",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -142,6 +148,7 @@ let package = Package(
             dependencies: [
                 "Pictures", "Benchmarks", "HTTP", "Serving", "Jobs", "Pipelines", "Models", "Media", "Tensor",
             ]),
+        .testTarget(name: "HubTests", dependencies: ["Hub", "Support"], exclude: ["hub_server.py"]),
         .testTarget(name: "HTTPTests", dependencies: ["HTTP", "TestSupport"]),
         .testTarget(
             name: "APITests",

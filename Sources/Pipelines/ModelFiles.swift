@@ -5,8 +5,12 @@ import Weights
 
 /// What a model is made of on disk: a diffusers folder, such a folder with some parts replaced, or single files alone.
 package struct ModelFiles: Sendable {
-    /// A diffusers folder; nil where every part is named.
-    package var folder: String?
+    /// A diffusers folder, or a repository as its authors lay it out; nil where every part is named.
+    package let folder: String?
+    /// The parts of a repository that is not in diffusers' layout, by the names of diffusers' folders.
+    let originalParts: [String: String]?
+    /// What requests call the model, where its files do not say it.
+    package var name: String?
     /// Weight files or component folders, by expert.
     package var experts: [String: String] = [:]
     package var textEncoder: String?
@@ -21,6 +25,14 @@ package struct ModelFiles: Sendable {
 
     package init(folder: String? = nil) {
         self.folder = folder.map { URL(fileURLWithPath: $0).standardizedFileURL.path }
+        originalParts = self.folder.flatMap(Families.originalParts(in:))
+    }
+
+    /// Whether a folder holds a model rather than a part of one.
+    package static func isModel(_ folder: String) -> Bool {
+        ["model_index.json", "modular_model_index.json"].contains {
+            FileManager.default.fileExists(atPath: "\(folder)/\($0)")
+        } || Families.originalParts(in: folder) != nil
     }
 
     /// A LoRA file for one expert.
@@ -51,20 +63,21 @@ package struct ModelFiles: Sendable {
 
     /// The folder's name, else that of the first expert's file.
     var id: String {
+        if let name { return name }
         let url = URL(fileURLWithPath: source)
         return folder == nil ? url.deletingPathExtension().lastPathComponent : url.lastPathComponent
     }
 
-    func family() throws -> any ModelFamily {
-        if let folder {
+    package func family() throws -> any ModelFamily {
+        if let folder, originalParts == nil {
             return try Families.family(of: ModelIndex(folder: folder), folder: folder)
         }
-        guard !experts.isEmpty else {
+        guard let expert = experts.min(by: { $0.key < $1.key })?.value ?? originalParts?["transformer"] else {
             throw ModelError.notAModel(folder: source, reason: "give a folder, or the files of its experts")
         }
-        let identity = try FileIdentity.of(Checkpoint(path: source), as: .expert)
+        let identity = try FileIdentity.of(Checkpoint(toRecognise: expert), as: .expert)
         guard let family = identity.family else {
-            throw ModelError.unsupported(folder: source, reason: "\(identity.name): no family runs it")
+            throw ModelError.unsupported(folder: expert, reason: "\(identity.name): no family runs it")
         }
         return family
     }
@@ -97,19 +110,30 @@ package struct ModelFiles: Sendable {
     func open(
         _ name: String, _ part: FileIdentity.Part, file: String?, keys: KeyTable, neededBy: String
     ) throws -> Checkpoint {
-        if let file {
-            let checkpoint = try Checkpoint(path: file)
-            let identity = try FileIdentity.of(checkpoint, as: part)
-            if let refusal = identity.refusal {
-                throw ModelError.unsupported(folder: file, reason: "\(identity.name): \(refusal)")
+        if let file { return try open(file, as: part, keys: keys, of: name) }
+        if let folder, let originalParts, let path = originalParts[name] {
+            do {
+                return try open(path, as: part, keys: keys, of: name)
+            } catch {
+                let parts = originalParts.values.map { URL(fileURLWithPath: $0).lastPathComponent }.sorted()
+                throw ModelError.notAModel(
+                    folder: folder, reason: "it is an original repository (\(parts.joined(separator: ", "))): \(error)")
             }
-            return try checkpoint.renamed(by: keys).configured(
-                by: folder.flatMap { try configuration("\($0)/\(name)") })
         }
         guard let folder, FileManager.default.fileExists(atPath: "\(folder)/\(name)") else {
             throw ModelError.missingComponent(folder: source, component: name, neededBy: neededBy)
         }
         return try Checkpoint(folder: "\(folder)/\(name)").renamed(by: keys)
+    }
+
+    private func open(_ file: String, as part: FileIdentity.Part, keys: KeyTable, of name: String) throws -> Checkpoint
+    {
+        let checkpoint = try Checkpoint(toRecognise: file)
+        let identity = try FileIdentity.of(checkpoint, as: part)
+        if let refusal = identity.refusal {
+            throw ModelError.unsupported(folder: file, reason: "\(identity.name): \(refusal)")
+        }
+        return try checkpoint.renamed(by: keys).configured(by: folder.flatMap { try configuration("\($0)/\(name)") })
     }
 
     private func configuration(_ folder: String) throws -> Checkpoint.Configuration? {
@@ -124,6 +148,7 @@ package struct ModelFiles: Sendable {
             let url = URL(fileURLWithPath: tokenizer)
             return url.lastPathComponent == "tokenizer.json" ? url.deletingLastPathComponent() : url
         }
+        if let path = originalParts?[name] { return URL(fileURLWithPath: path) }
         let besides = [folder, textEncoder.map { URL(fileURLWithPath: $0).deletingLastPathComponent().path }]
         for folder in besides.compactMap(\.self) {
             let candidate = URL(fileURLWithPath: folder).appending(path: name)

@@ -23,7 +23,7 @@ extension Pipeline {
             return FileManager.default.contents(atPath: path).map { Checkpoint.Configuration(json: $0, source: path) }
         }
         let source = expert ?? "\(folder)/\(Self.bareName)"
-        let opened = try Checkpoint(path: source)
+        let opened = try Checkpoint(toRecognise: source)
         let identity = try FileIdentity.of(opened, as: .expert)
         guard let family = identity.family, identity.refusal == nil else {
             throw ModelError.unsupported(

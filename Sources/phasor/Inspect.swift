@@ -23,9 +23,13 @@ struct Inspect: ParsableCommand {
     @Option(help: "Frames of a clip whose memory is predicted.")
     var frames: Int?
 
+    @Flag(help: "Say which files the model or set still lacks, and end with 1 if it lacks any.")
+    var missing = false
+
     @OptionGroup var options: ModelOptions
 
     func run() throws {
+        if missing { return try showMissing() }
         // The tokenizer of a text encoder's file says nothing about the weights.
         if let model, options.partOptions.allSatisfy({ $0 == "--tokenizer" }), !Installation.isModelFolder(model) {
             guard size == nil, frames == nil else {
@@ -52,6 +56,13 @@ struct Inspect: ParsableCommand {
         if !loras.isEmpty { print("LoRA files for requests: \(loras.joined(separator: ", "))") }
         for generator in pipeline.generators.generators { try printGenerator(generator, pipeline) }
         if let request { try printActivations(pipeline, request) }
+    }
+
+    private func showMissing() throws {
+        let lines = try PulledModels().missing(model, options)
+        guard !lines.isEmpty else { return print("nothing is missing") }
+        print(lines.joined(separator: "\n"))
+        throw ExitCode.failure
     }
 
     /// What memory is to be predicted for, if that was asked.

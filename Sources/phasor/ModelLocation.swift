@@ -25,12 +25,9 @@ enum Installation {
         roots.map { "\($0)/\(path)" }.first { FileManager.default.fileExists(atPath: $0) }
     }
 
-    /// Whether there is a model in diffusers layout; a component folder or a weight file is none.
+    /// Whether there is a model, or nothing at all; a component folder or a weight file is none.
     static func isModelFolder(_ path: String) -> Bool {
-        !FileManager.default.fileExists(atPath: path)
-            || ["model_index.json", "modular_model_index.json", "high_noise_model"].contains {
-                FileManager.default.fileExists(atPath: "\(path)/\($0)")
-            }
+        !FileManager.default.fileExists(atPath: path) || ModelFiles.isModel(path)
     }
 
     /// The folder of the model to open.
@@ -79,28 +76,39 @@ extension ModelOptions {
             residency: residency(memory: memory, load: load))
     }
 
-    /// - Parameter folder: nil for the embedded model, or for none where experts are named.
-    func files(_ folder: String?) throws -> ModelFiles {
-        var files = ModelFiles(folder: folder == nil && !experts.isEmpty ? nil : try Installation.model(folder))
-        for expert in experts {
-            guard files.experts.updateValue(expert.path, forKey: expert.expert) == nil else {
-                throw ValidationError("--expert \(expert.expert) is given twice")
-            }
+    /// - Parameters:
+    ///   - folder: a folder, or a name of the hub; nil for the embedded model, or for none where experts are named.
+    ///   - pulling: whether what the hub has and is not here yet is brought.
+    func files(_ folder: String?, pulling: Bool = false) throws -> ModelFiles {
+        var files = try modelFiles(folder, pulling: pulling)
+        if let twice = Dictionary(grouping: experts, by: \.expert).first(where: { $0.value.count > 1 }) {
+            throw ValidationError("--expert \(twice.key) is given twice")
         }
-        if files.folder == nil, experts.count == 1, let only = experts.first, only.isHalf {
+        for expert in experts { files.experts[expert.expert] = expert.path }
+        if files.folder == nil, files.experts.count == 1, let only = experts.first, only.isHalf {
             throw ValidationError(
                 "--expert \(only.path) is one of two: give high=FILE and low=FILE, or FILE alone for a model of one expert"
             )
         }
-        files.textEncoder = textEncoder
+        files.textEncoder = textEncoder ?? files.textEncoder
         files.tokenizer = tokenizer
-        files.vae = vae
+        files.vae = vae ?? files.vae
         files.phases = phases
-        files.adapters = adapters.map {
+        files.adapters += adapters.map {
             ModelFiles.AdapterFile(expert: $0.expert, path: $0.path, strength: $0.strength)
         }
         files.loras = loras ?? ProcessInfo.processInfo.environment["PHASOR_LORAS"].map(HomeFolder.expand)
         return files
+    }
+
+    private func modelFiles(_ folder: String?, pulling: Bool) throws -> ModelFiles {
+        guard let folder else { return ModelFiles(folder: experts.isEmpty ? try Installation.model(nil) : nil) }
+        if !FileManager.default.fileExists(atPath: folder),
+            let files = try PulledModels().files(named: folder, pulling: pulling)
+        {
+            return files
+        }
+        return ModelFiles(folder: folder)
     }
 
     func residency(memory: String?, load: WeightLoading?) throws -> Residency? {
