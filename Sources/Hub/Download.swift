@@ -16,7 +16,17 @@ struct Download {
     let onProgress: @Sendable (Int) -> Void
 
     /// - Throws: `HubError`.
-    func run() throws {
+    func run() throws(HubError) {
+        do {
+            try bring()
+        } catch let error as HubError {
+            throw error
+        } catch {
+            throw .unreachable(url: file.path, reason: "\(error)")
+        }
+    }
+
+    private func bring() throws {
         let descriptor = open(partial, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o644)
         guard descriptor >= 0 else { throw Self.fault(partial) }
         defer { close(descriptor) }

@@ -49,34 +49,35 @@ package struct HubCache: Sendable {
         guard !RepositoryListing.isCommit(listing.name.revision) else { return }
         let path = "\(folder(of: listing.name))/refs/\(listing.name.revision)"
         try Self.makeFolder(of: path)
-        do throws(FileFault) {
-            try AtomicFile.write(listing.commit.utf8, to: path)
-        } catch {
-            throw .unwritable(path: path, reason: error.reason)
+        try locked("refs", of: listing.name) { () throws(HubError) in
+            do throws(FileFault) {
+                try AtomicFile.write(listing.commit.utf8, to: path)
+            } catch {
+                throw .unwritable(path: path, reason: error.reason)
+            }
         }
     }
 
-    /// Makes the link from a snapshot to a file's bytes, in place of another.
-    /// - Returns: its path.
-    @discardableResult
-    func link(_ file: RemoteFile, in listing: RepositoryListing) throws(HubError) -> String {
+    /// Makes the link from a snapshot to a file's bytes, in place of another. The file's lock is held meanwhile.
+    func link(_ file: RemoteFile, in listing: RepositoryListing) throws(HubError) {
         let path = "\(folder(of: listing.name))/snapshots/\(listing.commit)/\(file.path)"
         let up = String(repeating: "../", count: file.path.split(separator: "/").count + 1)
         let target = "\(up)blobs/\(file.digest.text)"
-        if (try? FileManager.default.destinationOfSymbolicLink(atPath: path)) == target { return path }
+        if (try? FileManager.default.destinationOfSymbolicLink(atPath: path)) == target { return }
         try Self.makeFolder(of: path)
         let aside = AtomicFile.aside(path)
         unlink(aside)
         guard symlink(target, aside) == 0, rename(aside, path) == 0 else { throw Download.fault(path) }
-        return path
     }
 
-    /// Carries out work on a file's bytes that no other process does at the same time.
-    /// - Parameter onWait: called where another one is at it.
+    /// Carries out work that no other process does at the same time.
+    /// - Parameters:
+    ///   - what: a file's digest.
+    ///   - onWait: called where another one is at it.
     func locked(
-        _ file: RemoteFile, of name: RepositoryName, onWait: () -> Void, _ body: () throws -> Void
-    ) throws {
-        let path = "\(root)/.locks/models--\(name.owner)--\(name.name)/\(file.digest.text).lock"
+        _ what: String, of name: RepositoryName, onWait: () -> Void = {}, _ body: () throws(HubError) -> Void
+    ) throws(HubError) {
+        let path = "\(root)/.locks/models--\(name.owner)--\(name.name)/\(what).lock"
         try Self.makeFolder(of: path)
         let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { throw Download.fault(path) }

@@ -78,8 +78,12 @@ package struct HubPull: Sendable {
     // MARK: All files
 
     private func bring(
-        _ files: [RemoteFile], of listing: RepositoryListing, _ onEvent: @escaping @Sendable (Event) -> Void
+        _ all: [RemoteFile], of listing: RepositoryListing, _ onEvent: @escaping @Sendable (Event) -> Void
     ) throws {
+        // Files of the same bytes are one in the cache.
+        var seen: Set<String> = []
+        let byContent = Dictionary(grouping: all) { place != .cache || seen.insert($0.digest.text).inserted }
+        let (files, copies) = (byContent[true] ?? [], byContent[false] ?? [])
         let total = files.reduce(0) { $0 + $1.size }
         let missing = files.reduce(0) { sum, file in
             let target = target(file, of: listing)
@@ -98,7 +102,7 @@ package struct HubPull: Sendable {
                 defer { state.next += 1 }
                 return state.next
             }) {
-                do {
+                do throws(HubError) {
                     try bring(files[index], of: listing, onEvent) {
                         state.withLock { $0.error != nil }
                     } onProgress: { bytes in
@@ -109,12 +113,16 @@ package struct HubPull: Sendable {
                         onEvent(.progress(bytes: sum, of: total))
                     }
                 } catch {
-                    let error = error as? HubError ?? .unreachable(url: files[index].path, reason: "\(error)")
                     state.withLock { if $0.error == nil { $0.error = error } }
                 }
             }
         }
         if let error = state.withLock({ $0.error }) { throw error }
+        for copy in copies {
+            try cache.locked(copy.digest.text, of: listing.name) { () throws(HubError) in
+                try cache.link(copy, in: listing)
+            }
+        }
     }
 
     // MARK: One file
@@ -122,7 +130,7 @@ package struct HubPull: Sendable {
     private func bring(
         _ file: RemoteFile, of listing: RepositoryListing, _ onEvent: @escaping @Sendable (Event) -> Void,
         isCancelled: @escaping @Sendable () -> Bool, onProgress: @escaping @Sendable (Int) -> Void
-    ) throws {
+    ) throws(HubError) {
         let target = target(file, of: listing)
         try HubCache.makeFolder(of: target)
         let download = Download(
@@ -136,10 +144,12 @@ package struct HubPull: Sendable {
             }
         case .cache:
             // Bytes get their digest as a name when they have been checked.
-            try cache.locked(file, of: listing.name, onWait: { onEvent(.waits(path: file.path)) }) {
+            try cache.locked(
+                file.digest.text, of: listing.name, onWait: { onEvent(.waits(path: file.path)) }
+            ) { () throws(HubError) in
                 if HubCache.byteCount(of: target) != file.size { try download.run() }
+                try cache.link(file, in: listing)
             }
-            try cache.link(file, in: listing)
         }
         onProgress(file.size)
     }

@@ -42,6 +42,9 @@ package struct RemoteFile: Sendable, Equatable {
         self.digest = digest
     }
 
+    /// The sum of all sizes of a list stays a number.
+    private static let largest = 1 << 46
+
     /// An entry of the hub's list of files; nil for a folder.
     /// - Throws: `HubError.malformed`, or `.unsafePath` for a path that leads out of the repository.
     init?(_ entry: JSON, of name: RepositoryName) throws(HubError) {
@@ -51,7 +54,7 @@ package struct RemoteFile: Sendable, Equatable {
         try RemotePath.check(path)
         let shown = RemotePath.shown(path)
         let lfs = entry["lfs"].flatMap { $0 == .null ? nil : $0 }
-        guard let size = (lfs?["size"] ?? entry["size"])?.wholeNumber, size >= 0 else {
+        guard let size = (lfs?["size"] ?? entry["size"])?.wholeNumber, 0...Self.largest ~= size else {
             throw fail("\"\(shown)\" has no \"size\"")
         }
         guard case .string(let oid)? = lfs?["oid"] ?? entry["oid"] else { throw fail("\"\(shown)\" has no \"oid\"") }

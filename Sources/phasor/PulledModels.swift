@@ -19,6 +19,9 @@ struct PulledModels {
     /// - Returns: the folder or file that was brought.
     @discardableResult
     func pull(_ name: RepositoryName, variant: String?, to folder: String? = nil) throws -> String {
+        if settings.isOffline, folder == nil, let here = try? path(of: name, variant: variant, pulling: false) {
+            return here
+        }
         var selection = FileSelection()
         selection.variant = variant
         selection.originalPaths = Families.originalPaths
