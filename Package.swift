@@ -121,7 +121,7 @@ let package = Package(
             dependencies: ["Models", "Diffusion", "PromptText", "Weights", "Pictures", "Tensor", "TestSupport"]),
         .testTarget(
             name: "PipelinesTests",
-            dependencies: ["Pipelines", "Models", "Diffusion", "Weights", "Pictures", "Tensor"]),
+            dependencies: ["Pipelines", "Models", "Diffusion", "Weights", "Pictures", "Tensor", "TestSupport"]),
         .testTarget(name: "DiffusionTests", dependencies: ["Diffusion", "Tensor"]),
         .testTarget(name: "MediaTests", dependencies: ["Pictures", "Media"], exclude: ["hostile_pictures.py"]),
         .testTarget(
