@@ -159,13 +159,11 @@ struct Body {
             try restart()
             throw .wrongSize(path: file.path, expected: file.size, found: found)
         }
-        var written = 0
-        while written < bytes.count {
-            let taken = pwrite(
-                descriptor, bytes.baseAddress?.advanced(by: written), bytes.count - written, off_t(count + written))
-            if taken < 0, errno == EINTR { continue }
-            guard taken > 0 else { throw Download.fault(path) }
-            written += taken
+        guard lseek(descriptor, off_t(count), SEEK_SET) >= 0 else { throw Download.fault(path) }
+        do throws(FileFault) {
+            try SystemFile.write(bytes, to: descriptor, path: path)
+        } catch {
+            throw .unwritable(path: path, reason: error.reason)
         }
         digest.update(bytes)
         count += bytes.count

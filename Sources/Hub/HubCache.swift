@@ -94,12 +94,10 @@ package struct HubCache: Sendable {
     }
 
     static func makeFolder(of path: String) throws(HubError) {
-        let folder = (path as NSString).deletingLastPathComponent
-        do {
-            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        do throws(FileFault) {
+            try SystemFile.makeFolder(SystemFile.folder(of: path))
         } catch {
-            throw .unwritable(
-                path: folder, reason: errno == ENOSPC ? "no space is left" : "the folder cannot be made")
+            throw .unwritable(path: error.path, reason: error.reason)
         }
     }
 
