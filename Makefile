@@ -16,7 +16,7 @@ UNITDIR ?= $(PREFIX)/lib/systemd/system
 # Variables reach the shell quoted: a path may have blanks and quotes.
 quote = '$(subst ','\'',$(1))'
 
-.PHONY: help serve test test-kernels test-arm test-page test-threats test-clients tables build lint setup setup-test install uninstall
+.PHONY: help serve test test-kernels test-arm test-page test-threats test-hub test-clients tables build lint setup setup-test install uninstall
 
 serve: build ## Build, and serve MODEL (default: the embedded model) on HOST and PORT
 	@exec .build/release/phasor serve $(call quote,$(MODEL)) --host $(call quote,$(HOST)) --port $(call quote,$(PORT))
@@ -69,6 +69,10 @@ test-threats: build ## Try what docs/threat-model.md says on running servers
 	@python3 -B Tests/Service/threats.py --phasor .build/release/phasor
 	@python3 -B Tests/Service/survival.py --phasor .build/release/phasor
 	@python3 -B Tests/Service/hostile_pictures_over_http.py --phasor .build/release/phasor
+
+test-hub: build ## Try pulling from a local server of the hub's routes, beside huggingface_hub
+	@test -d .build/hub || python3 -m pip install --quiet --target .build/hub huggingface_hub
+	@PYTHONPATH=.build/hub python3 -B Tests/Service/hub.py --phasor .build/release/phasor
 
 test-clients: build ## Try real clients of PyPI on a running server
 	@python3 -B Tests/Service/clients.py --phasor .build/release/phasor --model $(MODEL)

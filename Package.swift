@@ -3,7 +3,8 @@ import PackageDescription
 
 // Imports point down only. SwiftPM enforces it: a target sees what it lists and no more. docs/architecture.md draws this.
 //
-//     phasor -> API, Tools -> Serving -> Jobs -> Pipelines -> Models -> PromptText, Diffusion, Weights, Pictures -> Tensor -> CKernels
+//     phasor -> Hub
+//            -> API, Tools -> Serving -> Jobs -> Pipelines -> Models -> PromptText, Diffusion, Weights, Pictures -> Tensor -> CKernels
 //                 |             '-> Media                                        '-> Support
 //                 '-> HTTP -> FlyingSocks
 let package = Package(
@@ -80,6 +81,9 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ]),
 
+        // Files of others: brought from the hub, kept in the cache that other tools share.
+        .target(name: "Hub", dependencies: ["CCurl", "Support"]),
+
         .target(name: "PhasorKit", dependencies: ["Pipelines", "Media", "Pictures", "Weights", "Tensor", "Support"]),
 
         // What is done with a model besides serving it.
@@ -103,7 +107,7 @@ let package = Package(
         .executableTarget(
             name: "phasor",
             dependencies: [
-                "API", "Batch", "Serving", "Jobs", "Blobs", "Web", "HTTP", "Media", "Pictures", "Pipelines",
+                "API", "Batch", "Serving", "Jobs", "Blobs", "Web", "Hub", "HTTP", "Media", "Pictures", "Pipelines",
                 "Verification",
                 "Models",
                 "Diffusion",
@@ -155,6 +159,7 @@ let package = Package(
             ]),
         .testTarget(name: "WebTests", dependencies: ["Web", "HTTP"]),
         .testTarget(name: "BlobsTests", dependencies: ["Blobs"]),
+        .testTarget(name: "HubTests", dependencies: ["Hub", "Support"], exclude: ["hub_server.py"]),
         .testTarget(name: "HTTPTests", dependencies: ["HTTP", "TestSupport"]),
         .testTarget(
             name: "APITests",

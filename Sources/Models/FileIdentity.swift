@@ -42,18 +42,32 @@ package struct FileIdentity: Sendable {
         self.open = open
     }
 
-    /// Everything in a file: some hold several networks, each under a prefix.
-    /// - Throws: `ModelError.unknownFile` if no family has such keys; `WeightError` for keys that collide.
+    /// Everything in a file: some hold several networks, each under a prefix. A network that is not built is told before weights
+    /// that are not read, because other weights of it would not help.
+    /// - Throws: `ModelError.unknownFile` if no family has such keys; `WeightError` for keys that collide and for weights that
+    ///   are not read.
     package static func all(in checkpoint: Checkpoint) throws -> [FileIdentity] {
+        if let refusal = checkpoint.refusal {
+            let found = (try? networks(in: checkpoint)) ?? []
+            let refused = found.filter { $0.refusal != nil }
+            guard refused.isEmpty else { return refused }
+            let name = found.first.map { "\($0.name): " } ?? ""
+            throw WeightError.unsupported(file: checkpoint.path, reason: name + refusal)
+        }
         if let adapter = try adapter(checkpoint) { return [adapter] }
+        let networks = try networks(in: checkpoint)
+        guard !networks.isEmpty else {
+            throw ModelError.unknownFile(
+                file: checkpoint.path, keys: Array(checkpoint.tensors.keys.sorted().prefix(3)))
+        }
+        return networks
+    }
+
+    private static func networks(in checkpoint: Checkpoint) throws -> [FileIdentity] {
         var networks: [FileIdentity] = []
         for found in try Families.all.flatMap({ try $0.recognise(checkpoint) })
         where !networks.contains(where: { $0.name == found.name }) {
             networks.append(found)
-        }
-        guard !networks.isEmpty else {
-            throw ModelError.unknownFile(
-                file: checkpoint.path, keys: Array(checkpoint.tensors.keys.sorted().prefix(3)))
         }
         return networks
     }

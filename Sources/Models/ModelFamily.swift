@@ -28,6 +28,9 @@ package protocol ModelFamily: Sendable {
     /// Whether these are module names of the family's network, as LoRA files have them after renaming.
     func ownsAdapter(modules: some Collection<String>) -> Bool
 
+    /// The authors' own repository; nil where it is in diffusers' layout too.
+    var originalLayout: OriginalLayout? { get }
+
     // MARK: Parts
 
     /// Names that other tools give the keys of the network's checkpoints and LoRA files.
@@ -67,6 +70,8 @@ package protocol ModelFamily: Sendable {
 
 extension ModelFamily {
     package func runs(_ index: ModelIndex) -> Bool { pipelineClasses.contains(index.pipelineClass) }
+
+    package var originalLayout: OriginalLayout? { nil }
 
     package func pictureEncoder(_ autoencoder: any Autoencoder) -> (any PictureEncoder)? { nil }
 

@@ -41,11 +41,6 @@ package struct ModelIndex: Sendable {
             return "it is a repository of diffusers' modular pipelines (modular_model_index.json), which are not run; "
                 + "use the repository of the same model that has a model_index.json"
         }
-        if has("high_noise_model"), has("low_noise_model") {
-            return "it is in the layout of the original repository; give its parts: "
-                + "--expert high=\(folder)/high_noise_model, --expert low=\(folder)/low_noise_model, "
-                + "--text-encoder, --tokenizer and --vae"
-        }
         return "it has no model_index.json"
     }
 }

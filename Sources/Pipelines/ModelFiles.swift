@@ -7,8 +7,12 @@ import Weights
 /// of an expert that holds text encoders and an autoencoder, too, gives those that nothing else does; a folder beside it then
 /// needs no weights, only configurations and tokenizers.
 package struct ModelFiles: Sendable {
-    /// A diffusers folder; nil where every part is named.
-    package var folder: String?
+    /// A diffusers folder, or a repository as its authors lay it out; nil where every part is named.
+    package let folder: String?
+    /// The parts of a repository that is not in diffusers' layout, by the names of diffusers' folders.
+    let originalParts: [String: String]?
+    /// What requests call the model, where its files do not say it.
+    package var name: String?
     /// Weight files or component folders, by expert.
     package var experts: [String: String] = [:]
     package var textEncoder: String?
@@ -25,6 +29,14 @@ package struct ModelFiles: Sendable {
 
     package init(folder: String? = nil) {
         self.folder = folder.map { URL(fileURLWithPath: $0).standardizedFileURL.path }
+        originalParts = self.folder.flatMap(Families.originalParts(in:))
+    }
+
+    /// Whether a folder holds a model rather than a part of one.
+    package static func isModel(_ folder: String) -> Bool {
+        ["model_index.json", "modular_model_index.json"].contains {
+            FileManager.default.fileExists(atPath: "\(folder)/\($0)")
+        } || Families.originalParts(in: folder) != nil
     }
 
     /// A LoRA file for one expert.
@@ -69,16 +81,17 @@ package struct ModelFiles: Sendable {
 
     /// The folder's name, else that of the first expert's file.
     var id: String {
+        if let name { return name }
         let url = URL(fileURLWithPath: source)
         return folder == nil ? url.deletingPathExtension().lastPathComponent : url.lastPathComponent
     }
 
     /// - Throws: `ModelError`, also for an expert's file that cannot be used: that is said before anything else is missed.
-    func family() throws -> any ModelFamily {
+    package func family() throws -> any ModelFamily {
         for file in experts.sorted(by: { $0.key < $1.key }).map(\.value) {
-            _ = try Self.requireUsable(Checkpoint(path: file), as: .expert)
+            _ = try Self.requireUsable(file, as: .expert)
         }
-        if let folder {
+        if let folder, originalParts == nil {
             if let familyName {
                 throw ModelError.unsupported(
                     folder: folder,
@@ -86,10 +99,10 @@ package struct ModelFiles: Sendable {
             }
             return try Families.family(of: ModelIndex(folder: folder), folder: folder)
         }
-        guard !experts.isEmpty else {
+        guard let expert = experts.min(by: { $0.key < $1.key })?.value ?? originalParts?["transformer"] else {
             throw ModelError.notAModel(folder: source, reason: "give a folder, or the files of its experts")
         }
-        let identity = try Self.requireUsable(Checkpoint(path: source), as: .expert)
+        let identity = try Self.requireUsable(expert, as: .expert).identity
         if let familyName {
             guard let family = Families.family(named: familyName) else {
                 throw ModelError.unsupported(
@@ -100,7 +113,7 @@ package struct ModelFiles: Sendable {
             return family
         }
         guard let family = identity.family else {
-            throw ModelError.unsupported(folder: source, reason: "\(identity.name): no family runs it")
+            throw ModelError.unsupported(folder: expert, reason: "\(identity.name): no family runs it")
         }
         return family
     }
@@ -133,10 +146,15 @@ package struct ModelFiles: Sendable {
     func open(
         _ name: String, _ part: FileIdentity.Part, file: String?, keys: KeyTable, neededBy: String
     ) throws -> Checkpoint {
-        if let file {
-            let checkpoint = try Checkpoint(path: file)
-            _ = try Self.requireUsable(checkpoint, as: part)
-            return try configured(checkpoint.renamed(by: keys), name)
+        if let file { return try open(file, as: part, keys: keys, of: name) }
+        if let folder, let originalParts, let path = originalParts[name] {
+            do {
+                return try open(path, as: part, keys: keys, of: name)
+            } catch {
+                let parts = originalParts.values.map { URL(fileURLWithPath: $0).lastPathComponent }.sorted()
+                throw ModelError.notAModel(
+                    folder: folder, reason: "it is an original repository (\(parts.joined(separator: ", "))): \(error)")
+            }
         }
         let own = folder.map { "\($0)/\(name)" }.flatMap { FileManager.default.fileExists(atPath: $0) ? $0 : nil }
         if own.map(Checkpoint.hasWeights) != true, let whole = try wholeFile(with: part, keys: keys) {
@@ -148,16 +166,17 @@ package struct ModelFiles: Sendable {
         return try Checkpoint(folder: own).renamed(by: keys)
     }
 
-    /// What a file is.
-    /// - Throws: `ModelError` if it is something else, or a relative that is not built.
+    /// Opens a file and tells what it is.
+    /// - Throws: `ModelError` if it is something else, or a relative that is not built; `WeightError`.
     private static func requireUsable(
-        _ checkpoint: Checkpoint, as part: FileIdentity.Part
-    ) throws -> FileIdentity {
+        _ file: String, as part: FileIdentity.Part
+    ) throws -> (checkpoint: Checkpoint, identity: FileIdentity) {
+        let checkpoint = try Checkpoint(toRecognise: file)
         let identity = try FileIdentity.of(checkpoint, as: part)
         if let refusal = identity.refusal {
-            throw ModelError.unsupported(folder: checkpoint.path, reason: "\(identity.name): \(refusal)")
+            throw ModelError.unsupported(folder: file, reason: "\(identity.name): \(refusal)")
         }
-        return identity
+        return (checkpoint, identity)
     }
 
     /// The file of an expert, if it holds such a part, too.
@@ -174,6 +193,12 @@ package struct ModelFiles: Sendable {
         checkpoint.configured(by: try folder.flatMap { try configuration("\($0)/\(name)") })
     }
 
+    private func open(
+        _ file: String, as part: FileIdentity.Part, keys: KeyTable, of name: String
+    ) throws -> Checkpoint {
+        try configured(Self.requireUsable(file, as: part).checkpoint.renamed(by: keys), name)
+    }
+
     private func configuration(_ folder: String) throws -> Checkpoint.Configuration? {
         try Checkpoint.Configuration(file: "\(folder)/config.json")
     }
@@ -186,6 +211,7 @@ package struct ModelFiles: Sendable {
             let url = URL(fileURLWithPath: tokenizer)
             return url.lastPathComponent == "tokenizer.json" ? url.deletingLastPathComponent() : url
         }
+        if let path = originalParts?[name] { return URL(fileURLWithPath: path) }
         let besides = [folder, textEncoder.map { URL(fileURLWithPath: $0).deletingLastPathComponent().path }]
         for folder in besides.compactMap(\.self) {
             let candidate = URL(fileURLWithPath: folder).appending(path: name)

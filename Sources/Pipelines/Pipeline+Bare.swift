@@ -25,7 +25,7 @@ extension Pipeline {
         let names = Families.networkFolders
         let name = names.first { FileManager.default.fileExists(atPath: "\(folder)/\($0)") } ?? names[0]
         let source = expert ?? "\(folder)/\(name)"
-        let opened = try Checkpoint(path: source)
+        let opened = try Checkpoint(toRecognise: source)
         let identity = try FileIdentity.of(opened, as: .expert)
         guard let family = identity.family, identity.refusal == nil else {
             throw ModelError.unsupported(

@@ -58,12 +58,18 @@ extension Pipeline {
 
     /// What `phases.json` says, else diffusers' own way to run the folder. Whoever names adapters or experts has them for
     /// their few steps: then the family's student comes first.
-    private static func generators(_ files: ModelFiles, _ family: any ModelFamily) throws -> GeneratorSet {
+    static func generators(_ files: ModelFiles, _ family: any ModelFamily) throws -> GeneratorSet {
         if let phases = files.phasesFile {
             guard let json = FileManager.default.contents(atPath: phases) else {
                 throw ModelError.notAModel(folder: phases, reason: "the file cannot be read")
             }
             return try GeneratorSet(phases: json)
+        }
+        if let parts = files.originalParts {
+            // Its weights are the teacher's, unless something is put on them.
+            let own = try family.generators(experts: parts["transformer_2"] == nil ? 1 : 2)
+            let isStudent = !files.adapters.isEmpty || !files.experts.isEmpty
+            return try GeneratorSet(own, default: own[isStudent ? 0 : own.count - 1].name)
         }
         guard let folder = files.folder else {
             let own = try family.generators(experts: files.experts.count)

@@ -16,6 +16,8 @@ package struct Checkpoint: Sendable {
     package let tokenizerModels: [String: Weight]
     /// nil where nothing came with the weights, as with most single files.
     package private(set) var configuration: Configuration?
+    /// Why the weights cannot be computed with; only in what was opened to be recognised.
+    package let refusal: String?
 
     /// The `config.json` of a component.
     package struct Configuration: Sendable {
@@ -44,16 +46,34 @@ package struct Checkpoint: Sendable {
 
     /// Opens a component folder or a single file.
     package init(path: String) throws(WeightError) {
-        var isFolder: ObjCBool = false
-        if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue {
-            try self.init(folder: path)
-        } else {
-            try self.init(file: path)
-        }
+        try self.init(toRecognise: path)
+        if let refusal { throw .unsupported(file: path, reason: refusal) }
     }
 
     /// Opens one safetensors or GGUF file, or PyTorch's archive; its first bytes say which it is, not its name.
     package init(file: String) throws(WeightError) {
+        try self.init(fileToRecognise: file)
+        if let refusal { throw .unsupported(file: file, reason: refusal) }
+    }
+
+    /// Opens the folder of a component: one file of weights, or shards that an index names (`ComponentFolder`).
+    package init(folder: String) throws(WeightError) {
+        try self.init(folderToRecognise: folder)
+        if let refusal { throw .unsupported(file: folder, reason: refusal) }
+    }
+
+    /// Opens a component folder or a single file also where the weights are quantised in a way that is not read: `refusal` then
+    /// says which, and the tensors are as they lie in the file. What the file is can be told from their keys all the same.
+    package init(toRecognise path: String) throws(WeightError) {
+        var isFolder: ObjCBool = false
+        if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue {
+            try self.init(folderToRecognise: path)
+        } else {
+            try self.init(fileToRecognise: path)
+        }
+    }
+
+    private init(fileToRecognise file: String) throws(WeightError) {
         let opened = try WeightFile(path: file)
         try self.init(
             path: file, tensors: opened.tensors, metadata: opened.metadata, arrays: opened.arrays,
@@ -63,8 +83,7 @@ package struct Checkpoint: Sendable {
     /// Whether the folder of a component has files of weights, and not its configuration alone.
     package static func hasWeights(folder: String) -> Bool { (try? ComponentFolder.layout(of: folder)) != nil }
 
-    /// Opens the folder of a component: one file of weights, or shards that an index names (`ComponentFolder`).
-    package init(folder: String) throws(WeightError) {
+    private init(folderToRecognise folder: String) throws(WeightError) {
         switch try ComponentFolder.layout(of: folder) {
         case .sharded(let index): try self.init(folder: folder, index: index)
         case .single(let file):
@@ -75,7 +94,8 @@ package struct Checkpoint: Sendable {
         }
     }
 
-    private init(folder: String, index: String) throws(WeightError) {
+    /// The files that an index names, and which key is in which.
+    private static func map(index: String) throws(WeightError) -> [String: String] {
         struct Index: Decodable {
             let weightMap: [String: String]
             enum CodingKeys: String, CodingKey { case weightMap = "weight_map" }
@@ -89,12 +109,20 @@ package struct Checkpoint: Sendable {
         guard let map = try? JSONDecoder().decode(Index.self, from: json).weightMap else {
             throw .malformed(file: index, reason: "not an index with a \"weight_map\" of strings")
         }
+        if let name = map.values.sorted().first(where: { $0.contains("/") }) {
+            throw .malformed(file: index, reason: "shard name \"\(name)\" is not a plain file name")
+        }
+        return map
+    }
+
+    /// The names of the files that an index names.
+    static func shards(index: String) throws(WeightError) -> [String] { Set(try map(index: index).values).sorted() }
+
+    private init(folder: String, index: String) throws(WeightError) {
+        let map = try Self.map(index: index)
         var tensors: [String: Weight] = [:]
         var files: [(path: String, bytes: Int)] = []
         for name in Set(map.values).sorted() {
-            guard !name.contains("/") else {
-                throw .malformed(file: index, reason: "shard name \"\(name)\" is not a plain file name")
-            }
             let path = "\(folder)/\(name)"
             guard FileManager.default.fileExists(atPath: path) else {
                 throw .missingFile(file: path, namedBy: index)
@@ -124,12 +152,10 @@ package struct Checkpoint: Sendable {
                 configuration = try Configuration(file: "\(folder.isEmpty ? "." : folder)/\(name)")
             }
         }
-        if let reason = ForeignQuantization(tensors, metadata, configuration).refusal {
-            throw .unsupported(file: path, reason: reason)
-        }
+        refusal = ForeignQuantization(tensors, metadata, configuration).refusal
         let weights = tensors.filter { !Self.isTokenizerModel($0.key) }
         self.path = path
-        self.tensors = try ScaledWeights.resolve(weights, source: path)
+        self.tensors = refusal == nil ? try ScaledWeights.resolve(weights, source: path) : weights
         tokenizerModels = tensors.filter { Self.isTokenizerModel($0.key) }
         self.metadata = metadata
         self.arrays = arrays
@@ -158,6 +184,7 @@ package struct Checkpoint: Sendable {
         arrays = other.arrays
         tokenizerModels = other.tokenizerModels
         configuration = other.configuration
+        refusal = other.refusal
     }
 
     /// The element types that occur and their bytes, most first.

@@ -2,12 +2,43 @@ import Foundation
 import Support
 
 /// Which files of a folder hold a component's weights, as diffusers, transformers, PEFT and people lay them out.
-struct ComponentFolder {
+package struct ComponentFolder {
     enum Layout: Equatable {
         /// One file.
         case single(String)
         /// Several, with an index that says which key is in which.
         case sharded(index: String)
+    }
+
+    /// Paths of what a component's folder lacks, shards that its index names among them; files that something else stands in
+    /// place of are told with what it is.
+    package static func missing(in folder: String, needsConfiguration: Bool) -> [String] {
+        func isThere(_ path: String) -> Bool { FileManager.default.fileExists(atPath: path) }
+        var missing: [String] = []
+        var files: [String] = []
+        let configuration = "\(folder)/config.json"
+        if isThere(configuration) {
+            files.append(configuration)
+        } else if needsConfiguration {
+            missing.append(configuration)
+        }
+        switch try? layout(of: folder) {
+        case .single(let file): files.append(file)
+        case .sharded(let index):
+            files.append(index)
+            let shards = ((try? Checkpoint.shards(index: index)) ?? []).map { "\(folder)/\($0)" }
+            missing += shards.filter { !isThere($0) }
+            files += shards.filter(isThere)
+        case nil: missing.append("\(folder)/diffusion_pytorch_model.safetensors or model.safetensors")
+        }
+        return missing + files.compactMap { file in foreign(file).map { "\(file): it is \($0)" } }
+    }
+
+    /// What a file is that stands in place of a description or of weights; nil where it may be one.
+    package static func foreign(_ file: String) -> String? {
+        guard let handle = FileHandle(forReadingAtPath: file) else { return nil }
+        defer { try? handle.close() }
+        return ForeignFile.description(of: (try? handle.read(upToCount: ForeignFile.looked)) ?? Data())
     }
 
     /// Names of weights without their endings. An adapter's come last.

@@ -26,6 +26,8 @@ struct ForeignQuantization {
         var endings: Set<String> = []
         /// The types of weights that have a `weight_scale` beside them, with the types of these.
         var scaled: Set<[ElementType]> = []
+        /// Whether there are weights of 8-bit integers whose factors are not one for each row.
+        var hasUnclearIntegers = false
         /// Formats that `comfy_quant` and ComfyUI's metadata name.
         var comfyFormats: Set<String> = []
         var isRotated = false
@@ -48,6 +50,7 @@ struct ForeignQuantization {
                 let stem = key.dropLast("weight".count)
                 if let scale = tensors["\(stem)weight_scale"] ?? tensors["\(stem)scale_weight"] {
                     scaled.insert([weight.type, scale.type])
+                    if weight.type == .i8, scale.count != weight.shape.first { hasUnclearIntegers = true }
                 }
             }
             if let text = metadata["_quantization_metadata"], let notes = Self.object(Data(text.utf8)) {
@@ -110,7 +113,8 @@ struct ForeignQuantization {
         if it.hasPackedWeights {
             if it.endings.isSuperset(of: ["scales", "biases"]) { return "MLX's affine integers" }
             if !method.isEmpty { return "\(it.method ?? "")\(it.detail.map { " (\($0))" } ?? "")" }
-            if it.scaled.contains(where: { $0[0] == .i8 }), !it.comfyFormats.contains("int8_tensorwise") {
+            // One factor for each row, as LightX2V writes them, says all; other factors need ComfyUI's note.
+            if it.hasUnclearIntegers, !it.comfyFormats.contains("int8_tensorwise") {
                 return "8-bit integers (int8) without a note of how they were made"
             }
         }

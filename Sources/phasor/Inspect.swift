@@ -29,6 +29,9 @@ struct Inspect: ParsableCommand, SpeakingCommand {
     @Flag(help: "Show this machine instead of a model.")
     var machine = false
 
+    @Flag(help: "Say which files the model or set still lacks, and end with 1 if it lacks any.")
+    var missing = false
+
     @OptionGroup var speech: SpeechOptions
     @OptionGroup var options: ModelOptions
 
@@ -40,6 +43,7 @@ struct Inspect: ParsableCommand, SpeakingCommand {
 
     func run() throws {
         if machine { return MachineInspection(options.threading).show() }
+        if missing { return try showMissing() }
         // The tokenizer of a text encoder's file says nothing about the weights.
         if let model, options.partOptions.allSatisfy({ $0 == "--tokenizer" }), !Installation.isModelFolder(model) {
             guard size == nil, frames == nil else {
@@ -68,6 +72,13 @@ struct Inspect: ParsableCommand, SpeakingCommand {
         if !loras.isEmpty { Console.current.result("LoRA files for requests: \(loras.joined(separator: ", "))") }
         for generator in pipeline.generators.generators { try printGenerator(generator, pipeline) }
         if let request { try printActivations(pipeline, request) }
+    }
+
+    private func showMissing() throws {
+        let lines = try PulledModels().missing(model, options)
+        guard !lines.isEmpty else { return print("nothing is missing") }
+        print(lines.joined(separator: "\n"))
+        throw ExitCode.failure
     }
 
     /// What memory is to be predicted for, if that was asked.

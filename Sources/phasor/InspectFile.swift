@@ -10,7 +10,7 @@ struct FileInspection {
     let compute: Compute
 
     func show() throws {
-        let checkpoint = try Checkpoint(path: path)
+        let checkpoint = try Checkpoint(toRecognise: path)
         let identities = try FileIdentity.all(in: checkpoint)
         let bytes = checkpoint.files.reduce(0) { $0 + $1.bytes }
         Console.current.result("\(path)")

@@ -133,6 +133,10 @@ struct ManPage {
         \\fBPHASOR_ISA\\fR
         Instruction set of the kernels, in place of the best that the processor has.
         .TP
+        \\fBHF_TOKEN\\fR, \\fBHF_ENDPOINT\\fR, \\fBHF_HOME\\fR, \\fBHF_HUB_CACHE\\fR, \\fBHF_HUB_OFFLINE\\fR
+        The token for the Hugging Face hub, its address, where its files are kept, and whether it may be asked, as other tools
+        read them.
+        .TP
         \\fBOPENAI_API_KEY\\fR
         Sent to the server that \\fBphasor bench \\-\\-against\\fR measures.
         .TP

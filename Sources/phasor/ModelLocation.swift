@@ -25,12 +25,9 @@ enum Installation {
         roots.map { "\($0)/\(path)" }.first { FileManager.default.fileExists(atPath: $0) }
     }
 
-    /// Whether there is a model in diffusers layout; a component folder or a weight file is none.
+    /// Whether there is a model, or nothing at all; a component folder or a weight file is none.
     static func isModelFolder(_ path: String) -> Bool {
-        !FileManager.default.fileExists(atPath: path)
-            || ["model_index.json", "modular_model_index.json", "high_noise_model"].contains {
-                FileManager.default.fileExists(atPath: "\(path)/\($0)")
-            }
+        !FileManager.default.fileExists(atPath: path) || ModelFiles.isModel(path)
     }
 
     static func isFile(_ path: String) -> Bool {
@@ -85,40 +82,50 @@ extension ModelOptions {
             residency: residency(memory: memory, load: load))
     }
 
-    /// - Parameter model: a folder, or one file with all parts; nil for the embedded model, or for none where experts are named.
-    func files(_ model: String?) throws -> ModelFiles {
-        if let model, Installation.isFile(model) {
-            var files = try files(named: nil)
-            guard files.experts.updateValue(model, forKey: ModelFiles.expertName("high")) == nil else {
-                throw ValidationError("--expert and \(model) are both the weights of an expert: give one of them")
-            }
-            return files
+    /// - Parameters:
+    ///   - model: a folder, one file with all parts, or a name of the hub; nil for the embedded model, or for none where experts
+    ///     are named.
+    ///   - pulling: whether what the hub has and is not here yet is brought.
+    func files(_ model: String?, pulling: Bool = false) throws -> ModelFiles {
+        var files = try modelFiles(model, pulling: pulling)
+        if let twice = Dictionary(grouping: experts, by: \.expert).first(where: { $0.value.count > 1 }) {
+            throw ValidationError("--expert \(twice.key) is given twice")
         }
-        return try files(named: model == nil && !experts.isEmpty ? nil : try Installation.model(model))
-    }
-
-    private func files(named folder: String?) throws -> ModelFiles {
-        var files = ModelFiles(folder: folder)
-        for expert in experts {
-            guard files.experts.updateValue(expert.path, forKey: expert.expert) == nil else {
-                throw ValidationError("--expert \(expert.expert) is given twice")
-            }
-        }
-        if files.folder == nil, experts.count == 1, let only = experts.first, only.isHalf {
+        for expert in experts { files.experts[expert.expert] = expert.path }
+        if files.folder == nil, files.experts.count == 1, let only = experts.first, only.isHalf {
             throw ValidationError(
                 "--expert \(only.path) is one of two: give high=FILE and low=FILE, or FILE alone for a model of one expert"
             )
         }
-        files.textEncoder = textEncoder
+        files.textEncoder = textEncoder ?? files.textEncoder
         files.tokenizer = tokenizer
-        files.vae = vae
+        files.vae = vae ?? files.vae
         files.familyName = family
         files.phases = phases
-        files.adapters = adapters.map {
+        files.adapters += adapters.map {
             ModelFiles.AdapterFile(expert: $0.expert, path: $0.path, strength: $0.strength)
         }
         files.loras = loras ?? ProcessInfo.processInfo.environment["PHASOR_LORAS"].map(HomeFolder.expand)
         return files
+    }
+
+    private func modelFiles(_ model: String?, pulling: Bool) throws -> ModelFiles {
+        guard let model else { return ModelFiles(folder: experts.isEmpty ? try Installation.model(nil) : nil) }
+        if Installation.isFile(model) {
+            let high = ModelFiles.expertName("high")
+            guard !experts.contains(where: { $0.expert == high }) else {
+                throw ValidationError("--expert and \(model) are both the weights of an expert: give one of them")
+            }
+            var files = ModelFiles()
+            files.experts[high] = model
+            return files
+        }
+        if !FileManager.default.fileExists(atPath: model),
+            let files = try PulledModels().files(named: model, pulling: pulling)
+        {
+            return files
+        }
+        return ModelFiles(folder: model)
     }
 
     func residency(memory: String?, load: WeightLoading?) throws -> Residency? {

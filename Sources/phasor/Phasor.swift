@@ -33,8 +33,8 @@ struct Phasor: AsyncParsableCommand {
             """,
         version: Release.version,
         subcommands: [
-            Serve.self, JobsCommand.self, Recover.self, Generate.self, Render.self, Inspect.self, Quantize.self,
-            Verify.self, Bench.self,
+            Serve.self, Pull.self, JobsCommand.self, Recover.self, Generate.self, Render.self, Inspect.self,
+            Quantize.self, Verify.self, Bench.self,
         ])
 
     @Flag(help: ArgumentHelp("Print the manual page, phasor.1.", visibility: .hidden))

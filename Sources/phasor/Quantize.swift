@@ -41,7 +41,7 @@ struct Quantize: ParsableCommand, SpeakingCommand {
 
     func run() throws {
         _ = try OutputFile(output)
-        let checkpoint = try Checkpoint(path: input)
+        let checkpoint = try Checkpoint(toRecognise: input)
         let identity = try FileIdentity.all(in: checkpoint)[0]
         guard identity.part != .adapter else { throw ValidationError("\(input): a LoRA is not quantised") }
         let compute = threads.makeCompute()

@@ -8,7 +8,7 @@ import Weights
 /// but their mapping.
 extension ModelOptions {
     /// - Parameters:
-    ///   - folders: models by their folders; the first is the default. None: the embedded model, unless `directory` has any.
+    ///   - folders: models by their folders, or by their names on the hub, from where they are brought; the first is the default. None: the embedded model, unless `directory` has any.
     ///   - directory: a folder whose folders are models; those that do not open are told to `onFault` and left out.
     ///   - memory, load, loras: as settled by `Serve`, which has a settings file besides.
     /// - Throws: `ValidationError`, or what opening a named model throws.
@@ -24,7 +24,7 @@ extension ModelOptions {
         let compute = makeCompute()
         let residency = try residency(memory: memory, load: load)
         func open(_ folder: String?) throws -> Pipeline {
-            var files = try files(folder)
+            var files = try files(folder, pulling: true)
             files.loras = loras ?? files.loras
             return try Pipeline(
                 files, compute: compute, vaeCompute: compute.with(vaePrecision), residency: residency)
@@ -55,8 +55,6 @@ extension ModelOptions {
         guard let names = try? FileManager.default.contentsOfDirectory(atPath: directory) else {
             throw ValidationError("--models \(directory): the folder cannot be read")
         }
-        return names.sorted().map { "\(directory)/\($0)" }.filter {
-            FileManager.default.fileExists(atPath: "\($0)/model_index.json")
-        }
+        return names.sorted().map { "\(directory)/\($0)" }.filter(ModelFiles.isModel)
     }
 }

@@ -94,6 +94,38 @@ import Weights
         }
     }
 
+    /// What a network is counts before how its weights are stored: other weights of one that is not built would not help.
+    @Test func networksAreToldBeforeTheirWeights() throws {
+        func message(_ shapes: [String: [Int]]) throws -> (text: String, refusals: [String]) {
+            let note = Array(#"{"format":"int8_tensorwise","convrot":true}"#.utf8)
+            let path = FileManager.default.temporaryDirectory.appendingPathComponent("phasor-\(UUID().uuidString)").path
+            defer { try? FileManager.default.removeItem(atPath: path) }
+            let writer = try WeightFileWriter(
+                path: path, format: .safetensors,
+                entries: shapes.map { WeightFileWriter.Entry(name: $0, type: .f16, shape: $1) }
+                    + [.init(name: "blocks.0.x.comfy_quant", type: .u8, shape: [note.count])])
+            for entry in writer.entries {
+                try writer.append(entry.type == .u8 ? note : [UInt8](repeating: 0, count: entry.byteCount))
+            }
+            try writer.finish()
+            #expect(throws: WeightError.self) { try Checkpoint(path: path) }
+            let checkpoint = try Checkpoint(toRecognise: path)
+            do {
+                return ("", try FileIdentity.all(in: checkpoint).compactMap(\.refusal))
+            } catch {
+                return ("\(error)", [])
+            }
+        }
+        let successor = try message([
+            "img_in.weight": [64, 64], "txt_in.text_norm.weight": [64],
+            "transformer_blocks.0.img_mlp.gate_layer.weight": [192, 64],
+        ])
+        #expect(successor.refusals.count == 1 && successor.refusals[0].contains("Qwen-Image-2.1"))
+        let known = try message(wan(inputs: 16, outputs: 16))
+        for word in ["Wan text-to-video transformer", "ConvRot", "GGUF"] { #expect(known.text.contains(word)) }
+        #expect(try message(["nobody.weight": [4, 4]]).text.contains("ConvRot"))
+    }
+
     /// One network, told apart by its channels.
     @Test(arguments: [
         (16, 16, "text-to-video", "wan22"), (36, 16, "image-to-video", "wan22-i2v"), (48, 48, "TI2V", "wan22-ti2v"),

@@ -35,8 +35,9 @@ import Weights
         Damage("modular repository", ["modular_model_index.json", "model_index.json"]) {
             try $0.rename("model_index.json", to: "modular_model_index.json")
         },
-        Damage("original repository", ["--expert high=", "--expert low=", "/low_noise_model"]) {
+        Damage("original repository", ["vae is missing"]) {
             try $0.remove("model_index.json")
+            try $0.remove("vae")
             try $0.rename("transformer", to: "high_noise_model")
             try $0.rename("transformer_2", to: "low_noise_model")
         },

@@ -3,6 +3,7 @@ import Foundation
 import Models
 import Pipelines
 import Tensor
+import TestSupport
 import Testing
 import Weights
 
@@ -172,6 +173,55 @@ import Weights
             try Self.writeText(to: "\(files.path)/umt5.safetensors", spiece: [UInt8](spiece))
         }
         #expect(try frames(model) == expected)
+    }
+
+    /// The authors' own repository: two folders of experts or one network in the folder itself, `.pth` files of the text encoder
+    /// and the VAE, the tokenizer in a folder of folders.
+    @Test(arguments: [2, 1]) func originalRepository(experts: Int) throws {
+        let files = try Files()
+        let folder = "\(files.path)/Wan"
+        func copy(_ from: String, _ to: String) throws {
+            let target = URL(fileURLWithPath: "\(folder)/\(to)")
+            try FileManager.default.createDirectory(
+                at: target.deletingLastPathComponent(), withIntermediateDirectories: true)
+            try FileManager.default.copyItem(atPath: "\(fixture)/\(from)", toPath: target.path)
+        }
+        func write(_ part: String, _ to: String, name: (String) throws -> String) throws {
+            var tensors: [String: Weight] = [:]
+            for (key, weight) in try Checkpoint(folder: "\(fixture)/\(part)").tensors {
+                tensors[try name(key)] = weight
+            }
+            try Data(TorchArchiveWriter.file(tensors)).write(to: URL(fileURLWithPath: "\(folder)/\(to)"))
+        }
+        if experts == 2 {
+            for half in ["high", "low"] { try copy("original_format/\(half)_noise_model", "\(half)_noise_model") }
+        } else {
+            for name in ["config.json", "diffusion_pytorch_model.safetensors"] {
+                try copy("original_format/high_noise_model/\(name)", name)
+            }
+        }
+        try copy("tokenizer", "google/umt5-xxl")
+        try write("text_encoder", "models_t5_umt5-xxl-enc-bf16.pth") { Self.textKey($0, original: true) }
+        let vae = Dictionary(uniqueKeysWithValues: try Self.map("vae_key_map.json").map { ($1, $0) })
+        try write("vae", "Wan2.1_VAE.pth") { try #require(vae[$0]) }
+
+        #expect(ModelFiles.isModel(folder))
+        var expected = files.model(folder: fixture)
+        var model = files.model(folder: folder)
+        if experts == 1 {
+            (model.phases, expected.phases) = ("\(files.path)/one.json", "\(files.path)/one.json")
+            try Data(Files.phases.replacing("transformer_2", with: "transformer").utf8).write(
+                to: URL(fileURLWithPath: "\(files.path)/one.json"))
+        }
+        #expect(try frames(model) == frames(expected))
+        // Its own weights are the teacher's, by which it is run unless something is put on them.
+        let alone = try Pipeline(ModelFiles(folder: folder), compute: compute)
+        #expect(alone.id == "Wan" && alone.generators.defaultName == "teacher")
+        #expect(try ModelFiles(folder: folder).missing() == [])
+        try FileManager.default.removeItem(atPath: "\(folder)/Wan2.1_VAE.pth")
+        try FileManager.default.removeItem(atPath: "\(folder)/google/umt5-xxl/tokenizer.json")
+        try FileManager.default.removeItem(atPath: "\(folder)/google/umt5-xxl/spiece.model")
+        #expect(try ModelFiles(folder: folder).missing().map(\.part) == ["tokenizer", "vae"])
     }
 
     /// An encoder without a tokenizer, in itself or beside it, or with one that is damaged: the message says where to get one.

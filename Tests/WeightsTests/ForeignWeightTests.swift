@@ -59,7 +59,8 @@ private struct Form: Sendable, CustomTestStringConvertible {
             "rotated int8", "I8", scale: "F32", #"{"format":"int8_tensorwise","convrot":true}"#, ["int8", "ConvRot"]),
         marked("a format to come", "U8", scale: "F32", #"{"format":"int3_magic"}"#, ["int3_magic"]),
         Form(
-            name: "int8 without a note", tensors: [("q.weight", "I8", [4, 4]), ("q.weight_scale", "F32", [4, 1])],
+            name: "int8 in blocks without a note",
+            tensors: [("q.weight", "I8", [4, 4]), ("q.weight_scale", "F32", [4, 2])],
             words: ["int8"]),
         Form(
             name: "bitsandbytes by its keys",
@@ -109,15 +110,14 @@ private struct Form: Sendable, CustomTestStringConvertible {
         }
     }
 
-    /// ComfyUI's int8 with a factor for each row: 2 and 3 times 0.5, -4 times 0.25.
-    @Test func int8WithItsNoteIsRead() throws {
+    /// A factor for each row, with ComfyUI's note and without it, as LightX2V writes: 2 and 3 times 0.5, -4 times 0.25.
+    @Test(arguments: [true, false]) func int8WithFactorsOfRowsIsRead(isNoted: Bool) throws {
         let note = #"{"format":"int8_tensorwise"}"#
         let scales: [Float] = [0.5, 0.25]
         let bytes = try zeros(
             [
-                ("q.weight", "I8", [2, 2]), ("q.weight_scale", "F32", [2, 1]),
-                ("q.comfy_quant", "U8", [note.utf8.count]), ("q.bias", "F32", [2]),
-            ],
+                ("q.weight", "I8", [2, 2]), ("q.weight_scale", "F32", [2, 1]), ("q.bias", "F32", [2]),
+            ] + (isNoted ? [("q.comfy_quant", "U8", [note.utf8.count])] : []),
             contents: [
                 "q.weight": [2, 3, 252, 0], "q.weight_scale": scales.withUnsafeBytes { Array($0) },
                 "q.comfy_quant": Array(note.utf8),

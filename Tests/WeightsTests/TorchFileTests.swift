@@ -66,30 +66,13 @@ private final class Memory {
             + string("storage") + Array("ctorch.storage\nUntypedStorage\n".utf8) + string("0") + string("cpu")
             + Array("K\u{4}tQK\u{1}K\u{3}\u{85}".utf8.filter { $0 != 0xC2 }) + Array("K\u{1}".utf8) + [0x85]
             + Array("\u{89}".utf8.filter { $0 != 0xC2 }) + Array("}ctorch\nfloat8_e5m2\ntRs.".utf8)
-        let memory = Memory(archive([("a/data.pkl", pickle), ("a/data/0", [0, 0x3C, 0xBC, 0x40])]))
+        let memory = Memory(TorchArchiveWriter.archive([("a/data.pkl", pickle), ("a/data/0", [0, 0x3C, 0xBC, 0x40])]))
         let file = try TorchFile(memory.content, owner: memory, path: "w.pth")
         #expect(file.tensors["w"]?.type == .e5m2)
         #expect(file.tensors["w"]?.widened().array == [1, -1, 2])
     }
 
     private func string(_ text: String) -> [UInt8] { [0x8C, UInt8(text.utf8.count)] + Array(text.utf8) }
-
-    /// A zip archive of stored entries, without checksums, which no reader of tensors looks at.
-    private func archive(_ entries: [(name: String, content: [UInt8])]) -> [UInt8] {
-        func word(_ value: Int) -> [UInt8] { (0..<4).map { UInt8(value >> (8 * $0) & 255) } }
-        func half(_ value: Int) -> [UInt8] { [UInt8(value & 255), UInt8(value >> 8 & 255)] }
-        var out: [UInt8] = []
-        var directory: [UInt8] = []
-        for (name, content) in entries {
-            let sizes = word(0) + word(content.count) + word(content.count) + half(name.utf8.count) + half(0)
-            directory += word(0x0201_4b50) + half(0) + half(0) + half(0) + half(0) + word(0) + sizes
-            directory += half(0) + half(0) + half(0) + word(0) + word(out.count) + Array(name.utf8)
-            out += word(0x0403_4b50) + half(0) + half(0) + half(0) + word(0) + sizes + Array(name.utf8) + content
-        }
-        let start = out.count
-        return out + directory + word(0x0605_4b50) + half(0) + half(0) + half(entries.count) + half(entries.count)
-            + word(directory.count) + word(start) + half(0)
-    }
 
     // MARK: Hostile input
 

@@ -72,6 +72,11 @@ package enum CarriedTokenizer {
         return try BytePairTokenizer(vocabulary(checkpoint), named: name(checkpoint))
     }
 
+    /// Whether a file of a text encoder brings a tokenizer, whole or damaged.
+    package static func isCarried(by checkpoint: Checkpoint) -> Bool {
+        !checkpoint.tokenizerModels.isEmpty || checkpoint.metadata["tokenizer.ggml.model"] != nil
+    }
+
     private static func name(_ checkpoint: Checkpoint) -> String { "\(checkpoint.path) (tokenizer.ggml)" }
 
     private static func vocabulary(_ checkpoint: Checkpoint) throws -> CarriedVocabulary {

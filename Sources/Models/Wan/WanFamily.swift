@@ -18,6 +18,21 @@ struct WanFamily: WanNetworkFamily {
         pipelineClasses.contains(index.pipelineClass) && !index.expandsTimesteps
     }
 
+    /// Of all families over the network: two folders for two experts, shards in the repository's own folder for one.
+    let originalLayout: OriginalLayout? = {
+        let text = ["pth", "safetensors"].map { OriginalLayout.Place.path("models_t5_umt5-xxl-enc-bf16.\($0)") }
+        let vae = ["Wan2.1_VAE", "Wan2.2_VAE"].flatMap { name in
+            ["pth", "safetensors"].map { OriginalLayout.Place.path("\(name).\($0)") }
+        }
+        return OriginalLayout(
+            marks: ["high_noise_model", "models_t5_umt5-xxl-enc-bf16.pth", "Wan2.1_VAE.pth", "Wan2.2_VAE.pth"],
+            parts: [
+                ("transformer", [.path("high_noise_model"), .root(stem: "diffusion_pytorch_model")]),
+                ("transformer_2", [.path("low_noise_model")]),
+                ("text_encoder", text), ("vae", vae), ("tokenizer", [.path("google/umt5-xxl")]),
+            ])
+    }()
+
     /// - Parameter name: of a class that neither this nor the other families of the network run.
     func refusal(ofPipelineClass name: String) -> String? {
         guard name.hasPrefix("Wan") else { return nil }

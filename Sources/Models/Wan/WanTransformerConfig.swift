@@ -40,20 +40,29 @@ package struct WanTransformerConfig: NetworkConfiguration {
     package var patchInputs: Int { inChannels * patch.reduce(1, *) }
     package var patchOutputs: Int { outChannels * patch.reduce(1, *) }
 
-    /// The original repository's `WanModel` has fields of other names, and nothing that the shapes do not tell.
-    private struct ClassName: Decodable {
+    /// The original repository's `WanModel` has fields of other names, of which only the heads are not told by shapes.
+    private struct Original: Decodable {
         let name: String?
-        enum CodingKeys: String, CodingKey { case name = "_class_name" }
+        let heads: Int?
+
+        enum CodingKeys: String, CodingKey {
+            case name = "_class_name"
+            case heads = "num_heads"
+        }
     }
 
     package static func reads(_ configuration: Checkpoint.Configuration) throws(NetworkError) -> Bool {
-        try decodeConfiguration(ClassName.self, configuration).name != "WanModel"
+        try decodeConfiguration(Original.self, configuration).name != "WanModel"
     }
 
-    /// Published Wan transformers all have heads of 128 and tokens of 1x2x2.
+    /// Published Wan transformers all have heads of 128, unless their `WanModel` says otherwise, and tokens of 1x2x2.
     package init(shapesOf checkpoint: Checkpoint) throws(NetworkError) {
         let dim = try checkpoint.shape(of: "patch_embedding.bias")[0]
-        headDim = 128
+        var described: Int?
+        if let configuration = checkpoint.configuration {
+            described = try decodeConfiguration(Original.self, configuration).heads
+        }
+        headDim = described.flatMap { 1...dim ~= $0 ? dim / $0 : nil } ?? 128
         guard dim % headDim == 0 else {
             throw .badConfiguration(
                 file: checkpoint.path,
