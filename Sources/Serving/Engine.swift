@@ -220,7 +220,8 @@ package final class Engine: Sendable {
 
     private func forgetPrompts(of request: GenerationRequest) throws {
         guard let model = models.first(where: { $0.id == request.model }) else { return }
-        for prompt in [request.prompt, request.negativePrompt ?? ""] where !prompt.isEmpty {
+        let negative = request.negativePrompt.map(model.traits.negativeText)
+        for prompt in [request.prompt, negative ?? ""] where !prompt.isEmpty {
             try EmbeddingKey.erase(prompt, model, from: store.prompts)
         }
     }

@@ -103,7 +103,8 @@ import Testing
     @Test func mistakesAreNamedWithTheirPlace() {
         #expect(
             complaint("\"euler\", \"sigmas\"", with: "\"heun\", \"sigmas\"")
-                == "phases.json: generators.student.sampler: unknown sampler 'heun'; known are euler, renoise, unipc")
+                == "phases.json: generators.student.sampler: unknown sampler 'heun'; known are euler, renoise, unipc, dpm++"
+        )
         #expect(complaint("\"steps\": 30", with: "\"step\": 30").contains("generators.teacher: unknown key 'step'"))
         #expect(complaint("\"expert\": \"teacher\"", with: "\"exprt\": \"teacher\"").contains("phases[0]: unknown key"))
         #expect(complaint("\"default\":", with: "\"fallback\":").contains("unknown key 'fallback'"))

@@ -65,12 +65,7 @@ struct QwenDecoder: Sendable {
 extension QwenConfig {
     /// Angles `[count, headDim / 2]`: position times theta^(-2j / headDim), in float32 as the reference has them.
     package func rope(count: Int) -> RotaryTable {
-        let half = headDim / 2
-        let frequencies = (0..<half).map { 1 / powf(Float(ropeTheta), Float(2 * $0) / Float(headDim)) }
-        let angles = (0..<count).flatMap { position in frequencies.map { Float(position) * $0 } }
-        return RotaryTable(
-            cosine: Tensor(angles.map(cosf), shape: [count, half]),
-            sine: Tensor(angles.map(sinf), shape: [count, half]))
+        .standard(count: count, headDim: headDim, theta: ropeTheta)
     }
 }
 
