@@ -32,6 +32,8 @@ import Testing
         Case(model: qwenFixture, width: 192, height: 160, frames: 1, precision: .bf16),
         Case(model: kleinFixture, width: 64, height: 64, frames: 1),
         Case(model: kleinFixture, width: 192, height: 160, frames: 1, precision: .bf16),
+        Case(model: sanaFixture, width: 64, height: 64, frames: 1),
+        Case(model: sanaFixture, width: 192, height: 160, frames: 1, precision: .bf16),
         Case(model: embedded, width: 64, height: 96, frames: 1),
         Case(model: embedded, width: 128, height: 128, frames: 1, precision: .bf16),
         Case(model: embedded, width: 128, height: 128, frames: 5),

@@ -19,7 +19,9 @@ import Testing
         return all
     }
 
-    private static let folders = [fixture, imageToVideoFixture, textImageToVideoFixture, qwenFixture, kleinFixture]
+    private static let folders = [
+        fixture, imageToVideoFixture, textImageToVideoFixture, qwenFixture, kleinFixture, sanaFixture,
+    ]
 
     @Test(arguments: folders) func threadsDoNotChangeABit(folder: String) throws {
         var results: [[Float]] = []

@@ -8,6 +8,7 @@ let imageToVideoFixture = Fixture.path("wan22-i2v-tiny")
 let textImageToVideoFixture = Fixture.path("wan22-ti2v-tiny")
 let qwenFixture = Fixture.path("qwen-image-tiny")
 let kleinFixture = Fixture.path("flux2-klein-tiny")
+let sanaFixture = Fixture.path("sana-sprint-tiny")
 
 enum Fixture {
     static func path(_ name: String) -> String {
