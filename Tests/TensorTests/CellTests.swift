@@ -133,7 +133,7 @@ import Testing
         #expect(distance(compute.linear(x, GroupedLinear(weight: weight)).array, expected) < 1e-5)
     }
 
-    @Test(arguments: [(8, 4, 1, 2), (6, 6, 1, 2), (4, 12, 2, 2), (5, 15, 1, 1), (12, 2, 2, 2)])
+    @Test(arguments: [(8, 4, 1, 2), (6, 6, 1, 2), (4, 12, 2, 2), (5, 15, 1, 1), (12, 3, 2, 2)])
     func unfoldedRepetition(inputs: Int, outputs: Int, frames: Int, side: Int) {
         var dice = Dice(inputs * 10 + outputs)
         let x = dice.tensor([2, 3, 4, inputs])
