@@ -16,7 +16,7 @@ package enum TrigonometricFlow {
 
     /// Which times are walked.
     package struct Times: Sendable, Equatable {
-        /// By default.
+        /// The number of steps where none is asked for.
         package let steps: Int
         package let maximum: Double
         /// The second of two times; nil for one that is evenly between.

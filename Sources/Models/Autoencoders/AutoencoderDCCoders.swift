@@ -1,7 +1,7 @@
 import Tensor
 import Weights
 
-/// Twice the sides: nearest neighbour and a convolution, plus the input's channels repeated and unfolded into squares.
+/// A picture of twice the sides: nearest neighbour and a convolution, plus the input's channels repeated and unfolded into squares.
 package struct AutoencoderDCUp: Sendable {
     private let convolution: Convolution
     private let compute: Compute
@@ -19,7 +19,7 @@ package struct AutoencoderDCUp: Sendable {
     }
 }
 
-/// Half the sides: a convolution of stride 2, plus means of channels that squares of the input are folded into.
+/// A picture of half the sides: a convolution of stride 2, plus means of channels that squares of the input are folded into.
 package struct AutoencoderDCDown: Sendable {
     private let convolution: Convolution
     private let shortcut: WanAverageDown

@@ -15,11 +15,11 @@ package struct AutoencoderDCConfig: NetworkConfiguration {
 
     package let latentChannels: Int
     package let headDim: Int
-    /// From the picture inwards.
+    /// The levels from the picture inwards.
     package let levels: [Level]
     /// The diffusion's latents are z * scaling of the encoder's.
     package let scalingFactor: Float
-    /// Of every norm; not in the file.
+    /// The epsilon of every norm, which the file does not have.
     package let eps: Float = 1e-5
 
     /// Pixels per latent position, along a side.
@@ -76,7 +76,7 @@ extension AutoencoderDCConfig {
         case scalingFactor = "scaling_factor"
     }
 
-    /// Either one value for all levels or a list of them.
+    /// A field that has one value for all levels or a list of them.
     private struct PerLevel: Decodable {
         let values: [String]
 

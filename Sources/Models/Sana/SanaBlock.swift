@@ -12,7 +12,7 @@ package struct SanaBlock: Sendable {
     private let own: [Linear]
     private let ownOut: Linear
     private let crossQ, crossK, crossV, crossOut: Linear
-    /// `[dim]`, where there are norms of queries and keys.
+    /// Norms of queries and keys, `[dim]`, where there are any.
     private let ownNormQ, ownNormK, crossNormQ, crossNormK: Tensor?
     private let inverted, point: Linear
     private let depth: DepthwiseConvolution
@@ -84,7 +84,7 @@ package struct SanaBlock: Sendable {
 
     // MARK: Parts
 
-    /// The table added: shift, scale, gate, shift, scale, gate, `[B, dim]` each.
+    /// The modulation with the table added: shift, scale, gate, shift, scale, gate, `[B, dim]` each.
     package func factors(_ modulation: Tensor) -> [Tensor] {
         let (batch, dim) = (modulation.shape[0], config.dim)
         return (0..<6).map { part in
@@ -109,7 +109,7 @@ package struct SanaBlock: Sendable {
         weight.map { compute.rmsNorm(x, weight: $0, eps: config.rmsEps) } ?? x
     }
 
-    /// Before its output projection.
+    /// The linear attention without its output projection.
     private func selfAttention(_ a: Tensor, batch: Int) -> Tensor {
         let projected = compute.linear(a, own)
         return compute.linearAttention(
@@ -117,7 +117,7 @@ package struct SanaBlock: Sendable {
             heads: config.heads)
     }
 
-    /// Before its output projection.
+    /// The attention to the captions without its output projection.
     private func crossAttention(_ x: Tensor, _ contexts: [Context]) -> Tensor {
         let queries = normed(compute.linear(x, crossQ), crossNormQ)
         let rows = x.shape[0] / contexts.count

@@ -39,6 +39,6 @@ package enum SanaKeys {
     private static let own = projections.map { "transformer_blocks.#.attn1.\($0)" }
     private static let crossed = projections.dropFirst().map { "transformer_blocks.#.attn2.\($0)" }
 
-    /// Of the authors' files: positions, the caption of nothing, and what training needed.
+    /// Tensors of the authors' files that the network does not read: positions, the caption of nothing, and what training needed.
     static let foreign = ["pos_embed", "y_embedder.y_embedding", "logvar_linear."]
 }

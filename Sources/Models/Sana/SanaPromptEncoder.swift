@@ -11,7 +11,7 @@ package struct SanaPromptEncoder: PromptEncoder {
     package let tokenizer: GemmaTokenizer
     package let encoder: Gemma2Encoder
     private let instructionIDs: [Int]
-    /// What the instruction leaves behind in the encoder, once it was read: five in six tokens of a text are the instruction's.
+    /// What the instruction leaves behind in the encoder, once it was read: most tokens of a text are the instruction's.
     private let kept = Kept()
 
     package var width: Int { encoder.config.dim }
@@ -61,7 +61,7 @@ package struct SanaPromptEncoder: PromptEncoder {
         prompt.unicodeScalars.first == negativeMark.unicodeScalars.first
     }
 
-    /// All ids that the encoder reads.
+    /// The ids that the encoder reads, the instruction's among them.
     package func ids(of prompt: String) -> [Int] {
         let text = cleaned(prompt)
         return Self.isNegative(text)
@@ -69,7 +69,7 @@ package struct SanaPromptEncoder: PromptEncoder {
             : tokenizer.encode(Self.instruction + text, maximumLength: instructionIDs.count + length - 2)
     }
 
-    /// Rows of the prompt that the network is given, were there no limit.
+    /// The rows of the prompt that the network would be given if there were no limit.
     package func tokenCount(of prompt: String) -> Int {
         let text = cleaned(prompt)
         return Self.isNegative(text)
@@ -77,7 +77,8 @@ package struct SanaPromptEncoder: PromptEncoder {
             : rowCount(of: tokenizer.encode(Self.instruction + text).count)
     }
 
-    /// Of so many ids with the instruction: that of `<bos>`, and those from the instruction's last one on.
+    /// The rows that the network is given of so many ids with the instruction: that of `<bos>`, and those from the instruction's
+    /// last id on.
     private func rowCount(of ids: Int) -> Int { max(ids - instructionIDs.count + 2, 1) }
 
     package func encode(_ prompt: String, interrupt: () throws -> Void) throws -> Conditioning {

@@ -46,7 +46,7 @@ struct SanaTextChecks {
         return cases
     }
 
-    /// As a negative prompt becomes.
+    /// The ids of the cases as negative prompts, which have no instruction.
     private func tokenizer(_ check: GoldenCheck) throws -> [String: Computed] {
         let ids = try cases(check.parameter("cases")).map { prompts.ids(of: SanaPromptEncoder.negativeMark + $0.text) }
         let offsets = ids.reduce(into: [0]) { $0.append(($0.last ?? 0) + $1.count) }

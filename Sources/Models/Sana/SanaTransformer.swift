@@ -8,10 +8,10 @@ import Weights
 package struct SanaTransformer: Sendable {
     package let config: SanaTransformerConfig
     package let blocks: [SanaBlock]
-    /// Of what surrounds the blocks.
+    /// What computes the layers around the blocks.
     private let compute: Compute
     private let patchIn, time1, time2, timeOut, caption1, caption2, projOut: Linear
-    /// Nil in SANA, which is told no scale.
+    /// The embedding of the guidance scale; nil in SANA, which is told none.
     private let guidance1, guidance2: Linear?
     private let captionNorm: Tensor
     /// `[2, dim]`: shift and scale.

@@ -10,19 +10,19 @@ package struct SanaTransformerConfig: NetworkConfiguration {
     package let inChannels: Int
     package let outChannels: Int
     package let captionDim: Int
-    /// Of the gated convolution.
+    /// Channels of the gated convolution.
     package let hiddenDim: Int
-    /// Of the norms of whole rows of queries and keys, if there are any.
+    /// Whether queries and keys have norms, each over a whole row.
     package let hasHeadNorms: Bool
     /// Whether the network is told the scale of guidance, and times from 0 to 1: SANA-Sprint.
     package let embedsGuidance: Bool
     /// What scales of guidance and times are multiplied by before their sinusoids are taken.
     package let guidanceScale: Float
     package let timeScale: Float
-    /// Of layer norms.
+    /// The epsilon of layer norms.
     package let eps: Float
 
-    /// Of the norms of queries, keys and captions, and the width of sinusoids; not in the file.
+    /// The epsilon of the norms of queries, keys and captions, and the width of sinusoids; the file has neither.
     package let rmsEps: Float = 1e-5
     package let frequencies = 256
 
@@ -78,7 +78,7 @@ extension SanaTransformerConfig {
         case interpolation = "interpolation_scale"
     }
 
-    /// What is not in the file has diffusers' defaults.
+    /// Fields that the file does not have get diffusers' defaults.
     package init(from decoder: any Decoder) throws {
         let values = try decoder.container(keyedBy: CodingKeys.self)
         func refuse(_ key: CodingKeys, _ reason: String) -> DecodingError {

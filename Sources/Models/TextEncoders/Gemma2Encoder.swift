@@ -14,12 +14,12 @@ package struct Gemma2Encoder: Sendable {
 
     /// What the tokens at the beginning of a text leave behind for those after them.
     package struct Memory: Sendable {
-        /// Of each layer, `[n, kvHeads * headDim]`.
+        /// Keys and values of each layer, `[n, kvHeads * headDim]`.
         let keys, values: [Tensor]
         /// The tokens' own rows `[n, dim]`.
         package let rows: Tensor
 
-        /// That of the first `count` tokens.
+        /// What the first `count` tokens leave behind.
         package func prefix(_ count: Int) -> Memory {
             Memory(
                 keys: keys.map { $0.slice(0..<count) }, values: values.map { $0.slice(0..<count) },
