@@ -238,6 +238,13 @@ struct SanaTests {
 
     // MARK: Families
 
+    @Test func itsLoRAFilesAreNoOthers() throws {
+        for name in ["diffusers", "diffusers_metadata"] {
+            let file = try Checkpoint(file: "\(Self.path)/lora/\(name).safetensors")
+            #expect(Families.families(ofAdapter: file).map(\.name) == ["sana-sprint", "sana"])
+        }
+    }
+
     @Test func relativesAreRefusedByName() throws {
         for name in ["SanaVideoPipeline", "SanaControlNetPipeline", "SanaSprintImg2ImgPipeline", "SanaPAGPipeline"] {
             let reason = Families.all.lazy.compactMap { $0.refusal(ofPipelineClass: name) }.first

@@ -32,11 +32,12 @@ struct QwenImageFamily: ModelFamily {
     }
 
     func ownsAdapter(modules: some Collection<String>) -> Bool {
-        // Blocks of one stream, and MLPs of these names, are relatives'.
+        // Blocks of one stream, and MLPs and attentions of these names, are relatives'.
         modules.contains { $0.hasPrefix("transformer_blocks.") }
             && !modules.contains { module in
                 module.hasPrefix("single_transformer_blocks.") || module.contains(".ff.")
                     || module.contains(".ff_context.") || module.hasSuffix(".attn.qkv")
+                    || module.contains(".attn1.") || module.contains(".attn2.")
             }
     }
 
