@@ -101,12 +101,13 @@ static void attend(void *context, size_t item, int worker) {
         e->pack(w->q + place + i * stride, w->head_dim, w->scale, queries + i * j->query_bytes);
         softmax[i] = (phasor_softmax_row){
             .scores = scores + i * KEY_BLOCK, .sums = sums + i * j->dim_width, .dim = j->dim_width,
-            .maximum = -INFINITY};
+            .soft_cap = w->soft_cap, .maximum = -INFINITY};
     }
     memset(sums, 0, rows * j->dim_width * sizeof(float));
 
     size_t none = 0;
-    size_t end = w->causal && first + rows < w->keys ? first + rows : w->keys;
+    size_t last = w->keys_before + first + rows;  // keys that the last row sees, if it sees only those
+    size_t end = w->causal && last < w->keys ? last : w->keys;
     for (size_t key = 0; key < end; key += KEY_BLOCK) {
         size_t count = end - key < KEY_BLOCK ? end - key : KEY_BLOCK;
         size_t padded = (count + KEY_PANEL - 1) / KEY_PANEL * KEY_PANEL;
@@ -122,10 +123,10 @@ static void attend(void *context, size_t item, int worker) {
             }
         }
         for (size_t i = 0; i < rows; i++) {
-            size_t query = first + i;
+            size_t query = first + i, own = w->keys_before + query;
             softmax[i].keys = padded;
             softmax[i].visible = count;
-            if (w->causal && query < key + count) softmax[i].visible = query < key ? 0 : query - key + 1;
+            if (w->causal && own < key + count) softmax[i].visible = own < key ? 0 : own - key + 1;
             softmax[i].key_bias = w->key_bias ? w->key_bias + batch * w->keys + key : NULL;
             softmax[i].score_bias = w->score_bias ? w->score_bias + (head * w->queries + query) * w->keys + key : NULL;
             phasor_softmax_block(&softmax[i]);

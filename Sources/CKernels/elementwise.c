@@ -24,6 +24,8 @@ PHASOR_INLINE void phasor_epilogue_body(
             for (size_t c = 0; c < columns; c++) o[c] = phasor_gelu(o[c]);
         } else if (activation == PHASOR_QUICK_GELU) {
             for (size_t c = 0; c < columns; c++) o[c] = phasor_quick_gelu(o[c]);
+        } else if (activation == PHASOR_RELU) {
+            for (size_t c = 0; c < columns; c++) o[c] = phasor_relu(o[c]);
         }
         if (residual) {
             const float *base = residual + r * residual_stride;
@@ -50,6 +52,8 @@ PHASOR_INLINE void phasor_activate_body(const float *x, float *out, size_t count
         for (size_t i = 0; i < count; i++) out[i] = phasor_gelu(x[i]);
     } else if (activation == PHASOR_QUICK_GELU) {
         for (size_t i = 0; i < count; i++) out[i] = phasor_quick_gelu(x[i]);
+    } else if (activation == PHASOR_RELU) {
+        for (size_t i = 0; i < count; i++) out[i] = phasor_relu(x[i]);
     } else {
         for (size_t i = 0; i < count; i++) out[i] = x[i];
     }
@@ -69,6 +73,8 @@ PHASOR_INLINE void phasor_activate_multiply_body(
         for (size_t i = 0; i < count; i++) out[i] = phasor_gelu(x[i]) * y[i];
     } else if (activation == PHASOR_QUICK_GELU) {
         for (size_t i = 0; i < count; i++) out[i] = phasor_quick_gelu(x[i]) * y[i];
+    } else if (activation == PHASOR_RELU) {
+        for (size_t i = 0; i < count; i++) out[i] = phasor_relu(x[i]) * y[i];
     } else {
         for (size_t i = 0; i < count; i++) out[i] = x[i] * y[i];
     }
@@ -136,13 +142,18 @@ PHASOR_DISPATCH(
     (x, out, rows, columns, eps, weight, bias, scale, shift))
 
 PHASOR_INLINE void phasor_rms_norm_body(
-    const float *x, float *out, size_t rows, size_t columns, float eps, const float *weight, const float *residual) {
+    const float *x, float *out, size_t rows, size_t columns, float eps, const float *weight, const float *bias,
+    const float *residual) {
     for (size_t r = 0; r < rows; r++) {
         const float *in = x + r * columns;
         float *o = out + r * columns;
         float factor = 1.0f / sqrtf(squares_of(in, columns, 0) / (float)columns + eps);
-        if (residual) {
-            const float *base = residual + r * columns;
+        const float *base = residual ? residual + r * columns : NULL;
+        if (bias && base) {
+            for (size_t c = 0; c < columns; c++) o[c] = base[c] + (in[c] * factor * weight[c] + bias[c]);
+        } else if (bias) {
+            for (size_t c = 0; c < columns; c++) o[c] = in[c] * factor * weight[c] + bias[c];
+        } else if (base) {
             for (size_t c = 0; c < columns; c++) o[c] = base[c] + in[c] * factor * weight[c];
         } else {
             for (size_t c = 0; c < columns; c++) o[c] = in[c] * factor * weight[c];
@@ -151,8 +162,9 @@ PHASOR_INLINE void phasor_rms_norm_body(
 }
 PHASOR_DISPATCH(
     phasor_rms_norm,
-    (const float *x, float *out, size_t rows, size_t columns, float eps, const float *weight, const float *residual),
-    (x, out, rows, columns, eps, weight, residual))
+    (const float *x, float *out, size_t rows, size_t columns, float eps, const float *weight, const float *bias,
+     const float *residual),
+    (x, out, rows, columns, eps, weight, bias, residual))
 
 PHASOR_INLINE void phasor_channel_norm_body(
     const float *x, float *out, size_t rows, size_t columns, const float *gamma, phasor_activation activation) {
@@ -220,6 +232,8 @@ PHASOR_INLINE void phasor_scale_shift_body(
                 for (size_t c = 0; c < channels; c++) o[c] = phasor_gelu(o[c]);
             if (activation == PHASOR_QUICK_GELU)
                 for (size_t c = 0; c < channels; c++) o[c] = phasor_quick_gelu(o[c]);
+            if (activation == PHASOR_RELU)
+                for (size_t c = 0; c < channels; c++) o[c] = phasor_relu(o[c]);
         }
     }
 }
@@ -269,3 +283,25 @@ PHASOR_DISPATCH(
     (const float *x, float *out, size_t heads, size_t head_dim, float eps, const float *weight, const float *cosine,
      const float *sine),
     (x, out, heads, head_dim, eps, weight, cosine, sine))
+
+PHASOR_INLINE void phasor_add_unfolded_body(
+    const float *x, size_t columns, size_t inputs, float *out, size_t side, size_t outputs, size_t cell, size_t place) {
+    size_t repeats = outputs * cell / inputs;
+    for (size_t column = 0; column < columns * side; column++) {
+        const float *in = x + column / side * inputs;
+        float *o = out + column * outputs;
+        size_t at = place + column % side;
+        if (repeats == cell) {
+            for (size_t c = 0; c < outputs; c++) o[c] += in[c];
+        } else if (cell % repeats == 0) {
+            size_t step = cell / repeats, first = at / repeats;
+            for (size_t c = 0; c < outputs; c++) o[c] += in[c * step + first];
+        } else {
+            for (size_t c = 0; c < outputs; c++) o[c] += in[(c * cell + at) / repeats];
+        }
+    }
+}
+PHASOR_DISPATCH(
+    phasor_add_unfolded,
+    (const float *x, size_t columns, size_t inputs, float *out, size_t side, size_t outputs, size_t cell, size_t place),
+    (x, columns, inputs, out, side, outputs, cell, place))

@@ -9,6 +9,10 @@ enum { LANES = 16 };
 PHASOR_INLINE void phasor_softmax_block_body(phasor_softmax_row *row) {
     float *s = row->scores;
     size_t keys = row->keys, visible = row->visible;
+    if (row->soft_cap > 0) {
+        float cap = row->soft_cap, inverse = 1.0f / cap;
+        for (size_t c = 0; c < visible; c++) s[c] = cap * phasor_tanh(s[c] * inverse);
+    }
     if (row->key_bias)
         for (size_t c = 0; c < visible; c++) s[c] += row->key_bias[c];
     if (row->score_bias)

@@ -5,7 +5,8 @@ import Support
 /// rule and grid from `scheduler/scheduler_config.json`.
 ///
 /// The defaults that stand in neither file are the published ones: two-expert Wan 40 steps and guidance 4 (high
-/// noise), 3 (low noise), image-to-video 3.5 and 3.5; one-expert Wan 50 steps, guidance 5; Qwen-Image 50 steps, 4.
+/// noise), 3 (low noise), image-to-video 3.5 and 3.5; one-expert Wan 50 steps, guidance 5; Qwen-Image 50 steps, 4; DPM-Solver++ 20
+/// steps.
 struct DiffusersGenerator {
     private let index: ConfigurationValue
     let scheduler: ConfigurationValue
@@ -25,10 +26,13 @@ struct DiffusersGenerator {
             switch try schedulerName.string() {
             case "FlowMatchEulerDiscreteScheduler": (.euler, try eulerGrid(pipeline, steps: steps))
             case "UniPCMultistepScheduler": (.uniPC, try uniPCGrid(steps: steps))
+            case "SCMScheduler": (.renoise, try trigonometricGrid())
+            case "DPMSolverMultistepScheduler": (.dpm, try dpmGrid())
             default:
                 throw schedulerName.fault(
-                    "'\(try schedulerName.string())' is not supported; supported are FlowMatchEulerDiscreteScheduler "
-                        + "and UniPCMultistepScheduler (or describe the generator in phases.json)")
+                    "'\(try schedulerName.string())' is not supported; supported are FlowMatchEulerDiscreteScheduler, "
+                        + "UniPCMultistepScheduler, DPMSolverMultistepScheduler and SCMScheduler (or describe the generator "
+                        + "in phases.json)")
             }
         return try scheduler.located {
             let spec = try GeneratorSpec(name: "default", sampler: sampler, grid: grid, plan: plan)
@@ -96,6 +100,25 @@ struct DiffusersGenerator {
             throw terminal.fault("is not supported with UniPC")
         }
         return .uniPCFlow(steps: steps, shift: try scheduler.optional("flow_shift")?.positiveNumber() ?? 1)
+    }
+
+    /// The deviation of the data that the scheduler names cancels out (see `TrigonometricFlow`).
+    private func trigonometricGrid() throws -> SigmaGrid {
+        try require([("num_train_timesteps", 1000), ("prediction_type", "trigflow")])
+        return .trigonometric(TrigonometricFlow.Times())
+    }
+
+    private func dpmGrid() throws -> SigmaGrid {
+        try require([
+            ("num_train_timesteps", 1000), ("use_karras_sigmas", false), ("use_exponential_sigmas", false),
+            ("use_beta_sigmas", false), ("use_lu_lambdas", false), ("use_dynamic_shifting", false),
+            ("thresholding", false), ("algorithm_type", "dpmsolver++"), ("solver_order", 2),
+            ("solver_type", "midpoint"), ("lower_order_final", true), ("euler_at_final", false),
+            ("final_sigmas_type", "zero"),
+        ])
+        // diffusers' own defaults are the other ones, so these two must be there.
+        try require([("use_flow_sigmas", true), ("prediction_type", "flow_prediction")], mayBeAbsent: false)
+        return .dpmFlow(steps: 20, shift: try scheduler.optional("flow_shift")?.positiveNumber() ?? 1)
     }
 
     /// Options that would change the result must have the value that is implemented.

@@ -162,7 +162,7 @@ package struct DiscreteGrid: Sendable, Equatable {
     /// nil for rules whose steps follow from the sigmas.
     private func mixes(_ sampler: SamplerKind, _ list: [Int]) -> [StepMix]? {
         switch sampler {
-        case .euler, .renoise, .uniPC: nil
+        case .euler, .renoise, .uniPC, .dpm: nil
         case .ancestral: list.indices.map { ancestral(list, $0) }
         case .ddim: list.indices.map { ddim(list, $0) }
         case .tcd: list.indices.map { tcd(list, $0) }

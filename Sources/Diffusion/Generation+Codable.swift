@@ -35,7 +35,8 @@ extension Generation: Codable {
         let estimates = try values.decode([StoredTensor].self, forKey: .estimates).map { try $0.tensor() }
         let previous = try values.decodeIfPresent(StoredTensor.self, forKey: .previous)?.tensor()
         guard (estimates + [previous].compactMap { $0 }).allSatisfy({ $0.shape == latent.shape }),
-            let uniPC = UniPC(estimates: estimates, previous: previous, index: kind == .uniPC ? stepIndex : 0)
+            let uniPC = UniPC(
+                estimates: estimates, previous: previous, index: [.uniPC, .dpm].contains(kind) ? stepIndex : 0)
         else {
             throw DiffusionError.damagedGeneration("the state of the sampler does not belong to step \(stepIndex)")
         }

@@ -170,7 +170,8 @@ package struct Generation: Sendable {
         var conditionings: [Expert.Conditioning] = []
         var inputs: [GenerationInputs] = []
         var predictions: [Prediction] = []
-        for (generation, prompt) in zip(batch, prompts) {
+        var scales: [Float] = []
+        for ((generation, prompt), phase) in zip(zip(batch, prompts), phases) {
             let latent = generation.latent.reshaped([1] + generation.latent.shape)
             let index = generation.stepIndex
             func add(_ conditioning: Expert.Conditioning) {
@@ -180,6 +181,7 @@ package struct Generation: Sendable {
                 conditionings.append(conditioning)
                 inputs.append(generation.inputs)
                 predictions.append(generation.schedule.prediction)
+                scales.append(generation.guidance.scales[phase])
             }
             add(prompt.positive)
             if generation.isGuided(atStep: index) {
@@ -195,7 +197,7 @@ package struct Generation: Sendable {
         let velocities = try expert.velocity(
             Evaluation(
                 latents: rows, timesteps: timesteps, targets: targets, conditionings: conditionings, inputs: inputs,
-                predictions: predictions))
+                predictions: predictions, guidanceScales: scales))
         guard velocities.shape == rows.shape else {
             throw DiffusionError.batch("the expert answered \(velocities.shape) for latents \(rows.shape)")
         }

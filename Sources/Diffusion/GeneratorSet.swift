@@ -165,7 +165,11 @@ package struct GeneratorSet: Sendable, Equatable {
                 "give either 'sigmas', or 'timesteps' and 'shift', or both 'steps' and 'shift', or 'discrete'")
         }
         let grid: SigmaGrid =
-            sampler == .uniPC ? .uniPCFlow(steps: steps, shift: shift) : .shifted(steps: steps, shift: shift)
+            switch sampler {
+            case .uniPC: .uniPCFlow(steps: steps, shift: shift)
+            case .dpm: .dpmFlow(steps: steps, shift: shift)
+            default: .shifted(steps: steps, shift: shift)
+            }
         _ = try grid.schedule(steps: nil, tokens: 0)
         return grid
     }

@@ -11,13 +11,16 @@ package struct GeneratorSpec: Sendable, Equatable {
     ///   `DiffusionError.phases` if a phase owns none of the sigmas of a fixed grid: its expert would never run.
     package init(name: String, sampler: SamplerKind, grid: SigmaGrid, plan: PhasePlan) throws {
         switch (sampler, grid) {
-        case (.uniPC, .fixed), (.uniPC, .nearest), (.uniPC, .shifted), (.uniPC, .flowMatchDefault),
-            (.uniPC, .dynamic), (.uniPC, .empirical):
-            throw DiffusionError.schedule("unipc has its own grid: give it 'steps' and 'shift', not sigmas")
-        case (.euler, .uniPCFlow), (.renoise, .uniPCFlow):
-            throw DiffusionError.schedule("the grid of unipc is for unipc only")
+        case (.uniPC, .uniPCFlow), (.dpm, .dpmFlow), (.renoise, .trigonometric): break
         case (.uniPC, .discrete):
             throw DiffusionError.schedule("unipc does not walk the times of Stable Diffusion")
+        case (.uniPC, _), (.dpm, _):
+            throw DiffusionError.schedule(
+                "\(sampler.rawValue) has its own grid: give it 'steps' and 'shift', not sigmas")
+        case (_, .uniPCFlow), (_, .dpmFlow):
+            throw DiffusionError.schedule("the grid of unipc and dpm++ is for those only")
+        case (_, .trigonometric):
+            throw DiffusionError.schedule("the times of a trigonometric flow are for renoise only")
         case (_, .discrete): break
         case (.ancestral, _), (.ddim, _), (.tcd, _):
             throw DiffusionError.schedule("\(sampler.rawValue) walks the times of Stable Diffusion only")
@@ -72,6 +75,8 @@ package enum SamplerKind: String, Sendable, Codable, CaseIterable {
     case renoise
     /// Order 2 multistep, B(h) = bh2, with corrector
     case uniPC = "unipc"
+    /// DPM-Solver++ 2M (arXiv 2211.01095): unipc's order 2 without the corrector
+    case dpm = "dpm++"
     /// Down beyond the next level, then up to it with fresh noise (SDXL-Turbo)
     case ancestral
     /// Euler's rule that ends at time 0, not at a latent without noise (Hyper-SD)
@@ -92,6 +97,9 @@ package enum SigmaGrid: Sendable, Equatable {
     case dynamic(steps: Int, shift: DynamicShift)
     case empirical(steps: Int, shift: EmpiricalShift)
     case uniPCFlow(steps: Int, shift: Double)
+    case dpmFlow(steps: Int, shift: Double)
+    /// The times of a trigonometric flow (SANA-Sprint).
+    case trigonometric(TrigonometricFlow.Times)
     /// A grid on the 1000 times of Stable Diffusion.
     case discrete(DiscreteGrid)
 
@@ -103,8 +111,9 @@ package enum SigmaGrid: Sendable, Equatable {
         case .fixed(let sigmas, _): sigmas.count
         case .nearest(let timesteps, _): timesteps.count
         case .shifted(let steps, _), .flowMatchDefault(let steps, _), .dynamic(let steps, _), .empirical(let steps, _),
-            .uniPCFlow(let steps, _):
+            .uniPCFlow(let steps, _), .dpmFlow(let steps, _):
             steps
+        case .trigonometric(let times): times.steps
         case .discrete(let grid): grid.steps
         }
     }
@@ -137,6 +146,10 @@ package enum SigmaGrid: Sendable, Equatable {
             return try SigmaSchedule.empirical(steps: steps, tokens: tokens, shift: shift)
         case .uniPCFlow(_, let shift):
             return try SigmaSchedule.uniPCFlow(steps: steps, shift: shift)
+        case .dpmFlow(_, let shift):
+            return try SigmaSchedule.dpmFlow(steps: steps, shift: shift)
+        case .trigonometric(let times):
+            return try times.schedule(steps: steps)
         case .discrete(let grid):
             return try grid.schedule(.euler, steps: steps)
         }

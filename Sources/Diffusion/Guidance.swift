@@ -11,6 +11,8 @@ package struct Guidance: Sendable, Equatable, Codable {
             case normPreserving
             /// Z-Image's: cond + g (cond - uncond); off where g = 0.
             case fromCondition
+            /// The network itself is told the scale: there is no second evaluation (SANA-Sprint).
+            case embedded
         }
 
         package let combination: Combination
@@ -29,9 +31,16 @@ package struct Guidance: Sendable, Equatable, Codable {
         package static let classifierFree = Rule(.classifierFree)
         package static let normPreserving = Rule(.normPreserving)
         package static let fromCondition = Rule(.fromCondition)
+        package static let embedded = Rule(.embedded)
 
-        /// The largest scale at which there is no guidance.
-        package var neutralScale: Float { combination == .fromCondition ? 0 : 1 }
+        /// The largest scale at which there is no second evaluation.
+        package var neutralScale: Float {
+            switch combination {
+            case .classifierFree, .normPreserving: 1
+            case .fromCondition: 0
+            case .embedded: .infinity
+            }
+        }
     }
 
     package let rule: Rule
@@ -83,6 +92,7 @@ package struct Guidance: Sendable, Equatable, Codable {
             case .classifierFree, .normPreserving:
                 elementwise(cond, uncond) { cond, uncond in uncond + scale * (cond - uncond) }
             case .fromCondition: elementwise(cond, uncond) { cond, uncond in cond + scale * (cond - uncond) }
+            case .embedded: cond
             }
         let kept = rule.combination == .normPreserving ? Self.restoringNorms(of: cond, in: guided) : guided
         guard let limit = rule.normLimit else { return kept }

@@ -36,8 +36,8 @@ struct Sampler: Sendable {
             let noise = fresh(index, latent.shape)
             let sigma = step.nextSigma
             return (elementwise(x0, noise) { x0, noise in (1 - sigma) * x0 + sigma * noise }, x0)
-        case .uniPC:
-            return uniPC.step(latent, velocity: velocity, at: index, of: schedule)
+        case .uniPC, .dpm:
+            return uniPC.step(latent, velocity: velocity, at: index, of: schedule, corrects: kind == .uniPC)
         case .ancestral, .ddim, .tcd:
             let mix =
                 schedule.mixes?[index] ?? StepMix(clean: 1 - step.nextSigma, noise: step.nextSigma, fresh: Float(0))

@@ -152,6 +152,16 @@ extension SigmaSchedule {
             sigmas: sigmas.map { Float($0) } + [0], timesteps: sigmas.map { Float(($0 * 1000).rounded(.towardZero)) })
     }
 
+    /// The flow schedule of diffusers 0.42's DPMSolverMultistep: n values from 0.999 down in even steps that would end at 0,
+    /// shifted once, in float64; integer timesteps.
+    package static func dpmFlow(steps: Int, shift: Double) throws -> SigmaSchedule {
+        try checkRange(steps: steps)
+        let signal = linspace(from: 1, to: 0.001, count: steps + 1)
+        let sigmas = signal.dropFirst().reversed().map { Self.shift(1 - $0, by: shift) }
+        return try SigmaSchedule(
+            sigmas: sigmas.map { Float($0) } + [0], timesteps: sigmas.map { Float(($0 * 1000).rounded(.towardZero)) })
+    }
+
     /// The grid of students that were distilled on times as they stand: each time with the sigma of the nearest time in the
     /// table of 1000 shifted sigmas, so that 1000 sigma is nearly the time. Reference: the published inference of FastWan and
     /// Wan2.2-TI2V-5B-Turbo.
@@ -168,7 +178,7 @@ extension SigmaSchedule {
         (1...1000).reversed().map { Self.shift(Double($0) / 1000, by: shift) }
     }
 
-    private static func checkRange(steps: Int) throws {
+    static func checkRange(steps: Int) throws {
         guard (1...maximumSteps).contains(steps) else {
             throw DiffusionError.steps("num_inference_steps is \(steps); it must be 1...\(maximumSteps)")
         }
@@ -184,7 +194,7 @@ extension SigmaSchedule {
     }
 
     /// numpy's linspace: the last value is exact, the others are start + i * step in float64.
-    private static func linspace(from start: Double, to stop: Double, count: Int) -> [Double] {
+    static func linspace(from start: Double, to stop: Double, count: Int) -> [Double] {
         guard count > 1 else { return [start] }
         let step = (stop - start) / Double(count - 1)
         return (0..<count).map { $0 == count - 1 ? stop : Double($0) * step + start }

@@ -20,14 +20,15 @@ struct UniPC: Sendable {
         self.previous = previous
     }
 
+    /// - Parameter corrects: without the corrector this is DPM-Solver++ 2M (midpoint), Lu et al., arXiv 2211.01095.
     /// - Returns: the next sample and the x0 estimate at this one.
     mutating func step(
-        _ sample: Tensor, velocity: Tensor, at index: Int, of schedule: SigmaSchedule
+        _ sample: Tensor, velocity: Tensor, at index: Int, of schedule: SigmaSchedule, corrects: Bool = true
     ) -> (next: Tensor, x0: Tensor) {
         let sigma = schedule.sigmas[index]
         let estimate = elementwise(sample, velocity) { x, v in x - sigma * v }
         var corrected = sample
-        if let previous, let last = estimates.first {
+        if corrects, let previous, let last = estimates.first {
             corrected = correct(
                 from: previous, last: last, older: estimates.dropFirst().first, new: estimate, at: index, of: schedule)
         }

@@ -26,10 +26,12 @@ package struct Evaluation<Conditioning> {
     package let inputs: [GenerationInputs]
     /// What the network's answers mean, where that is not always the same.
     package let predictions: [Prediction]
+    /// The scales of guidance, for networks that are told them.
+    package let guidanceScales: [Float]
 
     package init(
         latents: Tensor, timesteps: [Float], targets: [Float]? = nil, conditionings: [Conditioning],
-        inputs: [GenerationInputs]? = nil, predictions: [Prediction]? = nil
+        inputs: [GenerationInputs]? = nil, predictions: [Prediction]? = nil, guidanceScales: [Float]? = nil
     ) {
         self.latents = latents
         self.timesteps = timesteps
@@ -37,6 +39,7 @@ package struct Evaluation<Conditioning> {
         self.conditionings = conditionings
         self.inputs = inputs ?? timesteps.map { _ in GenerationInputs() }
         self.predictions = predictions ?? timesteps.map { _ in .own }
+        self.guidanceScales = guidanceScales ?? timesteps.map { _ in 1 }
     }
 }
 

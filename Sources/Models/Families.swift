@@ -4,7 +4,7 @@ import Weights
 package enum Families {
     package static let all: [any ModelFamily] = [
         WanFamily(), WanImageToVideoFamily(), WanTextImageToVideoFamily(), QwenImageFamily(), QwenImageEditFamily(),
-        ZImageFamily(), Flux2Family(), SDXLFamily(),
+        ZImageFamily(), Flux2Family(), SDXLFamily(), SanaSprintFamily(), SanaFamily(),
     ]
 
     /// The family that runs a diffusers folder.

@@ -88,6 +88,8 @@ package struct FamilyTraits: Sendable {
     package let packing: Int
     /// What is encoded for a negative prompt that was not given, where guidance needs one.
     package let absentNegativePrompt: String
+    /// What goes before a negative prompt where the text encoder treats it otherwise than a prompt.
+    package let negativeMark: String
     /// Size and length where nothing else says so; one frame: the family makes pictures only.
     package let defaults: SizeLimits.Defaults
     package let course: [Stage]
@@ -98,7 +100,7 @@ package struct FamilyTraits: Sendable {
 
     package init(
         guidance: Guidance.Rule, guidesWithoutNegativePrompt: Bool, packing: Int = 1,
-        absentNegativePrompt: String = "", defaults: SizeLimits.Defaults,
+        absentNegativePrompt: String = "", negativeMark: String = "", defaults: SizeLimits.Defaults,
         course: [Stage] = [.text("text_encoder"), .steps, .decode("vae")], pictures: PictureInputs = .none,
         isDiscrete: Bool = false
     ) {
@@ -106,11 +108,15 @@ package struct FamilyTraits: Sendable {
         self.guidesWithoutNegativePrompt = guidesWithoutNegativePrompt
         self.packing = packing
         self.absentNegativePrompt = absentNegativePrompt
+        self.negativeMark = negativeMark
         self.defaults = defaults
         self.course = course
         self.pictures = pictures
         self.isDiscrete = isDiscrete
     }
+
+    /// What the text encoder is given for a negative prompt, or for none.
+    package func negativeText(_ prompt: String?) -> String { negativeMark + (prompt ?? absentNegativePrompt) }
 }
 
 /// Where the weights of a part lie.

@@ -44,9 +44,10 @@ extension Pipeline {
                 folder: folder,
                 reason: "the VAE has \(vae.channels) channels (z_dim), the network works on \(network.channels)")
         }
+        let neutral = family.traits.guidance.neutralScale
         let generator = try GeneratorSpec(
             name: Self.bareName, sampler: .euler, grid: .shifted(steps: steps, shift: 1),
-            plan: PhasePlan(expert: Self.bareName, guidanceScale: family.traits.guidance.neutralScale))
+            plan: PhasePlan(expert: Self.bareName, guidanceScale: neutral.isFinite ? neutral : 1))
         self.init(
             id: folder, traits: family.traits, generators: try GeneratorSet([generator], default: generator.name),
             sizes: SizeLimits(

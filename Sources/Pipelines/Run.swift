@@ -32,7 +32,7 @@ package struct Run: Sendable {
             generation, of: pipeline, generator: try pipeline.generators.generator(parameters.generator).name,
             texts: Prompted(
                 positive: parameters.prompt,
-                negative: generation.isGuided ? parameters.negativePrompt ?? pipeline.traits.absentNegativePrompt : nil),
+                negative: generation.isGuided ? pipeline.traits.negativeText(parameters.negativePrompt) : nil),
             loras: loras,
             pictures: parameters.pictures)
     }

@@ -285,8 +285,8 @@ package final class Engine: Sendable {
     private func forgetPrompts(of request: GenerationRequest) throws {
         guard let model = models.first(where: { $0.id == request.model }) else { return }
         // An embedding of no word of the client's own may still be one of the client's pictures.
-        let negative =
-            request.negativePrompt ?? (model.parts.promptEncoder.seesPictures ? model.traits.absentNegativePrompt : "")
+        let isOwn = request.negativePrompt != nil || model.parts.promptEncoder.seesPictures
+        let negative = isOwn ? model.traits.negativeText(request.negativePrompt) : ""
         for prompt in [request.prompt, negative] where !prompt.isEmpty {
             try EmbeddingKey.erase(prompt, model, from: store.prompts)
         }

@@ -6,13 +6,18 @@ package struct AttentionMask {
     package var keyBias: Tensor?
     /// `[heads, queries, keys]`, added for every batch entry.
     package var scoreBias: Tensor?
-    /// Query i sees keys 0...i only.
+    /// Query i sees keys 0...keysBefore + i only.
     package var causal = false
+    /// Keys of rows that are not among the queries because they were computed before.
+    package var keysBefore = 0
 
-    package init(keyBias: Tensor? = nil, scoreBias: Tensor? = nil, causal: Bool = false) {
+    package init(
+        keyBias: Tensor? = nil, scoreBias: Tensor? = nil, causal: Bool = false, keysBefore: Int = 0
+    ) {
         self.keyBias = keyBias
         self.scoreBias = scoreBias
         self.causal = causal
+        self.keysBefore = keysBefore
     }
 }
 
@@ -23,9 +28,10 @@ extension Compute {
     ///   - batch: B. Entries do not see each other.
     ///   - kvHeads: heads of k and v where several query heads share one (grouped-query attention); default `heads`.
     ///   - scale: default 1 / sqrt(D).
+    ///   - softCap: scores become softCap * tanh(score / softCap) before the mask (Gemma 2); 0: they do not.
     package func attention(
         q: Tensor, k: Tensor, v: Tensor, batch: Int = 1, heads: Int, kvHeads: Int? = nil, scale: Float? = nil,
-        mask: AttentionMask = AttentionMask()
+        softCap: Float = 0, mask: AttentionMask = AttentionMask()
     ) -> Tensor {
         let kvHeads = kvHeads ?? heads
         let headDim = (q.shape.last ?? 0) / heads
@@ -37,7 +43,8 @@ extension Compute {
             q: q.pointer, k: k.pointer, v: v.pointer, out: out.pointer, batch: batch, queries: queries, keys: keys,
             heads: heads, kv_heads: kvHeads, head_dim: headDim, scale: scale ?? 1 / Float(headDim).squareRoot(),
             key_bias: mask.keyBias.map { UnsafePointer($0.pointer) },
-            score_bias: mask.scoreBias.map { UnsafePointer($0.pointer) }, causal: mask.causal)
+            score_bias: mask.scoreBias.map { UnsafePointer($0.pointer) }, soft_cap: softCap, causal: mask.causal,
+            keys_before: mask.keysBefore)
         let scratch = Tensor(bytes: phasor_attention_scratch(engine, &work, Int32(threads)))
         scratch.withUnsafeMutable { scratch in
             withPool { phasor_attention_run($0, engine, &work, scratch.baseAddress) }

@@ -91,13 +91,15 @@ extension Compute {
         return out
     }
 
-    /// x / sqrt(mean(x^2) + eps) * weight over the last axis, plus `residual`, which is like x.
+    /// x / sqrt(mean(x^2) + eps) * weight + bias over the last axis, plus `residual`, which is like x.
     ///
     /// - Parameters:
     ///   - weight: `[C]`, or with `runs` `[runs.count, C]`.
+    ///   - bias: `[C]` or none.
     ///   - runs: how many consecutive rows of x each row of `weight` serves.
     package func rmsNorm(
-        _ x: Tensor, weight: Tensor, runs: [Int]? = nil, eps: Float, addingTo residual: Tensor? = nil
+        _ x: Tensor, weight: Tensor, bias: Tensor? = nil, runs: [Int]? = nil, eps: Float,
+        addingTo residual: Tensor? = nil
     ) -> Tensor {
         let out = Tensor(uninitialized: x.shape)
         let width = max(x.shape.last ?? 1, 1)
@@ -112,11 +114,12 @@ extension Compute {
                 let count = min(end, first + rows) - row
                 phasor_rms_norm(
                     x.pointer + row * columns, out.pointer + row * columns, count, columns, eps,
-                    weight.pointer + run * columns, residual.map { UnsafePointer($0.pointer + row * columns) })
+                    weight.pointer + run * columns, bias.map { UnsafePointer($0.pointer) },
+                    residual.map { UnsafePointer($0.pointer + row * columns) })
                 row += count
             }
         }
-        withExtendedLifetime(residual) {}
+        withExtendedLifetime((bias, residual)) {}
         return out
     }
 

@@ -10,7 +10,7 @@ package final class MemoryPlan: Sendable {
 
     private init() {}
 
-    static var isUnderway: Bool { MemoryScope.current.plan != nil }
+    package static var isUnderway: Bool { MemoryScope.current.plan != nil }
 
     /// What `body` takes beyond what is held already.
     package static func of<E: Error>(_ body: () throws(E) -> Void) throws(E) -> MemoryUse {

@@ -51,6 +51,12 @@ package struct WeightReader: Sendable {
         {
             weight = weight.reshaped(shape)
         }
+        // A convolution of one cell is a linear layer.
+        if weight.shape.count > shape.count, weight.shape.starts(with: shape),
+            weight.shape.dropFirst(shape.count).allSatisfy({ $0 == 1 })
+        {
+            weight = weight.reshaped(shape)
+        }
         guard weight.shape == shape else {
             throw .wrongShape(key: key, source: checkpoint.path, expected: shape, found: weight.shape)
         }
@@ -137,7 +143,7 @@ package struct WeightReader: Sendable {
     /// `name.weight` and `name.bias` of a convolution, and its adapters; `kernel` is `[kt, kh, kw]` or, stored in 2-D,
     /// `[kh, kw]`.
     package func convolution(
-        _ name: String, inputs: Int, outputs: Int, kernel: [Int]
+        _ name: String, inputs: Int, outputs: Int, kernel: [Int], bias: Bool = true
     ) throws(WeightError) -> Convolution {
         let added = try updates(of: name, inputs: inputs * kernel.reduce(1, *), outputs: outputs)
         var updates: [ConvolutionUpdate] = []
@@ -153,7 +159,16 @@ package struct WeightReader: Sendable {
         }
         return Convolution(
             weight: try weight("\(name).weight", [outputs, inputs] + kernel),
-            bias: try vector("\(name).bias", [outputs]), updates: updates)
+            bias: bias ? try vector("\(name).bias", [outputs]) : nil, updates: updates)
+    }
+
+    /// `name.weight` `[channels, 1, side, side]` and `name.bias` of a convolution of each channel with itself.
+    package func depthwise(
+        _ name: String, channels: Int, side: Int, bias: Bool = true
+    ) throws(WeightError) -> DepthwiseConvolution {
+        DepthwiseConvolution(
+            weight: try vector("\(name).weight", [channels, 1, side, side]),
+            bias: bias ? try vector("\(name).bias", [channels]) : nil)
     }
 
     /// The weights of the linear layers in the order they were asked for, which is the order a network uses them in.

@@ -91,7 +91,9 @@ extension GeneratorSpec {
     static func single(_ sampler: SamplerKind, shift: Double = 3) throws -> GeneratorSpec {
         try GeneratorSpec(
             name: "test", sampler: sampler,
-            grid: sampler == .uniPC ? .uniPCFlow(steps: 8, shift: shift) : .shifted(steps: 8, shift: shift),
+            grid: sampler == .uniPC
+                ? .uniPCFlow(steps: 8, shift: shift)
+                : sampler == .dpm ? .dpmFlow(steps: 8, shift: shift) : .shifted(steps: 8, shift: shift),
             plan: PhasePlan(expert: "transformer", guidanceScale: 1))
     }
 }

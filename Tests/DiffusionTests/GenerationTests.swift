@@ -13,8 +13,10 @@ import Testing
             name: "test", sampler: sampler,
             grid: sampler == .uniPC
                 ? .uniPCFlow(steps: 6, shift: 3)
-                : [.euler, .renoise, .uniPC].contains(sampler)
-                    ? .shifted(steps: 6, shift: 3) : .discrete(DiscreteGrid(.trailing, steps: 6, eta: 0.3)),
+                : sampler == .dpm
+                    ? .dpmFlow(steps: 6, shift: 3)
+                    : [.euler, .renoise].contains(sampler)
+                        ? .shifted(steps: 6, shift: 3) : .discrete(DiscreteGrid(.trailing, steps: 6, eta: 0.3)),
             plan: PhasePlan(boundary: 0.7, guidanceScales: guided ? (4, 3) : (1, 1)))
     }
 

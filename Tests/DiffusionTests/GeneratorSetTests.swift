@@ -175,7 +175,7 @@ import Testing
         #expect(
             complaint("\"euler\", \"sigmas\"", with: "\"heun\", \"sigmas\"")
                 == "phases.json: generators.student.sampler: unknown sampler 'heun'; known are euler, renoise, unipc, "
-                + "ancestral, ddim, tcd")
+                + "dpm++, ancestral, ddim, tcd")
         #expect(complaint("\"steps\": 30", with: "\"step\": 30").contains("generators.teacher: unknown key 'step'"))
         #expect(complaint("\"expert\": \"teacher\"", with: "\"exprt\": \"teacher\"").contains("phases[0]: unknown key"))
         #expect(complaint("\"default\":", with: "\"fallback\":").contains("unknown key 'fallback'"))
@@ -194,6 +194,7 @@ import Testing
         #expect(complaint(", \"shift\": 3.0", with: "").contains("both 'steps' and 'shift'"))
         #expect(complaint("\"sigmas\"", with: "\"steps\": 5, \"sigmas\"").contains("there are 4 sigmas"))
         #expect(complaint("\"euler\", \"sigmas\"", with: "\"unipc\", \"sigmas\"").contains("unipc has its own grid"))
+        #expect(complaint("\"euler\", \"sigmas\"", with: "\"dpm++\", \"sigmas\"").contains("dpm++ has its own grid"))
         #expect(complaint("\"expert\": \"teacher\"", with: "\"expert\": \"../x\"").contains("no folder of the model"))
         #expect(complaint("3.0}]}}}", with: "-3}]}}}").contains("guidance scale"))
         #expect(complaint("}]}}}", with: "}]}}").contains("not valid JSON"))
@@ -258,6 +259,27 @@ import Testing
         #expect(try generator.schedule(steps: nil, tokens: 0) == SigmaSchedule.uniPCFlow(steps: 40, shift: 12))
         let video = Self.wan.replacingOccurrences(of: "WanPipeline", with: "WanImageToVideoPipeline")
         #expect(try read(video, Self.uniPC).generator(nil).plan.phases.map(\.guidanceScale) == [3.5, 3.5])
+    }
+
+    private static let sprint = #"{"_class_name": "SCMScheduler", "prediction_type": "trigflow", "sigma_data": 0.5}"#
+    private static let sana = """
+        {"_class_name": "DPMSolverMultistepScheduler", "algorithm_type": "dpmsolver++", "flow_shift": 3.0,
+         "prediction_type": "flow_prediction", "solver_order": 2, "solver_type": "midpoint", "use_flow_sigmas": true}
+        """
+
+    @Test func sana() throws {
+        let student = try read(#"{"_class_name": "SanaSprintPipeline"}"#, Self.sprint).generator(nil)
+        #expect(student.sampler == .renoise && student.grid == .trigonometric(TrigonometricFlow.Times()))
+        let index = #"{"_class_name": "SanaPipeline"}"#
+        let teacher = try read(index, Self.sana).generator(nil)
+        #expect(teacher.sampler == .dpm && teacher.grid == .dpmFlow(steps: 20, shift: 3))
+        for (old, new) in [
+            ("dpmsolver++", "sde-dpmsolver++"), ("\"solver_order\": 2", "\"solver_order\": 3"), ("midpoint", "heun"),
+            ("\"use_flow_sigmas\": true", "\"use_flow_sigmas\": false"),
+        ] {
+            let other = Self.sana.replacing(old, with: new)
+            #expect(complaint { try read(index, other) }.contains("scheduler_config.json"))
+        }
     }
 
     @Test func oneExpertWanTakesTheSchedulersOwnGrid() throws {

@@ -71,6 +71,10 @@ import Testing
         }
         #expect(try !isOn(.classifierFree, 1) && isOn(.classifierFree, 1.1))
         #expect(try !isOn(.fromCondition, 0) && isOn(.fromCondition, 0.1))
+        // The network is told the scale: there is nothing to combine.
+        #expect(try !isOn(.embedded, 4.5) && !isOn(.embedded, 1000))
+        let embedded = try Guidance(rule: .embedded, plan: plan(), guidanceScale: 4.5)
+        #expect(embedded.unguided.scales == [4.5, 4.5])
         let early = Guidance.Rule(.fromCondition, truncation: 0.25)
         #expect(try isOn(early, 4, sigma: 0.75) && !isOn(early, 4, sigma: 0.74))
         for rule in [Guidance.Rule.classifierFree, .normPreserving, .fromCondition, early] {

@@ -5,14 +5,16 @@
 Parts: wan-high, wan-low, umt5, wan-vae (Wan2.2-T2V-A14B, 23 GB), qwen-image, qwen-text, qwen-vae (Qwen-Image, 16 GB),
 z-image, qwen3, kl-vae (Z-Image-Turbo, 6.2 GB), klein, flux2-vae (with qwen3: FLUX.2-klein-4B, 4.8 GB), wan-i2v-high,
 wan-i2v-low (Wan2.2-I2V-A14B, 16 GB, with umt5 and wan-vae), wan-ti2v, wan22-vae (Wan2.2-TI2V-5B, 4.4 GB, with umt5), sdxl
-(one checkpoint of everything, float16, 6.9 GB).
+(one checkpoint of everything, float16, 6.9 GB), sana-sprint-1.6b, sana-sprint-0.6b (diffusers folders, 9.7 and 7.7 GB).
 
 Random weights make noise. What they show is that every byte of the real shapes is opened, read and computed, how long
 that takes and how much memory. Written in a stream: matrices repeat random blocks from a pool of 16 MB, each from another
-place of it. Transformers and Qwen's text encoders are Q4_K, UMT5-XXL Q8_0, VAEs float32.
+place of it. Transformers and Qwen's text encoders are Q4_K, UMT5-XXL Q8_0, VAEs float32; SANA-Sprint is bfloat16 as it is
+published.
 """
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -540,6 +542,170 @@ def sdxl(path, channels=(320, 640, 1280), depths=(0, 2, 10), text=2048, layers=2
     out.write(path)
 
 
+class Folder:
+    """A component in diffusers' layout, written tensor by tensor: matrices of bfloat16 or float32 with a deviation of one over the
+    root of their inputs, vectors of one number."""
+
+    def __init__(self, path, file, config):
+        path.mkdir(parents=True, exist_ok=True)
+        (path / "config.json").write_text(json.dumps(config, indent=1))
+        self.path = path / file
+        self.tensors = []
+
+    def matrix(self, name, *shape, kind="BF16"):
+        self.tensors.append((name, kind, shape, (int(np.prod(shape[1:])) ** -0.5, None)))
+
+    def vector(self, name, *shape, value=0.0, kind="BF16"):
+        self.tensors.append((name, kind, shape, (0, value)))
+
+    def finish(self):
+        sizes = {"BF16": 2, "F32": 4}
+        normal = rng.standard_normal(POOL // 4).astype(np.float32)
+
+        def encoded(values, kind):
+            bits = values.astype(np.float32).view(np.uint32)
+            return (bits if kind == "F32" else (bits >> 16).astype(np.uint16)).tobytes()
+
+        header, end = {}, 0
+        for name, kind, shape, _ in self.tensors:
+            size = int(np.prod(shape)) * sizes[kind]
+            header[name] = {"dtype": kind, "shape": list(shape), "data_offsets": [end, end + size]}
+            end += size
+        text = json.dumps(header).encode()
+        text += b" " * (-len(text) % 8)
+        with open(self.path, "wb") as out:
+            out.write(len(text).to_bytes(8, "little") + text)
+            for _, kind, shape, (deviation, value) in self.tensors:
+                count = int(np.prod(shape))
+                if value is not None:
+                    out.write(encoded(np.full(count, value), kind))
+                    continue
+                pool = encoded(normal * deviation, kind)
+                left = count * sizes[kind]
+                while left:
+                    start = int(rng.integers(0, len(pool) // 8)) * 4
+                    part = memoryview(pool)[start:start + left]
+                    out.write(part)
+                    left -= len(part)
+
+
+def sana_sprint(path, heads, layers, cross, head=32, caption=2304, channels=32):
+    """SANA-Sprint as it is published, with the tokenizer of the tiny fixture, whose ids the encoder's table has."""
+    fixture = Path(__file__).resolve().parent.parent / "Fixtures/sana-sprint-tiny"
+    path.mkdir(parents=True, exist_ok=True)
+    for name in ["model_index.json", "scheduler", "tokenizer"]:
+        copy = shutil.copytree if (fixture / name).is_dir() else shutil.copy
+        copy(fixture / name, path / name, **({"dirs_exist_ok": True} if copy is shutil.copytree else {}))
+
+    def config(part, **fields):
+        return json.loads((fixture / part / "config.json").read_text()) | fields
+
+    dim, hidden = heads * head, int(2.5 * heads * head)
+    out = Folder(path / "transformer", "diffusion_pytorch_model.safetensors", config(
+        "transformer", num_attention_heads=heads, attention_head_dim=head, num_cross_attention_heads=cross,
+        cross_attention_head_dim=dim // cross, cross_attention_dim=dim, num_layers=layers, in_channels=channels,
+        out_channels=channels, caption_channels=caption))
+
+    def linear(name, inputs, outputs, bias=True, ones=()):
+        out.matrix(f"{name}.weight", outputs, inputs, *ones)
+        if bias:
+            out.vector(f"{name}.bias", outputs)
+
+    linear("patch_embed.proj", channels, dim, ones=(1, 1))
+    for embedder in ["timestep_embedder", "guidance_embedder"]:
+        linear(f"time_embed.{embedder}.linear_1", 256, dim)
+        linear(f"time_embed.{embedder}.linear_2", dim, dim)
+    linear("time_embed.linear", dim, 6 * dim)
+    linear("caption_projection.linear_1", caption, dim)
+    linear("caption_projection.linear_2", dim, dim)
+    out.vector("caption_norm.weight", dim, value=1)
+    out.vector("scale_shift_table", 2, dim)
+    linear("proj_out", dim, channels)
+    for block in range(layers):
+        name = f"transformer_blocks.{block}"
+        out.vector(f"{name}.scale_shift_table", 6, dim)
+        for attention, bias in [("attn1", False), ("attn2", True)]:
+            for part in ["to_q", "to_k", "to_v"]:
+                linear(f"{name}.{attention}.{part}", dim, dim, bias)
+            linear(f"{name}.{attention}.to_out.0", dim, dim)
+            for norm in ["norm_q", "norm_k"]:
+                out.vector(f"{name}.{attention}.{norm}.weight", dim, value=1)
+        linear(f"{name}.ff.conv_inverted", dim, 2 * hidden, ones=(1, 1))
+        out.matrix(f"{name}.ff.conv_depth.weight", 2 * hidden, 1, 3, 3)
+        out.vector(f"{name}.ff.conv_depth.bias", 2 * hidden)
+        linear(f"{name}.ff.conv_point", hidden, dim, bias=False, ones=(1, 1))
+    out.finish()
+
+    gemma = dict(hidden_size=caption, intermediate_size=9216, num_hidden_layers=26, num_attention_heads=8,
+                 num_key_value_heads=4, head_dim=256, query_pre_attn_scalar=256, vocab_size=256000)
+    out = Folder(path / "text_encoder", "model.safetensors", config("text_encoder", **gemma))
+    out.matrix("embed_tokens.weight", 256000, caption)
+    out.vector("norm.weight", caption)
+    for layer in range(26):
+        name = f"layers.{layer}"
+        for norm in ["input", "post_attention", "pre_feedforward", "post_feedforward"]:
+            out.vector(f"{name}.{norm}_layernorm.weight", caption)
+        for part, inputs, outputs in [
+                ("self_attn.q_proj", caption, 2048), ("self_attn.k_proj", caption, 1024),
+                ("self_attn.v_proj", caption, 1024), ("self_attn.o_proj", 2048, caption),
+                ("mlp.gate_proj", caption, 9216), ("mlp.up_proj", caption, 9216), ("mlp.down_proj", 9216, caption)]:
+            out.matrix(f"{name}.{part}.weight", outputs, inputs)
+    out.finish()
+    dc_ae(path / "vae", config("vae"), channels)
+
+
+def dc_ae(path, config, latent, widths=(128, 256, 512, 512, 1024, 1024), counts=((2, 2, 2, 3, 3, 3), (3, 3, 3, 3, 3, 3)), head=32):
+    """SANA's autoencoder in float32."""
+    (encoder, decoder), last = counts, len(widths) - 1
+    out = Folder(path, "diffusion_pytorch_model.safetensors", config | dict(
+        attention_head_dim=head, latent_channels=latent, encoder_block_out_channels=list(widths),
+        decoder_block_out_channels=list(widths), encoder_layers_per_block=list(encoder),
+        decoder_layers_per_block=list(decoder)))
+
+    def convolution(name, inputs, outputs, bias=True, side=3):
+        out.matrix(f"{name}.weight", outputs, inputs, side, side, kind="F32")
+        if bias:
+            out.vector(f"{name}.bias", outputs, kind="F32")
+
+    def norm(name, width):
+        out.vector(f"{name}.weight", width, value=1, kind="F32")
+        out.vector(f"{name}.bias", width, kind="F32")
+
+    def block(name, width, attends):
+        if not attends:
+            convolution(f"{name}.conv1", width, width)
+            convolution(f"{name}.conv2", width, width, bias=False)
+            return norm(f"{name}.norm", width)
+        for part in ["to_q", "to_k", "to_v"]:
+            out.matrix(f"{name}.attn.{part}.weight", width, width, kind="F32")
+        scale = f"{name}.attn.to_qkv_multiscale.0"
+        out.matrix(f"{scale}.proj_in.weight", 3 * width, 1, 5, 5, kind="F32")
+        out.matrix(f"{scale}.proj_out.weight", 3 * width, head, 1, 1, kind="F32")
+        out.matrix(f"{name}.attn.to_out.weight", width, 2 * width, kind="F32")
+        norm(f"{name}.attn.norm_out", width)
+        convolution(f"{name}.conv_out.conv_inverted", width, 8 * width, side=1)
+        out.matrix(f"{name}.conv_out.conv_depth.weight", 8 * width, 1, 3, 3, kind="F32")
+        out.vector(f"{name}.conv_out.conv_depth.bias", 8 * width, kind="F32")
+        convolution(f"{name}.conv_out.conv_point", 4 * width, width, bias=False, side=1)
+        norm(f"{name}.conv_out.norm", width)
+
+    convolution("encoder.conv_in", 3, widths[0])
+    convolution("encoder.conv_out", widths[last], latent)
+    convolution("decoder.conv_in", latent, widths[last])
+    norm("decoder.norm_out", widths[0])
+    convolution("decoder.conv_out", widths[0], 3)
+    for level, width in enumerate(widths):
+        down, up = f"encoder.down_blocks.{level}", f"decoder.up_blocks.{level}"
+        for index in range(encoder[level]):
+            block(f"{down}.{index}", width, level > 2)
+        if level < last:
+            convolution(f"{down}.{encoder[level]}.conv", width, widths[level + 1])
+            convolution(f"{up}.0.conv", widths[level + 1], width)
+        for index in range(decoder[level]):
+            block(f"{up}.{index + (level < last)}", width, level > 2)
+    out.finish()
+
+
 PARTS = {
     "wan-high": lambda out: wan(out / "Wan2.2-T2V-A14B-HighNoise-Q4_K.gguf"),
     "wan-low": lambda out: wan(out / "Wan2.2-T2V-A14B-LowNoise-Q4_K.gguf"),
@@ -558,6 +724,8 @@ PARTS = {
     "kl-vae": lambda out: kl_vae(out / "ae.safetensors"),
     "klein": lambda out: klein(out / "flux-2-klein-4b-Q4_K.gguf"),
     "sdxl": lambda out: sdxl(out / "sdxl-fp16.safetensors"),
+    "sana-sprint-1.6b": lambda out: sana_sprint(out / "Sana_Sprint_1.6B", heads=70, layers=20, cross=20),
+    "sana-sprint-0.6b": lambda out: sana_sprint(out / "Sana_Sprint_0.6B", heads=36, layers=28, cross=16),
     "flux2-vae": lambda out: kl_vae(out / "flux2-vae.safetensors", latent=32, is_flux2=True),
 }
 

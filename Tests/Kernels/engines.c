@@ -174,6 +174,49 @@ static void convolution(const phasor_engine *e, double tolerance, const char *le
     }
 }
 
+/// Kernels that are built for each level from one body, beside loops that say what they are.
+static void cells(const char *level) {
+    enum { H = 4, W = 5, C = 150, SIDE = 3 };
+    float *x = noise(H * W * C, 6), *w = noise(SIDE * SIDE * C, 7), *out = zeros(H * W * C / 2), *expected = zeros(H * W * C / 2);
+    phasor_depthwise d = {
+        .height = H, .width = W, .channels = C, .side = SIDE, .in = x, .weight = w, .out = out, .gated = true};
+    for (size_t row = 0; row < H; row++) phasor_depthwise_row(&d, row, 0, C / 2);
+    for (int i = 0; i < H * W * C / 2; i++) {
+        double sum[2] = {0, 0};
+        for (int half = 0; half < 2; half++)
+            for (int tap = 0; tap < SIDE * SIDE; tap++) {
+                int y = i / (C / 2) / W + tap / SIDE - 1, column = i / (C / 2) % W + tap % SIDE - 1;
+                int c = i % (C / 2) + half * C / 2;
+                if (y < 0 || y >= H || column < 0 || column >= W) continue;
+                sum[half] += (double)x[(y * W + column) * C + c] * w[tap * C + c];
+            }
+        expected[i] = (float)(sum[0] * sum[1] / (1 + exp(-sum[1])));
+    }
+    check(distance(out, expected, H * W * C / 2) <= 1e-6, level, "a depthwise convolution is its sum");
+    free(x), free(w), free(out), free(expected);
+
+    enum { ROWS = 37, DIM = 40 };
+    float *q = noise(ROWS * DIM, 8), *k = noise(ROWS * DIM, 9), *v = noise(ROWS * DIM, 10);
+    float *sums = zeros((DIM + 1) * DIM), *y = zeros(ROWS * DIM), *plain = zeros(ROWS * DIM);
+    phasor_linear_attention a = {
+        .q = q, .k = k, .v = v, .out = y, .batch = 1, .rows = ROWS, .heads = 1, .head_dim = DIM, .stride = DIM,
+        .head_stride = DIM, .out_stride = DIM};
+    phasor_linear_attention_sum(&a, 0, sums);
+    phasor_linear_attention_apply(&a, 0, 0, ROWS, sums);
+    for (int i = 0; i < ROWS; i++) {
+        double total = 1e-15, row[DIM] = {0};
+        for (int j = 0; j < ROWS; j++) {
+            double score = 0;
+            for (int n = 0; n < DIM; n++) score += fmax(q[i * DIM + n], 0) * fmax(k[j * DIM + n], 0);
+            total += score;
+            for (int n = 0; n < DIM; n++) row[n] += score * v[j * DIM + n];
+        }
+        for (int n = 0; n < DIM; n++) plain[i * DIM + n] = (float)(row[n] / total);
+    }
+    check(distance(y, plain, ROWS * DIM) <= 1e-5, level, "linear attention is its sums");
+    free(q), free(k), free(v), free(sums), free(y), free(plain);
+}
+
 /// Faults that a proof must find: the last row, the last column, or what c held is left out.
 static const phasor_engine *sound;
 static void lose_row(const phasor_tile *t) {
@@ -221,6 +264,7 @@ int main(void) {
     phasor_isa top = phasor_isa_level();
     for (int level = top + 1; level <= (int)phasor_isa_last(); level++)
         check(phasor_isa_obstacle(level) != PHASOR_OBSTACLE_UNPROVEN, phasor_isa_name(level), "is not there, or not wanted");
+    cells(phasor_isa_name(top));
     check(phasor_isa_choose(2, first_alone) == 1, "choice", "the next lower level serves");
     check(phasor_isa_choose(2, none) == PHASOR_ISA_PLAIN, "choice", "the plain level needs no proof");
     for (int level = 0; level <= (int)top; level++) {

@@ -52,6 +52,8 @@ import Testing
         Case(model: sdxlFixture, width: 64, height: 64, frames: 1),
         Case(model: sdxlFixture, width: 72, height: 56, frames: 1, generator: "tcd"),
         Case(model: sdxlFixture, width: 192, height: 160, frames: 1, generator: "dmd2", precision: .bf16),
+        Case(model: sanaFixture, width: 64, height: 64, frames: 1),
+        Case(model: sanaFixture, width: 192, height: 160, frames: 1, precision: .bf16),
         Case(model: embedded, width: 64, height: 96, frames: 1),
         Case(model: embedded, width: 128, height: 128, frames: 1, precision: .bf16),
         Case(model: embedded, width: 128, height: 128, frames: 5),

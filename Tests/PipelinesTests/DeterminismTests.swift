@@ -22,6 +22,7 @@ import Testing
 
     private static let folders = [
         fixture, imageToVideoFixture, textImageToVideoFixture, qwenFixture, editFixture, kleinFixture, sdxlFixture,
+        sanaFixture,
     ]
 
     @Test(arguments: folders) func threadsDoNotChangeABit(folder: String) throws {

@@ -34,6 +34,14 @@ import Weights
         ["img_in.bias": [256], "transformer_blocks.0.attn.add_q_proj.weight": [256, 256]].merging(more) { $1 }
     }
 
+    /// The keys that tell SANA's transformer.
+    private func sana(more: [String: [Int]] = [:]) -> [String: [Int]] {
+        [
+            "patch_embed.proj.bias": [1152], "caption_norm.weight": [1152],
+            "transformer_blocks.0.ff.conv_point.weight": [8, 8, 1, 1],
+        ].merging(more) { $1 }
+    }
+
     @Test func publishedModelsThatAreNotBuiltAreNamed() throws {
         let models: [(shapes: [String: [Int]], words: [String])] = [
             (
@@ -57,6 +65,15 @@ import Weights
                     "decoder.conv_in.weight": [384, 16, 3, 3],
                     "encoder.down_blocks.0.resnets.0.norm1.gamma": [96, 1, 1],
                 ], ["Qwen-Image-2.1 VAE"]
+            ),
+            (sana(more: ["controlnet_blocks.0.weight": [8, 8]]), ["ControlNet of SANA"]),
+            (sana(more: ["transformer_blocks.0.ff.conv_temp.weight": [8, 8, 3, 1]]), ["SANA-Video"]),
+            (
+                [
+                    "decoder.conv_in.weight": [1024, 32, 3, 3],
+                    "encoder.down_blocks.0.0.conv1.weight": [128, 128, 3, 3],
+                    "decoder.up_blocks.0.1.norm.running_mean": [128],
+                ], ["DC-AE", "another"]
             ),
             (
                 qwenImage(more: ["time_text_embed.addition_t_embedding.weight": [2, 256]]), ["Qwen-Image-Layered"]

@@ -11,6 +11,7 @@ let editFixture = Fixture.path("qwen-image-edit-tiny")
 let zImageFixture = Fixture.path("z-image-tiny")
 let sdxlFixture = Fixture.path("sdxl-tiny")
 let kleinFixture = Fixture.path("flux2-klein-tiny")
+let sanaFixture = Fixture.path("sana-sprint-tiny")
 
 enum Fixture {
     static func path(_ name: String) -> String {

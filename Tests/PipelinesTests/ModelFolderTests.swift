@@ -247,7 +247,7 @@ import Weights
         try expectRefusal(of: ModelCopy(qwenFixture), damage)
     }
 
-    @Test(arguments: [fixture, imageToVideoFixture, textImageToVideoFixture, qwenFixture])
+    @Test(arguments: [fixture, imageToVideoFixture, textImageToVideoFixture, qwenFixture, sanaFixture])
     func everyKeyOfThePipelineIsUsed(folder: String) throws {
         let pipeline = try Pipeline(folder: folder, compute: Compute(threads: 1))
         for component in pipeline.components { #expect(component.unusedKeys == [], "\(component.name)") }

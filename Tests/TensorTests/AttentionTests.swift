@@ -72,6 +72,30 @@ import Testing
         #expect(distance(out.array, expected) < 3e-6)
     }
 
+    /// Scores that are held below a cap, and queries after keys that were there before.
+    @Test(arguments: [0, 3, 64, 300]) func capAndKeysBefore(keysBefore: Int) {
+        var dice = Dice(keysBefore)
+        let shape = Plain.AttentionShape(
+            queries: 70, keys: keysBefore + 70, heads: 4, kvHeads: 2, dim: 24)
+        let q = dice.tensor([70, 96], in: -30...30)
+        let k = dice.tensor([shape.keys, 48], in: -3...3)
+        let v = dice.tensor([shape.keys, 48])
+        let compute = Compute(threads: 2)
+        func attended(_ rows: Range<Int>) -> Tensor {
+            let keys = 0..<keysBefore + rows.upperBound
+            return compute.attention(
+                q: q.slice(rows), k: k.slice(keys), v: v.slice(keys), heads: 4, kvHeads: 2, scale: 0.2, softCap: 20,
+                mask: AttentionMask(causal: true, keysBefore: keysBefore + rows.lowerBound))
+        }
+        let expected = Plain.attention(
+            q.array, k.array, v.array, shape, scale: 0.2, causal: true, softCap: 20, keysBefore: keysBefore)
+        let whole = attended(0..<70)
+        #expect(distance(whole.array, expected) < 2e-5)
+        // What a text leaves behind gives those after it the bits that they have in one pass.
+        #expect(bits(attended(0..<41)) == bits(whole.slice(0..<41)))
+        #expect(bits(attended(41..<70)) == bits(whole.slice(41..<70)))
+    }
+
     @Test func scaleIsHeeded() {
         let c = Case(queries: 9, keys: 11, heads: 2, dim: 8)
         let i = Self.inputs(c)

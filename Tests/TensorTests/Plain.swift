@@ -45,6 +45,7 @@ enum Plain {
         case .geluTanh: 0.5 * x * (1 + tanh((2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)))
         case .gelu: 0.5 * x * erfc(-x / 2.squareRoot())
         case .quickGelu: x / (1 + exp(-1.702 * x))
+        case .relu: max(x, 0)
         }
     }
 
@@ -60,7 +61,7 @@ enum Plain {
     /// q [B, queries, heads, D], k and v [B, keys, kvHeads, D] -> like q.
     static func attention(
         _ q: [Float], _ k: [Float], _ v: [Float], _ s: AttentionShape, scale: Double, keyBias: [Float]? = nil,
-        scoreBias: [Float]? = nil, causal: Bool = false
+        scoreBias: [Float]? = nil, causal: Bool = false, softCap: Double = 0, keysBefore: Int = 0
     ) -> [Double] {
         var out = [Double](repeating: 0, count: q.count)
         for b in 0..<s.batch {
@@ -69,11 +70,12 @@ enum Plain {
                 for i in 0..<s.queries {
                     let query = ((b * s.queries + i) * s.heads + h) * s.dim
                     var scores = [Double](repeating: -.infinity, count: s.keys)
-                    for j in 0..<s.keys where !causal || j <= i {
+                    for j in 0..<s.keys where !causal || j <= keysBefore + i {
                         let key = ((b * s.keys + j) * s.kvHeads + kvHead) * s.dim
                         var sum = 0.0
                         for d in 0..<s.dim { sum += Double(q[query + d]) * Double(k[key + d]) }
                         scores[j] = sum * scale
+                        if softCap > 0 { scores[j] = softCap * tanh(scores[j] / softCap) }
                         if let keyBias { scores[j] += Double(keyBias[b * s.keys + j]) }
                         if let scoreBias { scores[j] += Double(scoreBias[(h * s.queries + i) * s.keys + j]) }
                     }

@@ -10,7 +10,8 @@
 ///   k, v    [batch, keys, kv_heads * head_dim]; query head h reads head h / (heads / kv_heads)
 ///   key_bias    [batch, keys] added to every score of that key, -INFINITY masks it; or NULL
 ///   score_bias  [heads, queries, keys] added to the scores of every batch entry; or NULL
-///   causal      query i sees keys 0...i only
+///   soft_cap    scores become soft_cap tanh(score / soft_cap) before anything is added to them; 0: they do not
+///   causal      query i sees keys 0...keys_before + i only
 /// A query that sees no key gets zeros.
 typedef struct phasor_attention {
     const float *q, *k, *v;
@@ -19,7 +20,9 @@ typedef struct phasor_attention {
     float scale;
     const float *key_bias;
     const float *score_bias;
+    float soft_cap;
     bool causal;
+    size_t keys_before;
 } phasor_attention;
 
 /// Bytes of 64-byte aligned scratch memory that it needs: k and v once more, packed, and a tile for each worker.

@@ -1,11 +1,13 @@
 #pragma once
 #include "attention.h"
 #include "convolution.h"
+#include "depthwise.h"
 #include "elementwise.h"
 #include "encode.h"
 #include "format.h"
 #include "gemm.h"
 #include "isa.h"
+#include "linear_attention.h"
 #include "peak.h"
 #include "threadpool.h"
 #include "widen.h"

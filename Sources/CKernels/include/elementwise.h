@@ -7,7 +7,8 @@ typedef enum phasor_activation {
     PHASOR_SILU = 1,      // x sigmoid(x)
     PHASOR_GELU_TANH = 2,   // 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))
     PHASOR_GELU = 3,        // 0.5 x (1 + erf(x / sqrt(2)))
-    PHASOR_QUICK_GELU = 4   // x sigmoid(1.702 x)
+    PHASOR_QUICK_GELU = 4,  // x sigmoid(1.702 x)
+    PHASOR_RELU = 5         // max(x, 0)
 } phasor_activation;
 
 /// out[r, c] = activation(tile[r, c] + bias[c]), then, with a residual, residual[r, c] + gate[c] * that.
@@ -30,9 +31,10 @@ void phasor_layer_norm(
     const float *x, float *out, size_t rows, size_t columns, float eps, const float *weight, const float *bias,
     const float *scale, const float *shift);
 
-/// RMS norm of each row: x / sqrt(mean(x^2) + eps) * weight, then + residual (NULL: none), which is like x.
+/// RMS norm of each row: x / sqrt(mean(x^2) + eps) * weight, then + bias (NULL: none) and + residual (NULL: none), which is like x.
 void phasor_rms_norm(
-    const float *x, float *out, size_t rows, size_t columns, float eps, const float *weight, const float *residual);
+    const float *x, float *out, size_t rows, size_t columns, float eps, const float *weight, const float *bias,
+    const float *residual);
 
 /// The VAE's channel norm of each row: x / max(|x|_2, 1e-12) * sqrt(columns) * gamma, then the activation.
 void phasor_channel_norm(
@@ -57,3 +59,9 @@ void phasor_rope_pairs(
 void phasor_rms_rope_pairs(
     const float *x, float *out, size_t heads, size_t head_dim, float eps, const float *weight, const float *cosine,
     const float *sine);
+
+/// Adds a row of cells x [columns, inputs] to `side` times as many pixels out [columns * side, outputs], whose channels are the
+/// cells' ones, each repeated outputs * cell / inputs times side by side and then unfolded: channel c of the pixel at `place` of a
+/// cell (+ 1 for each column in it) is x's channel (c * cell + place) / repeats. `cell` is how many pixels a cell unfolds into.
+void phasor_add_unfolded(
+    const float *x, size_t columns, size_t inputs, float *out, size_t side, size_t outputs, size_t cell, size_t place);

@@ -4,8 +4,10 @@ import Weights
 /// Checks of the autoencoder: whole decodes and encodes, and its parts on successive chunks.
 struct WanVAEChecks {
     private let vae: WanVAE
+    private let compute: Compute
 
     init(folder: String, compute: Compute) throws {
+        self.compute = compute
         let reader = WeightReader(try Checkpoint(folder: "\(folder)/vae"))
         vae = try WanVAE(reader, config: try WanVAEConfig.read("\(folder)/vae/config.json"), compute: compute)
     }
@@ -62,7 +64,7 @@ struct WanVAEChecks {
     /// Checks the shortcuts from 4 to 8 channels at half the frames and sides, and back.
     private func shortcuts(_ check: GoldenCheck) throws -> [String: Computed] {
         let down = WanAverageDown(inputs: 4, outputs: 8, frames: 2, side: 2)
-        let up = WanDuplicateUp(inputs: 8, outputs: 4, frames: 2, side: 2)
+        let up = WanDuplicateUp(frames: 2, side: 2, compute: compute)
         let low = try frames(check.input("low"))
         func doubled(_ name: String) throws -> Computed {
             let shape = try check.outputs[name]?.shape ?? check.input(name).shape

@@ -76,8 +76,7 @@ package struct WanVAEDecoder: Sendable {
                     outputs: config.isResidual ? outputs : outputs / 2, temporal: temporal, slots: &slots,
                     compute: compute)
                 if config.isResidual {
-                    shortcut = WanDuplicateUp(
-                        inputs: widths[level], outputs: outputs, frames: temporal ? 2 : 1, side: 2)
+                    shortcut = WanDuplicateUp(frames: temporal ? 2 : 1, side: 2, compute: compute)
                 }
             }
             levels.append(Level(resnets: resnets, upsample: upsample, shortcut: shortcut))

@@ -50,12 +50,12 @@ package struct WanAverageDown: Sendable {
 /// The shortcut around a level of the residual VAE's decoder: each channel is repeated next to itself, and channels unfold
 /// in the order (channel, frame, row, column). `DupUp3D` in diffusers' autoencoder_kl_wan.py.
 package struct WanDuplicateUp: Sendable {
-    let inputs, outputs: Int
-    let frames, side: Int
+    private let frames, side: Int
+    private let compute: Compute
 
-    /// - Precondition: `outputs * frames * side * side` is a multiple of `inputs`.
-    package init(inputs: Int, outputs: Int, frames: Int, side: Int) {
-        (self.inputs, self.outputs, self.frames, self.side) = (inputs, outputs, frames, side)
+    package init(frames: Int, side: Int, compute: Compute) {
+        (self.frames, self.side) = (frames, side)
+        self.compute = compute
     }
 
     /// Adds the shortcut of a level's input x `[T, H, W, inputs]` to the level's result `[T', H side, W side, outputs]`, in
@@ -64,27 +64,6 @@ package struct WanDuplicateUp: Sendable {
     ///
     /// - Parameter result: a tensor that nobody else has.
     package func add(_ x: Tensor, to result: Tensor) {
-        let (rows, columns) = (x.shape[1], x.shape[2])
-        let skipped = x.shape[0] * frames - result.shape[0]
-        let cell = frames * side * side
-        let repeats = outputs * cell / inputs
-        // The input channel of each output channel, by the place in a cell.
-        let channels = (0..<cell).map { place in (0..<outputs).map { ($0 * cell + place) / repeats } }
-        result.update { out in
-            x.withUnsafe { x in
-                var target = 0
-                for frame in skipped..<skipped + result.shape[0] {
-                    for row in 0..<rows * side {
-                        for column in 0..<columns * side {
-                            let source = ((frame / frames * rows + row / side) * columns + column / side) * inputs
-                            for channel in channels[(frame % frames * side + row % side) * side + column % side] {
-                                out[target] += x[source + channel]
-                                target += 1
-                            }
-                        }
-                    }
-                }
-            }
-        }
+        compute.addUnfolded(x, to: result, frames: frames, side: side)
     }
 }

@@ -39,12 +39,17 @@ package struct EndToEndCase {
     package var pictures = GivenPictures()
     /// Noise that steps add, one for each step that adds any.
     package var renoise: [Tensor] = []
-    /// The sigmas as the reference lists them.
+    /// The sigmas and the times as the reference lists them.
     package var sigmas: [Float]
+    package var times: [Float]
     /// The rows of a conditioning as the reference has them.
     package var rows: (Conditioning) -> Tensor = { $0.rows }
     /// A latent `[C, F, H, W]` after so many steps as the reference has it.
     package var layout: (_ latent: Tensor, _ steps: Int) -> Tensor = { latent, _ in latent }
+    /// An estimate of x0 `[C, F, H, W]` as the reference has it.
+    package var estimate: (Tensor) -> Tensor = { $0 }
+    /// The folder of a network of another family over the same text encoder and autoencoder; nil for the pipeline's own.
+    package var network: String?
     /// What the reference calls the pixels.
     package let pixels: String
     /// The numbers of the experts in the reference, by name; empty where it has none.
@@ -61,6 +66,7 @@ package struct EndToEndCase {
         self.generator = generator
         self.schedule = schedule
         sigmas = schedule.sigmas
+        times = schedule.timesteps
         self.guidance = guidance
         self.latent = latent
         self.prompts = prompts

@@ -26,6 +26,7 @@ struct LoRACheck {
             try reader.requireAdaptersUsed()
             for (name, reference) in check.outputs where name.hasPrefix("fused.") {
                 let module = String(name.dropFirst("fused.".count).dropLast(".weight".count))
+                // A convolution of one cell is a linear layer.
                 let layer = try reader.linear(
                     module, inputs: reference.shape.dropFirst().reduce(1, *), outputs: reference.shape[0],
                     bias: reader.contains("\(module).bias"), storedShape: reference.shape)

@@ -9,14 +9,14 @@ struct SchedulerChecks {
     func run(_ check: GoldenCheck) throws -> [String: Computed] {
         switch check.name {
         case "scheduler_euler_static":
-            return try grids(check) { fields in
+            return try Self.grids(check) { fields in
                 guard let shift = fields["shift"] else { throw VerificationError.unknownCheck(check.name) }
                 let steps = Int(fields["n"] ?? 0)
                 return fields["default"] != nil
                     ? try .flowMatchDefault(steps: steps, shift: shift) : try .shifted(steps: steps, shift: shift)
             }
         case "scheduler_unipc_flow":
-            return try grids(check) { fields in
+            return try Self.grids(check) { fields in
                 guard let shift = fields["shift"] else { throw VerificationError.unknownCheck(check.name) }
                 return try .uniPCFlow(steps: Int(fields["n"] ?? 0), shift: shift)
             }
@@ -85,13 +85,13 @@ struct SchedulerChecks {
     }
 
     /// Outputs are named `[kind.]shiftS.nN.sigmas` and `.timesteps`.
-    private func grids(
+    static func grids(
         _ check: GoldenCheck, _ schedule: ([String: Double]) throws -> SigmaSchedule
     ) throws -> [String: Computed] {
         var results: [String: Computed] = [:]
         for name in check.outputs.keys {
-            let made = try schedule(Self.fields(name))
-            results[name] = Self.part(of: made, named: name)
+            let made = try schedule(fields(name))
+            results[name] = part(of: made, named: name)
         }
         return results
     }

@@ -29,9 +29,9 @@ struct Flux2Family: ModelFamily {
 
     func ownsAdapter(modules: some Collection<String>) -> Bool {
         modules.contains { $0.hasPrefix("transformer_blocks.") || $0.hasPrefix("single_transformer_blocks.") }
-            // MLPs and modulations of streams are named otherwise by relatives.
+            // MLPs, modulations and attentions of streams are named otherwise by relatives.
             && !modules.contains { module in
-                ["img_mlp", "txt_mlp", "img_mod", "txt_mod"].contains { module.contains(".\($0).") }
+                ["img_mlp", "txt_mlp", "img_mod", "txt_mod", "attn1", "attn2"].contains { module.contains(".\($0).") }
             }
     }
 

@@ -35,3 +35,20 @@ extension RotaryTable {
         return RotaryTable(cosine: cosine, sine: sine)
     }
 }
+
+extension RotaryTable {
+    /// Angles `[count, headDim / 2]` of positions from 0 on: position times theta^(-2j / headDim), in float32 as transformers'
+    /// decoders have them.
+    static func standard(
+        count: Int, headDim: Int, theta: Double, position: (_ token: Int, _ pair: Int) -> Int = { token, _ in token }
+    ) -> RotaryTable {
+        let half = headDim / 2
+        let frequencies = (0..<half).map { 1 / powf(Float(theta), Float(2 * $0) / Float(headDim)) }
+        let angles = (0..<count).flatMap { token in
+            frequencies.enumerated().map { pair, frequency in Float(position(token, pair)) * frequency }
+        }
+        return RotaryTable(
+            cosine: Tensor(angles.map(cosf), shape: [count, half]),
+            sine: Tensor(angles.map(sinf), shape: [count, half]))
+    }
+}

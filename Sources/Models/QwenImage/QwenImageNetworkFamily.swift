@@ -43,6 +43,7 @@ extension QwenImageNetworkFamily {
             && !modules.contains { module in
                 module.hasPrefix("single_transformer_blocks.") || module.contains(".ff.")
                     || module.contains(".ff_context.") || module.hasSuffix(".attn.qkv")
+                    || module.contains(".attn1.") || module.contains(".attn2.")
             }
     }
 

@@ -79,14 +79,7 @@ extension QwenConfig {
     /// Angles `[count, headDim / 2]`: position times theta^(-2j / headDim), in float32 as the reference has them.
     /// - Parameter position: of a token for a pair of each head.
     package func rope(count: Int, position: (_ token: Int, _ pair: Int) -> Int = { token, _ in token }) -> RotaryTable {
-        let half = headDim / 2
-        let frequencies = (0..<half).map { 1 / powf(Float(ropeTheta), Float(2 * $0) / Float(headDim)) }
-        let angles = (0..<count).flatMap { token in
-            frequencies.enumerated().map { pair, frequency in Float(position(token, pair)) * frequency }
-        }
-        return RotaryTable(
-            cosine: Tensor(angles.map(cosf), shape: [count, half]),
-            sine: Tensor(angles.map(sinf), shape: [count, half]))
+        .standard(count: count, headDim: headDim, theta: ropeTheta, position: position)
     }
 }
 

@@ -6,6 +6,8 @@ import Tensor
 struct ResidualStream: Sendable {
     /// `[vocabulary, dim]`, read row by row where it lies.
     let embedding: Weight
+    /// The factor of the embedding's rows.
+    var scale: Float = 1
     /// `[dim]`; nil where the stream itself is wanted.
     let finalNorm: Tensor?
     let eps: Float
@@ -31,6 +33,7 @@ struct ResidualStream: Sendable {
                 reason: "id \(id) is outside the vocabulary of \(vocabulary); the tokenizer is another model's")
         }
         var x = Tensor.concatenate(ids.enumerated().map { given($0) ?? embedding.rows($1..<$1 + 1) })
+        if scale != 1 { x.update { x in for index in x.indices { x[index] *= scale } } }
         for layer in layers {
             try interrupt()
             onHidden(x)

@@ -9,12 +9,7 @@ struct EndToEndRun {
     let compute: Compute
 
     func run(_ check: GoldenCheck, _ wanted: EndToEndCase, extra: inout [Comparison]) throws -> [String: Computed] {
-        var files = ModelFiles(folder: folder)
-        files.experts = wanted.components.mapValues { "\(folder)/\($0)" }
-        files.adapters = wanted.loras.map {
-            ModelFiles.AdapterFile(expert: $0.expert, path: "\(folder)/\($0.file)", strength: $0.strength)
-        }
-        let pipeline = try Pipeline(files, compute: compute)
+        let pipeline = try pipeline(wanted)
         for (label, text, reference) in wanted.texts {
             let rows = wanted.rows(try pipeline.encode(text))
             extra.append(.compare(rows, with: reference, in: check, as: label))
@@ -30,18 +25,37 @@ struct EndToEndRun {
             prompted: prompted, pictures: wanted.pictures)
         var latents: [Tensor] = []
         var observer = RunObserver()
-        observer.onStep = { _, run, _ in latents.append(wanted.layout(run.generation.latent, run.generation.stepIndex))
+        var estimates: [Tensor] = []
+        observer.onStep = { _, run, estimate in
+            latents.append(wanted.layout(run.generation.latent, run.generation.stepIndex))
+            estimates.append(wanted.estimate(estimate))
         }
         var frames: [Tensor] = []
         let ran = try run.finish(observer) { frames.append($0) }
         var computed: [String: Computed] = [
             wanted.pixels: .tensor(Tensor.concatenate(frames)), "latents_per_step": .tensor(stacked(latents)),
             "sigmas": .tensor(Tensor(wanted.sigmas, shape: [wanted.sigmas.count])),
-            "timesteps": .tensor(Tensor(wanted.schedule.timesteps, shape: [wanted.schedule.timesteps.count])),
+            "timesteps": .tensor(Tensor(wanted.times, shape: [wanted.times.count])),
+            "denoised_per_step": .tensor(stacked(estimates)),
         ]
         if !wanted.experts.isEmpty {
             computed["expert"] = .integers(ran.steps.compactMap { wanted.experts[$0.expert] })
         }
         return computed.merging(wanted.computed) { ran, _ in ran }
+    }
+
+    private func pipeline(_ wanted: EndToEndCase) throws -> Pipeline {
+        var files = ModelFiles(folder: folder)
+        if let network = wanted.network {
+            files = ModelFiles()
+            files.experts = ["transformer": "\(folder)/\(network)"]
+            (files.textEncoder, files.tokenizer) = ("\(folder)/text_encoder", "\(folder)/tokenizer")
+            files.vae = "\(folder)/vae"
+        }
+        for (expert, component) in wanted.components { files.experts[expert] = "\(folder)/\(component)" }
+        files.adapters = wanted.loras.map {
+            ModelFiles.AdapterFile(expert: $0.expert, path: "\(folder)/\($0.file)", strength: $0.strength)
+        }
+        return try Pipeline(files, compute: compute)
     }
 }

@@ -1,7 +1,7 @@
 import Tensor
 
 extension KernelBenchmark {
-    /// What `phasor bench kernels` measures: the shapes of Wan 1.3B, Wan 14B and Qwen-Image.
+    /// What `phasor bench kernels` measures: the shapes of Wan 1.3B, Wan 14B, Qwen-Image and SANA-Sprint 1.6B.
     package static var subjects: [Subject] {
         let products = [
             ("wan-1.3b attention", 1536, 1536), ("wan-1.3b feed-forward", 8960, 1536),
@@ -24,6 +24,10 @@ extension KernelBenchmark {
             convolution("wan-vae", channels: 384, size: 64), convolution("wan-vae", channels: 192, size: 128),
             convolution("wan-vae", channels: 96, size: 256),
             convolution("wan-vae", channels: 192, size: 128, precision: .f32),
+            flatConvolution("dc-ae", channels: 128, size: 256), flatConvolution("dc-ae", channels: 256, size: 128),
+            flatConvolution("dc-ae", channels: 512, size: 64),
+            depthwise("sana", channels: 11200, size: 32), depthwise("dc-ae", channels: 4096, size: 128),
+            linearAttention("sana", cells: 1024, heads: 70), linearAttention("dc-ae", cells: 16384, heads: 32),
         ]
     }
 
@@ -60,6 +64,40 @@ extension KernelBenchmark {
             let layer = Convolution(weight: noise(.f32, [channels, channels, 3, 3, 3]), bias: nil)
             let x = noise([3, size, size, channels])
             return { _ = compute.convolve(x, layer, ConvolutionPlan(padding: 1)) }
+        }
+    }
+
+    /// A 3x3 convolution of one picture.
+    static func flatConvolution(_ name: String, channels: Int, size: Int) -> Subject {
+        Subject(
+            name: "convolution 3x3 bf16, \(name)", shape: "\(size)x\(size)x\(channels)",
+            work: 2 * 9 * Double(channels * channels) * Double(size * size), precision: .bf16
+        ) { compute in
+            let layer = Convolution(weight: noise(.f32, [channels, channels, 3, 3]), bias: nil)
+            let x = noise([1, size, size, channels])
+            return { _ = compute.convolve(x, layer, ConvolutionPlan(padding: 1)) }
+        }
+    }
+
+    /// A 3x3 convolution of each channel with itself, one half of the channels gating the other: memory is its limit.
+    static func depthwise(_ name: String, channels: Int, size: Int) -> Subject {
+        Subject(
+            name: "depthwise 3x3 f32, gated, \(name)", shape: "\(size)x\(size)x\(channels)",
+            work: 2 * 9 * Double(channels) * Double(size * size), precision: .f32
+        ) { compute in
+            let layer = DepthwiseConvolution(weight: noise([channels, 1, 3, 3]), bias: nil)
+            let x = noise([1, size, size, channels])
+            return { _ = compute.convolve(x, layer, gated: true) }
+        }
+    }
+
+    static func linearAttention(_ name: String, cells: Int, heads: Int) -> Subject {
+        Subject(
+            name: "linear attention f32, \(name)", shape: "\(heads)x\(cells)x32",
+            work: 4 * Double(heads) * Double(cells) * 32 * 33, precision: .f32
+        ) { compute in
+            let qkv = (0..<3).map { _ in noise([cells, heads * 32]) }
+            return { _ = compute.linearAttention(q: qkv[0], k: qkv[1], v: qkv[2], batch: 1, heads: heads) }
         }
     }
 

@@ -1,0 +1,21 @@
+import Weights
+
+extension Gemma2Encoder {
+    /// What a file is if it holds a Gemma 2 text model.
+    static func recognise(_ checkpoint: Checkpoint) throws -> FileIdentity? {
+        let prefix = Gemma2Keys.prefix { checkpoint.tensors[$0] != nil }
+        guard let table = checkpoint.tensors["\(prefix)embed_tokens.weight"], table.shape.count == 2,
+            checkpoint.tensors["\(prefix)layers.0.post_feedforward_layernorm.weight"] != nil
+        else { return nil }
+        // Norms of heads are Gemma 3's.
+        let isThird = checkpoint.tensors["\(prefix)layers.0.self_attn.q_norm.weight"] != nil
+        return FileIdentity(
+            .textEncoder,
+            "Gemma \(isThird ? 3 : 2) text model of width \(table.shape[1]), vocabulary \(table.shape[0])",
+            architecture: "gemma2", refusal: isThird ? "Gemma 3 encodes no text of a model that runs here" : nil,
+            keys: Gemma2Keys.encoder
+        ) { reader, compute in
+            _ = try Gemma2Encoder(reader, config: try Gemma2Config.of(reader.checkpoint), compute: compute)
+        }
+    }
+}

@@ -1,0 +1,111 @@
+import Foundation
+
+/// Gemma's tokenizer, read from `tokenizer.json`: byte-pair encoding over characters, the text as a whole.
+///
+/// Added tokens are cut out of the text as given, spaces become `▁`, and what lies between added tokens is merged without being
+/// cut into words. A character that is not in the vocabulary is spelled in bytes, `<0xE2>`. The ids are those of the `tokenizers`
+/// library on the same file.
+package struct GemmaTokenizer: Tokenizer {
+    package let paddingID: Int
+    private let frame: TokenizerFrame
+    private let vocabulary: PieceTable
+    /// `<0x00>` ... `<0xFF>`
+    private let byteIDs: [Int32]
+    private let merging: PairMerging
+
+    /// - Throws: `TextError`, naming the file and the field.
+    package init(directory: URL) throws(TextError) {
+        let configuration = directory.appending(path: "tokenizer_config.json")
+        var padding = "<pad>"
+        if FileManager.default.fileExists(atPath: configuration.path) {
+            padding = try JSONFile.decode(TokenizerConfig.self, at: configuration).paddingToken ?? padding
+        }
+        let url = directory.appending(path: "tokenizer.json")
+        let file = try TokenizerFile(at: url)
+        let rest = try file.decodeRest(Rest.self)
+        let vocabulary = try file.readLarge("vocab") { scanner, field throws(TextError) in
+            try PieceTable(symbolsOf: &scanner, field: field)
+        }
+        let merges = try file.readLarge("merges") { scanner, field throws(TextError) in
+            try BytePairMerges(&scanner, field: field)
+        }
+        func id(_ symbol: String) throws(TextError) -> Int {
+            guard let id = vocabulary.id(of: symbol.utf8) else {
+                throw .invalid(file: url.path, field: "model.vocab", reason: "has no \"\(symbol)\"")
+            }
+            return id
+        }
+        var byteIDs: [Int32] = []
+        for byte in UInt8.min...UInt8.max {
+            let digits = String(byte, radix: 16, uppercase: true)
+            byteIDs.append(Int32(try id("<0x\(digits.count == 1 ? "0" : "")\(digits)>")))
+        }
+        self.byteIDs = byteIDs
+        self.vocabulary = vocabulary
+        do {
+            merging = try PairMerging(vocabulary: vocabulary, merges: merges)
+        } catch {
+            throw .invalid(file: url.path, field: error.field, reason: error.reason)
+        }
+        frame = TokenizerFrame(
+            tokens: rest.addedTokens, normalizer: rest.normalizer, template: rest.template)
+        if let token = rest.addedTokens.first(where: { $0.content == padding }) {
+            paddingID = token.id
+        } else {
+            paddingID = try id(padding)
+        }
+    }
+
+    package func encode(_ text: String, maximumLength: Int?) -> [Int] {
+        frame.encode(text, maximumLength: maximumLength) { text, _, ids in
+            var symbols: [Int32] = []
+            for scalar in text.unicodeScalars {
+                let bytes = Array(String(scalar).utf8)
+                if let id = vocabulary.id(of: bytes, bytes.indices) {
+                    symbols.append(Int32(id))
+                } else {
+                    symbols += bytes.map { byteIDs[Int($0)] }
+                }
+            }
+            merging.merge(symbols, into: &ids)
+        }
+    }
+
+    /// The file but for the vocabulary and the merges.
+    private struct Rest: Decodable {
+        let addedTokens: [AddedToken]
+        let normalizer: Normalizer?
+        let template: TokenTemplate
+
+        private enum Keys: String, CodingKey {
+            case normalizer, model
+            case addedTokens = "added_tokens"
+            case postProcessor = "post_processor"
+        }
+
+        private enum ModelKeys: String, CodingKey {
+            case type
+            case byteFallback = "byte_fallback"
+            case ignoreMerges = "ignore_merges"
+        }
+
+        init(from decoder: any Decoder) throws {
+            let values = try decoder.container(keyedBy: Keys.self)
+            addedTokens = try values.decodeIfPresent([AddedToken].self, forKey: .addedTokens) ?? []
+            normalizer = try values.decodeIfPresent(Normalizer.self, forKey: .normalizer)
+            template = try values.decodeIfPresent(TokenTemplate.self, forKey: .postProcessor) ?? .empty
+            let model = try values.nestedContainer(keyedBy: ModelKeys.self, forKey: .model)
+            func require(_ isThere: Bool, _ key: ModelKeys, _ reason: String) throws {
+                guard isThere else {
+                    throw DecodingError.dataCorruptedError(forKey: key, in: model, debugDescription: reason)
+                }
+            }
+            try require(try model.decode(String.self, forKey: .type) == "BPE", .type, "is not \"BPE\"")
+            try require(
+                try model.decodeIfPresent(Bool.self, forKey: .byteFallback) == true, .byteFallback,
+                "is not true: the tokenizer is not Gemma's")
+            try require(
+                try model.decodeIfPresent(Bool.self, forKey: .ignoreMerges) != true, .ignoreMerges, "is not supported")
+        }
+    }
+}
