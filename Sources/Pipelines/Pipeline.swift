@@ -150,9 +150,16 @@ package final class Pipeline: Sendable {
 
     /// Cleans, tokenises and encodes a prompt.
     /// - Parameters:
-            id: id, source: source ?? id, traits: traits, generators: generators, sizes: sizes, components: [],
-            parts: parts, adapted: nil, adaptedTexts: nil, residency: residency, identities: identities,
-            arithmetic: "")
+    ///   - side: the text side that encodes the prompt, as `textSide` gives it.
+    ///   - pictures: the request's references, where the text side looks at them (`Run.seen`).
+    ///   - interrupt: called before each layer; throwing ends the encoding.
+    package func encode(
+        _ prompt: String, by side: TextSide = .plain, seeing pictures: [RGBImage] = [],
+        interrupt: () throws -> Void = {}
+    ) throws -> Conditioning {
+        let encoder = try promptEncoder(of: side)
+        let conditioning = try residency.pass(through: textPart) { check in
+            try encoder.encode(prompt, seeing: pictures) {
                 try interrupt()
                 try check()
             }

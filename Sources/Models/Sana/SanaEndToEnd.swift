@@ -16,9 +16,10 @@ extension SanaChecks {
             var run = EndToEndCase(
                 generator: spec, schedule: try spec.schedule(steps: nil, tokens: 0),
                 guidance: try Guidance(rule: .classifierFree, plan: spec.plan), latent: noise,
-                prompts: Prompted(
-                    positive: positive,
-                    negative: try texts.conditioning(of: SanaPromptEncoder.negativeMark + negative)),
+                prompts: .encoded(
+                    Prompted(
+                        positive: positive,
+                        negative: try texts.conditioning(of: SanaPromptEncoder.negativeMark + negative))),
                 pixels: "image")
             run.network = network
             return run
@@ -35,7 +36,8 @@ extension SanaChecks {
         let schedule = try spec.schedule(steps: nil, tokens: 0)
         var run = EndToEndCase(
             generator: spec, schedule: schedule, guidance: try Guidance(rule: .embedded, plan: spec.plan),
-            latent: scaled(noise, schedule.start), prompts: Prompted(positive: positive), pixels: "image")
+            latent: scaled(noise, schedule.start), prompts: .encoded(Prompted(positive: positive)),
+            pixels: "image")
         let fresh = try check.input("noise")
         run.renoise = (0..<fresh.shape[0]).map { fresh[$0].reshaped(noise.shape) }
         let list = times.list(steps)
