@@ -36,6 +36,8 @@ let package = Package(
 
         // Requests to other servers.
         .target(name: "Web", dependencies: ["CCurl"]),
+        // Files in a shared folder or an object store.
+        .target(name: "Blobs", dependencies: ["Web", "Support"]),
 
         // Numerics.
         .target(name: "Tensor", dependencies: ["CKernels", "COpenBLAS"]),
@@ -54,7 +56,7 @@ let package = Package(
         .target(
             name: "Jobs",
             dependencies: [
-                "Media", "Pictures", "Pipelines", "Models", "Diffusion", "Support",
+                "Blobs", "Media", "Pictures", "Pipelines", "Models", "Diffusion", "Support",
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
@@ -73,8 +75,8 @@ let package = Package(
         .target(
             name: "API",
             dependencies: [
-                "Serving", "Jobs", "HTTP", "Media", "Pictures", "Pipelines", "Models", "Diffusion", "Weights", "Tensor",
-                "Support",
+                "Serving", "Jobs", "Blobs", "HTTP", "Media", "Pictures", "Pipelines", "Models", "Diffusion", "Weights",
+                "Tensor", "Support",
                 .product(name: "Logging", package: "swift-log"),
             ]),
 
@@ -101,7 +103,8 @@ let package = Package(
         .executableTarget(
             name: "phasor",
             dependencies: [
-                "API", "Batch", "Serving", "Jobs", "Web", "HTTP", "Media", "Pictures", "Pipelines", "Verification",
+                "API", "Batch", "Serving", "Jobs", "Blobs", "Web", "HTTP", "Media", "Pictures", "Pipelines",
+                "Verification",
                 "Models",
                 "Diffusion",
                 "Weights", "Tensor", "Benchmarks", "Support",
@@ -128,7 +131,8 @@ let package = Package(
         .testTarget(
             name: "ServingTests",
             dependencies: [
-                "Pictures", "Serving", "Jobs", "HTTP", "Pipelines", "Models", "Diffusion", "Media", "Weights", "Tensor",
+                "Pictures", "Serving", "Jobs", "Blobs", "HTTP", "Pipelines", "Models", "Diffusion", "Media", "Weights",
+                "Tensor",
                 "Support",
                 "TestSupport",
                 .product(name: "GRDB", package: "GRDB.swift"),
@@ -148,6 +152,7 @@ let package = Package(
                 "Pictures", "Benchmarks", "HTTP", "Serving", "Jobs", "Pipelines", "Models", "Media", "Tensor",
             ]),
         .testTarget(name: "WebTests", dependencies: ["Web", "HTTP"]),
+        .testTarget(name: "BlobsTests", dependencies: ["Blobs"]),
         .testTarget(name: "HTTPTests", dependencies: ["HTTP", "TestSupport"]),
         .testTarget(
             name: "APITests",

@@ -1,3 +1,4 @@
+import Blobs
 import Foundation
 import Jobs
 import Models
@@ -64,13 +65,18 @@ package struct ServerConfiguration: Encodable, Sendable, Equatable {
     package var retentionDays = 7.0
     /// When the artifacts hold more, the oldest are removed.
     package var retentionGigabytes = 20.0
+    /// Where finished files are kept besides, `file:///folder` or `s3://bucket/prefix`; nil for the state folder alone.
+    package var blobs: String?
+    /// Copies of such files that the state folder holds.
+    package var cacheGigabytes = 20.0
     /// Addresses that are told when a job has ended.
     package var webhooks: [String] = []
     /// File of the secret that they are signed with; nil for the one in the state folder.
     package var webhookSecret: String?
 
     package enum CodingKeys: String, CodingKey, CaseIterable, Sendable {
-        case host, port, state, queue, page, connections, drain, idle, memory, load, loras, aliases, webhooks
+        case host, port, state, queue, page, connections, drain, idle, memory, load, loras, aliases, webhooks, blobs
+        case cacheGigabytes = "cache_gigabytes"
         case webhookSecret = "webhook_secret"
         case publicURL = "public_url"
         case trustProxy = "trust_proxy"
@@ -176,6 +182,9 @@ package struct ServerConfiguration: Encodable, Sendable, Equatable {
         case .writeStall: writeStall = try value.number(0.01...86_400)
         case .retentionDays: retentionDays = try value.number(0...36_500)
         case .retentionGigabytes: retentionGigabytes = try value.number(0...1_000_000)
+        case .blobs:
+            blobs = try value.string({ BlobLocation($0) != nil }, or: "file:///FOLDER or s3://BUCKET[/PREFIX]")
+        case .cacheGigabytes: cacheGigabytes = try value.number(0...1_000_000)
         case .webhooks:
             webhooks = try value.strings(
                 { WebhookOptions.isAddress($0) }, or: "http or https addresses without a password")
@@ -217,6 +226,8 @@ package struct ServerConfiguration: Encodable, Sendable, Equatable {
         try object.encode(writeStall, forKey: .writeStall)
         try object.encode(retentionDays, forKey: .retentionDays)
         try object.encode(retentionGigabytes, forKey: .retentionGigabytes)
+        try object.encodeIfPresent(blobs, forKey: .blobs)
+        try object.encode(cacheGigabytes, forKey: .cacheGigabytes)
         try object.encode(webhooks, forKey: .webhooks)
         try object.encodeIfPresent(webhookSecret, forKey: .webhookSecret)
     }

@@ -76,7 +76,9 @@ extension JobStore {
     package func finish(_ job: Job) throws {
         if try write("finishing job \(job.id)", { try Self.finish(job, $0) }) { return }
         guard job.state == .succeeded else { return }
-        artifacts.remove(job.artifacts.map { URL(fileURLWithPath: $0.path).lastPathComponent })
+        let names = job.artifacts.map { URL(fileURLWithPath: $0.path).lastPathComponent }
+        artifacts.remove(names)
+        try removeBlobs(names)
         throw Interruption.cancelled
     }
 
@@ -158,6 +160,7 @@ extension JobStore {
         }
         guard let artifact else { throw ServingError.unknownArtifact(id) }
         guard !artifact.isExpired else { throw ServingError.expiredArtifact(id) }
+        try await bring(artifact)
         return artifact
     }
 }

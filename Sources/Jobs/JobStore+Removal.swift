@@ -18,6 +18,8 @@ extension JobStore {
                 db, sql: "SELECT CAST(file AS TEXT) FROM artifact WHERE job = ?", arguments: [id])
         }
         try removeFiles(of: [id], and: files)
+        // A job that has no files may have left one when the process ended just before its row was written.
+        try removeBlobs(files.isEmpty ? OwnName.artifacts(of: id) : files)
         try await write("deleting job \(id)") { db in
             try db.execute(sql: "DELETE FROM job WHERE id = ?", arguments: [id])
         }
@@ -66,7 +68,9 @@ extension JobStore {
                     total = isTooLarge ? .max : sum
                 }
                 let finishedAt: Double = row.value("finished_at") ?? now
-                let age = min(now - finishedAt, artifacts.age(of: file, now: now) ?? .infinity)
+                // A copy may be younger than what it is a copy of.
+                let copied = options.blobs == nil ? artifacts.age(of: file, now: now) : nil
+                let age = min(now - finishedAt, copied ?? .infinity)
                 guard total > options.retentionBytes || age > options.retentionSeconds else { continue }
                 try db.execute(sql: "UPDATE artifact SET expired = 1 WHERE id = ?", arguments: [id])
                 files.append(file)
@@ -93,11 +97,13 @@ extension JobStore {
         // Rows first: none ever speaks of a file that is gone. A crash here leaves files that `recover` removes.
         artifacts.remove(files.filter { OwnName.artifact($0) != nil })
         pictures.remove(pictureless.flatMap { given[$0] ?? [] })
-        guard !jobs.isEmpty else { return }
+        try trimCopies(now: now)
+        guard !jobs.isEmpty else { return try removeExpiredBlobs() }
         try removeFiles(of: jobs, and: [])
         try write("forgetting old jobs") { db in
             for id in jobs { try db.execute(sql: "DELETE FROM job WHERE id = ?", arguments: [id]) }
         }
+        try removeExpiredBlobs()
     }
 
     // MARK: The clock

@@ -1,3 +1,5 @@
+import Blobs
+
 /// Where a `JobStore` keeps jobs and their files, and for how long.
 package struct StoreOptions: Sendable {
     /// Where jobs and artifacts live; created if missing.
@@ -12,6 +14,11 @@ package struct StoreOptions: Sendable {
     package var retentionBytes = 20 << 30
     /// A job whose artifacts have expired, or that has none, is forgotten after this many seconds.
     package var historySeconds: Double = 60 * 86_400
+
+    /// Where finished files are kept besides; the folder then holds copies of the latest. Nil for the folder alone.
+    package var blobs: (any BlobStore)?
+    /// Bytes of such copies; those that were written longest ago go first.
+    package var cacheBytes = 20 << 30
 
     package init(folder: String) {
         self.folder = folder

@@ -14,6 +14,7 @@ extension GenerationRun {
             let names = request.kind == .image ? try writeImages() : [try writeVideo()]
             let saving = ContinuousClock.now
             let sizes = try workshop.store.artifacts.publish(names)
+            try workshop.store.upload(names)
             job.timings.encode = (job.timings.encode ?? 0) + saving.seconds
             try finish(names: names, sizes: sizes)
         }

@@ -9,6 +9,7 @@ package struct WebRequest: Sendable {
     package var url: String
     package var headers: [(name: String, value: String)]
     package var body: [UInt8]
+    package var signature: Signature?
     /// Seconds for the whole exchange.
     package var timeout = 30
     /// Bytes of an answer; a longer answer is a failure.
@@ -18,6 +19,18 @@ package struct WebRequest: Sendable {
         _ method: String, _ url: String, headers: [(name: String, value: String)] = [], body: [UInt8] = []
     ) {
         (self.method, self.url, self.headers, self.body) = (method, url, headers, body)
+    }
+
+    /// AWS Signature Version 4 of the request, made by libcurl.
+    package struct Signature: Sendable {
+        /// Of libcurl's form: `aws:amz:REGION:s3`.
+        let kind: String
+        let key: String
+        let secret: String
+
+        package init(kind: String, key: String, secret: String) {
+            (self.kind, self.key, self.secret) = (kind, key, secret)
+        }
     }
 
     package struct Answer: Sendable {
@@ -46,15 +59,21 @@ package struct WebRequest: Sendable {
         defer { curl_easy_cleanup(handle) }
         var list: UnsafeMutablePointer<curl_slist>?
         defer { curl_slist_free_all(list) }
-        // Without this, libcurl waits a second for a server's leave to send a large body.
-        for line in ["Expect:"] + headers.map({ "\($0.name): \($0.value)" }) { list = curl_slist_append(list, line) }
+        for (name, value) in headers { list = curl_slist_append(list, "\(name): \(value)") }
         let reception = Reception(longest: longestAnswer, isCancelled: isCancelled)
         let context = Unmanaged.passUnretained(reception).toOpaque()
         curl_set_text(handle, CURLOPT_URL, url)
         curl_set_text(handle, CURLOPT_PROTOCOLS_STR, "http,https")
         curl_set_text(handle, CURLOPT_CUSTOMREQUEST, method)
         curl_set_pointer(handle, CURLOPT_HTTPHEADER, list)
+        if let signature {
+            curl_set_text(handle, CURLOPT_AWS_SIGV4, signature.kind)
+            curl_set_text(handle, CURLOPT_USERNAME, signature.key)
+            curl_set_text(handle, CURLOPT_PASSWORD, signature.secret)
+        }
         curl_set_number(handle, CURLOPT_FOLLOWLOCATION, 0)
+        // A large body does not wait for the server's leave. An empty Expect among the headers would break signatures.
+        curl_set_number(handle, CURLOPT_EXPECT_100_TIMEOUT_MS, 1)
         curl_set_number(handle, CURLOPT_NOSIGNAL, 1)
         curl_set_number(handle, CURLOPT_NOBODY, method == "HEAD" ? 1 : 0)
         curl_set_number(handle, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1)

@@ -1,5 +1,6 @@
 import API
 import ArgumentParser
+import Blobs
 import Dispatch
 import Foundation
 import HTTP
@@ -139,6 +140,13 @@ struct Serve: AsyncParsableCommand {
     var aliases: [String] = []
 
     @Option(
+        help: ArgumentHelp(
+            "Keep finished files also in file:///FOLDER or s3://BUCKET/PREFIX, before their jobs succeed; the state folder holds "
+                + "copies of the latest (setting cache_gigabytes: 20). S3 is reached by AWS_ACCESS_KEY_ID, "
+                + "AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL.", valueName: "url"))
+    var blobs: String?
+
+    @Option(
         name: .customLong("webhook"),
         help: ArgumentHelp(
             "POST to this address when a job has ended, until it answers 2xx (https://www.standardwebhooks.com). May be "
@@ -207,6 +215,9 @@ struct Serve: AsyncParsableCommand {
         serving.queueShare = settings.queuePerKey.map { .atMost($0) } ?? (api.keys.areSeveral ? .fair : .whole)
         serving.store.retentionSeconds = settings.retentionDays * 86_400
         serving.store.retentionBytes = Int(settings.retentionGigabytes * 1e9)
+        serving.store.blobs = try settings.blobs.flatMap { BlobLocation($0) }?
+            .open(environment: ProcessInfo.processInfo.environment)
+        serving.store.cacheBytes = Int(settings.cacheGigabytes * 1e9)
         serving.webhooks.urls = settings.webhooks
         serving.webhooks.secretFile = settings.webhookSecret.map(HomeFolder.expand)
         let engine = try await Self.engine(models, serving, logger, until: signals)
@@ -272,7 +283,8 @@ struct Serve: AsyncParsableCommand {
             (.requestLog, requestLog ? "true" : nil), (.headerDeadline, headerDeadline.map { "\($0)" }),
             (.bodyProgress, bodyProgress.map { "\($0)" }), (.idle, idle.map { "\($0)" }),
             (.writeStall, writeStall.map { "\($0)" }), (.connections, connections.map { "\($0)" }),
-            (.webhooks, webhooks.isEmpty ? nil : webhooks.joined(separator: ",")), (.webhookSecret, webhookSecret),
+            (.blobs, blobs), (.webhooks, webhooks.isEmpty ? nil : webhooks.joined(separator: ",")),
+            (.webhookSecret, webhookSecret),
             (.memory, options.memory), (.load, options.load?.rawValue), (.loras, options.loras),
         ]
         for (key, text) in flags {
