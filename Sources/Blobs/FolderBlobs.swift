@@ -1,4 +1,5 @@
 import Foundation
+import Support
 
 /// Blobs in a folder that several machines may share: each writer writes aside under a name of its own, syncs, and renames.
 package struct FolderBlobs: BlobStore {
@@ -19,13 +20,12 @@ package struct FolderBlobs: BlobStore {
     package func put(_ bytes: [UInt8], as name: BlobName) throws(BlobFault) {
         // No blob's name begins with a dot.
         let aside = "\(path)/.\(UInt64.random(in: .min ... .max)).partial"
-        do throws(BlobFault) {
-            try write(bytes, to: aside)
-            guard rename(aside, file(name)) == 0 else { throw Self.fault(file(name)) }
-            try syncFolder()
+        do throws(FileFault) {
+            try SystemFile.create(aside, holding: bytes, mode: 0o600, syncing: true)
+            try AtomicFile.publish(aside, as: file(name))
         } catch {
             unlink(aside)
-            throw error
+            throw BlobFault(error.path, error.reason)
         }
     }
 
@@ -69,30 +69,6 @@ package struct FolderBlobs: BlobStore {
     // MARK: Files
 
     private func file(_ name: BlobName) -> String { "\(path)/\(name)" }
-
-    private func write(_ bytes: [UInt8], to path: String) throws(BlobFault) {
-        let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else { throw Self.fault(path) }
-        defer { close(descriptor) }
-        var start = 0
-        while start < bytes.count {
-            let count = bytes.withUnsafeBytes {
-                Foundation.write(descriptor, $0.baseAddress?.advanced(by: start), $0.count - start)
-            }
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { throw Self.fault(path) }
-            start += count
-        }
-        guard fsync(descriptor) == 0 else { throw Self.fault(path) }
-    }
-
-    private func syncFolder() throws(BlobFault) {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw Self.fault(path) }
-        defer { close(descriptor) }
-        // Some file systems of networks have no sync of folders; there is then no more to be done.
-        guard fsync(descriptor) == 0 || errno == EINVAL else { throw Self.fault(path) }
-    }
 
     private static func fault(_ place: String, code: Int32 = errno) -> BlobFault {
         BlobFault(place, String(cString: strerror(code)))
