@@ -131,6 +131,68 @@ private let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent
         #expect("\(try #require(error))".contains("text encoders"))
     }
 
+    /// A convolution with factors or a whole change beside its weight gives what the sum of both weights gives.
+    @Test(arguments: [1, 3]) func convolutionsAreChangedUnmerged(side: Int) throws {
+        let folder = try TemporaryFolder()
+        let (inputs, outputs, rank, cells) = (5, 7, 2, side * side)
+        func values(_ seed: Int, _ shape: [Int]) -> Tensor {
+            Tensor((0..<shape.reduce(1, *)).map { Float(($0 * 37 + seed * 11) % 29) / 29 - 0.5 }, shape: shape)
+        }
+        let weight = values(1, [outputs, inputs, side, side])
+        let (down, up) = (values(2, [rank, inputs, side, side]), values(3, [outputs, rank, 1, 1]))
+        let delta = values(4, weight.shape)
+        let base = "\(folder.path)/base.safetensors"
+        let bias = ("c.bias", values(5, [outputs]))
+        try SafetensorsWriter.write([("c.weight", weight), bias], to: base)
+        let file = "\(folder.path)/lora.safetensors"
+        try SafetensorsWriter.write(
+            [
+                ("c.lora_down.weight", down), ("c.lora_up.weight", up), ("c.alpha", Tensor([4], shape: [])),
+                ("c.diff", delta),
+            ], to: file)
+        // W + strength (alpha / rank up down + delta), by hand.
+        let strength: Float = 0.5
+        let merged = Tensor(
+            (0..<weight.count).map { index in
+                let (row, column) = (index / (inputs * cells), index % (inputs * cells))
+                let product = (0..<rank).reduce(Float(0)) {
+                    $0 + up.array[row * rank + $1] * down.array[$1 * inputs * cells + column]
+                }
+                return weight.array[index] + strength * (2 * product + delta.array[index])
+            }, shape: weight.shape)
+        let sum = "\(folder.path)/sum.safetensors"
+        try SafetensorsWriter.write([("c.weight", merged), bias], to: sum)
+        let adapter = try Adapter(file: file, strength: strength) { $0 }
+        func layer(_ path: String, _ adapters: [Adapter]) throws -> Convolution {
+            let reader = WeightReader(try Checkpoint(file: path), adapters: adapters)
+            let layer = try reader.convolution("c", inputs: inputs, outputs: outputs, kernel: [side, side])
+            try reader.requireAdaptersUsed()
+            return layer
+        }
+        let (compute, x) = (Compute(threads: 2), values(6, [1, 6, 4, inputs]))
+        for plan in [ConvolutionPlan(padding: 1), ConvolutionPlan(stride: 2, padding: 1)] {
+            let unmerged = compute.convolve(x, try layer(base, [adapter]), plan)
+            #expect(difference(unmerged, compute.convolve(x, try layer(sum, []), plan)) < 1e-5)
+        }
+    }
+
+    /// A Kronecker product of a convolution is neither computed nor left out in silence.
+    @Test func otherProductsOfConvolutionsAreRefused() throws {
+        let folder = try TemporaryFolder()
+        let (base, file) = ("\(folder.path)/base.safetensors", "\(folder.path)/lokr.safetensors")
+        try SafetensorsWriter.write(
+            [("c.weight", Tensor(zeros: [4, 6, 3, 3])), ("c.bias", Tensor(zeros: [4]))], to: base)
+        try SafetensorsWriter.write(
+            [("c.lokr_w1", Tensor(zeros: [2, 3])), ("c.lokr_w2", Tensor(zeros: [2, 2, 3, 3]))], to: file)
+        let reader = WeightReader(
+            try Checkpoint(file: base), adapters: [try Adapter(file: file, strength: 1) { $0 }])
+        let error = #expect(throws: WeightError.self) {
+            try reader.convolution("c", inputs: 6, outputs: 4, kernel: [3, 3])
+        }
+        let message = "\(try #require(error))"
+        #expect(message.contains("lokr.safetensors") && message.contains("\"c\""), "\(message)")
+    }
+
     @Test func strengthScalesEveryForm() throws {
         for name in ["lokr", "loha", "deltas"] {
             let half = try adapter("\(fixtures)/\(name).safetensors", strength: 0.5)
