@@ -17,7 +17,7 @@ package struct KnownSet: Sendable {
         /// again.
         package let memory: Int
 
-        /// About so many, as published; the hub says the true number.
+        /// Approximate; the hub says the true number.
         package var bytes: Int { files.reduce(0) { $0 + $1.megabytes } * 1_000_000 }
     }
 

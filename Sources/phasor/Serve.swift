@@ -28,7 +28,7 @@ struct Serve: AsyncParsableCommand, SpeakingCommand {
 
               phasor serve
               phasor serve Wan2.2-T2V-A14B-Diffusers Z-Image-Turbo      requests choose by "model"
-              phasor serve z-image-turbo                                of `phasor pull --list`
+              phasor serve z-image-turbo                                of phasor pull --list
               curl http://127.0.0.1:8080/v1/images/generations \\
                 -H "Content-Type: application/json" \\
                 -d '{"prompt": "a red balloon", "response_format": "url"}'
@@ -37,7 +37,7 @@ struct Serve: AsyncParsableCommand, SpeakingCommand {
     @Argument(
         help: ArgumentHelp(
             "Model folders, the first of which is the default (none: the embedded model). A repository of the hub "
-                + "(OWNER/NAME) or a set of `phasor pull --list` is brought if it is not here."),
+                + "(OWNER/NAME) or a set of phasor pull --list is brought if it is not here."),
         transform: HomeFolder.expand)
     var folders: [String] = []
 

@@ -116,7 +116,7 @@ import Testing
         let page = try command.run(["--generate-man"])
         #expect(page.code == 0 && page.text.hasPrefix(".TH PHASOR 1"))
         let words = page.text.replacing("\\-", with: "-")
-        for name in ["serve", "generate", "render", "inspect", "quantize", "verify", "bench"] {
+        for name in ["serve", "pull", "generate", "render", "inspect", "quantize", "verify", "bench"] {
             #expect(words.contains(".SS \"phasor \(name)"))
             let help = try command.run([name, "--help"]).text
             let flags = help.split(whereSeparator: { " ,\n/>".contains($0) }).filter {

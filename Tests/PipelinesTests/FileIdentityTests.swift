@@ -48,9 +48,9 @@ import Weights
                 wan(inputs: 36, outputs: 16, more: ["img_emb.proj.0.weight": [8]]),
                 ["image-to-video", "CLIP", "Wan2.2-I2V-A14B"]
             ),
-            (wan(inputs: 52, outputs: 16), ["control", "52 channels"]),
+            (wan(inputs: 52, outputs: 16), ["control", "52 channels", "use a text-to-video"]),
             (wan(inputs: 36, outputs: 16, more: ["motion_encoder.enc.weight": [8, 8]]), ["motion"]),
-            (wan(inputs: 16, outputs: 16, more: ["vace_blocks.0.ffn.0.weight": [8, 8]]), ["VACE"]),
+            (wan(inputs: 16, outputs: 16, more: ["vace_blocks.0.ffn.0.weight": [8, 8]]), ["VACE", "Wan2.2-T2V-A14B"]),
             (
                 wan(inputs: 16, outputs: 16, more: ["casual_audio_encoder.weights": [8, 8]]), ["audio"]
             ),

@@ -205,8 +205,8 @@ import Weights
     }
 
     static let qwenDamages: [Damage] = [
-        Damage("editing pipeline", ["not supported", "QwenImageEditPlusPipeline", "QwenImagePipeline"]) {
-            try $0.replace("\"QwenImagePipeline", with: "\"QwenImageEditPlusPipeline", in: "model_index.json")
+        Damage("editing pipeline", ["not supported", "QwenImageEditPipeline", "QwenImagePipeline"]) {
+            try $0.replace("\"QwenImagePipeline", with: "\"QwenImageEditPipeline", in: "model_index.json")
         },
         Damage("another kind of transformer", ["transformer/config.json", "zero_cond_t"]) {
             try $0.replace("\"zero_cond_t\": false", with: "\"zero_cond_t\": true", in: "transformer/config.json")

@@ -229,6 +229,10 @@ import Weights
             "groups of 3", "\"spatial_merge_size\": 2", "\"spatial_merge_size\": 3", "text_encoder/config.json",
             ["spatial_merge_size", "3"]
         ),
+        (
+            "axes of no head", "\"mrope_section\": [\n        2", "\"mrope_section\": [\n        3",
+            "text_encoder/config.json", ["mrope_section", "[3, 1, 1]"]
+        ),
         ("a wide tower", "\"out_hidden_size\": 32", "\"out_hidden_size\": 48", "text_encoder/config.json", ["48"]),
         ("no window", "\"window_size\": 20", "\"window_size\": 4", "text_encoder/config.json", ["window_size"]),
         ("heads that do not divide", "\"num_heads\": 2", "\"num_heads\": 7", "text_encoder/config.json", ["num_heads"]),

@@ -33,7 +33,7 @@ package struct QwenImageEditPromptEncoder: PromptEncoder {
     private static let dropped = 64
 
     /// - Throws: `TextError.unusableTokens` for a tokenizer that does not know the mark of a picture; `TextError.invalid` for a
-    ///   tower that gives rows of another width than the text model's.
+    ///   tower that gives rows of another width than the text model's, or axes that do not share out its heads.
     package init(
         tokenizer: BytePairTokenizer, encoder: Qwen25Encoder, tower: QwenVisionTower, processor: QwenPictureProcessor
     ) throws {
@@ -46,6 +46,13 @@ package struct QwenImageEditPromptEncoder: PromptEncoder {
             throw TextError.invalid(
                 file: "vision_config", field: "out_hidden_size",
                 reason: "is \(tower.config.outDim), and the text model reads rows of \(encoder.config.dim)")
+        }
+        guard encoder.config.hasSections else {
+            throw TextError.invalid(
+                file: "text_config", field: "mrope_section",
+                reason:
+                    "\(encoder.config.sections) are not three shares of the \(encoder.config.headDim / 2) pairs of a head"
+            )
         }
         mark = ids[0]
         self.tokenizer = tokenizer

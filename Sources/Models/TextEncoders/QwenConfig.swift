@@ -83,14 +83,12 @@ package struct QwenConfig: Sendable {
         guard config.eps > 0, config.ropeTheta > 1 else {
             throw .invalid(file: file, field: "rms_norm_eps, rope_theta", reason: "must be above 0 and above 1")
         }
-        guard config.sections.count == 3, config.sections.allSatisfy({ 0...config.headDim ~= $0 }),
-            config.sections.reduce(0, +) == config.headDim / 2
-        else {
-            throw .invalid(
-                file: file, field: "mrope_section",
-                reason: "\(config.sections) are not three shares of the \(config.headDim / 2) pairs of a head")
-        }
         return config
+    }
+
+    /// Whether the shares of the axes are those of a head's pairs, as a text with pictures needs it.
+    var hasSections: Bool {
+        sections.count == 3 && sections.allSatisfy { 0...headDim ~= $0 } && sections.reduce(0, +) == headDim / 2
     }
 
     private struct File: Decodable {

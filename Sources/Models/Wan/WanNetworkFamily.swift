@@ -89,22 +89,25 @@ enum WanRelatives {
         "Wan2.1 image-to-video, which also reads CLIP's view of the picture, is not built; use Wan2.2-I2V-A14B, which "
         + "reads none"
 
+    private static let advice = "use a text-to-video or image-to-video network (Wan2.2-T2V-A14B, Wan2.2-I2V-A14B)"
+
     /// What such a network is called, and why it is not run; nil for what may be one of Wan's own.
     static func relative(
         keys: some Collection<String>, inputs: Int, outputs: Int
     ) -> (name: String, refusal: String)? {
         if keys.contains(where: { $0.hasPrefix("vace_") }) {
-            return ("VACE", "its control branch (vace_blocks) is not built")
+            return ("VACE", "its control branch (vace_blocks) is not built; \(advice)")
         }
         if keys.contains(where: { $0.contains("audio") || $0.contains("motion_encoder") }) {
-            return ("sound- or motion-driven", "its audio or motion layers are not built")
+            return ("sound- or motion-driven", "its audio or motion layers are not built; \(advice)")
         }
         if keys.contains(where: { $0.hasPrefix("img_emb.") || $0.hasPrefix("condition_embedder.image_embedder.") }) {
             return ("2.1 image-to-video (I2V)", clipRefusal)
         }
         if inputs != outputs, inputs != 2 * outputs + WanPictures.maskChannels {
             return (
-                "control", "it reads \(inputs) channels and gives \(outputs), which no network that is built does"
+                "control",
+                "it reads \(inputs) channels and gives \(outputs), which no network that is built does; \(advice)"
             )
         }
         return nil
