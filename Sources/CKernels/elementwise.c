@@ -24,6 +24,8 @@ PHASOR_INLINE void phasor_epilogue_body(
             for (size_t c = 0; c < columns; c++) o[c] = phasor_gelu(o[c]);
         } else if (activation == PHASOR_QUICK_GELU) {
             for (size_t c = 0; c < columns; c++) o[c] = phasor_quick_gelu(o[c]);
+        } else if (activation == PHASOR_RELU) {
+            for (size_t c = 0; c < columns; c++) o[c] = phasor_relu(o[c]);
         }
         if (residual) {
             const float *base = residual + r * residual_stride;
@@ -50,6 +52,8 @@ PHASOR_INLINE void phasor_activate_body(const float *x, float *out, size_t count
         for (size_t i = 0; i < count; i++) out[i] = phasor_gelu(x[i]);
     } else if (activation == PHASOR_QUICK_GELU) {
         for (size_t i = 0; i < count; i++) out[i] = phasor_quick_gelu(x[i]);
+    } else if (activation == PHASOR_RELU) {
+        for (size_t i = 0; i < count; i++) out[i] = phasor_relu(x[i]);
     } else {
         for (size_t i = 0; i < count; i++) out[i] = x[i];
     }
@@ -69,6 +73,8 @@ PHASOR_INLINE void phasor_activate_multiply_body(
         for (size_t i = 0; i < count; i++) out[i] = phasor_gelu(x[i]) * y[i];
     } else if (activation == PHASOR_QUICK_GELU) {
         for (size_t i = 0; i < count; i++) out[i] = phasor_quick_gelu(x[i]) * y[i];
+    } else if (activation == PHASOR_RELU) {
+        for (size_t i = 0; i < count; i++) out[i] = phasor_relu(x[i]) * y[i];
     } else {
         for (size_t i = 0; i < count; i++) out[i] = x[i] * y[i];
     }
@@ -220,6 +226,8 @@ PHASOR_INLINE void phasor_scale_shift_body(
                 for (size_t c = 0; c < channels; c++) o[c] = phasor_gelu(o[c]);
             if (activation == PHASOR_QUICK_GELU)
                 for (size_t c = 0; c < channels; c++) o[c] = phasor_quick_gelu(o[c]);
+            if (activation == PHASOR_RELU)
+                for (size_t c = 0; c < channels; c++) o[c] = phasor_relu(o[c]);
         }
     }
 }

@@ -102,3 +102,6 @@ PHASOR_INLINE float phasor_gelu(float x) {
 }
 
 PHASOR_INLINE float phasor_quick_gelu(float x) { return x * phasor_sigmoid(1.702f * x); }
+
+/// What is not a number stays so.
+PHASOR_INLINE float phasor_relu(float x) { return x < 0 ? 0 : x; }

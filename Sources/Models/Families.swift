@@ -1,3 +1,4 @@
+import Tensor
 import Weights
 
 /// The families of models that there are. This list is the one place outside a family's folder that names the family.
@@ -17,6 +18,13 @@ package enum Families {
         }
         let known = Set(all.flatMap(\.pipelineClasses)).sorted().joined(separator: ", ")
         throw .unsupported(folder: folder, reason: "pipeline class \(name); known are \(known)")
+    }
+
+    /// The checks of fixture folders of that name: a family's, or those of the tiny autoencoders.
+    package static func checks(named name: String, folder: String, compute: Compute) -> (any FamilyChecks)? {
+        name == TinyChecks.name
+            ? TinyChecks(folder: folder, compute: compute)
+            : family(named: name)?.checks(folder: folder, compute: compute)
     }
 
     package static func family(named name: String) -> (any ModelFamily)? { all.first { $0.name == name } }

@@ -7,6 +7,8 @@ package struct FileIdentity: Sendable {
         case expert
         case textEncoder = "text encoder"
         case vae = "VAE"
+        /// Stands in for a VAE.
+        case tinyVAE = "tiny autoencoder"
         case adapter = "LoRA"
     }
 
@@ -51,6 +53,7 @@ package struct FileIdentity: Sendable {
         where !networks.contains(where: { $0.name == found.name }) {
             networks.append(found)
         }
+        if let tiny = TinyAutoencoders.recognise(checkpoint) { networks.append(tiny) }
         guard !networks.isEmpty else {
             throw ModelError.unknownFile(
                 file: checkpoint.path, keys: Array(checkpoint.tensors.keys.sorted().prefix(3)))

@@ -88,11 +88,14 @@ package struct FamilyTraits: Sendable {
     package let course: [Stage]
     /// The pictures that the network reads. The autoencoder's part encodes them.
     package let pictures: PictureInputs
+    /// The tiny autoencoders that read its latents; nil where none is known.
+    package let tiny: TinyLatents?
 
     package init(
         guidance: Guidance.Rule, guidesWithoutNegativePrompt: Bool, packing: Int = 1,
         absentNegativePrompt: String = "", defaults: SizeLimits.Defaults,
-        course: [Stage] = [.text("text_encoder"), .steps, .decode("vae")], pictures: PictureInputs = .none
+        course: [Stage] = [.text("text_encoder"), .steps, .decode("vae")], pictures: PictureInputs = .none,
+        tiny: TinyLatents? = nil
     ) {
         self.guidance = guidance
         self.guidesWithoutNegativePrompt = guidesWithoutNegativePrompt
@@ -101,6 +104,7 @@ package struct FamilyTraits: Sendable {
         self.defaults = defaults
         self.course = course
         self.pictures = pictures
+        self.tiny = tiny
     }
 }
 

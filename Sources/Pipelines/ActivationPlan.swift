@@ -12,9 +12,11 @@ package struct ActivationPlan: Sendable, Equatable {
     package let steps: Int
     /// Bytes for the VAE decode. They include the convolutions' weights in the kernels' own layout, which stay.
     package let decode: Int
+    /// Of a preview by a tiny autoencoder; 0 where there is none.
+    package let preview: Int
 
     /// Stages follow one another.
-    package var peak: Int { max(picture, text, steps, decode) }
+    package var peak: Int { max(picture, text, steps, decode, preview) }
 }
 
 extension Pipeline {
@@ -23,11 +25,13 @@ extension Pipeline {
     ///
     /// - Parameters:
     ///   - generator: nil for the model's default.
+    ///   - decoder: one of the model's; nil for its default.
     ///   - tokens: of the prompt and of the negative one; nil for the longest prompt there can be.
     /// - Throws: `DiffusionError` for a generator that does not exist.
     /// - Precondition: width, height and frames are ones that `sizes` does not refuse.
     package func activationPlan(
-        width: Int, height: Int, frames: Int, generator: String? = nil, tokens: Int? = nil
+        width: Int, height: Int, frames: Int, generator: String? = nil, decoder: LatentDecoder? = nil,
+        tokens: Int? = nil
     ) throws -> ActivationPlan {
         let tokens = tokens ?? maximumTokens
         let text = try MemoryPlan.of {
@@ -60,12 +64,18 @@ extension Pipeline {
         }
         let decode = try MemoryPlan.of {
             let shape = latentShape(width: width, height: height, frames: frames)
-            try parts.autoencoder.decode(
+            try autoencoder(of: decoder ?? defaultDecoder).decode(
                 unpacked(Tensor(uninitialized: shape), by: traits.packing), interrupt: {}
             ) { _ in }
         }
+        let preview = try MemoryPlan.of {
+            guard let tiny else { return }
+            let shape = latentShape(width: width, height: height, frames: 1)
+            _ = try tiny.preview(unpacked(Tensor(uninitialized: shape), by: traits.packing), interrupt: {})
+        }
         return ActivationPlan(
-            picture: picture.peakExtent, text: text.peakExtent, steps: steps.peakExtent, decode: decode.peakExtent)
+            picture: picture.peakExtent, text: text.peakExtent, steps: steps.peakExtent, decode: decode.peakExtent,
+            preview: preview.peakExtent)
     }
 
     /// The same model, which asks for no weights to be in memory.

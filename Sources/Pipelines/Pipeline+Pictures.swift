@@ -13,6 +13,17 @@ extension Pipeline {
         pictures.first != nil && traits.pictures.changesByStrength
     }
 
+    /// Why the model takes no pictures at all, where its family's models take some; nil where it does.
+    package var pictureRefusal: String? {
+        guard parts.autoencoder is any TinyAutoencoder else { return nil }
+        guard traits.pictures == .none else {
+            return "\(id) was opened with a tiny autoencoder as its VAE, which cannot encode what the network looks at; the "
+                + "same file as --preview-vae leaves that to the large one"
+        }
+        return parts.autoencoder.hasEncoder
+            ? nil : "the file of the tiny autoencoder that \(id) was opened with holds a decoder alone"
+    }
+
     /// Grey pictures of every kind that the network takes a first or last frame from, to measure with or to plan by.
     package func greyPictures(width: Int, height: Int, frames: Int) throws -> GivenPictures {
         guard !traits.pictures.changesByStrength else { return GivenPictures() }

@@ -13,6 +13,8 @@ package struct Run: Sendable {
     /// The texts that it needs encoded: the prompt, and the negative one where guidance is on.
     package let texts: Prompted<String>
     package let loras: SettledLoRAs
+    /// What will make frames of the latent.
+    package let decoder: LatentDecoder
     package private(set) var generation: Generation
     /// The pictures that are still to be encoded; empty where none are given.
     package private(set) var pictures: GivenPictures
@@ -31,13 +33,16 @@ package struct Run: Sendable {
                 positive: parameters.prompt,
                 negative: generation.isGuided ? parameters.negativePrompt ?? pipeline.traits.absentNegativePrompt : nil),
             loras: loras,
-            pictures: parameters.pictures)
+            pictures: parameters.pictures, decoder: parameters.decoder)
     }
 
-    /// - Parameter prompted: conditionings that are known already.
+    /// - Parameters:
+    ///   - prompted: conditionings that are known already.
+    ///   - decoder: nil for the model's default.
     package init(
         _ generation: Generation, of pipeline: Pipeline, generator: String, texts: Prompted<String>,
-        loras: SettledLoRAs = .none, prompted: Prompted<Conditioning>? = nil, pictures: GivenPictures = GivenPictures()
+        loras: SettledLoRAs = .none, prompted: Prompted<Conditioning>? = nil, pictures: GivenPictures = GivenPictures(),
+        decoder: LatentDecoder? = nil
     ) {
         self.pipeline = pipeline
         self.generator = generator
@@ -46,6 +51,7 @@ package struct Run: Sendable {
         self.generation = generation
         self.prompted = prompted
         self.pictures = pictures
+        self.decoder = decoder ?? pipeline.defaultDecoder
     }
 
     // MARK: What comes next
@@ -60,7 +66,7 @@ package struct Run: Sendable {
                     let count = prompted == nil && !generation.isFinished ? texts.negative == nil ? 1 : 2 : 0
                     return [Pass](repeating: Pass(.text, part), count: count)
                 case (.steps, _): return generation.upcomingExperts.map { Pass(.steps, Part($0)) }
-                case (.decode, let part?): return [Pass(.decode, part)]
+                case (.decode, _): return [Pass(.decode, pipeline.part(of: decoder))]
                 default: return []
                 }
             }
@@ -122,7 +128,7 @@ package struct Run: Sendable {
     /// Decodes the latent and hands on frames `[T, H, W, 3]` in [0, 1] as they are ready.
     /// - Throws: as `Pipeline.decode`.
     package func decode(interrupt: () throws -> Void = {}, onFrames: (Tensor) throws -> Void) throws {
-        try pipeline.decode(generation.latent, interrupt: interrupt, onFrames: onFrames)
+        try pipeline.decode(generation.latent, by: decoder, interrupt: interrupt, onFrames: onFrames)
     }
 
     // MARK: Across processes

@@ -2,7 +2,7 @@ import CKernels
 
 /// What follows a matrix product before the result is stored.
 package enum Activation: Sendable {
-    case identity, silu, geluTanh, gelu, quickGelu
+    case identity, silu, geluTanh, gelu, quickGelu, relu
 
     var kernel: phasor_activation {
         switch self {
@@ -11,6 +11,7 @@ package enum Activation: Sendable {
         case .geluTanh: PHASOR_GELU_TANH
         case .gelu: PHASOR_GELU
         case .quickGelu: PHASOR_QUICK_GELU
+        case .relu: PHASOR_RELU
         }
     }
 }

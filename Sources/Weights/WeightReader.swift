@@ -134,13 +134,16 @@ package struct WeightReader: Sendable {
         return found
     }
 
-    /// `name.weight` and `name.bias` of a convolution; `kernel` is `[kt, kh, kw]` or, stored in 2-D, `[kh, kw]`.
+    /// `name.weight` of a convolution, and `name.bias` if there should be one.
+    /// - Parameters:
+    ///   - kernel: `[kt, kh, kw]` or, stored in 2-D, `[kh, kw]`.
+    ///   - frames: of a convolution stored in 2-D whose inputs are those of so many frames, the last frame first.
     package func convolution(
-        _ name: String, inputs: Int, outputs: Int, kernel: [Int]
+        _ name: String, inputs: Int, outputs: Int, kernel: [Int], bias: Bool = true, frames: Int = 1
     ) throws(WeightError) -> Convolution {
         Convolution(
-            weight: try weight("\(name).weight", [outputs, inputs] + kernel),
-            bias: try vector("\(name).bias", [outputs]))
+            weight: try weight("\(name).weight", [outputs, inputs * frames] + kernel),
+            bias: bias ? try vector("\(name).bias", [outputs]) : nil, frames: frames)
     }
 
     /// The weights of the linear layers in the order they were asked for, which is the order a network uses them in.

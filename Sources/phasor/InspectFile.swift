@@ -38,6 +38,7 @@ struct FileInspection {
         case .expert: print("  use it as --expert FILE")
         case .textEncoder: print("  use it as --text-encoder FILE, with --tokenizer DIR")
         case .vae: print("  use it as --vae FILE")
+        case .tinyVAE: print("  use it as --preview-vae FILE, or as --vae FILE in place of the large one")
         case .adapter:
             print("  use it as --lora high=FILE or low=FILE; the keys do not tell for which expert it was trained")
         }

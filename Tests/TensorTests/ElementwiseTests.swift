@@ -112,7 +112,7 @@ import Testing
         }
         // Of one value the variance is 0 and what is left of the mean is rounding, times 1000.
         let tolerance = places * width == 1 ? 1e-2 : 1e-4
-        for activation in [Activation.identity, .silu, .geluTanh, .gelu, .quickGelu] {
+        for activation in [Activation.identity, .silu, .geluTanh, .gelu, .quickGelu, .relu] {
             let scaling = compute.groupNorm(
                 of: x, weight: weight, bias: bias, groups: groups, eps: 1e-6, activation: activation)
             let plain = expected.map { Plain.activate($0, activation) }
@@ -170,7 +170,7 @@ import Testing
         let x = dice.tensor([count], in: -12...12)
         let y = dice.tensor([count])
         let (a, b) = (x.array, y.array)
-        for activation in [Activation.identity, .silu, .geluTanh, .gelu, .quickGelu] {
+        for activation in [Activation.identity, .silu, .geluTanh, .gelu, .quickGelu, .relu] {
             let plain = a.map { Plain.activate(Double($0), activation) }
             #expect(distance(compute.activate(x, activation).array, plain) < 3e-6)
             let gated = plain.indices.map { plain[$0] * Double(b[$0]) }
@@ -184,7 +184,7 @@ import Testing
     /// Far from zero SiLU and GELU must reach their limits: x, and 0 from below, never NaN.
     @Test func activationsAtTheEnds() {
         let x = Tensor([-1e4, -200, -90, -0.0, 0, 90, 200, 1e4], shape: [8])
-        for activation in [Activation.silu, .geluTanh, .gelu, .quickGelu] {
+        for activation in [Activation.silu, .geluTanh, .gelu, .quickGelu, .relu] {
             let y = compute.activate(x, activation).array
             #expect(y[0...2].allSatisfy { abs($0) < 1e-30 })
             #expect(y[3...4].allSatisfy { $0 == 0 })

@@ -45,6 +45,7 @@ enum Plain {
         case .geluTanh: 0.5 * x * (1 + tanh((2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)))
         case .gelu: 0.5 * x * erfc(-x / 2.squareRoot())
         case .quickGelu: x / (1 + exp(-1.702 * x))
+        case .relu: max(x, 0)
         }
     }
 

@@ -48,3 +48,12 @@ size_t phasor_convolution_scratch(const phasor_engine *engine, const phasor_conv
 /// number of threads.
 void phasor_convolution_run(
     phasor_pool *pool, const phasor_engine *engine, const phasor_convolution *work, void *scratch);
+
+/// One row of a depthwise convolution, each channel with filters of its own; zeros lie around the frame.
+///   x         [height, width, channels]
+///   filters   [kernel, kernel, channels]; kernel is odd
+///   out       [width, channels], row `row` of the result, which is as large as x
+/// Each output element is summed over its taps in one order.
+void phasor_depthwise_row(
+    const float *x, size_t height, size_t width, size_t channels, const float *filters, size_t kernel, size_t row,
+    float *out);

@@ -7,7 +7,8 @@ typedef enum phasor_activation {
     PHASOR_SILU = 1,      // x sigmoid(x)
     PHASOR_GELU_TANH = 2,   // 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))
     PHASOR_GELU = 3,        // 0.5 x (1 + erf(x / sqrt(2)))
-    PHASOR_QUICK_GELU = 4   // x sigmoid(1.702 x)
+    PHASOR_QUICK_GELU = 4,  // x sigmoid(1.702 x)
+    PHASOR_RELU = 5         // max(x, 0)
 } phasor_activation;
 
 /// out[r, c] = activation(tile[r, c] + bias[c]), then, with a residual, residual[r, c] + gate[c] * that.
