@@ -33,6 +33,13 @@ extension Fields {
         try string(name(field, taker))
     }
 
+    /// The choice of that name; its names are the field's in the table.
+    func choice<Choice: RawRepresentable & CaseIterable>(
+        _ field: RequestField, _ taker: RequestField.Taker
+    ) throws -> Choice? where Choice.RawValue == String {
+        try choice(name(field, taker), of: Choice.allCases.map(\.rawValue)).flatMap(Choice.init(rawValue:))
+    }
+
     /// A prompt: of bounded length, and without NUL, which neither PNG's nor MP4's text can carry.
     func text(_ field: RequestField, _ taker: RequestField.Taker) throws -> String? {
         let name = try name(field, taker)

@@ -110,7 +110,9 @@ struct ModelCatalogue: Sendable {
                 "default": JSON(sizes.defaultFrames), "maximum": JSON(sizes.maximumFrames),
             ],
             "fps": JSON(sizes.defaultFPS),
-            "inputs": Self.describe(model.traits.pictures),
+            "inputs": Self.describe(model.traits.pictures, areTaken: model.pictureRefusal == nil),
+            "decoders": .array(model.decoders.map { .string($0.rawValue) }),
+            "partial_images": JSON(RequestFields.mostPreviews(of: model)),
             "output_formats": .array(OutputFormat.allCases.map { .string($0.rawValue) }),
             "loras": .array(model.loraNames.map { .string($0) }),
             "card": cards.address(of: model).map { .string($0) } ?? .null,
@@ -118,7 +120,8 @@ struct ModelCatalogue: Sendable {
     }
 
     /// `strength`: a picture is changed by it, since the network reads no first one.
-    private static func describe(_ inputs: PictureInputs) -> JSON {
+    private static func describe(_ inputs: PictureInputs, areTaken: Bool) -> JSON {
+        guard areTaken else { return ["image": "never", "last_image": "never", "images": [0, 0]] }
         let isChange = inputs.first == .never
         return [
             "image": .string(isChange ? "strength" : inputs.first.rawValue),

@@ -43,6 +43,8 @@ package struct GenerationRequest: Codable, Sendable, Equatable {
     package var fit: PictureFit?
     /// How far `image` is changed by a model whose network reads no pictures; nil is the usual strength.
     package var strength: Float?
+    /// What makes frames of the latents; nil is the model's default.
+    package var decoder: LatentDecoder?
     /// Partial pictures to make on the way: at most one a step, none of the last step; 0 is none.
     package var previews: Int
     /// How a video is coded; nil is H.264.
@@ -87,7 +89,7 @@ package struct GenerationRequest: Codable, Sendable, Equatable {
 
     private enum CodingKeys: String, CodingKey {
         case kind, prompt, model, generator, width, height, fps, seed, loras, codec, crf, preset, image, images, fit,
-            strength
+            strength, decoder
         case negativePrompt = "negative_prompt"
         case pixelFormat = "pixel_format"
         case lastImage = "last_image"

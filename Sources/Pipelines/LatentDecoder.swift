@@ -53,8 +53,12 @@ extension Pipeline {
     ) throws {
         let decoder = decoder ?? defaultDecoder
         let autoencoder = try autoencoder(of: decoder)
-        try frames(through: part(of: decoder), onFrames) { onFrames in
-            try autoencoder.decode(unpacked(latent, by: traits.packing), interrupt: interrupt, onFrames: onFrames)
+        defer { Arena.shared.giveBack() }
+        try residency.pass(through: part(of: decoder)) { check in
+            try autoencoder.decode(unpacked(latent, by: traits.packing), interrupt: interrupt) { frames in
+                try check()
+                try onFrames(Self.unit(frames))
+            }
         }
     }
 
@@ -64,37 +68,24 @@ extension Pipeline {
     /// - Parameter interrupt: called now and then; throwing ends the decoding.
     /// - Throws: `ModelError.notFinite`.
     package func preview(of estimate: Tensor, interrupt: () throws -> Void = {}) throws -> Tensor {
-        var first: Tensor?
-        try frames(through: part(of: tiny == nil ? .full : .tiny), { first = first ?? $0.slice(0..<1) }) { onFrames in
-            let cells = unpacked(firstFrame(of: estimate), by: traits.packing)
-            if let tiny {
-                try onFrames(tiny.preview(cells, interrupt: interrupt))
-            } else {
-                try parts.autoencoder.decode(cells, interrupt: interrupt, onFrames: onFrames)
-            }
-        }
-        guard let first else { throw ModelError.notFinite(stage: "VAE") }
-        return first
-    }
-
-    /// Runs a decoding whose frames are in [-1, 1], and hands them on in [0, 1].
-    private func frames(
-        through part: Part, _ onFrames: (Tensor) throws -> Void, _ decode: ((Tensor) throws -> Void) throws -> Void
-    ) throws {
         defer { Arena.shared.giveBack() }
-        try residency.pass(through: part) { check in
-            try decode { frames in
-                try check()
-                guard Self.scaleToUnit(frames) else { throw ModelError.notFinite(stage: "VAE") }
-                try onFrames(frames)
+        return try residency.pass(through: part(of: tiny == nil ? .full : .tiny)) { check in
+            let cells = unpacked(firstFrame(of: estimate), by: traits.packing)
+            var first: Tensor?
+            if let tiny {
+                first = try tiny.preview(cells, interrupt: interrupt)
+            } else {
+                try parts.autoencoder.decode(cells, interrupt: interrupt) { first = first ?? $0.slice(0..<1) }
             }
+            try check()
+            guard let first else { throw ModelError.notFinite(stage: "VAE") }
+            return try Self.unit(first)
         }
     }
 
-    /// Scales values from [-1, 1] to [0, 1], clamped, in place.
-    /// - Returns: whether all values are finite.
-    private static func scaleToUnit(_ frames: Tensor) -> Bool {
-        frames.withUnsafeMutable { values in
+    /// Frames in [-1, 1] that were just made, scaled in place to [0, 1] and clamped.
+    private static func unit(_ frames: Tensor) throws(ModelError) -> Tensor {
+        let isFinite = frames.withUnsafeMutable { values in
             // Without a branch, so that it is done sixteen at a time.
             var strange: UInt32 = 0
             for index in values.indices {
@@ -105,5 +96,7 @@ extension Pipeline {
             }
             return strange == 0
         }
+        guard isFinite else { throw .notFinite(stage: "VAE") }
+        return frames
     }
 }

@@ -17,7 +17,8 @@ extension Pipeline {
     package var pictureRefusal: String? {
         guard parts.autoencoder is any TinyAutoencoder else { return nil }
         guard traits.pictures == .none else {
-            return "\(id) was opened with a tiny autoencoder as its VAE, which cannot encode what the network looks at; the "
+            return
+                "\(id) was opened with a tiny autoencoder as its VAE, which cannot encode what the network looks at; the "
                 + "same file as --preview-vae leaves that to the large one"
         }
         return parts.autoencoder.hasEncoder

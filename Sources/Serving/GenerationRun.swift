@@ -166,7 +166,7 @@ final class GenerationRun {
         if nextExpert != phase.expert { siblings.forget(expert: phase.expert, for: self) }
         guard let index = previewed.firstIndex(of: step) else { return }
         for (image, estimate) in previews {
-            let png = try picture(of: estimate)
+            let png = try preview(of: estimate)
             tell(.preview, preview: .init(image: image, index: index, step: step, png: png))
         }
     }

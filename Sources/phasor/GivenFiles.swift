@@ -4,6 +4,7 @@ import Jobs
 import Media
 import Models
 import Pictures
+import Pipelines
 import Support
 
 /// The pictures that a command was given as files.
@@ -48,3 +49,4 @@ struct GivenFiles {
 }
 
 extension PictureFit: ExpressibleByArgument {}
+extension LatentDecoder: ExpressibleByArgument {}

@@ -67,6 +67,7 @@ struct Inspect: ParsableCommand {
     private func printActivations(_ pipeline: Pipeline, _ request: (width: Int, height: Int, frames: Int)) throws {
         let (width, height, frames) = request
         let plan = try pipeline.activationPlan(width: width, height: height, frames: frames)
+        let preview = plan.preview > 0 ? "\n  tiny preview  \(megabytes(plan.preview))" : ""
         let encode = plan.picture > 0 ? "  VAE encode    \(megabytes(plan.picture))\n" : ""
         print(
             """
@@ -75,7 +76,7 @@ struct Inspect: ParsableCommand {
             \(pipeline.generators.defaultName), prompts of \(pipeline.maximumTokens) tokens (the longest), beside the weights:
             \(encode)  text encoding \(megabytes(plan.text))
               steps         \(megabytes(plan.steps))
-              VAE decode    \(megabytes(plan.decode))
+              VAE decode    \(megabytes(plan.decode))\(preview)
               peak          \(megabytes(plan.peak))
             """)
     }

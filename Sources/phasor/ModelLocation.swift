@@ -55,7 +55,8 @@ extension ModelOptions {
     var partOptions: [String] {
         let isGiven = [
             ("--expert", !experts.isEmpty), ("--text-encoder", textEncoder != nil), ("--tokenizer", tokenizer != nil),
-            ("--vae", vae != nil), ("--phases", phases != nil), ("--lora", !adapters.isEmpty),
+            ("--vae", vae != nil), ("--preview-vae", previewVAE != nil), ("--phases", phases != nil),
+            ("--lora", !adapters.isEmpty),
         ]
         return isGiven.compactMap { $1 ? $0 : nil }
     }
@@ -95,6 +96,7 @@ extension ModelOptions {
         files.textEncoder = textEncoder
         files.tokenizer = tokenizer
         files.vae = vae
+        files.previewVAE = previewVAE
         files.phases = phases
         files.adapters = adapters.map {
             ModelFiles.AdapterFile(expert: $0.expert, path: $0.path, strength: $0.strength)

@@ -6,7 +6,8 @@ import Verification
 private let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
     .appendingPathComponent("Fixtures").path
 private let committed = [
-    "wan22-tiny", "wan22-i2v-tiny", "wan22-ti2v-tiny", "qwen-image-tiny", "z-image-tiny", "flux2-klein-tiny", "taehv-tiny",
+    "wan22-tiny", "wan22-i2v-tiny", "wan22-ti2v-tiny", "qwen-image-tiny", "z-image-tiny", "flux2-klein-tiny",
+    "taehv-tiny",
 ].map { "\(fixtures)/\($0)" }
 
 /// The committed fixtures and the folders named in PHASOR_FIXTURES, separated by colons.

@@ -69,7 +69,8 @@ package struct AutoencoderTiny: Sendable {
         encoder = layers
     }
 
-    private func apply(_ layers: [TinyLayer], to x: consuming Tensor, _ interrupt: () throws -> Void) rethrows -> Tensor {
+    private func apply(_ layers: [TinyLayer], to x: consuming Tensor, _ interrupt: () throws -> Void) rethrows -> Tensor
+    {
         for layer in layers {
             switch layer {
             case .convolution(let convolution, let plan): x = compute.convolve(x, convolution, plan)

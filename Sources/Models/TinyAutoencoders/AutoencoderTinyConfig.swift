@@ -106,7 +106,9 @@ package struct AutoencoderTinyConfig: Sendable {
         var (levels, index): ([Int], Int) = ([], first)
         while levels.count < 8 {
             var blocks = 0
-            while checkpoint.tensors["\(name(index)).conv.0.weight"] != nil { (blocks, index) = (blocks + 1, index + 1) }
+            while checkpoint.tensors["\(name(index)).conv.0.weight"] != nil {
+                (blocks, index) = (blocks + 1, index + 1)
+            }
             levels.append(blocks)
             if checkpoint.tensors["\(name(index)).bias"] != nil { return levels }
             index += between

@@ -121,7 +121,8 @@ package struct TAEHVDecoder: Sendable {
         guard isWide else {
             // The product sees places one by one: before the enlargement it is a quarter of the work.
             return compute.convolve(
-                compute.linear(x, level.grow.parts[part]), level.convolution, ConvolutionPlan(padding: 1, upsample: side))
+                compute.linear(x, level.grow.parts[part]), level.convolution,
+                ConvolutionPlan(padding: 1, upsample: side))
         }
         let folded = compute.activate(compute.convolve(x, level.convolution, ConvolutionPlan(padding: 1)), .relu)
         return compute.linear(compute.unfold(folded, by: 2), level.grow.parts[part])

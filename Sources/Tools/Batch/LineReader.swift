@@ -61,6 +61,7 @@ struct LineReader {
             loras: line.loras("loras"))
         (request.image, request.lastImage) = (first?.digest, last?.digest)
         request.fit = line.choice("fit", PictureFit.self)
+        request.decoder = line.choice("decoder", LatentDecoder.self)
         request.strength =
             line.number(RequestFields.strength).map { Float($0) }
             ?? (request.isChangeByStrength(of: model) ? defaults.strength : nil)
