@@ -4,11 +4,11 @@ import Support
 
 struct Bench: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Measure: a student against its teacher, kernels, a step, or a server.",
+        abstract: "Measure: a student against its teacher, kernels, a step, decoders, or a server.",
         discussion: """
             Without the name of a measurement it is a student against its teacher: phasor bench MODEL.
             """,
-        subcommands: [BenchGenerate.self, BenchKernels.self, BenchStep.self, BenchSchedule.self],
+        subcommands: [BenchGenerate.self, BenchKernels.self, BenchStep.self, BenchDecoders.self, BenchSchedule.self],
         defaultSubcommand: BenchGenerate.self)
 
     /// Whether `phasor bench --help` was asked for: without the name of a measurement, and so of all.
