@@ -213,7 +213,7 @@ import Weights
             return own.peakExtent - 4 * latent.count
         }
         let (short, long) = (try peak(3), try peak(30))
-        #expect(long < short + short / 50, "\(short) and \(long) bytes")
+        #expect(long < short + short / 20, "\(short) and \(long) bytes")
     }
 
     // MARK: The normed branch of TAEF2

@@ -34,7 +34,7 @@ import Testing
         Case(model: qwenFixture, width: 192, height: 160, frames: 1, precision: .bf16),
         Case(model: kleinFixture, width: 64, height: 64, frames: 1),
         Case(model: kleinFixture, width: 192, height: 160, frames: 1, precision: .bf16),
-        Case(model: fixture, width: 96, height: 64, frames: 9, tiny: "taew2_1.safetensors"),
+        Case(model: fixture, width: 208, height: 128, frames: 9, tiny: "taew2_1.safetensors"),
         Case(model: textImageToVideoFixture, width: 160, height: 96, frames: 5, tiny: "taew2_2_super.safetensors"),
         Case(model: qwenFixture, width: 192, height: 160, frames: 1, precision: .bf16, tiny: "taew2_1.safetensors"),
         Case(model: Fixture.path("z-image-tiny"), width: 128, height: 96, frames: 1, tiny: "taef1"),
