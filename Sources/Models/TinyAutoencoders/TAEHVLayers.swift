@@ -37,7 +37,8 @@ package struct TAEHVBlock: Sendable {
     func callAsFunction(_ x: Tensor, _ history: inout CausalHistory) -> Tensor {
         let past = history.frames[slot]
         let count = x.shape[0]
-        history.keep(count == 1 ? x : x.slice(count - 1..<count).copy(), in: slot)
+        // A copy apart from what comes and goes: where x lies it would be in the way of larger frames.
+        history.keep(Tensor.lasting { x.slice(count - 1..<count).copy() }, in: slot)
         switch kind {
         case .narrow(let first, let second, let third, let relu):
             let plan = ConvolutionPlan(padding: 1)
