@@ -61,6 +61,7 @@ package struct TAEHVConfig: Sendable {
             growth.append(shape[0] / shape[1])
         }
         (decoderWidths, decoderGrowth) = (widths, growth)
+        try Self.check(growth, "of one frame", checkpoint)
         let stem = tensors["encoder.0.weight"]?.shape
         encoderWidth = stem?.first ?? 0
         guard stem != nil else {
@@ -73,9 +74,12 @@ package struct TAEHVConfig: Sendable {
             pooling.append(shape[1] / shape[0])
         }
         encoderPooling = pooling
-        guard (growth + pooling).allSatisfy({ 1...4 ~= $0 }) else {
-            throw .unsupported(
-                file: checkpoint.path, reason: "levels that make \(growth) frames of one, and one of \(pooling)")
+        try Self.check(pooling, "one frame of", checkpoint)
+    }
+
+    private static func check(_ frames: [Int], _ what: String, _ checkpoint: Checkpoint) throws(NetworkError) {
+        guard frames.allSatisfy({ 1...4 ~= $0 }) else {
+            throw .unsupported(file: checkpoint.path, reason: "levels that make \(what) \(frames)")
         }
     }
 }
