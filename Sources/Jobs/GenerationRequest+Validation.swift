@@ -25,7 +25,7 @@ extension GenerationRequest {
             throw ServingError.invalid(
                 field: "decoder",
                 reason: "\(decoder.rawValue) given, but \(model.id) has \(model.defaultDecoder.rawValue) alone"
-                    + (decoder == .tiny ? "; a server that is started with --preview-vae FILE has both" : ""))
+                    + (decoder == .tiny ? "; --preview-vae FILE loads a tiny one beside it" : ""))
         }
         // The last image has the last seed; there is none after the last. Signed readers keep those of HTTP's range.
         let limit = UInt64(RequestFields.seeds.upperBound)
