@@ -77,6 +77,7 @@ export class Extras {
             byID(`lora-strength-${index}`).value = used?.strength ?? 1;
         }
         this.#quality.choose(Object.keys(QUALITIES).find((name) => QUALITIES[name] === (parameters.crf ?? null)) ?? "standard");
+        this.#decoder.choose(parameters.decoder ?? (this.#model.decoders ?? [])[0]);
         const isSpecial = loras.length > 0 || ["negative", "steps", "guidance", "guidance2"].some((id) => byID(id).value !== "");
         if (isSpecial) byID("more").open = true;
     }

@@ -136,7 +136,7 @@ export class Form {
             body: {
                 kind: this.kind, model: this.#model.id, generator: plan.name, prompt: this.prompt,
                 size: `${width}x${height}`, seed: whole(seedField.value.trim()),
-                partial_images: this.comparison === "blind" ? 0 : this.#limits.partial_images,
+                partial_images: this.comparison === "blind" ? 0 : this.#model.partial_images ?? this.#limits.partial_images,
                 ...(this.kind === "video"
                     ? { num_frames: Number(this.#choices.length.value) } : { n: Number(this.#choices.count.value) }),
                 ...this.#start.fields(this.kind),

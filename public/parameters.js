@@ -152,6 +152,7 @@ export function parametersOf(text) {
         fps: number("fps"),
         model: pairs.get("model") ?? null,
         generator: pairs.get("generator") ?? null,
+        decoder: pairs.get("vae decoder") === "tiny" ? "tiny" : null,
     };
 }
 

@@ -66,12 +66,24 @@ struct GenerationFields: Sendable {
             guidanceScale: try fields.number(RequestFields.guidanceScale, taker).map { Float($0) },
             guidanceScale2: try fields.number(RequestFields.guidanceScale2, taker).map { Float($0) },
             loras: try Self.loras(fields),
-            previews: try fields.integer(RequestFields.previews, taker) ?? 0)
+            previews: try previews(fields, taker, of: model))
         (request.image, request.lastImage) = (given.first?.digest, given.last?.digest)
         request.images = given.references.isEmpty ? nil : given.references.map(\.digest)
         request.fit = try fields.choice(RequestFields.fit, taker, PictureFit.self)
+        request.decoder = try fields.choice(RequestFields.decoder, taker, LatentDecoder.self)
         request.strength = try fields.number(RequestFields.strength, taker).map { Float($0) }
         return made(ReadRequest(request: request, pictures: given.all, names: given.names), by: model)
+    }
+
+    private func previews(_ fields: Fields, _ taker: RequestField.Taker, of model: Pipeline) throws -> Int {
+        guard let count = try fields.integer(RequestFields.previews, taker) else { return 0 }
+        let most = RequestFields.mostPreviews(of: model)
+        guard count <= most else {
+            throw fields.wrong(
+                RequestFields.previews.name, JSON(count),
+                "an integer from 0 to \(most) where a model has no tiny decoder")
+        }
+        return count
     }
 
     // MARK: Pictures

@@ -110,7 +110,9 @@ struct ModelCatalogue: Sendable {
                 "default": JSON(sizes.defaultFrames), "maximum": JSON(sizes.maximumFrames),
             ],
             "fps": JSON(sizes.defaultFPS),
-            "inputs": Self.describe(model.traits.pictures),
+            "inputs": Self.describe(model.traits.pictures, areTaken: model.pictureRefusal == nil),
+            "decoders": .array(model.decoders.map { .string($0.rawValue) }),
+            "partial_images": JSON(RequestFields.mostPreviews(of: model)),
             "output_formats": .array(PictureFormat.allCases.map { .string($0.rawValue) }),
             "loras": .array(model.loraNames.map { .string($0) }),
             "card": cards.address(of: model).map { .string($0) } ?? .null,
@@ -130,8 +132,9 @@ struct ModelCatalogue: Sendable {
     }
 
     /// `strength`: a picture is changed by it, since the network reads no first one.
-    private static func describe(_ inputs: PictureInputs) -> JSON {
-        [
+    private static func describe(_ inputs: PictureInputs, areTaken: Bool) -> JSON {
+        guard areTaken else { return ["image": "never", "last_image": "never", "images": [0, 0]] }
+        return [
             "image": .string(inputs.changesByStrength ? "strength" : inputs.first.rawValue),
             "last_image": .string(inputs.last.rawValue),
             "images": [JSON(inputs.references.lowerBound), JSON(inputs.references.upperBound)],

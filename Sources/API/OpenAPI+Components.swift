@@ -55,7 +55,7 @@ extension OpenAPI {
             "step": {"type": "integer"}, "steps": {"type": "integer"}, "sigma": {"type": ["number", "null"]},
             "phase": {"type": ["string", "null"]}, "expert": {"type": ["string", "null"]}, "queue_position": {"type": ["integer", "null"]}, "eta_seconds": {"type": ["number", "null"], "description": "Until it should be done, from measured throughput"},
             "created_at": {"type": "number"}, "started_at": {"type": ["number", "null"]}, "finished_at": {"type": ["number", "null"]}, "expires_at": {"type": ["number", "null"]},
-            "parameters": {"type": "object"}, "timings": {"type": "object"}, "ran": {"anyOf": [{"type": "null"}, {"type": "object"}], "description": "What runs or ran: generator, sampler, scales, sigmas, evaluations, weights"},
+            "parameters": {"type": "object"}, "timings": {"type": "object"}, "ran": {"anyOf": [{"type": "null"}, {"type": "object"}], "description": "What runs or ran: generator, sampler, scales, sigmas, evaluations, decoder, weights"},
             "artifacts": {"type": "array", "items": {"$ref": "#/components/schemas/Artifact"}},
             "error": {"anyOf": [{"type": "null"}, {"$ref": "#/components/schemas/Failure"}]}}},
           "JobList": {"type": "object", "required": ["object", "data", "first_id", "last_id", "has_more"], "properties": {

@@ -3,13 +3,13 @@
 #include "lanes.h"
 #include "levels.h"
 
-// Nine or twenty-five multiply-adds a value: memory is what counts. A row is done for some hundred channels at a time, so that
+// Nine to forty-nine multiply-adds a value: memory is what counts. A row is done for some hundred channels at a time, so that
 // their weights and the neighbours in the row stay in the first cache.
 
 /// Where the taps of a place lie: those inside the picture.
 typedef struct {
     size_t count;
-    size_t in[25], weight[25];
+    size_t in[49], weight[49];
 } neighbours;
 
 PHASOR_INLINE neighbours neighbours_of(const phasor_depthwise *w, size_t y, size_t x) {

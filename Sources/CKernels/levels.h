@@ -106,7 +106,8 @@ PHASOR_INLINE float phasor_gelu(float x) {
 
 PHASOR_INLINE float phasor_quick_gelu(float x) { return x * phasor_sigmoid(1.702f * x); }
 
-PHASOR_INLINE float phasor_relu(float x) { return x > 0 ? x : 0; }
+/// What is not a number stays so.
+PHASOR_INLINE float phasor_relu(float x) { return x < 0 ? 0 : x; }
 
 /// tanh(x) as 2 sigmoid(2x) - 1: within 1e-7 of it.
 PHASOR_INLINE float phasor_tanh(float x) { return 2.0f * phasor_sigmoid(2.0f * x) - 1.0f; }

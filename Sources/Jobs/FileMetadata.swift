@@ -23,6 +23,8 @@ package enum FileMetadata {
             pairs += [("Denoising strength", "\(strength)"), ("Start sigma", "\(sigma)")]
         }
         pairs += request.pictureDigests.map { ("Input picture", $0) }
+        // Where the large VAE decodes, files are as they were before there was another.
+        if ran.decoder == .tiny { pairs.append(("VAE Decoder", "tiny")) }
         if request.kind == .video {
             pairs += [("Frames", "\(request.frames)"), ("FPS", "\(request.fps)")]
         }

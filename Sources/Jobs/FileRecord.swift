@@ -21,6 +21,7 @@ package struct FileRecord: Codable, Equatable {
         request.seed = request.seed(ofImage: image)
         request.count = 1
         request.previews = 0
+        if ran.decoder == .tiny { request.decoder = .tiny }
         if request.kind == .image { request.fps = Self.imageFPS }
         self.request = request
         steps = ran.stepCount

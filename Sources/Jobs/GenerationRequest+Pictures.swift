@@ -26,6 +26,10 @@ extension GenerationRequest {
     /// - Throws: `ServingError.invalid`, which names the picture's field.
     func validatePictures(for model: Pipeline) throws {
         let inputs = model.traits.pictures
+        let given = [("image", image), ("last_image", lastImage), ("images", images?.first)]
+        if let field = given.first(where: { $0.1 != nil })?.0, let reason = model.pictureRefusal {
+            throw refusal(field, reason)
+        }
         try validateFirst(inputs, model.id)
         if lastImage != nil {
             guard inputs.last != .never else { throw refusal("last_image", "\(model.id) takes no last frame") }

@@ -20,6 +20,12 @@ extension GenerationRequest {
         guard (0...Self.previewEveryStep).contains(previews) else {
             throw ServingError.invalid(field: "partial_images", reason: "\(previews) given; it must not be negative")
         }
+        if let decoder, !model.decoders.contains(decoder) {
+            throw ServingError.invalid(
+                field: "decoder",
+                reason: "\(decoder.rawValue) given, but \(model.id) has \(model.defaultDecoder.rawValue) alone"
+                    + (decoder == .tiny ? "; --preview-vae FILE loads a tiny one beside it" : ""))
+        }
         // The last image has the last seed; there is none after the last. Signed readers keep those of HTTP's range.
         let limit = UInt64(RequestFields.seeds.upperBound)
         let last = seed <= limit ? limit : .max
@@ -56,7 +62,7 @@ extension GenerationRequest {
             prompt: prompt, negativePrompt: negativePrompt, width: width, height: height, frames: frames,
             seed: seed(ofImage: index), generator: generator, steps: steps, guidanceScale: guidanceScale,
             guidanceScale2: guidanceScale2, pictures: pictures,
-            strength: strength ?? GenerationParameters.defaultStrength)
+            strength: strength ?? GenerationParameters.defaultStrength, decoder: decoder)
     }
 
     /// Whether no phase is guided, whatever its scale: for want of a negative prompt.

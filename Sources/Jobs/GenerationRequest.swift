@@ -50,6 +50,8 @@ package struct GenerationRequest: Codable, Sendable, Equatable {
     package var outputCompression: Int?
     /// The size that what was made is scaled to; nil leaves it as it was made.
     package var scaledSize: PixelSize?
+    /// What makes frames of the latents; nil is the model's default.
+    package var decoder: LatentDecoder?
     /// Partial pictures to make on the way: at most one a step, none of the last step; 0 is none.
     package var previews: Int
     /// How a video is coded; nil is H.264.
@@ -94,7 +96,7 @@ package struct GenerationRequest: Codable, Sendable, Equatable {
 
     private enum CodingKeys: String, CodingKey {
         case kind, prompt, model, generator, width, height, fps, seed, loras, codec, crf, preset, image, images, fit,
-            strength
+            strength, decoder
         case negativePrompt = "negative_prompt"
         case pixelFormat = "pixel_format"
         case lastImage = "last_image"

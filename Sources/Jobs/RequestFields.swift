@@ -1,5 +1,6 @@
 import Media
 import Pictures
+import Pipelines
 import Support
 
 /// The one list of the fields of requests.
@@ -10,6 +11,7 @@ package enum RequestFields {
     package static let seeds = 0...Int.max
     package static let steps = 1...1000
     package static let scales = 0.0...100.0
+    /// Of each image, where the large VAE makes them.
     package static let mostPreviews = 3
     package static let strengths = 0.0...1.0
     /// Reference pictures of one request.
@@ -74,8 +76,14 @@ package enum RequestFields {
         "output_compression", .integer(GenerationRequest.compressions), [.image, .manifest],
         "Quality of a jpeg or webp: less is smaller and worse; 100 when left out")
     package static let previews = RequestField(
-        "partial_images", .integer(0...mostPreviews), http, initial: 0,
-        "Pictures on the way: x0 as a step predicts it")
+        "partial_images", .integer(0...GenerationRequest.previewEveryStep), http, initial: 0,
+        "Pictures on the way: x0 as a step predicts it. At most \(mostPreviews), but one for each step where the model has a "
+            + "tiny decoder, which makes them at little cost; see /v1/capabilities")
+    package static let decoder = RequestField(
+        "decoder", .choice(LatentDecoder.allCases.map(\.rawValue)), own,
+        "What makes pictures of latents: full is the model's own VAE, tiny a small one that takes a tenth of the time or "
+            + "less and loses fine detail; one of the model's decoders in /v1/capabilities, the first of them when left out"
+    )
     package static let count = RequestField(
         "n", .integer(GenerationRequest.counts), [.image],
         also: [.image: ["num_outputs_per_prompt", "num_images_per_prompt"]], initial: 1, "Images of one request")
@@ -108,10 +116,15 @@ package enum RequestFields {
 
     package static let all = [
         prompt, negativePrompt, model, size, width, height, kind, seed, seedRange, generator, stepCount, guidanceScale,
-        guidanceScale2, loras, image, lastImage, images, fit, strength, outputFormat, outputCompression, previews,
-        count, fileCount, frames, seconds,
+        guidanceScale2, loras, image, lastImage, images, fit, strength, outputFormat, outputCompression, decoder,
+        previews, count, fileCount, frames, seconds,
         fps, codec, crf, preset, pixelFormat, file,
     ]
+
+    /// Previews that a request may ask of a model for each image.
+    package static func mostPreviews(of model: Pipeline) -> Int {
+        model.hasCheapPreviews ? GenerationRequest.previewEveryStep : mostPreviews
+    }
 
     /// The fields of a taker, in the order of the list.
     package static func taken(by taker: RequestField.Taker) -> [RequestField] {

@@ -8,6 +8,8 @@ package protocol Autoencoder: Sendable {
     var spatialFactor: Int { get }
     /// Frames in a latent frame after the first; 1 for an autoencoder of pictures.
     var temporalFactor: Int { get }
+    /// Whether `latent` encodes anything: some files hold a decoder alone.
+    var hasEncoder: Bool { get }
 
     /// Decodes a latent `[C, F, H, W]` of the diffusion's scale and hands on frames `[T, H', W', 3]` in [-1, 1] (not
     /// clamped) as they are ready.
@@ -20,4 +22,8 @@ package protocol Autoencoder: Sendable {
     ///
     /// - Parameter interrupt: called now and then; throwing from it ends the encoding.
     func latent(of frames: Tensor, interrupt: () throws -> Void) throws -> Tensor
+}
+
+extension Autoencoder {
+    package var hasEncoder: Bool { true }
 }

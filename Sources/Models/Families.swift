@@ -1,3 +1,4 @@
+import Tensor
 import Weights
 
 /// The families of models that there are. This list is the one place outside a family's folder that names the family.
@@ -23,6 +24,13 @@ package enum Families {
     package static var networkFolders: [String] {
         let names = all.compactMap { try? $0.generators(experts: 1).first?.plan.experts.first }
         return names.indices.filter { names.firstIndex(of: names[$0]) == $0 }.map { names[$0] }
+    }
+
+    /// The checks of fixture folders of that name: a family's, or those of the tiny autoencoders.
+    package static func checks(named name: String, folder: String, compute: Compute) -> (any FamilyChecks)? {
+        name == TinyChecks.name
+            ? TinyChecks(folder: folder, compute: compute)
+            : family(named: name)?.checks(folder: folder, compute: compute)
     }
 
     package static func family(named name: String) -> (any ModelFamily)? { all.first { $0.name == name } }

@@ -7,6 +7,8 @@ package struct FileIdentity: Sendable {
         case expert
         case textEncoder = "text encoder"
         case vae = "VAE"
+        /// Stands in for a VAE.
+        case tinyVAE = "tiny autoencoder"
         case adapter = "LoRA"
     }
 
@@ -69,6 +71,7 @@ package struct FileIdentity: Sendable {
         where !networks.contains(where: { $0.name == found.name }) {
             networks.append(found)
         }
+        if let tiny = TinyAutoencoders.recognise(checkpoint) { networks.append(tiny) }
         return networks
     }
 

@@ -97,12 +97,14 @@ package struct FamilyTraits: Sendable {
     package let pictures: PictureInputs
     /// Whether the network knows the 1000 times of Stable Diffusion, and no others; else it knows all sigmas of a flow.
     package let isDiscrete: Bool
+    /// The tiny autoencoders that read its latents; nil where none is known.
+    package let tiny: TinyLatents?
 
     package init(
         guidance: Guidance.Rule, guidesWithoutNegativePrompt: Bool, packing: Int = 1,
         absentNegativePrompt: String = "", negativeMark: String = "", defaults: SizeLimits.Defaults,
         course: [Stage] = [.text("text_encoder"), .steps, .decode("vae")], pictures: PictureInputs = .none,
-        isDiscrete: Bool = false
+        isDiscrete: Bool = false, tiny: TinyLatents? = nil
     ) {
         self.guidance = guidance
         self.guidesWithoutNegativePrompt = guidesWithoutNegativePrompt
@@ -113,6 +115,7 @@ package struct FamilyTraits: Sendable {
         self.course = course
         self.pictures = pictures
         self.isDiscrete = isDiscrete
+        self.tiny = tiny
     }
 
     /// What the text encoder is given for a negative prompt, or for none.

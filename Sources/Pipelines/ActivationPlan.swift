@@ -14,9 +14,11 @@ package struct ActivationPlan: Sendable, Equatable {
     package let steps: Int
     /// Bytes for the VAE decode. They include the convolutions' weights in the kernels' own layout, which stay.
     package let decode: Int
+    /// Of a preview by a tiny autoencoder; 0 where there is none.
+    package let preview: Int
 
     /// Stages follow one another.
-    package var peak: Int { max(picture, text, steps, decode) }
+    package var peak: Int { max(picture, text, steps, decode, preview) }
 }
 
 extension Pipeline {
@@ -25,14 +27,15 @@ extension Pipeline {
     ///
     /// - Parameters:
     ///   - generator: nil for the model's default.
+    ///   - decoder: one of the model's; nil for its default.
     ///   - tokens: of the prompt and of the negative one; nil for the longest prompt there can be.
     ///   - references: sides of the reference pictures; nil for as many of the default size as the model needs, and one where
     ///     it may be given any.
     /// - Throws: `DiffusionError` for a generator that does not exist; as encoding for pictures that cannot be.
     /// - Precondition: width, height and frames are ones that `sizes` does not refuse.
     package func activationPlan(
-        width: Int, height: Int, frames: Int, generator: String? = nil, tokens: Int? = nil,
-        references: [PixelSize]? = nil
+        width: Int, height: Int, frames: Int, generator: String? = nil, decoder: LatentDecoder? = nil,
+        tokens: Int? = nil, references: [PixelSize]? = nil
     ) throws -> ActivationPlan {
         let given = try plannedPictures(width: width, height: height, frames: frames, references: references)
         let encoder = try promptEncoder(of: textSide(of: generators.generator(generator).plan))
@@ -63,18 +66,25 @@ extension Pipeline {
         }
         let decode = try MemoryPlan.of {
             let shape = latentShape(width: width, height: height, frames: frames)
-            try parts.autoencoder.decode(
+            try autoencoder(of: decoder ?? defaultDecoder).decode(
                 unpacked(Tensor(uninitialized: shape), by: traits.packing), interrupt: {}
             ) { _ in }
         }
+        let preview = try MemoryPlan.of {
+            guard let tiny else { return }
+            let shape = latentShape(width: width, height: height, frames: 1)
+            _ = try tiny.preview(unpacked(Tensor(uninitialized: shape), by: traits.packing), interrupt: {})
+        }
         return ActivationPlan(
-            picture: picture.peakExtent, text: text.peakExtent, steps: steps.peakExtent, decode: decode.peakExtent)
+            picture: picture.peakExtent, text: text.peakExtent, steps: steps.peakExtent, decode: decode.peakExtent,
+            preview: preview.peakExtent)
     }
 
     /// Where a picture may be given, one is: also one that is changed by strength, where nothing else is given.
     private func plannedPictures(
         width: Int, height: Int, frames: Int, references: [PixelSize]?
     ) throws -> GivenPictures {
+        guard pictureRefusal == nil else { return GivenPictures() }
         var given = try greyPictures(width: width, height: height, frames: frames, references: references)
         if given.isEmpty, frames == 1, traits.pictures.changesByStrength {
             given.first = try RGBImage(

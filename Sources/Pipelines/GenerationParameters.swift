@@ -22,13 +22,16 @@ package struct GenerationParameters: Sendable {
     package var pictures: GivenPictures
     /// How far a first picture is changed that the network itself does not read: the sigma to start at, in (0, 1].
     package var strength: Float
+    /// Nil for the model's default.
+    package var decoder: LatentDecoder?
 
     package static let defaultStrength: Float = 0.75
 
     package init(
         prompt: String, negativePrompt: String? = nil, width: Int, height: Int, frames: Int = 1, seed: UInt64 = 0,
         generator: String? = nil, steps: Int? = nil, guidanceScale: Float? = nil, guidanceScale2: Float? = nil,
-        pictures: GivenPictures = GivenPictures(), strength: Float = Self.defaultStrength
+        pictures: GivenPictures = GivenPictures(), strength: Float = Self.defaultStrength,
+        decoder: LatentDecoder? = nil
     ) {
         self.prompt = prompt
         self.negativePrompt = negativePrompt
@@ -42,5 +45,6 @@ package struct GenerationParameters: Sendable {
         self.guidanceScale2 = guidanceScale2
         self.pictures = pictures
         self.strength = strength
+        self.decoder = decoder
     }
 }

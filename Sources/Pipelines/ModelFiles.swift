@@ -18,7 +18,10 @@ package struct ModelFiles: Sendable {
     package var textEncoder: String?
     /// A folder with the tokenizer's files, or its `tokenizer.json`.
     package var tokenizer: String?
+    /// The model's own autoencoder, or a tiny one in its place.
     package var vae: String?
+    /// A tiny autoencoder beside the model's own.
+    package var previewVAE: String?
     /// A `phases.json`.
     package var phases: String?
     package var adapters: [AdapterFile] = []

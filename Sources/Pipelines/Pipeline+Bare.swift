@@ -35,9 +35,13 @@ extension Pipeline {
             WeightReader(opened.renamed(by: family.networkKeys).configured(by: configuration(name))),
             compute: compute)
         let files = family.autoencoder
-        let weights = try Checkpoint(path: autoencoder ?? "\(folder)/\(files.folder)").renamed(by: files.keys)
-        let vae = try family.autoencoder(
-            WeightReader(weights.configured(by: configuration(files.folder))), compute: compute.unquantized)
+        let weights = try Checkpoint(path: autoencoder ?? "\(folder)/\(files.folder)")
+        let vae: any Autoencoder =
+            TinyAutoencoders.recognise(weights) != nil
+            ? try TinyAutoencoders.open(WeightReader(weights), compute: compute.unquantized)
+            : try family.autoencoder(
+                WeightReader(weights.renamed(by: files.keys).configured(by: configuration(files.folder))),
+                compute: compute.unquantized)
         let packing = family.traits.packing
         guard network.channels == vae.channels * packing * packing else {
             throw ModelError.notAModel(
@@ -56,7 +60,7 @@ extension Pipeline {
             parts: Parts(
                 promptEncoder: BlankText(width: network.textWidth, length: textRows),
                 networks: [Self.bareName: network], autoencoder: vae,
-                pictureEncoder: family.pictureEncoder(vae)),
+                pictureEncoder: vae is any TinyAutoencoder ? nil : family.pictureEncoder(vae)),
             residency: ModelResidency(nil, model: folder, weights: [:]), identities: PartIdentities([:]))
     }
 }

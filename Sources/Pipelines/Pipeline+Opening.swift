@@ -38,10 +38,12 @@ extension Pipeline {
         var opening = Opening(files: files, family: family, generators: generators)
         let promptEncoder = try opening.openText(compute.unquantized)
         let networks = try opening.openExperts(compute)
-        let autoencoder = try opening.openAutoencoder((autoencoderCompute ?? compute).unquantized)
+        let decoding = (autoencoderCompute ?? compute).unquantized
+        let autoencoder = try opening.openAutoencoder(for: networks, decoding)
         let parts = Parts(
             promptEncoder: promptEncoder, networks: networks, autoencoder: autoencoder,
-            pictureEncoder: family.pictureEncoder(autoencoder))
+            pictureEncoder: autoencoder is any TinyAutoencoder ? nil : family.pictureEncoder(autoencoder),
+            tiny: try opening.openTiny(beside: autoencoder, decoding))
         let id = id ?? files.id
         let library = try files.loras.map(LoRALibrary.init(folder:))
         let texts = try opening.adaptedTexts(library, compute.unquantized)
@@ -197,15 +199,59 @@ private struct Opening {
         return texts
     }
 
-    mutating func openAutoencoder(_ compute: Compute) throws -> any Autoencoder {
+    /// The family's own autoencoder, or a tiny one if its file was named in place of it.
+    mutating func openAutoencoder(
+        for networks: [String: any DenoisingNetwork], _ compute: Compute
+    ) throws -> any Autoencoder {
         let part = family.autoencoder
+        if let tiny = try tiny(in: files.vae, for: networks, compute) {
+            guard family.traits.pictures.first != .required else {
+                throw ModelError.unsupported(
+                    folder: tiny.reader.checkpoint.path,
+                    reason: "a tiny autoencoder cannot encode the pictures that \(family.name) starts from; give the "
+                        + "large one as --vae, and this file as --preview-vae")
+            }
+            add(tiny.reader, as: Part(part.folder))
+            return tiny.autoencoder
+        }
         let reader = WeightReader(
             try files.open(part.folder, .vae, file: files.vae, keys: part.keys, neededBy: "the pipeline"))
         let autoencoder = try family.autoencoder(reader, compute: compute)
-        components.append(Pipeline.Component(part.folder, reader.checkpoint, unusedKeys: reader.unusedKeys))
-        weights[Part(part.folder)] = reader.streamed
-        identities[Part(part.folder)] = { reader.checkpoint.contentDigest }
+        add(reader, as: Part(part.folder))
         return autoencoder
+    }
+
+    /// The tiny autoencoder whose file was named, if one was.
+    mutating func openTiny(
+        beside own: any Autoencoder, _ compute: Compute
+    ) throws -> (any TinyAutoencoder)? {
+        guard let file = files.previewVAE else { return nil }
+        let reader = WeightReader(try Checkpoint(path: file))
+        let tiny = try TinyAutoencoders.open(reader, compute: compute)
+        try TinyAutoencoders.require(tiny, file: file, for: family, channels: own.channels, own: own)
+        add(reader, as: Pipeline.tinyPart)
+        return tiny
+    }
+
+    /// What a file holds if that is a tiny autoencoder, which must be one for the networks.
+    private func tiny(
+        in file: String?, for networks: [String: any DenoisingNetwork], _ compute: Compute
+    ) throws -> (autoencoder: any TinyAutoencoder, reader: WeightReader)? {
+        guard let file else { return nil }
+        let checkpoint = try Checkpoint(path: file)
+        guard TinyAutoencoders.recognise(checkpoint) != nil else { return nil }
+        let reader = WeightReader(checkpoint)
+        let tiny = try TinyAutoencoders.open(reader, compute: compute)
+        let cells = family.traits.packing * family.traits.packing
+        let channels = networks.values.first.map { $0.channels / cells }
+        try TinyAutoencoders.require(tiny, file: file, for: family, channels: channels ?? tiny.channels)
+        return (tiny, reader)
+    }
+
+    private mutating func add(_ reader: WeightReader, as part: Part) {
+        components.append(Pipeline.Component(part.name, reader.checkpoint, unusedKeys: reader.unusedKeys))
+        weights[part] = reader.streamed
+        identities[part] = { reader.checkpoint.contentDigest }
     }
 
     /// What sizes the model makes, after checking that its parts go together.

@@ -14,6 +14,18 @@ extension Pipeline {
         pictures.first != nil && traits.pictures.changesByStrength
     }
 
+    /// Why the model takes no pictures at all, where its family's models take some; nil where it does.
+    package var pictureRefusal: String? {
+        guard parts.autoencoder is any TinyAutoencoder else { return nil }
+        guard traits.pictures == .none else {
+            return
+                "\(id) was opened with a tiny autoencoder as its VAE, which cannot encode what the network looks at; the "
+                + "same file as --preview-vae leaves that to the large one"
+        }
+        return parts.autoencoder.hasEncoder
+            ? nil : "the file of the tiny autoencoder that \(id) was opened with holds a decoder alone"
+    }
+
     /// The size of a result that none is asked for: the default, or of about the ratio of the picture that decides.
     /// - Parameters:
     ///   - first: of the first picture.

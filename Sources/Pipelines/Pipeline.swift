@@ -31,15 +31,18 @@ package final class Pipeline: Sendable {
         package let autoencoder: any Autoencoder
         /// The encoder of given pictures; nil where the network reads no pictures.
         package let pictureEncoder: (any PictureEncoder)?
+        /// A tiny autoencoder beside the model's own.
+        package let tiny: (any TinyAutoencoder)?
 
         package init(
             promptEncoder: any PromptEncoder, networks: [String: any DenoisingNetwork], autoencoder: any Autoencoder,
-            pictureEncoder: (any PictureEncoder)? = nil
+            pictureEncoder: (any PictureEncoder)? = nil, tiny: (any TinyAutoencoder)? = nil
         ) {
             self.promptEncoder = promptEncoder
             self.networks = networks
             self.autoencoder = autoencoder
             self.pictureEncoder = pictureEncoder
+            self.tiny = tiny
         }
     }
 
@@ -99,8 +102,10 @@ package final class Pipeline: Sendable {
     package func identity(of part: Part) -> String { partIdentities.digest(of: part) }
 
     /// Digests of all that takes part in a generation by that plan, by part.
-    package func identities(of plan: PhasePlan) -> [String: String] {
-        let fixed = traits.course.compactMap(\.part)
+    /// - Parameter decoder: nil for the default.
+    package func identities(of plan: PhasePlan, decoder: LatentDecoder? = nil) -> [String: String] {
+        // The model's own autoencoder encodes pictures also where a tiny one decodes.
+        let fixed = traits.course.compactMap(\.part) + [part(of: decoder ?? defaultDecoder)]
         var identities = Dictionary(
             (fixed + plan.experts.map { Part($0) }).map { ($0.name, identity(of: $0)) },
             uniquingKeysWith: { first, _ in first })
@@ -221,41 +226,5 @@ package final class Pipeline: Sendable {
                 prompt: "", negativePrompt: negativePrompt, width: sizes.defaultWidth, height: sizes.defaultHeight,
                 generator: generator)
         ).evaluations
-    }
-
-    // MARK: Decoding
-
-    /// Decodes a latent `[C, F, H, W]` and hands on frames `[T, H, W, 3]` in [0, 1] as they are ready.
-    ///
-    /// - Parameter interrupt: called now and then; throwing ends the decoding.
-    /// - Throws: `ModelError.notFinite` instead of a black picture.
-    package func decode(
-        _ latent: Tensor, interrupt: () throws -> Void = {}, onFrames: (Tensor) throws -> Void
-    ) throws {
-        defer { Arena.shared.giveBack() }
-        try residency.pass(through: autoencoderPart) { check in
-            let cells = unpacked(latent, by: traits.packing)
-            try parts.autoencoder.decode(cells, interrupt: interrupt) { frames in
-                try check()
-                guard Self.scaleToUnit(frames) else { throw ModelError.notFinite(stage: "VAE") }
-                try onFrames(frames)
-            }
-        }
-    }
-
-    /// Scales values from [-1, 1] to [0, 1], clamped, in place.
-    /// - Returns: whether all values are finite.
-    private static func scaleToUnit(_ frames: Tensor) -> Bool {
-        frames.withUnsafeMutable { values in
-            // Without a branch, so that it is done sixteen at a time.
-            var strange: UInt32 = 0
-            for index in values.indices {
-                let value = values[index]
-                let unit = value * 0.5 + 0.5
-                strange |= value.magnitude <= .greatestFiniteMagnitude ? 0 : 1
-                values[index] = unit < 0 ? 0 : unit > 1 ? 1 : unit
-            }
-            return strange == 0
-        }
     }
 }

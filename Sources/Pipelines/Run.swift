@@ -14,6 +14,8 @@ package struct Run: Sendable {
     /// The texts that it needs encoded: the prompt, and the negative one where guidance is on.
     package let texts: Prompted<String>
     package let loras: SettledLoRAs
+    /// What will make frames of the latent.
+    package let decoder: LatentDecoder
     package private(set) var generation: Generation
     /// The pictures that are still to be encoded; empty where none are given.
     package private(set) var pictures: GivenPictures
@@ -34,13 +36,16 @@ package struct Run: Sendable {
                 positive: parameters.prompt,
                 negative: generation.isGuided ? pipeline.traits.negativeText(parameters.negativePrompt) : nil),
             loras: loras,
-            pictures: parameters.pictures)
+            pictures: parameters.pictures, decoder: parameters.decoder)
     }
 
-    /// - Parameter prompted: conditionings that are known already.
+    /// - Parameters:
+    ///   - prompted: conditionings that are known already.
+    ///   - decoder: nil for the model's default.
     package init(
         _ generation: Generation, of pipeline: Pipeline, generator: String, texts: Prompted<String>,
-        loras: SettledLoRAs = .none, prompted: Prompted<Conditioning>? = nil, pictures: GivenPictures = GivenPictures()
+        loras: SettledLoRAs = .none, prompted: Prompted<Conditioning>? = nil, pictures: GivenPictures = GivenPictures(),
+        decoder: LatentDecoder? = nil
     ) {
         self.pipeline = pipeline
         self.generator = generator
@@ -50,6 +55,7 @@ package struct Run: Sendable {
         self.prompted = prompted
         self.pictures = pictures
         seen = prompted == nil && pipeline.parts.promptEncoder.seesPictures ? pictures.references : []
+        self.decoder = decoder ?? pipeline.defaultDecoder
     }
 
     // MARK: What comes next
@@ -64,7 +70,7 @@ package struct Run: Sendable {
                     let count = prompted == nil && !generation.isFinished ? texts.negative == nil ? 1 : 2 : 0
                     return [Pass](repeating: Pass(.text, part), count: count)
                 case (.steps, _): return generation.upcomingExperts.map { Pass(.steps, Part($0)) }
-                case (.decode, let part?): return [Pass(.decode, part)]
+                case (.decode, _): return [Pass(.decode, pipeline.part(of: decoder))]
                 default: return []
                 }
             }
@@ -133,7 +139,7 @@ package struct Run: Sendable {
     /// Decodes the latent and hands on frames `[T, H, W, 3]` in [0, 1] as they are ready.
     /// - Throws: as `Pipeline.decode`.
     package func decode(interrupt: () throws -> Void = {}, onFrames: (Tensor) throws -> Void) throws {
-        try pipeline.decode(generation.latent, interrupt: interrupt, onFrames: onFrames)
+        try pipeline.decode(generation.latent, by: decoder, interrupt: interrupt, onFrames: onFrames)
     }
 
     // MARK: Across processes

@@ -27,6 +27,8 @@ package struct RunRecord: Sendable, Equatable, Codable {
     package let sigmas: [Float]
     /// Network evaluations.
     package let nfe: Int
+    /// What made frames of the latent; nil in records of versions that had one decoder.
+    package let decoder: LatentDecoder?
     /// Digests of the parts that took part, by name.
     package let weights: [String: String]
     /// Encoding the pictures that were given.
@@ -46,6 +48,7 @@ package struct RunRecord: Sendable, Equatable, Codable {
         guidanceScales = generation.guidance.scales
         sigmas = generation.schedule.sigmas
         nfe = generation.evaluations
-        weights = run.pipeline.identities(of: generation.plan)
+        decoder = run.decoder
+        weights = run.pipeline.identities(of: generation.plan, decoder: run.decoder)
     }
 }

@@ -64,7 +64,7 @@ extension GenerationRun {
     private func writeImages() throws -> [String] {
         tell(.decoding)
         let decoding = ContinuousClock.now
-        let images = try runs.map { try image(of: $0.generation.latent) }
+        let images = try runs.map { try image(of: $0) }
         job.timings.decode = decoding.seconds
         tell(.encoding)
         let encoding = ContinuousClock.now
@@ -78,23 +78,23 @@ extension GenerationRun {
         return names
     }
 
-    /// The only frame of a latent, or of a video's the first.
-    private func image(of latent: Tensor) throws -> RGBImage {
+    /// The only frame of an image.
+    private func image(of run: Run) throws -> RGBImage {
         var image: RGBImage?
-        try model.decode(latent, interrupt: signal.check) { frames in
+        try run.decode(interrupt: signal.check) { frames in
             if image == nil { image = try frames.slice(0..<1).images().first }
         }
         guard let image else { throw MediaError.noFrames(path: name(ofFile: 0)) }
         return try request.scaled(image)
     }
 
-    /// Returns the first latent frame of an estimate of x0 `[C, F, H, W]`, as a file.
+    /// Returns a preview of an estimate of x0 `[C, F, H, W]`, as a file.
     func preview(of estimate: Tensor) throws -> [UInt8] {
-        let channels = (0..<estimate.shape[0]).map { estimate[$0].slice(0..<1) }
-        let first = Tensor.concatenate(channels)
-        let shape = [estimate.shape[0], 1] + estimate.shape.dropFirst(2)
+        guard let image = try model.preview(of: estimate, interrupt: signal.check).images().first else {
+            throw MediaError.noFrames(path: name(ofFile: 0))
+        }
         let notes = FileNotes(provenance: Provenance(workshop.generator, of: request))
-        return try request.file(of: image(of: first.reshaped(shape)), notes)
+        return try request.file(of: request.scaled(image), notes)
     }
 
     // MARK: Video

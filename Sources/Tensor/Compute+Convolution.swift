@@ -14,10 +14,14 @@ package struct Convolution: Sendable {
 
     /// - Parameters:
     ///   - weight: `[out, in, kt, kh, kw]`, or `[out, in, kh, kw]` for a 2-D convolution.
+    ///   - frames: of a 2-D convolution whose input channels are those of so many frames, `[out, frames * in, kh, kw]`, the
+    ///     last frame first: it becomes a convolution in time as well, with kt = frames.
     ///   - updates: what LoRA files add to the weight, which stay beside it.
-    package init(weight: Weight, bias: Tensor?, updates: [ConvolutionUpdate] = []) {
-        let dims = weight.shape.count == 4 ? weight.shape[..<2] + [1] + weight.shape[2...] : weight.shape[...]
-        taps = Taps(weight.reshaped(Array(dims)))
+    package init(weight: Weight, bias: Tensor?, frames: Int = 1, updates: [ConvolutionUpdate] = []) {
+        let dims =
+            weight.shape.count == 4
+            ? [weight.shape[0], weight.shape[1] / frames, frames] + weight.shape[2...] : weight.shape
+        taps = Taps(weight.reshaped(dims), framesAsChannels: frames)
         first = 0
         self.bias = bias
         inputs = dims[1]
@@ -67,9 +71,14 @@ package struct Convolution: Sendable {
     /// model reads no convolution, and making pictures from text no encoder.
     fileprivate final class Taps: Sendable {
         private let source: Weight
+        /// More than 1 where the source has the taps in time, from the last to the first, outside its input channels.
+        private let framesAsChannels: Int
         private let results = Mutex<[UInt: Tensor]>([:])
 
-        init(_ source: Weight) { self.source = source }
+        init(_ source: Weight, framesAsChannels: Int) {
+            self.source = source
+            self.framesAsChannels = framesAsChannels
+        }
 
         var count: Int { source.shape[2...].reduce(1, *) }
 
@@ -86,7 +95,7 @@ package struct Convolution: Sendable {
 
         private func packed(for engine: OpaquePointer) -> Tensor {
             let (outputs, inputs) = (source.shape[0], source.shape[1])
-            let values = source.widened()
+            let values = framesAsChannels > 1 ? tapsInTime(source.widened()) : source.widened()
             let bytes = phasor_convolution_panel_bytes(engine, outputs, inputs, count)
             let panels = Tensor.lasting { Tensor(bytes: bytes) }
             let buffer = Tensor(uninitialized: [16, inputs])
@@ -96,6 +105,21 @@ package struct Convolution: Sendable {
                 withExtendedLifetime((values, buffer)) {}
             }
             return panels
+        }
+
+        /// `[out, frames, in, area]`, the last frame first, -> `[out, in, frames, area]`, the first frame first.
+        private func tapsInTime(_ values: Tensor) -> Tensor {
+            let (inputs, frames) = (source.shape[1], framesAsChannels)
+            let area = count / frames
+            return Tensor(shape: source.shape) { out in
+                values.withUnsafe { values in
+                    for target in out.indices {
+                        let (place, frame) = (target % area, target / area % frames)
+                        let (input, output) = (target / count % inputs, target / (count * inputs))
+                        out[target] = values[((output * frames + frames - 1 - frame) * inputs + input) * area + place]
+                    }
+                }
+            }
         }
     }
 }

@@ -9,11 +9,11 @@ package struct DepthwiseConvolution: Sendable {
     package let channels: Int
 
     /// - Parameters:
-    ///   - weight: `[channels, 1, side, side]`, side odd and at most 5.
+    ///   - weight: `[channels, 1, side, side]`, side odd and at most 7.
     ///   - bias: `[channels]` or none.
     package init(weight: Tensor, bias: Tensor?) {
         let (channels, side) = (weight.shape[0], weight.shape[3])
-        precondition(side % 2 == 1 && side <= 5 && weight.count == channels * side * side, "taps of \(weight.shape)")
+        precondition(side % 2 == 1 && side <= 7 && weight.count == channels * side * side, "taps of \(weight.shape)")
         let count = side * side
         taps = Tensor.lasting {
             Tensor(shape: [count, channels]) { out in

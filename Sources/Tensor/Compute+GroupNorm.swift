@@ -13,6 +13,14 @@ package struct ChannelScaling: Sendable {
         self.factors = factors
         self.activation = activation
     }
+
+    /// The activation alone, of so many channels: for a convolution that reads what one before it gave.
+    package init(_ activation: Activation, channels: Int) {
+        let factors = Tensor.lasting {
+            Tensor((0..<2 * channels).map { $0 < channels ? 1 : 0 }, shape: [2, channels])
+        }
+        self.init(factors: factors, activation: activation)
+    }
 }
 
 extension Compute {

@@ -141,9 +141,10 @@ package struct WeightReader: Sendable {
     }
 
     /// `name.weight` and `name.bias` of a convolution, and its adapters; `kernel` is `[kt, kh, kw]` or, stored in 2-D,
-    /// `[kh, kw]`.
+    /// `[kh, kw]`. `frames` is more than 1 for a convolution stored in 2-D whose inputs are those of so many frames, the last
+    /// frame first.
     package func convolution(
-        _ name: String, inputs: Int, outputs: Int, kernel: [Int], bias: Bool = true
+        _ name: String, inputs: Int, outputs: Int, kernel: [Int], bias: Bool = true, frames: Int = 1
     ) throws(WeightError) -> Convolution {
         let added = try updates(of: name, inputs: inputs * kernel.reduce(1, *), outputs: outputs)
         var updates: [ConvolutionUpdate] = []
@@ -158,8 +159,8 @@ package struct WeightReader: Sendable {
             updates.append(update)
         }
         return Convolution(
-            weight: try weight("\(name).weight", [outputs, inputs] + kernel),
-            bias: bias ? try vector("\(name).bias", [outputs]) : nil, updates: updates)
+            weight: try weight("\(name).weight", [outputs, inputs * frames] + kernel),
+            bias: bias ? try vector("\(name).bias", [outputs]) : nil, frames: frames, updates: updates)
     }
 
     /// `name.weight` `[channels, 1, side, side]` and `name.bias` of a convolution of each channel with itself.

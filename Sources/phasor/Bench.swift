@@ -4,12 +4,13 @@ import Support
 
 struct Bench: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Measure: a student against its teacher, kernels, a step, threads, or a server.",
+        abstract: "Measure: a student against its teacher, kernels, a step, decoders, threads, or a server.",
         discussion: """
             Without the name of a measurement it is a student against its teacher: phasor bench MODEL.
             """,
         subcommands: [
-            BenchGenerate.self, BenchKernels.self, BenchStep.self, BenchScaling.self, BenchPrecision.self,
+            BenchGenerate.self, BenchKernels.self, BenchStep.self, BenchDecoders.self, BenchScaling.self,
+            BenchPrecision.self,
             BenchSchedule.self,
         ],
         defaultSubcommand: BenchGenerate.self)

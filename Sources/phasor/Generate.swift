@@ -86,6 +86,9 @@ struct Generate: ParsableCommand, SpeakingCommand {
     @Option(help: "How far --image is changed, from 0 to 1, by a model of text to image (default: 0.75).")
     var strength: Float?
 
+    @Option(help: "full or tiny: what makes pictures of latents (default: the VAE; tiny takes --preview-vae FILE).")
+    var decoder: LatentDecoder?
+
     @Option(help: "Constant rate factor of H.264: less is better and larger.")
     var crf: Int?
 
@@ -208,7 +211,7 @@ struct Generate: ParsableCommand, SpeakingCommand {
             fps: fps ?? pipeline.sizes.defaultFPS, seed: seed, steps: steps, guidanceScale: guidanceScale,
             guidanceScale2: guidanceScale2, loras: tags.loras, crf: crf, preset: preset)
         given.name(in: &request)
-        (request.fit, request.strength) = (fit, strength)
+        (request.fit, request.strength, request.decoder) = (fit, strength, decoder)
         (request.outputFormat, request.outputCompression) = (type.picture, outputCompression)
         _ = try request.validate(for: pipeline)
         return request

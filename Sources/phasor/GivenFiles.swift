@@ -53,3 +53,4 @@ struct GivenFiles {
 }
 
 extension PictureFit: ExpressibleByArgument {}
+extension LatentDecoder: ExpressibleByArgument {}

@@ -94,6 +94,7 @@ struct Inspect: ParsableCommand, SpeakingCommand {
     private func printActivations(_ pipeline: Pipeline, _ request: (width: Int, height: Int, frames: Int)) throws {
         let (width, height, frames) = request
         let plan = try pipeline.activationPlan(width: width, height: height, frames: frames)
+        let preview = plan.preview > 0 ? "\n  tiny preview  \(megabytes(plan.preview))" : ""
         let encode = plan.picture > 0 ? "  VAE encode    \(megabytes(plan.picture))\n" : ""
         let inputs = pipeline.traits.pictures.references
         let references = inputs.upperBound > 0 ? ", \(max(inputs.lowerBound, 1)) reference picture" : ""
@@ -104,7 +105,7 @@ struct Inspect: ParsableCommand, SpeakingCommand {
             \(pipeline.generators.defaultName)\(references), prompts of \(pipeline.maximumTokens) tokens (the longest), beside the weights:
             \(encode)  text encoding \(megabytes(plan.text))
               steps         \(megabytes(plan.steps))
-              VAE decode    \(megabytes(plan.decode))
+              VAE decode    \(megabytes(plan.decode))\(preview)
               peak          \(megabytes(plan.peak))
             """)
     }

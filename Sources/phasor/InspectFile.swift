@@ -45,6 +45,8 @@ struct FileInspection {
         case .expert: Console.current.result("  use it as --expert FILE")
         case .textEncoder: Console.current.result("  use it as --text-encoder FILE, with --tokenizer DIR")
         case .vae: Console.current.result("  use it as --vae FILE")
+        case .tinyVAE:
+            Console.current.result("  use it as --preview-vae FILE, or as --vae FILE in place of the large one")
         case .adapter:
             // Asked for a model of two, a family of one expert tells that.
             let experts = try identity.family?.generators(experts: 2).first?.plan.experts ?? []

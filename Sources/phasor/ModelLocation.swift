@@ -57,7 +57,8 @@ extension ModelOptions {
     var partOptions: [String] {
         let isGiven = [
             ("--expert", !experts.isEmpty), ("--text-encoder", textEncoder != nil), ("--tokenizer", tokenizer != nil),
-            ("--vae", vae != nil), ("--family", family != nil), ("--phases", phases != nil),
+            ("--vae", vae != nil), ("--preview-vae", previewVAE != nil), ("--family", family != nil),
+            ("--phases", phases != nil),
             ("--lora", !adapters.isEmpty),
         ]
         return isGiven.compactMap { $1 ? $0 : nil }
@@ -101,6 +102,7 @@ extension ModelOptions {
         files.tokenizer = tokenizer
         files.vae = vae ?? files.vae
         files.familyName = family
+        files.previewVAE = previewVAE
         files.phases = phases
         files.adapters += adapters.map {
             ModelFiles.AdapterFile(expert: $0.expert, path: $0.path, strength: $0.strength)

@@ -114,8 +114,17 @@ struct ModelOptions: ParsableArguments {
     var tokenizer: String?
 
     @Option(
-        help: ArgumentHelp("Weights of the VAE.", valueName: "file"), completion: .file(), transform: HomeFolder.expand)
+        help: ArgumentHelp(
+            "Weights of the VAE, or of a tiny autoencoder in its place (taesdxl, taef1, taef2, taew2_1, taew2_2).",
+            valueName: "file"), completion: .file(), transform: HomeFolder.expand)
     var vae: String?
+
+    @Option(
+        name: .customLong("preview-vae"),
+        help: ArgumentHelp(
+            "A tiny autoencoder beside the VAE: it makes the previews, one of each step at little cost, and decodes where a "
+                + "request says decoder: tiny.", valueName: "file"), completion: .file(), transform: HomeFolder.expand)
+    var previewVAE: String?
 
     @Option(
         help: ArgumentHelp("How to generate: a phases.json, in place of the folder's.", valueName: "file"),

@@ -59,9 +59,11 @@ class Between:
 
 
 def with_another(capabilities):
-    """The same model, and one of 24 frames a second that makes wide pictures, in two formats, with a LoRA file."""
+    """The same model, and one of 24 frames a second that makes wide pictures, in two formats, with a LoRA file
+    and a tiny decoder, which previews every step."""
     first = capabilities["models"][0]
     other = {**first, "id": "second-model", "card": None, "loras": ["ink"], "output_formats": ["png", "webp"], "fps": 24,
+             "decoders": ["full", "tiny"], "partial_images": 1000,
              "sizes": {"multiple": 32, "default": "832x480", "maximum_pixels": 400_000},
              "frames": {**first["frames"], "default": 81, "maximum": 121}}
     return {**capabilities, "models": [first, other]}
@@ -79,6 +81,7 @@ def several_models_and_what_they_have(page, url):
         page.wait("document.querySelectorAll('.sample').length > 0")
         check(page.run("[...document.querySelector('#model').options].map(o => o.value)")[1:] == ["second-model"], "no picker")
         check(not page.run(VISIBLE % "#loras-field"), "LoRA files are offered for a model that has none")
+        check(not page.run(VISIBLE % "#decoder-field"), "decoders are offered for a model that has one")
         page.execute("""const picker = document.querySelector('#model');
             picker.value = 'second-model';
             picker.dispatchEvent(new Event('change', {bubbles: true}));""")
@@ -96,6 +99,7 @@ def several_models_and_what_they_have(page, url):
         page.fill("#prompt", "a fox")
         page.fill("#seed", "18014398509481985")
         page.click("label[for=format-webp]")
+        page.click("label[for=decoder-tiny]")
         page.click("label[for=lora-0]")
         page.execute("""const range = document.querySelector('#lora-strength-0');
             range.value = 0.6;
@@ -106,7 +110,7 @@ def several_models_and_what_they_have(page, url):
         check('"seed":18014398509481985,' in between.asked[0], f"the seed is not a number: {between.asked[0]}")
         body = json.loads(between.asked[0])
         expected = {"model": "second-model", "size": "832x480", "loras": [{"name": "ink", "strength": 0.6}],
-                    "output_format": "webp", "n": 1, "kind": "image"}
+                    "output_format": "webp", "n": 1, "kind": "image", "decoder": "tiny", "partial_images": 1000}
         check({name: body.get(name) for name in expected} == expected, f"asked for {body}")
         check(page.run("document.querySelector('#runs').hidden"), "a refused request leaves an empty stage")
     page.console()                             # the refusal

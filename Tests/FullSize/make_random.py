@@ -5,7 +5,8 @@
 Parts: wan-high, wan-low, umt5, wan-vae (Wan2.2-T2V-A14B, 23 GB), qwen-image, qwen-text, qwen-vae (Qwen-Image, 16 GB),
 z-image, qwen3, kl-vae (Z-Image-Turbo, 6.2 GB), klein, flux2-vae (with qwen3: FLUX.2-klein-4B, 4.8 GB), wan-i2v-high,
 wan-i2v-low (Wan2.2-I2V-A14B, 16 GB, with umt5 and wan-vae), wan-ti2v, wan22-vae (Wan2.2-TI2V-5B, 4.4 GB, with umt5), sdxl
-(one checkpoint of everything, float16, 6.9 GB), sana-sprint-1.6b, sana-sprint-0.6b (diffusers folders, 9.7 and 7.7 GB).
+(one checkpoint of everything, float16, 6.9 GB), sana-sprint-1.6b, sana-sprint-0.6b (diffusers folders, 9.7 and 7.7 GB), taef1, taew2_1,
+taew2_2 (tiny autoencoders, 70 MB).
 
 Random weights make noise. What they show is that every byte of the real shapes is opened, read and computed, how long
 that takes and how much memory. Written in a stream: matrices repeat random blocks from a pool of 16 MB, each from another
@@ -283,6 +284,56 @@ def z_image(path, dim=3840, text=2560, layers=30, refiners=2, head=128, time=256
     linear("final_layer.adaLN_modulation.1", time, dim)
     linear("final_layer.linear", dim, 64, gguf.GGMLQuantizationType.Q8_0)
     out.finish()
+
+
+def tiny_pictures(path, latent=16, width=64):
+    """The decoder of taef1 under its original names: numbers, of which the first is the squashing's."""
+    from safetensors.numpy import save_file
+
+    tensors = {}
+
+    def convolution(name, inputs, outputs, bias=True):
+        weight = (9 * inputs) ** -0.5 * rng.standard_normal((outputs, inputs, 3, 3), np.float32)
+        tensors[f"{name}.weight"] = weight.astype(np.float16)
+        if bias:
+            tensors[f"{name}.bias"] = np.zeros(outputs, np.float16)
+
+    convolution("1", latent, width)
+    index = 3
+    for level, blocks in enumerate([3, 3, 3, 1]):
+        for _ in range(blocks):
+            for part in [0, 2, 4]:
+                convolution(f"{index}.conv.{part}", width, width)
+            index += 1
+        if level < 3:
+            convolution(str(index + 1), width, width, bias=False)
+            index += 2
+    convolution(str(index), width, 3)
+    save_file(tensors, path)
+
+
+def tiny_clips(path, latent=16, patch=1, widths=(256, 128, 64, 64), growth=(1, 2, 2)):
+    """The decoder of taew2_1, or of taew2_2, under the published names."""
+    from safetensors.numpy import save_file
+
+    tensors = {}
+
+    def convolution(name, inputs, outputs, side=3, bias=True):
+        weight = (side * side * inputs) ** -0.5 * rng.standard_normal((outputs, inputs, side, side), np.float32)
+        tensors[f"{name}.weight"] = weight.astype(np.float16)
+        if bias:
+            tensors[f"{name}.bias"] = np.zeros(outputs, np.float16)
+
+    convolution("decoder.1", latent, widths[0])
+    for level, frames in enumerate(growth):
+        width, first = widths[level], 3 + 6 * level
+        for index in range(first, first + 3):
+            for part, inputs in [(0, 2 * width), (2, width), (4, width)]:
+                convolution(f"decoder.{index}.conv.{part}", inputs, width)
+        convolution(f"decoder.{first + 4}.conv", width, frames * width, side=1, bias=False)
+        convolution(f"decoder.{first + 5}", width, widths[level + 1], bias=False)
+    convolution("decoder.22", widths[3], 3 * patch * patch)
+    save_file(tensors, path)
 
 
 def klein(path, dim=3072, text=7680, doubles=5, singles=20, head=128, mlp=9216):
@@ -722,6 +773,9 @@ PARTS = {
     "z-image": lambda out: z_image(out / "z-image-turbo-Q4_K.gguf"),
     "qwen3": lambda out: qwen3(out / "Qwen3-4B-Q4_K.gguf"),
     "kl-vae": lambda out: kl_vae(out / "ae.safetensors"),
+    "taef1": lambda out: tiny_pictures(out / "taef1_decoder.safetensors"),
+    "taew2_1": lambda out: tiny_clips(out / "taew2_1.safetensors"),
+    "taew2_2": lambda out: tiny_clips(out / "taew2_2.safetensors", latent=48, patch=2),
     "klein": lambda out: klein(out / "flux-2-klein-4b-Q4_K.gguf"),
     "sdxl": lambda out: sdxl(out / "sdxl-fp16.safetensors"),
     "sana-sprint-1.6b": lambda out: sana_sprint(out / "Sana_Sprint_1.6B", heads=70, layers=20, cross=20),

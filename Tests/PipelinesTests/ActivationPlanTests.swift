@@ -19,9 +19,11 @@ import Testing
         var generator: String?
         var precision = Precision.f32
         var references: [PixelSize] = []
+        /// A tiny autoencoder, which then decodes.
+        var tiny: String?
 
         var testDescription: String {
-            "\((model as NSString).lastPathComponent) \(generator ?? "") \(width)x\(height)x\(frames) \(precision) "
+            "\((model as NSString).lastPathComponent) \(generator ?? "") \(width)x\(height)x\(frames) \(precision) \(tiny ?? "")"
                 + references.map(\.description).joined(separator: " ")
         }
     }
@@ -53,6 +55,10 @@ import Testing
         Case(model: sdxlFixture, width: 192, height: 160, frames: 1, generator: "dmd2", precision: .bf16),
         Case(model: sanaFixture, width: 64, height: 64, frames: 1),
         Case(model: sanaFixture, width: 192, height: 160, frames: 1, precision: .bf16),
+        Case(model: fixture, width: 208, height: 128, frames: 9, tiny: "taew2_1.safetensors"),
+        Case(model: textImageToVideoFixture, width: 160, height: 96, frames: 5, tiny: "taew2_2_super.safetensors"),
+        Case(model: qwenFixture, width: 192, height: 160, frames: 1, precision: .bf16, tiny: "taew2_1.safetensors"),
+        Case(model: Fixture.path("z-image-tiny"), width: 128, height: 96, frames: 1, tiny: "taef1"),
         Case(model: embedded, width: 64, height: 96, frames: 1),
         Case(model: embedded, width: 128, height: 128, frames: 1, precision: .bf16),
         Case(model: embedded, width: 128, height: 128, frames: 5),
@@ -86,9 +92,12 @@ import Testing
     }
 
     @Test(arguments: cases) func thePlanIsWhatComputingTakes(_ one: Case) throws {
-        let pipeline = try Pipeline(folder: one.model, compute: Compute(threads: 2, precision: one.precision))
+        var files = ModelFiles(folder: one.model)
+        files.previewVAE = one.tiny.map { Fixture.path("taehv-tiny/\($0)") }
+        let pipeline = try Pipeline(files, compute: Compute(threads: 2, precision: one.precision))
+        let decoder: LatentDecoder = one.tiny == nil ? .full : .tiny
         let plan = try pipeline.activationPlan(
-            width: one.width, height: one.height, frames: one.frames, generator: one.generator,
+            width: one.width, height: one.height, frames: one.frames, generator: one.generator, decoder: decoder,
             tokens: min(pipeline.tokenCount(of: prompt), pipeline.maximumTokens), references: one.references)
         let given = try pictures(for: one, pipeline.traits.pictures)
 
@@ -127,10 +136,20 @@ import Testing
         var sum: Float = 0
         try arena.using {
             let own = latent.copy()
-            try pipeline.decode(own) { frames in frames.withUnsafe { sum += $0.reduce(0, +) } }
+            try pipeline.decode(own, by: decoder) { frames in frames.withUnsafe { sum += $0.reduce(0, +) } }
         }
         #expect(sum.isFinite && sum > 0)
         expect(plan.decode, is: arena.use, "decode")
+
+        guard one.tiny != nil else {
+            #expect(plan.preview == 0)
+            return
+        }
+        // Another model, whose convolutions are not packed yet.
+        let fresh = try Pipeline(files, compute: Compute(threads: 2, precision: one.precision))
+        arena = Arena(reserving: 1 << 40)
+        _ = try arena.using { try fresh.preview(of: latent.copy()) }
+        expect(plan.preview, is: arena.use, "preview")
     }
 
     /// The first step makes keys and values of the prompt; from the second on nothing more is taken.

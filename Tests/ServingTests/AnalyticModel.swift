@@ -30,9 +30,10 @@ final class AnalyticModel: Sendable {
     ///   - memory: how many parts there is room for; nil for all.
     ///   - picturesOnly: no clips, and no guidance without a negative prompt, as Qwen-Image has it.
     ///   - gain: factor on latents before they are decoded.
+    ///   - hasTiny: a tiny decoder beside the model's own, whose pictures are darker.
     init(
         gate: Gate = Gate(), blockSeconds: Double = 0, version: String = "1", memory: Int? = nil,
-        picturesOnly: Bool = false, gain: Float = 1
+        picturesOnly: Bool = false, gain: Float = 1, hasTiny: Bool = false
     ) throws {
         let parts = AnalyticParts(gate: gate, blockSeconds: blockSeconds, memory: memory, gain: gain)
         self.parts = parts
@@ -40,7 +41,7 @@ final class AnalyticModel: Sendable {
             name: "teacher", sampler: .euler, grid: .shifted(steps: 6, shift: 3),
             plan: PhasePlan(expert: "teacher", guidanceScale: 3))
         let names = ["transformer", "transformer_2", "teacher"]
-        let identified: [Part] = [.textEncoder, .vae] + names.map { Part($0) }
+        let identified: [Part] = [.textEncoder, .vae, Pipeline.tinyPart] + names.map { Part($0) }
         pipeline = Pipeline(
             id: AnalyticParts.id,
             traits: FamilyTraits(
@@ -54,7 +55,7 @@ final class AnalyticModel: Sendable {
                 promptEncoder: parts,
                 networks: Dictionary(
                     uniqueKeysWithValues: names.map { ($0, AnalyticNetwork(name: $0, parts: parts)) }),
-                autoencoder: parts),
+                autoencoder: parts, tiny: hasTiny ? AnalyticTiny(parts: parts) : nil),
             residency: parts,
             identities: PartIdentities(
                 Dictionary(
@@ -213,6 +214,34 @@ final class AnalyticParts: PromptEncoder, Autoencoder, PartResidency {
     /// Not finite for latents that are large, as an overflowing decoder would be.
     static func brightness(of value: Float) -> Float {
         abs(value) > 100 ? .nan : min(max(0.5 + 0.125 * value, 0), 1)
+    }
+}
+
+/// Half as bright as the model's own decoder makes it.
+struct AnalyticTiny: TinyAutoencoder {
+    let parts: AnalyticParts
+
+    let network = TinyLatents.Network.clips
+    var channels: Int { parts.channels }
+    var spatialFactor: Int { parts.spatialFactor }
+    var temporalFactor: Int { parts.temporalFactor }
+
+    func decode(_ latent: Tensor, interrupt: () throws -> Void, onFrames: (Tensor) throws -> Void) throws {
+        try parts.decode(latent, interrupt: interrupt) { try onFrames(Self.darker($0)) }
+    }
+
+    func preview(_ latent: Tensor, interrupt: () throws -> Void) throws -> Tensor {
+        var first: Tensor?
+        try decode(firstFrame(of: latent), interrupt: interrupt) { first = $0 }
+        return first ?? Tensor(uninitialized: [0])
+    }
+
+    func latent(of frames: Tensor, interrupt: () throws -> Void) throws -> Tensor {
+        try parts.latent(of: frames, interrupt: interrupt)
+    }
+
+    private static func darker(_ frames: Tensor) -> Tensor {
+        Tensor(frames.array.map { ($0 + 1) / 2 - 1 }, shape: frames.shape)
     }
 }
 

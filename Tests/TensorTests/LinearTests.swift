@@ -32,7 +32,7 @@ import Testing
         let (b, r, g) = (bias.array, residual.array, gate.array)
         let tolerance = 2e-6 * Double(k).squareRoot() + 2e-6
 
-        for activation in [Activation.identity, .silu, .geluTanh, .gelu, .quickGelu] {
+        for activation in [Activation.identity, .silu, .geluTanh, .gelu, .quickGelu, .relu] {
             let expected = product.indices.map { Plain.activate(product[$0] + Double(b[$0 % n]), activation) }
             #expect(distance(compute.linear(x, layer, activation: activation).array, expected) < tolerance)
 

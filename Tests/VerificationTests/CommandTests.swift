@@ -8,7 +8,9 @@ struct CommandTests {
         .resolvingSymlinksInPath().deletingLastPathComponent().appending(path: "phasor")
 
     /// They name parts of a model to open; the references belong to the folder's own.
-    @Test(arguments: ["--expert", "--text-encoder", "--tokenizer", "--vae", "--phases", "--lora", "--loras"])
+    @Test(arguments: [
+        "--expert", "--text-encoder", "--tokenizer", "--vae", "--preview-vae", "--phases", "--lora", "--loras",
+    ])
     func verifyRefusesOtherParts(option: String) throws {
         let process = Process()
         let errors = Pipe()

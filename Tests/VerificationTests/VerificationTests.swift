@@ -7,7 +7,7 @@ private let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent
     .appendingPathComponent("Fixtures").path
 private let committed = [
     "wan22-tiny", "wan22-i2v-tiny", "wan22-ti2v-tiny", "qwen-image-tiny", "qwen-image-edit-tiny", "z-image-tiny",
-    "flux2-klein-tiny", "sdxl-tiny", "sana-sprint-tiny",
+    "flux2-klein-tiny", "sdxl-tiny", "sana-sprint-tiny", "taehv-tiny",
 ].map { "\(fixtures)/\($0)" }
 
 /// The committed fixtures and the folders named in PHASOR_FIXTURES, separated by colons.

@@ -150,7 +150,7 @@ struct Automatic1111: Sendable {
             count: batch * rounds, seed: seed < 0 ? nil : UInt64(seed),
             steps: try fields.integer(RequestFields.stepCount, .webUI),
             guidanceScale: try fields.number(RequestFields.guidanceScale, .webUI).map { Float($0) }, loras: tags.loras,
-            previews: RequestFields.mostPreviews)
+            previews: RequestFields.mostPreviews(of: model))
         let warnings =
             try settings.settle(&request, for: model) + WebUISettings.ignored(fields)
             + WebUISettings.ignored(inPrompts: fields)

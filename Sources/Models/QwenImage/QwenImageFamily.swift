@@ -11,7 +11,7 @@ struct QwenImageFamily: QwenImageNetworkFamily {
         guidance: .normPreserving,
         // As in diffusers' `true_cfg_scale`, which does nothing without a negative prompt.
         guidesWithoutNegativePrompt: false, packing: 2,
-        defaults: SizeLimits.Defaults(width: 1024, height: 1024, frames: 1, fps: 16))
+        defaults: SizeLimits.Defaults(width: 1024, height: 1024, frames: 1, fps: 16), tiny: .clips("taew2_1"))
 
     // MARK: Files
 

@@ -9,7 +9,8 @@ struct SDXLFamily: ModelFamily {
     let name = "sdxl"
     let traits = FamilyTraits(
         guidance: .classifierFree, guidesWithoutNegativePrompt: true, absentNegativePrompt: SDXLPromptEncoder.absent,
-        defaults: SizeLimits.Defaults(width: 1024, height: 1024, frames: 1, fps: 16), isDiscrete: true)
+        defaults: SizeLimits.Defaults(width: 1024, height: 1024, frames: 1, fps: 16), isDiscrete: true,
+        tiny: .pictures("taesdxl"))
 
     // MARK: Files
 

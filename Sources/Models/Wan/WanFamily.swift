@@ -10,7 +10,7 @@ struct WanFamily: WanNetworkFamily {
     let traits = FamilyTraits(
         guidance: .classifierFree, guidesWithoutNegativePrompt: true,
         // The published models' own.
-        defaults: SizeLimits.Defaults(width: 832, height: 480, frames: 81, fps: 16))
+        defaults: SizeLimits.Defaults(width: 832, height: 480, frames: 81, fps: 16), tiny: .clips("taew2_1"))
 
     let pipelineClasses = ["WanPipeline"]
 

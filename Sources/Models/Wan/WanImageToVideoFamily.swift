@@ -10,7 +10,7 @@ struct WanImageToVideoFamily: WanNetworkFamily {
     let traits = FamilyTraits(
         guidance: .classifierFree, guidesWithoutNegativePrompt: true,
         defaults: SizeLimits.Defaults(width: 832, height: 480, frames: 81, fps: 16),
-        pictures: PictureInputs(first: .required, last: .optional))
+        pictures: PictureInputs(first: .required, last: .optional), tiny: .clips("taew2_1"))
 
     let pipelineClasses = ["WanImageToVideoPipeline"]
 

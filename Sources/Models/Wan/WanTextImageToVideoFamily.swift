@@ -10,7 +10,7 @@ struct WanTextImageToVideoFamily: WanNetworkFamily {
     let traits = FamilyTraits(
         guidance: .classifierFree, guidesWithoutNegativePrompt: true,
         defaults: SizeLimits.Defaults(width: 1280, height: 704, frames: 121, fps: 24),
-        pictures: PictureInputs(first: .optional))
+        pictures: PictureInputs(first: .optional), tiny: .clips("taew2_2"))
 
     let pipelineClasses = ["WanPipeline", "WanImageToVideoPipeline"]
 

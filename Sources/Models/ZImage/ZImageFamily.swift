@@ -9,7 +9,7 @@ struct ZImageFamily: ModelFamily {
     let name = "z-image"
     let traits = FamilyTraits(
         guidance: .fromCondition, guidesWithoutNegativePrompt: true,
-        defaults: SizeLimits.Defaults(width: 1024, height: 1024, frames: 1, fps: 16))
+        defaults: SizeLimits.Defaults(width: 1024, height: 1024, frames: 1, fps: 16), tiny: .pictures("taef1"))
 
     // MARK: Files
 

@@ -129,7 +129,7 @@ package struct BatchRun: Sendable {
     }
 
     private func identity(of item: Manifest.Item) throws -> ModelIdentity {
-        try ModelIdentity(model, generator: item.request.generator)
+        try ModelIdentity(model, generator: item.request.generator, decoder: item.request.decoder)
     }
 
     /// Ends with the first of the two that ends; the other is cancelled.

@@ -87,8 +87,9 @@ package struct BatchVerification: Sendable {
         guard SHA256.hexadecimal(of: bytes) == sidecar.sha256 else {
             return result("the file was changed after it was made: its SHA-256 is not the sidecar's")
         }
-        guard let identity = try? ModelIdentity(model, generator: sidecar.request.generator) else {
-            return result("the model has no generator '\(sidecar.request.generator ?? "")'")
+        let (generator, decoder) = (sidecar.request.generator, sidecar.request.decoder)
+        guard let identity = try? ModelIdentity(model, generator: generator, decoder: decoder) else {
+            return result("the model has no generator '\(generator ?? "")'")
         }
         if let part = sidecar.identity.difference(from: identity) {
             return result("it was made by another model: \(part) differ")

@@ -69,6 +69,7 @@ struct LineReader {
         }
         request.lastImage = last?.digest
         request.fit = line.choice("fit", PictureFit.self)
+        request.decoder = line.choice("decoder", LatentDecoder.self)
         request.strength =
             line.number(RequestFields.strength).map { Float($0) }
             ?? (request.isChangeByStrength(of: model) ? defaults.strength : nil)

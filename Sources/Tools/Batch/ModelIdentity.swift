@@ -11,12 +11,14 @@ package struct ModelIdentity: Codable, Sendable, Equatable {
 
     private static let generator = "generator"
 
-    /// - Parameter generator: nil for the model's default.
+    /// - Parameters:
+    ///   - generator: nil for the model's default.
+    ///   - decoder: nil for the model's default.
     /// - Throws: `DiffusionError.unknownGenerator`.
-    package init(_ pipeline: Pipeline, generator: String?) throws {
+    package init(_ pipeline: Pipeline, generator: String?, decoder: LatentDecoder? = nil) throws {
         model = pipeline.id
         let spec = try pipeline.generators.generator(generator)
-        var parts = pipeline.identities(of: spec.plan)
+        var parts = pipeline.identities(of: spec.plan, decoder: decoder)
         let settings = "\(spec.sampler.rawValue) \(spec.grid) \(spec.plan.phases) \(pipeline.traits.guidance)"
         parts[Self.generator] = SHA256.hexadecimal(of: Array(settings.utf8))
         self.parts = parts

@@ -23,7 +23,7 @@ package struct Verifier {
             rows.append(row)
             onRow(row)
         }
-        let family = Families.family(named: folder.family)?.checks(folder: folder.path, compute: compute)
+        let family = Families.checks(named: folder.family, folder: folder.path, compute: compute)
         for check in folder.checks {
             do {
                 guard let family else { throw VerificationError.unknownCheck(check.name) }
