@@ -34,7 +34,7 @@ import Testing
         var alike: [Similarity] = []
         for parameters in wanted {
             var run = try Run(parameters, of: model)
-            try run.encodeTexts { try model.encode($0) }
+            try run.encodeTexts { try model.encode($0, by: $1) }
             _ = try run.finishSteps()
             func images(_ decoder: LatentDecoder) throws -> [RGBImage] {
                 var all: [RGBImage] = []

@@ -40,7 +40,7 @@ final class CommandRun {
         let files = FileManager.default.temporaryDirectory.appending(path: "phasor-command-\(UUID())")
         let (outPath, errorPath) = (files.path + ".out", files.path + ".err")
         defer { for path in [outPath, errorPath] { try? FileManager.default.removeItem(atPath: path) } }
-        for path in [outPath, errorPath] { FileManager.default.createFile(atPath: path, contents: nil) }
+        for path in [outPath, errorPath] { _ = FileManager.default.createFile(atPath: path, contents: nil) }
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = try output ?? FileHandle(forWritingTo: URL(fileURLWithPath: outPath))
         process.standardError = try error ?? FileHandle(forWritingTo: URL(fileURLWithPath: errorPath))

@@ -149,7 +149,7 @@ import Weights
         #expect(named.generators.generators[0].grid == .shifted(steps: 4, shift: 3))
         #expect(named.components.flatMap(\.unusedKeys) == [])
         let picture = try Self.picture(60, 90, step: 7)
-        let student = try GenerationParameters(
+        let student = GenerationParameters(
             prompt: "a", width: 64, height: 48, seed: 3, generator: "student", steps: 2,
             pictures: GivenPictures(references: [picture]))
         var results: [[Float]] = []

@@ -39,7 +39,7 @@ import Weights
             steps: 2, pictures: try pipeline.pictures(seed: seed), decoder: .tiny)
         var alone = [try Run(parameters, of: pipeline)]
         try Run.encodePictures(of: &alone)
-        try alone[0].encodeTexts { try pipeline.encode($0) }
+        try alone[0].encodeTexts { try pipeline.encode($0, by: $1) }
         return alone[0]
     }
 

@@ -40,8 +40,8 @@ import Testing
         )
         #expect(first[0] != third[0] && first[0].count > 0)
         func texts(_ job: Job) throws -> (text: String, record: String) {
-            let texts = try PNG.texts(path: job.artifacts[0].path)
-            return (texts["parameters"] ?? "", texts["phasor"] ?? "")
+            let notes = try FileNotes(path: job.artifacts[0].path)
+            return (notes.parameters ?? "", notes.record ?? "")
         }
         #expect(try texts(tiny).text.contains("VAE Decoder: tiny"))
         #expect(try texts(tiny).record.contains(#""decoder":"tiny""#))
@@ -73,7 +73,7 @@ import Testing
         let own = try await previews(bright, request)
         func pixels(_ preview: JobEvent.Preview) throws -> [UInt8] {
             let path = scratch("preview.png")
-            try Data(preview.png).write(to: URL(filePath: path))
+            try Data(preview.file).write(to: URL(filePath: path))
             return try PNG.decode(path: path).bytes
         }
         for (a, b) in zip(dark, own) {

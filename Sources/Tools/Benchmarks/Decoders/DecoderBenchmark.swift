@@ -37,7 +37,7 @@ package struct DecoderBenchmark {
             var alone = [try Run(parameters, of: model)]
             try Run.encodePictures(of: &alone)
             var run = alone[0]
-            try run.encodeTexts { try model.encode($0) }
+            try run.encodeTexts { try model.encode($0, by: $1) }
             steps += try run.finishSteps().map(\.seconds)
             onLatent(index + 1)
             // The first round makes the frames that are compared. It is not counted, as it packs the convolutions' weights.
