@@ -82,7 +82,7 @@ let package = Package(
             ]),
 
         // Files of others: brought from the hub, kept in the cache that other tools share.
-        .target(name: "Hub", dependencies: ["CCurl", "Support"]),
+        .target(name: "Hub", dependencies: ["Web", "Support"]),
 
         .target(name: "PhasorKit", dependencies: ["Pipelines", "Media", "Pictures", "Weights", "Tensor", "Support"]),
 

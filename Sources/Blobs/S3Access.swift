@@ -41,7 +41,7 @@ package struct S3Access: Sendable, Equatable {
     }
 
     /// The address of a bucket, without a slash at its end.
-    func address(of bucket: String) -> String {
+    package func address(of bucket: String) -> String {
         if let endpoint { return "\(endpoint)/\(bucket)" }
         // The certificate of AWS covers one label before the region.
         return bucket.contains(".")

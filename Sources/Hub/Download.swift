@@ -1,5 +1,6 @@
 import Foundation
 import Support
+import Web
 
 /// Brings one file: its bytes go into a partial file, from which a later attempt goes on, and that gets the file's name when its
 /// size and digest are those that the repository says.
@@ -88,7 +89,7 @@ struct Download {
                 }
                 // An answer that ended properly and too early is as good as a cut connection.
                 if box.body.count < file.size {
-                    throw Transfer.Failure(reason: "the answer ended too early", isTransient: true)
+                    throw WebTransfer.Failure(reason: "the answer ended too early", isTransient: true)
                 }
             }
         }
@@ -96,7 +97,7 @@ struct Download {
     }
 
     /// The first byte's place in `Content-Range: bytes 5-9/10`.
-    private static func start(of head: Transfer.Head) -> Int? {
+    private static func start(of head: WebTransfer.Head) -> Int? {
         guard let range = head.fields["content-range"], range.hasPrefix("bytes ") else { return nil }
         return range.dropFirst(6).split(separator: "-").first.flatMap { Int($0) }
     }

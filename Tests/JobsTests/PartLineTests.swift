@@ -2,7 +2,7 @@ import Models
 import Pipelines
 import Testing
 
-@testable import Jobs
+import Jobs
 
 @Suite struct PartLineTests {
     private func run(_ id: String, _ part: String, stage: Stage.Kind = .steps) throws -> WaitingRun {

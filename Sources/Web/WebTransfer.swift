@@ -1,42 +1,72 @@
 import CCurl
 import Foundation
 
-/// One GET by libcurl, carried out on the calling thread. Redirects are not followed here: whoever asks decides where its token
-/// may go.
-struct Transfer {
-    let url: String
+/// One HTTP exchange with another server, carried out by libcurl on the calling thread. The proxy is that of libcurl's
+/// environment variables. libcurl follows no redirect: whoever asks decides where a token or a signed body may go.
+package struct WebTransfer: Sendable {
+    package var method = "GET"
+    /// `http` or `https`.
+    package var url: String
     /// Lines such as `Range: bytes=0-9`.
-    var headers: [String] = []
-    var stallSeconds = 30
+    package var headers: [String] = []
+    package var body: [UInt8] = []
+    package var signature: Signature?
+    /// Seconds for the whole exchange; nil for as long as bytes come.
+    package var deadline: Int?
+    /// Seconds to wait for a connection, and for the next byte.
+    package var stallSeconds = 30
+
+    package init(url: String, headers: [String] = []) {
+        self.url = url
+        self.headers = headers
+    }
+
+    /// AWS Signature Version 4 of the request, made by libcurl.
+    package struct Signature: Sendable {
+        /// libcurl's form: `aws:amz:REGION:s3`.
+        let kind: String
+        let key: String
+        let secret: String
+
+        package init(kind: String, key: String, secret: String) {
+            (self.kind, self.key, self.secret) = (kind, key, secret)
+        }
+    }
 
     /// What came before the body.
-    struct Head {
-        var status = 0
-        /// By names in lower case; of several the last.
-        var fields: [String: String] = [:]
+    package struct Head: Sendable {
+        package internal(set) var status = 0
+        /// The fields by names in lower case; the last of several fields of one name.
+        package internal(set) var fields: [String: String] = [:]
         /// `Location` as an absolute address.
-        var redirect: String?
+        package internal(set) var redirect: String?
     }
 
     /// libcurl's reason for an answer that did not come, or not to its end.
-    struct Failure: Error {
-        let reason: String
+    package struct Failure: Error, Equatable, CustomStringConvertible {
+        package let reason: String
         /// Whether another attempt may do better.
-        let isTransient: Bool
+        package let isTransient: Bool
+        package var description: String { reason }
+
+        package init(reason: String, isTransient: Bool = false) {
+            (self.reason, self.isTransient) = (reason, isTransient)
+        }
     }
 
     private static let isReady = curl_start() == CURLE_OK
     private static let longestHead = 1 << 17
 
+    /// Sends the request and hands on the answer, of whatever status.
     /// - Parameters:
-    ///   - isCancelled: asked now and then; true ends the transfer.
+    ///   - isCancelled: libcurl asks about once a second, and as bytes move; true ends the transfer.
     ///   - receive: takes the head and each part of the body as it comes; an error that it throws ends the transfer.
     /// - Throws: `Failure`, or what `receive` throws.
-    func run(
+    package func run(
         isCancelled: @escaping () -> Bool = { false }, receive: @escaping (Head, UnsafeRawBufferPointer) throws -> Void
     ) throws -> Head {
         guard Self.isReady, let handle = curl_easy_init() else {
-            throw Failure(reason: "libcurl cannot be started", isTransient: false)
+            throw Failure(reason: "libcurl cannot be started")
         }
         defer { curl_easy_cleanup(handle) }
         var list: UnsafeMutablePointer<curl_slist>?
@@ -46,8 +76,18 @@ struct Transfer {
         let context = Unmanaged.passUnretained(reception).toOpaque()
         curl_set_text(handle, CURLOPT_URL, url)
         curl_set_text(handle, CURLOPT_PROTOCOLS_STR, "http,https")
+        curl_set_text(handle, CURLOPT_CUSTOMREQUEST, method)
         curl_set_pointer(handle, CURLOPT_HTTPHEADER, list)
+        if let signature {
+            curl_set_text(handle, CURLOPT_AWS_SIGV4, signature.kind)
+            curl_set_text(handle, CURLOPT_USERNAME, signature.key)
+            curl_set_text(handle, CURLOPT_PASSWORD, signature.secret)
+        }
         curl_set_number(handle, CURLOPT_FOLLOWLOCATION, 0)
+        // A large body does not wait for the server's leave. An empty Expect among the headers would break signatures.
+        curl_set_number(handle, CURLOPT_EXPECT_100_TIMEOUT_MS, 1)
+        curl_set_number(handle, CURLOPT_NOBODY, method == "HEAD" ? 1 : 0)
+        if let deadline { curl_set_number(handle, CURLOPT_TIMEOUT, deadline) }
         curl_set_number(handle, CURLOPT_NOSIGNAL, 1)
         curl_set_number(handle, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1)
         curl_set_number(handle, CURLOPT_CONNECTTIMEOUT, stallSeconds)
@@ -65,7 +105,7 @@ struct Transfer {
         curl_set_receiver(handle, CURLOPT_WRITEFUNCTION) { bytes, size, count, context in
             Reception.at(context)?.takeBody(UnsafeRawBufferPointer(start: bytes, count: size * count)) ?? 0
         }
-        let code = withExtendedLifetime(reception) { curl_easy_perform(handle) }
+        let code = withExtendedLifetime(reception) { perform(handle) }
         if let error = reception.error { throw error }
         guard code == CURLE_OK else {
             throw Failure(
@@ -78,7 +118,19 @@ struct Transfer {
         return reception.head
     }
 
-    /// What another attempt may do better.
+    /// libcurl reads the body where it lies.
+    private func perform(_ handle: UnsafeMutableRawPointer) -> CURLcode {
+        guard !body.isEmpty || ["POST", "PUT"].contains(method) else { return curl_easy_perform(handle) }
+        // An empty array has no address, and no address would mean that the body is read from a function.
+        let bytes = body.isEmpty ? [0] : body
+        return bytes.withUnsafeBytes { buffer in
+            curl_set_number(handle, CURLOPT_POSTFIELDSIZE, body.count)
+            curl_set_pointer(handle, CURLOPT_POSTFIELDS, UnsafeMutableRawPointer(mutating: buffer.baseAddress))
+            return curl_easy_perform(handle)
+        }
+    }
+
+    /// The failures after which another attempt may do better.
     private static let transient: Set<CURLcode> = [
         CURLE_COULDNT_CONNECT, CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_RESOLVE_PROXY, CURLE_PARTIAL_FILE,
         CURLE_OPERATION_TIMEDOUT, CURLE_GOT_NOTHING, CURLE_SEND_ERROR, CURLE_RECV_ERROR, CURLE_SSL_CONNECT_ERROR,
@@ -102,10 +154,13 @@ struct Transfer {
             context.map { Unmanaged<Reception>.fromOpaque($0).takeUnretainedValue() }
         }
 
-        /// A status line begins a head: of an interim answer (100) first, now and then.
+        /// A status line begins a head; an interim answer (100) may have one of its own before.
         func takeLine(_ line: UnsafeRawBufferPointer) -> Int {
             headBytes += line.count
-            guard headBytes <= Transfer.longestHead else { return 0 }
+            guard headBytes <= WebTransfer.longestHead else {
+                error = Failure(reason: "the head of the answer is too long")
+                return line.count == 0 ? 1 : 0
+            }
             let text = String(decoding: line, as: UTF8.self)
             if text.hasPrefix("HTTP/") {
                 head = Head(status: text.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0)
