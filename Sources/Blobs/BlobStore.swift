@@ -1,7 +1,7 @@
 /// Files under names, somewhere that outlives this machine's folder. A blob is visible whole or not at all, and what was
 /// put is durable when `put` returns. All calls block; they may come from several threads.
 package protocol BlobStore: Sendable {
-    /// For messages, without anything secret.
+    /// The place as messages name it, without anything secret.
     var location: String { get }
 
     /// Stores bytes under a name, in place of what it stood for.
@@ -58,7 +58,7 @@ package enum BlobLocation: Sendable, Equatable {
     /// The prefix has no slash at either end, and may be empty.
     case s3(bucket: String, prefix: String)
 
-    /// Nil for what is neither.
+    /// Returns nil for a text that is neither.
     package init?(_ text: String) {
         if text.hasPrefix("file:///") {
             let path = String(text.dropFirst("file://".count))

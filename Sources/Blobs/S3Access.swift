@@ -4,10 +4,11 @@ import Foundation
 package struct S3Access: Sendable, Equatable {
     let key: String
     let secret: String
-    /// Of temporary credentials; nil for others.
+    /// The token of temporary credentials; nil for others.
     let token: String?
     let region: String
-    /// Of a service other than AWS, without a slash at its end; buckets are then the first segment of paths.
+    /// The address of a service other than AWS, without a slash at its end; buckets are then the first segment of
+    /// paths.
     let endpoint: String?
 
     /// - Throws: `BlobFault` that names the variable.

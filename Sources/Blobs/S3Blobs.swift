@@ -125,7 +125,7 @@ package struct S3Blobs: BlobStore {
         }
     }
 
-    /// As a value of a query: what is signed and what is sent are the same text.
+    /// The text as a value of a query: what is signed and what is sent are the same text.
     private static func escaped(_ text: String) -> String {
         text.utf8.map {
             BlobName.isPlain($0) || $0 == UInt8(ascii: "~") ? String(UnicodeScalar($0)) : String(format: "%%%02X", $0)

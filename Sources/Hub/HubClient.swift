@@ -15,7 +15,7 @@ package struct HubClient: Sendable {
     private static let mostRedirects = 8
     private static let mostPages = 200
     private static let mostFiles = 100_000
-    /// Of an answer in JSON, and of a refusal.
+    /// The most bytes of an answer in JSON, and of a refusal.
     private static let longestAnswer = 32 << 20
     private static let longestRefusal = 1 << 12
 

@@ -3,13 +3,13 @@ import Foundation
 /// Where the hub is, with whose token it is asked, and where its files are kept: the environment that `huggingface_hub` reads
 /// too, so that both share one cache.
 package struct HubSettings: Sendable {
-    /// Without a slash at its end.
+    /// The hub's address without a slash at its end.
     package let endpoint: String
     package let token: String?
     /// The folder of `models--OWNER--NAME`.
     package let cache: String
     package let isOffline: Bool
-    /// After which a connection that brings nothing is given up and made anew.
+    /// The seconds after which the client gives up a connection that brings nothing, and makes it anew.
     package let stallSeconds: Int
 
     package static let publicEndpoint = "https://huggingface.co"

@@ -10,7 +10,7 @@ package struct KnownSet: Sendable {
     package let variants: [Variant]
 
     package struct Variant: Sendable {
-        /// Of the weights, e.g. `Q4_K_M`.
+        /// The name of the weights' type, e.g. `Q4_K_M`.
         package let name: String
         package let files: [File]
         /// Memory that the largest part and its activations want, in gigabytes; a machine with less reads weights again and
@@ -35,7 +35,7 @@ package struct KnownSet: Sendable {
         /// `OWNER/NAME/FILE`, or `OWNER/NAME` of a folder.
         package let path: String
         package let megabytes: Int
-        /// Of a folder's weights.
+        /// The type of a folder's weights.
         package let type: String?
 
         init(_ role: Role, _ path: String, _ megabytes: Int, type: String? = nil) {

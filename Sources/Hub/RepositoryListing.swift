@@ -22,11 +22,11 @@ package struct RemoteFile: Sendable, Equatable {
     package let size: Int
     package let digest: Digest
 
-    /// By which a file is known, and by which the cache names it.
+    /// The digest by which a file is known, and by which the cache names it.
     package enum Digest: Sendable, Equatable {
-        /// Of the bytes: large files, which lie outside git.
+        /// The digest of the bytes: large files, which lie outside git.
         case sha256(String)
-        /// Of git's object: `blob`, the length, the bytes.
+        /// The digest of git's object: `blob`, the length, the bytes.
         case git(String)
 
         package var text: String {
@@ -71,7 +71,7 @@ package struct RemoteFile: Sendable, Equatable {
 }
 
 extension JSON {
-    /// Nil for what is no whole number.
+    /// The value as a number; nil for what is no whole number.
     fileprivate var wholeNumber: Int? {
         guard case .number(let digits) = self else { return nil }
         return Int(digits)

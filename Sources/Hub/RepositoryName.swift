@@ -9,7 +9,7 @@ package struct RepositoryName: Sendable, Equatable, CustomStringConvertible {
 
     package static let usual = "main"
 
-    /// As requests and folders of the cache have it.
+    /// The name as requests and folders of the cache have it.
     package var id: String { "\(owner)/\(name)" }
     package var description: String { revision == Self.usual ? id : "\(id)@\(revision)" }
 

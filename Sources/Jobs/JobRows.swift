@@ -18,7 +18,7 @@ extension Row {
     }
 }
 
-/// From rows to jobs.
+/// Turns rows into jobs.
 struct JobRows: Sendable {
     /// Where the files lie that rows name.
     let artifacts: FileFolder

@@ -57,7 +57,7 @@ extension JobStore {
         }
     }
 
-    /// It was tried once more in vain.
+    /// Notes that a notice was tried once more in vain.
     package func postpone(_ notice: EndNotice, until date: Date) throws {
         try write("postponing a notice") { db in
             try db.execute(

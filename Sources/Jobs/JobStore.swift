@@ -84,7 +84,7 @@ package final class JobStore: Sendable {
         return try Self.storage(operation) { try result.get() }
     }
 
-    /// On the calling thread.
+    /// Reads on the calling thread.
     func read<T>(_ operation: String, _ body: (Database) throws -> T) throws -> T {
         try Self.storage(operation) { try pool.read(body) }
     }

@@ -32,7 +32,7 @@ package struct PartWaits {
 
     package init() {}
 
-    /// Whoever is computed now waits no longer; for another part the wait begins anew.
+    /// A run that is computed now waits no longer; for another part its wait begins anew.
     /// - Parameter time: Unix seconds.
     package mutating func update(_ waiting: [WaitingRun], computed: Set<String>, at time: Double) {
         var next: [String: (place: PartLine.Place, since: Double)] = [:]

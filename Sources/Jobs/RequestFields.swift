@@ -11,7 +11,7 @@ package enum RequestFields {
     package static let seeds = 0...Int.max
     package static let steps = 1...1000
     package static let scales = 0.0...100.0
-    /// Of each image, where the large VAE makes them.
+    /// The most previews of each image, where the large VAE makes them.
     package static let mostPreviews = 3
     package static let strengths = 0.0...1.0
     /// Reference pictures of one request.

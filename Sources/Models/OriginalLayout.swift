@@ -10,7 +10,7 @@ package struct OriginalLayout: Sendable {
 
     /// Paths one of which only such a repository has.
     let marks: [String]
-    /// By the names of diffusers' folders; of several places the first that is there counts.
+    /// The parts by the names of diffusers' folders; the first place that is there counts.
     let parts: [(name: String, places: [Place])]
 
     package init(marks: [String], parts: [(name: String, places: [Place])]) {

@@ -14,7 +14,7 @@ package struct ActivationPlan: Sendable, Equatable {
     package let steps: Int
     /// Bytes for the VAE decode. They include the convolutions' weights in the kernels' own layout, which stay.
     package let decode: Int
-    /// Of a preview by a tiny autoencoder; 0 where there is none.
+    /// Bytes for a preview by a tiny autoencoder; 0 where there is none.
     package let preview: Int
 
     /// Stages follow one another.
@@ -117,7 +117,7 @@ private struct InputShapes {
 
     static func kept(_ shape: [Int]) -> Tensor { Tensor.lasting { Tensor(uninitialized: shape) } }
 
-    /// In the memory of the plan that is being made.
+    /// The inputs in the memory of the plan that is being made.
     var inputs: GenerationInputs {
         GenerationInputs(
             channels: channels.map(Self.kept), references: references.map(Self.kept),

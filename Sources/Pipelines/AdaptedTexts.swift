@@ -10,7 +10,7 @@ import Weights
 final class AdaptedTexts: Sendable {
     /// What the text side is built from.
     struct Source: Sendable {
-        /// In the order of the family's `textEncoders`.
+        /// The weights in the order of the family's `textEncoders`.
         let weights: [Checkpoint]
         let tokenizer: @Sendable (String) throws -> URL
     }

@@ -22,7 +22,7 @@ package struct GenerationParameters: Sendable {
     package var pictures: GivenPictures
     /// How far a first picture is changed that the network itself does not read: the sigma to start at, in (0, 1].
     package var strength: Float
-    /// Nil for the model's default.
+    /// The decoder; nil for the model's default.
     package var decoder: LatentDecoder?
 
     package static let defaultStrength: Float = 0.75

@@ -7,7 +7,8 @@ import Weights
 extension ModelFiles {
     /// A file without which the model does not open.
     package struct MissingFile: Sendable, Equatable {
-        /// Of diffusers' folders: `transformer`, `text_encoder`, `tokenizer`, `vae`, ...
+        /// The part by the name of its folder in diffusers' layout: `transformer`, `text_encoder`, `tokenizer`, `vae`,
+        /// ...
         package let part: String
         /// What is not there, in words that name the file or folder.
         package let what: String

@@ -4,9 +4,9 @@ import Support
 
 /// What the texts of a run are encoded by: the model's text side, with the LoRA files that change it.
 package struct TextSide: Hashable, Sendable {
-    /// Those that the model has on the experts of the run's plan.
+    /// The files that the model has on the experts of the run's plan.
     let own: [OwnFile]
-    /// Those of the request.
+    /// The files of the request.
     let loras: [LoRA]
 
     struct OwnFile: Hashable {

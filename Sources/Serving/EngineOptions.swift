@@ -22,7 +22,7 @@ package struct EngineOptions: Sendable {
     package var queueShare = QueueShare.whole
     /// The program, as the provenance in every file names it; nil leaves the provenance out.
     package var generator: String? = Provenance.phasor
-    /// Who is told when a job has ended.
+    /// The addresses that are told when a job has ended.
     package var webhooks = WebhookOptions()
     /// The compute thread calls this after each turn; the closure must return soon.
     package var onTurn: (@Sendable (Turn) -> Void)?

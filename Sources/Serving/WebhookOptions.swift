@@ -1,7 +1,7 @@
 import Foundation
 import Support
 
-/// Who is told when a job has ended, and the secret that shows that this server told it.
+/// The addresses that are told when a job has ended, and the secret that shows that this server told it.
 package struct WebhookOptions: Sendable {
     package var urls: [String] = []
     /// File of the secret; nil for `webhook-secret` in the state folder, which is made where it is missing.
@@ -9,7 +9,7 @@ package struct WebhookOptions: Sendable {
 
     package init() {}
 
-    /// Nil for what is no address to send to. A name and a password in it would stand in logs, and are refused.
+    /// Whether a request can be sent to the text. A name and a password in it would stand in logs, and are refused.
     package static func isAddress(_ text: String) -> Bool {
         guard let parts = URLComponents(string: text), let host = parts.host, !host.isEmpty else { return false }
         return ["http", "https"].contains(parts.scheme?.lowercased() ?? "") && parts.user == nil
@@ -55,7 +55,7 @@ struct WebhookSecret: Sendable {
         self = secret
     }
 
-    /// Of one attempt (https://www.standardwebhooks.com): HMAC-SHA256 of id, time and body.
+    /// The signature of one attempt (https://www.standardwebhooks.com): HMAC-SHA256 of id, time and body.
     /// - Parameter time: Unix seconds.
     func signature(id: String, time: Int, body: [UInt8]) -> String {
         let signed = Array("\(id).\(time).".utf8) + body

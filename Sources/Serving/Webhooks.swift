@@ -61,7 +61,7 @@ final class Webhooks: Sendable {
 
     private var isStopping: Bool { condition.withLock { stopping } }
 
-    /// For the metrics.
+    /// Sets the gauges of /metrics.
     func setWaiting() throws {
         metrics.set(
             "phasor_webhook_waiting", "Ends of jobs that are still to be told to a webhook.",
@@ -135,7 +135,8 @@ final class Webhooks: Sendable {
         return answer != nil
     }
 
-    /// In the form of OpenAI's webhooks. It names the job; whoever wants more asks for `/v1/jobs/{id}`.
+    /// The body in the form of OpenAI's webhooks. It names the job; a receiver that wants more asks for
+    /// `/v1/jobs/{id}`.
     static func body(of notice: EndNotice) -> [UInt8] {
         let event: JSON = [
             "id": .string(notice.id), "object": "event", "type": .string("job.\(notice.state.rawValue)"),
@@ -153,7 +154,7 @@ final class Webhooks: Sendable {
         min(longestPause, exp2(Double(min(attempts, 20) - 1))) * Double.random(in: 1...1.25)
     }
 
-    /// Without what may be secret: a path or a query.
+    /// The address without what may be secret: a path or a query.
     private static func shown(_ url: String) -> String {
         let parts = URLComponents(string: url)
         return "\(parts?.scheme ?? "")://\(parts?.host ?? "")\(parts?.port.map { ":\($0)" } ?? "")"

@@ -10,7 +10,7 @@ package struct ProcessorTopology: Sendable, Equatable {
         package let node: Int
     }
 
-    /// By node, and then by their first processor.
+    /// The cores by node, and then by their first processor.
     package let cores: [Core]
 
     package var processors: [Int] { cores.flatMap(\.processors).sorted() }
@@ -18,7 +18,7 @@ package struct ProcessorTopology: Sendable, Equatable {
     /// Nodes that have a processor of these.
     package var nodes: [Int] { Set(cores.map(\.node)).sorted() }
 
-    /// Of this machine, and the processors that this process may use.
+    /// The topology of this machine, and the processors that this process may use.
     package static let current = ProcessorTopology(allowed: Processors.allowed) {
         try? String(contentsOfFile: $0, encoding: .utf8)
     }
@@ -49,7 +49,7 @@ package struct ProcessorTopology: Sendable, Equatable {
 
     /// Where threads should run.
     package struct Placement: Sendable, Equatable {
-        /// For each thread the processors that it may run on.
+        /// The processors that each thread may run on.
         package let processors: [[Int]]
         /// The nodes that memory is to be spread over; none where there is only one.
         package let memoryNodes: [Int]

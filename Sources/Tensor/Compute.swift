@@ -69,7 +69,7 @@ package struct InstructionSet: Sendable, Hashable, CustomStringConvertible {
 
 /// Where threads run and their memory lies; see `ProcessorTopology.Placement`.
 package struct ThreadPlacement: Sendable, Equatable {
-    /// For each thread the processors that it may run on. The first thread is whoever computes, and stays where it is.
+    /// The processors that each thread may run on. The first thread is whoever computes, and stays where it is.
     package let processors: [[Int]]
     /// The nodes that pages are spread over which a thread is the first to touch; none: the thread's own.
     package let memoryNodes: [Int]

@@ -36,7 +36,7 @@ package struct AdapterFile: Sendable {
     package let path: String
     /// The modules of the network, sorted by expert and name.
     package let modules: [Module]
-    /// Of text encoders, by the encoder's place in its pipeline, sorted by name.
+    /// The modules of text encoders, by the encoder's place in its pipeline, sorted by name.
     package let textModules: [Int: [Module]]
     let settings: AdapterSettings
 

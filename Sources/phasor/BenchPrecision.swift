@@ -39,7 +39,8 @@ struct BenchPrecision: ParsableCommand, SpeakingCommand {
     var speech: SpeechOptions { measuring.speech }
     var isOutputData: Bool { measuring.json == "-" }
 
-    /// They name the background: what is left open is drawn anew when weights change a little.
+    /// The prompts name the background, because a background that is left open is drawn anew when weights change a
+    /// little.
     private static let knownPrompts = [
         "a large strawberry on a white background", "a small dog on the beach", "a large yellow car in a snowy field",
         "a large cat in a grassy field",

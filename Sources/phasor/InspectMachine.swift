@@ -71,7 +71,7 @@ struct MachineInspection {
         }
     }
 
-    /// Of the first processor. Arm has no names there.
+    /// The name of the first processor. Arm has no names there.
     private static var processorName: String? {
         let text = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""
         let line = text.split(separator: "\n").first { $0.hasPrefix("model name") }

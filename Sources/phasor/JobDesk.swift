@@ -16,7 +16,7 @@ protocol JobDesk {
 
 /// A running server.
 struct ServerDesk: JobDesk {
-    /// Without a slash at its end.
+    /// The server's address without a slash at its end.
     private let base: String
     private let key: String?
 
@@ -24,7 +24,7 @@ struct ServerDesk: JobDesk {
         let description: String
     }
 
-    /// Nil for what is no address.
+    /// Returns nil for a text that is no address.
     init?(url: String, key: String?) {
         guard let parts = URLComponents(string: url), ["http", "https"].contains(parts.scheme?.lowercased() ?? ""),
             parts.host?.isEmpty == false
@@ -61,7 +61,7 @@ struct ServerDesk: JobDesk {
         return value
     }
 
-    /// As a segment of a path, or a value of a query.
+    /// The text as a segment of a path, or as a value of a query.
     private static func escaped(_ text: String) -> String {
         text.addingPercentEncoding(withAllowedCharacters: .alphanumerics.union(CharacterSet(charactersIn: "-_."))) ?? ""
     }

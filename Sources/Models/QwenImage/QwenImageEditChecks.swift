@@ -97,7 +97,7 @@ struct QwenImageEditChecks: FamilyChecks {
 
     // MARK: Whole runs
 
-    /// From the pictures and the prompt, where there is one, to the picture.
+    /// The whole way from the pictures and the prompt, where there is one, to the picture.
     func endToEnd(_ check: GoldenCheck) throws -> EndToEndCase {
         let pictures = try check.pictures("images")
         func conditioning(_ name: String) throws -> Conditioning? {

@@ -165,7 +165,7 @@ package struct TinyBlock: Sendable {
     private let pool: (widen: Convolution, weight: Tensor, bias: Tensor, narrow: Convolution)?
     private let compute: Compute
 
-    /// Of the group norm.
+    /// The groups of the group norm.
     private static let groups = 4
     private static let eps: Float = 1e-5
 

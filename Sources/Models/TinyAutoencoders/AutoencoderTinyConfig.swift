@@ -8,7 +8,7 @@ package struct AutoencoderTinyConfig: Sendable {
     package let width: Int
     /// Blocks of each level, in the order that data passes them.
     package let decoderBlocks: [Int]
-    /// Nil for a file of the decoder alone.
+    /// The blocks of the encoder; nil for a file of the decoder alone.
     package let encoderBlocks: [Int]?
     /// Within blocks; a ReLU ends each block whatever this is.
     package let activation: Activation
@@ -37,7 +37,7 @@ package struct AutoencoderTinyConfig: Sendable {
             }
         }
 
-        /// Nil for a file of something else.
+        /// The layout of a file; nil for a file of something else.
         static func of(_ checkpoint: Checkpoint) -> Layout? {
             allCases.first { layout in
                 checkpoint.tensors["\(layout.decoder(0)).weight"]?.shape.count == 4

@@ -5,7 +5,7 @@ package struct TAEHVConfig: Sendable {
     package let channels: Int
     /// Pixels along a side that the networks see as channels.
     package let patch: Int
-    /// Of taew2_2_super, which has wide blocks in its decoder.
+    /// Whether it is taew2_2_super, which has wide blocks in its decoder.
     package let isWide: Bool
     /// Channels of each level of the decoder, and of its last convolution's input.
     let decoderWidths: [Int]
@@ -21,7 +21,7 @@ package struct TAEHVConfig: Sendable {
 
     // MARK: Numbers of layers, those without weights included
 
-    /// Of a level of the decoder.
+    /// The numbers of the layers in a level of the decoder.
     struct Numbers {
         let firstBlock, grow, convolution: Int
 
@@ -32,7 +32,7 @@ package struct TAEHVConfig: Sendable {
         }
     }
 
-    /// Of a level of the encoder; its convolution and its blocks follow.
+    /// The number of the pool in a level of the encoder; its convolution and its blocks follow.
     static func encoderPool(of level: Int) -> Int { 2 + 5 * level }
 
     /// Whether a file holds this network: its first remembering block reads a frame and the one before.

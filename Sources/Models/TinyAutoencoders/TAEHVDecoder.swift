@@ -7,7 +7,7 @@ package struct TAEHVDecoder: Sendable {
     package struct Level: Sendable {
         package let blocks: [TAEHVBlock]
         package let grow: TAEHVGrow
-        /// To the next level's width, and four times as many channels in the wide variant.
+        /// The convolution to the next level's width, and to four times as many channels in the wide variant.
         let convolution: Convolution
     }
 
@@ -17,7 +17,7 @@ package struct TAEHVDecoder: Sendable {
     let patch: Int
     private let stem: Stem
     private let head: Convolution
-    /// Before the head; nil in the wide variant.
+    /// The activation before the head; nil in the wide variant.
     private let relu: ChannelScaling?
     private let compute: Compute
 

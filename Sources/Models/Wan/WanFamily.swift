@@ -18,7 +18,8 @@ struct WanFamily: WanNetworkFamily {
         pipelineClasses.contains(index.pipelineClass) && !index.expandsTimesteps
     }
 
-    /// Of all families over the network: two folders for two experts, shards in the repository's own folder for one.
+    /// The layout of all families over the network: two folders for two experts, shards in the repository's own folder
+    /// for one.
     let originalLayout: OriginalLayout? = {
         let text = ["pth", "safetensors"].map { OriginalLayout.Place.path("models_t5_umt5-xxl-enc-bf16.\($0)") }
         let vae = ["Wan2.1_VAE", "Wan2.2_VAE"].flatMap { name in

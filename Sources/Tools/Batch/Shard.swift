@@ -1,6 +1,6 @@
 /// One of several equal shares of a manifest, each made by a run of its own, on whatever machine: every n-th file.
 package struct Shard: Sendable, Equatable {
-    /// From 1.
+    /// The number of the shard, from 1.
     package let index: Int
     package let count: Int
 

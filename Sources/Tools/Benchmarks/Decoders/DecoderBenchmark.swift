@@ -85,7 +85,7 @@ package struct DecoderBenchmark {
 package struct DecoderReport: Codable, Sendable {
     package struct Row: Codable, Sendable {
         package let decoder: LatentDecoder
-        /// Of one latent to frames of 8 bits a sample.
+        /// The seconds from one latent to frames of 8 bits a sample.
         package let seconds: Summary
         /// Predicted, beside the weights where they lie.
         package let activationBytes: Int

@@ -30,7 +30,8 @@ package struct KernelBenchmark: Sendable {
             self.kernels = kernels
         }
 
-        /// As Markdown, for docs/kernels.md: shares of the best peak of the run, and of those measured beside each kernel.
+        /// The results as Markdown, for docs/kernels.md: shares of the best peak of the run, and of the peaks measured
+        /// beside each kernel.
         package var table: String {
             let lines = kernels.map { kernel in
                 let peak = machine.peak(kernel.precision)

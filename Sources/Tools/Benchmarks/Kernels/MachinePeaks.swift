@@ -22,7 +22,7 @@ package struct MachinePeaks: Codable, Sendable {
         memoryRead = best { compute.peakReadRate(clock: clock) }
     }
 
-    /// Of the operands that a precision multiplies.
+    /// The peak of the operands that a precision multiplies.
     func peak(_ precision: Precision) -> Double {
         switch precision {
         case .f32: f32

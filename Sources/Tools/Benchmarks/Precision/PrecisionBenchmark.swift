@@ -18,7 +18,7 @@ package struct PrecisionBenchmark {
     /// What one way came to.
     package struct Row: Codable, Sendable, Equatable {
         package let name: String
-        /// Of a step, the median over all pictures.
+        /// The seconds of a step, the median over all pictures.
         package let stepSeconds: Double
         /// Decibels, over all pictures; nil where nothing differs, as for the first.
         package let meanPSNR: Double?
@@ -64,7 +64,7 @@ package struct PrecisionBenchmark {
             recommended = near.min { $0.stepSeconds < $1.stepSeconds }?.name
         }
 
-        /// As Markdown.
+        /// The results as Markdown.
         package var table: String {
             let first = rows.first?.stepSeconds ?? 0
             let lines = rows.map { row in

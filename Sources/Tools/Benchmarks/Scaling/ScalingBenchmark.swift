@@ -9,7 +9,7 @@ package struct ScalingBenchmark {
     /// What one number of threads does.
     package struct Point: Codable, Sendable {
         package let threads: Int
-        /// Of one pass, the median.
+        /// The seconds of one pass, the median.
         package let seconds: Double
         /// GF/s, and its share of the peak of that many threads.
         package let gflops: Double
@@ -152,7 +152,7 @@ struct Block {
 
     var weightBytes: Int { layers.reduce(0) { $0 + $1.weight.bytes.count } }
 
-    /// Of one pass: two for each multiply-add of products and attention.
+    /// The operations of one pass: two for each multiply-add of products and attention.
     var operations: Double {
         let products = layers.reduce(0.0) { $0 + Double($1.weight.shape[0]) * Double($1.weight.shape[1]) }
         let attention = 2 * Double(tokens) * Double(x.shape[1])

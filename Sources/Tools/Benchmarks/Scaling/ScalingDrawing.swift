@@ -4,7 +4,7 @@ import Support
 /// Draws how much faster more threads are: measured, by the model, and were nothing lost. Both axes double from line to line.
 package struct ScalingDrawing {
     private let report: ScalingReport
-    /// Of the axes.
+    /// The largest value of the axes.
     private let most: Double
 
     private static let size = 420.0
@@ -79,7 +79,7 @@ package struct ScalingDrawing {
         "<text class=\"\(style)\" x=\"\(Self.number(x))\" y=\"\(Self.number(y))\">\(HTMLText.escaped(text))</text>\n"
     }
 
-    /// From the corner of the axes.
+    /// The distance from the corner of the axes.
     private func position(_ value: Double) -> Double { Self.size * log2(max(value, 0.5)) / log2(most) }
     private func x(_ threads: Double) -> String { Self.number(Self.left + position(threads)) }
     private func y(_ speedup: Double) -> String { Self.number(Self.top + Self.size - position(speedup)) }

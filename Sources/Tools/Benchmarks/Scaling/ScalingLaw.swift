@@ -5,11 +5,11 @@
 /// that fall and caches that are shared when more cores work are not in it; neither is waiting for memory, but the rate at which
 /// weights would have to be read is told.
 package struct ScalingLaw {
-    /// Of each turn on one thread, in seconds.
+    /// The seconds of each turn on one thread.
     let working: [Double]
     /// Seconds between turns.
     let serial: Double
-    /// Of weights that a pass reads.
+    /// The bytes of weights that a pass reads.
     let bytes: Int
     private var turn = 0.0
     private var turnThreads = 1
@@ -23,7 +23,7 @@ package struct ScalingLaw {
         self.bytes = bytes
     }
 
-    /// With what a turn was measured to cost at a number of threads.
+    /// The law with what a turn was measured to cost at a number of threads.
     package func withTurn(of seconds: Double, at threads: Int) -> ScalingLaw {
         var law = self
         law.turn = seconds

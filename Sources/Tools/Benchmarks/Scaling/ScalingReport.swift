@@ -4,10 +4,10 @@ import Foundation
 package struct ScalingReport: Codable, Sendable {
     package let instructions: String
     package let precision: String
-    /// Of one pass.
+    /// The operations of one pass.
     package let operations: Double
     package let points: [ScalingBenchmark.Point]
-    /// By the model, those of measured numbers of threads among them.
+    /// The predictions of the model, those for measured numbers of threads among them.
     package let predictions: [ScalingLaw.Prediction]
     /// That a turn of all threads takes beside its items.
     package let turnSeconds: Double
@@ -20,7 +20,7 @@ package struct ScalingReport: Codable, Sendable {
 
     func speedup(_ point: ScalingBenchmark.Point) -> Double { (points.first?.seconds ?? 0) / point.seconds }
 
-    /// As Markdown, for docs/kernels.md.
+    /// The results as Markdown, for docs/kernels.md.
     package var table: String {
         func percent(_ share: Double) -> String { String(format: "%.1f %%", share * 100) }
         let measured = points.map { point in
