@@ -120,6 +120,8 @@ package struct S3Blobs: BlobStore {
     private static func type(of name: BlobName) -> String {
         switch (name.description as NSString).pathExtension {
         case "png": "image/png"
+        case "jpg", "jpeg": "image/jpeg"
+        case "webp": "image/webp"
         case "mp4": "video/mp4"
         default: "application/octet-stream"
         }

@@ -59,8 +59,9 @@ import Blobs
         }
     }
 
-    @Test(arguments: kinds) func `Whoever reads meets a whole blob while another is put`(_ kind: Kind) throws {
-        let (store, keeper) = try open(kind)
+    /// Object stores promise this themselves; rclone, which serves a folder here, does not keep the promise.
+    @Test func `Whoever reads a folder meets a whole blob while another is put`() throws {
+        let (store, keeper) = try open(.folder)
         try withExtendedLifetime(keeper) {
             let blob = try name("video_0-0.mp4")
             let versions = (1...3).map { bytes(200_000 + Int($0) * 1000, seed: UInt8($0)) }
