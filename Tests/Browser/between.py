@@ -69,9 +69,10 @@ def with_another(capabilities):
     return {**capabilities, "models": [first, other]}
 
 
-def with_inputs(**inputs):
-    """The same models, which take other pictures."""
-    return lambda capabilities: {**capabilities, "models": [{**model, "inputs": inputs} for model in capabilities["models"]]}
+def with_inputs(kinds, from_pictures, **inputs):
+    """The same models, which take other pictures, and make these kinds from a prompt alone and from pictures."""
+    other = {"inputs": inputs, "kinds": kinds, "kinds_from_pictures": from_pictures}
+    return lambda capabilities: {**capabilities, "models": [{**model, **other} for model in capabilities["models"]]}
 
 
 def several_models_and_what_they_have(page, url):

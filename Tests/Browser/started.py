@@ -90,7 +90,7 @@ def a_picture_of_the_gallery_is_the_start(page):
 
 def other_models_read_the_picture(page, url):
     """One that needs a first frame, and one that looks at pictures; the picture is the newest one of the gallery."""
-    with Between(url, with_inputs(image="required", last_image="optional", images=[0, 0])) as between:
+    with Between(url, with_inputs([], ["video"], image="required", last_image="optional", images=[0, 0])) as between:
         shown = the_gallery(page, between.url)
         page.fill("#prompt", "a fox")
         page.click("#generate")
@@ -101,7 +101,7 @@ def other_models_read_the_picture(page, url):
         page.wait("document.querySelector('#loras-error').textContent !== ''")          # the refusal of the server in between
         body = json.loads(between.asked[0])
         check(body["kind"] == "video" and "strength" not in body and bytes_of(body["image"]) == shown, "not the clip's start")
-    with Between(url, with_inputs(image="strength", last_image="never", images=[0, 4])) as between:
+    with Between(url, with_inputs(["image"], ["image"], image="strength", last_image="never", images=[0, 4])) as between:
         shown = the_gallery(page, between.url)
         page.execute("document.querySelector('.card .start-change').click()")
         page.wait(HELD)
