@@ -1,27 +1,11 @@
 /// SHA-1 (FIPS 180-4). Git names its objects by it; it protects from accidents, not from attackers.
 package struct SHA1 {
-    private var state: [UInt32] = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476, 0xc3d2_e1f0]
-    /// Bytes that do not fill a block yet.
-    private var rest: [UInt8] = []
-    private var count: UInt64 = 0
+    private var blocks = BlockHash(state: [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476, 0xc3d2_e1f0])
 
     package init() {}
 
     package mutating func update(_ bytes: UnsafeRawBufferPointer) {
-        count += UInt64(bytes.count)
-        var start = 0
-        if !rest.isEmpty {
-            start = min(64 - rest.count, bytes.count)
-            rest += bytes[..<start]
-            guard rest.count == 64 else { return }
-            rest.withUnsafeBytes { Self.compress($0, into: &state) }
-            rest = []
-        }
-        while bytes.count - start >= 64 {
-            Self.compress(UnsafeRawBufferPointer(rebasing: bytes[start..<start + 64]), into: &state)
-            start += 64
-        }
-        rest += bytes[start...]
+        blocks.update(bytes, Self.compress)
     }
 
     package mutating func update(_ bytes: some Collection<UInt8>) {
@@ -29,12 +13,7 @@ package struct SHA1 {
     }
 
     /// - Returns: the 20 bytes of the digest.
-    package consuming func finish() -> [UInt8] {
-        let length = count &* 8
-        update([0x80] + [UInt8](repeating: 0, count: (119 - rest.count) % 64))
-        update((0..<8).map { UInt8(truncatingIfNeeded: length >> UInt64(56 - 8 * $0)) })
-        return state.flatMap { word in (0..<4).map { UInt8(truncatingIfNeeded: word >> UInt32(24 - 8 * $0)) } }
-    }
+    package consuming func finish() -> [UInt8] { blocks.finish(Self.compress) }
 
     /// - Parameter block: 64 bytes.
     private static func compress(_ block: UnsafeRawBufferPointer, into state: inout [UInt32]) {

@@ -14,30 +14,14 @@ package struct SHA256 {
     ]
 
     /// The first 32 bits of the fractional parts of the square roots of the first 8 primes.
-    private var state: [UInt32] = [
+    private var blocks = BlockHash(state: [
         0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19,
-    ]
-    /// Bytes that do not fill a block yet.
-    private var rest: [UInt8] = []
-    private var count: UInt64 = 0
+    ])
 
     package init() {}
 
     package mutating func update(_ bytes: UnsafeRawBufferPointer) {
-        count += UInt64(bytes.count)
-        var start = 0
-        if !rest.isEmpty {
-            start = min(64 - rest.count, bytes.count)
-            rest += bytes[..<start]
-            guard rest.count == 64 else { return }
-            rest.withUnsafeBytes { Self.compress($0, into: &state) }
-            rest = []
-        }
-        while bytes.count - start >= 64 {
-            Self.compress(UnsafeRawBufferPointer(rebasing: bytes[start..<start + 64]), into: &state)
-            start += 64
-        }
-        rest += bytes[start...]
+        blocks.update(bytes, Self.compress)
     }
 
     package mutating func update(_ bytes: some Collection<UInt8>) {
@@ -45,12 +29,7 @@ package struct SHA256 {
     }
 
     /// - Returns: the 32 bytes of the digest.
-    package consuming func finish() -> [UInt8] {
-        let length = count &* 8
-        update([0x80] + [UInt8](repeating: 0, count: (119 - rest.count) % 64))
-        update((0..<8).map { UInt8(truncatingIfNeeded: length >> UInt64(56 - 8 * $0)) })
-        return state.flatMap { word in (0..<4).map { UInt8(truncatingIfNeeded: word >> UInt32(24 - 8 * $0)) } }
-    }
+    package consuming func finish() -> [UInt8] { blocks.finish(Self.compress) }
 
     /// - Returns: 32 bytes.
     package static func digest(_ message: some Collection<UInt8>) -> [UInt8] {
