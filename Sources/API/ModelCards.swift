@@ -1,6 +1,7 @@
 import Foundation
 import HTTP
 import Pipelines
+import Support
 
 /// What models tell of themselves, for the page: `card/card.json` in a model's folder (about, words, scenes, samples), and the
 /// pictures and clips beside it. A browser shows the samples by their address, without a key; nothing of a model's weights
@@ -34,6 +35,6 @@ struct ModelCards: Sendable {
     /// Where the page finds a model's card, relative to the page; nil for a model without one.
     func address(of model: Pipeline) -> String? {
         guard folders[model.id] != nil else { return nil }
-        return "cards/\(model.id.addingPercentEncoding(withAllowedCharacters: .alphanumerics) ?? model.id)/"
+        return "cards/\(PercentEncoding.text(model.id))/"
     }
 }

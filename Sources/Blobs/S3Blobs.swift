@@ -27,7 +27,7 @@ package struct S3Blobs: BlobStore {
             return
         }
         let begun = try ask("POST", name, query: "uploads=")
-        guard let upload = Self.element("UploadId", in: begun.body).map(Self.escaped) else {
+        guard let upload = Self.element("UploadId", in: begun.body).map({ PercentEncoding.text($0) }) else {
             throw fault(name, "the service has begun an upload in parts without saying which")
         }
         do throws(BlobFault) {
@@ -125,14 +125,6 @@ package struct S3Blobs: BlobStore {
         case "mp4": "video/mp4"
         default: "application/octet-stream"
         }
-    }
-
-    /// The text as a value of a query: what is signed and what is sent are the same text.
-    private static func escaped(_ text: String) -> String {
-        text.utf8.map {
-            BlobName.isPlain($0) || $0 == UInt8(ascii: "~") ? String(UnicodeScalar($0)) : String(format: "%%%02X", $0)
-        }
-        .joined()
     }
 
     /// The text of the first element of that name that holds nothing but text.

@@ -31,7 +31,7 @@ package struct HubClient: Sendable {
     package func listing(of name: RepositoryName) throws -> RepositoryListing {
         guard !settings.isOffline else { throw HubError.offline(what: "\(name)") }
         let info = try json(
-            "\(settings.endpoint)/api/models/\(name.id)/revision/\(Self.escaped(name.revision, keepsSlashes: false))",
+            "\(settings.endpoint)/api/models/\(name.id)/revision/\(PercentEncoding.text(name.revision))",
             what: "\(name)"
         ).value
         guard case .string(let commit)? = info["sha"], RepositoryListing.isCommit(commit) else {
@@ -74,7 +74,7 @@ package struct HubClient: Sendable {
 
     /// Where a file lies, of a commit.
     func address(of path: String, in listing: RepositoryListing) -> String {
-        "\(settings.endpoint)/\(listing.name.id)/resolve/\(listing.commit)/\(Self.escaped(path, keepsSlashes: true))"
+        "\(settings.endpoint)/\(listing.name.id)/resolve/\(listing.commit)/\(PercentEncoding.text(path, keepsSlashes: true))"
     }
 
     /// Asks for a file's bytes from an offset on, through redirects.
@@ -194,20 +194,5 @@ package struct HubClient: Sendable {
             }
             if isCancelled() { throw HubError.cancelled }
         }
-    }
-
-    /// A part of an address, percent-encoded but for what every address may have.
-    static func escaped(_ text: String, keepsSlashes: Bool) -> String {
-        var escaped = ""
-        for byte in text.utf8 {
-            switch byte {
-            case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."),
-                UInt8(ascii: "~"):
-                escaped.unicodeScalars.append(Unicode.Scalar(byte))
-            case UInt8(ascii: "/") where keepsSlashes: escaped += "/"
-            default: escaped += "%" + Hexadecimal.text([byte]).uppercased()
-            }
-        }
-        return escaped
     }
 }

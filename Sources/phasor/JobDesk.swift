@@ -35,15 +35,15 @@ struct ServerDesk: JobDesk {
 
     func page(kind: String?, after: String?) async throws -> (jobs: [JSON], hasMore: Bool) {
         let more = [("kind", kind), ("after", after)].compactMap { name, value in
-            value.map { "&\(name)=\(Self.escaped($0))" }
+            value.map { "&\(name)=\(PercentEncoding.text($0))" }
         }
         let page = try ask("GET", "/v1/jobs?limit=100" + more.joined())
         return (page["data"]?.array ?? [], page["has_more"]?.bool ?? false)
     }
 
-    func job(_ id: String) async throws -> JSON { try ask("GET", "/v1/jobs/\(Self.escaped(id))") }
-    func cancel(_ id: String) async throws -> JSON { try ask("POST", "/v1/jobs/\(Self.escaped(id))/cancel") }
-    func retry(_ id: String) async throws -> JSON { try ask("POST", "/v1/jobs/\(Self.escaped(id))/retry") }
+    func job(_ id: String) async throws -> JSON { try ask("GET", "/v1/jobs/\(PercentEncoding.text(id))") }
+    func cancel(_ id: String) async throws -> JSON { try ask("POST", "/v1/jobs/\(PercentEncoding.text(id))/cancel") }
+    func retry(_ id: String) async throws -> JSON { try ask("POST", "/v1/jobs/\(PercentEncoding.text(id))/retry") }
 
     private func ask(_ method: String, _ path: String) throws -> JSON {
         var request = WebRequest(method, base + path)
@@ -59,11 +59,6 @@ struct ServerDesk: JobDesk {
             throw Fault(description: value?["error"]?["message"]?.string ?? "\(base): it answered \(answer.status)")
         }
         return value
-    }
-
-    /// The text as a segment of a path, or as a value of a query.
-    private static func escaped(_ text: String) -> String {
-        text.addingPercentEncoding(withAllowedCharacters: .alphanumerics.union(CharacterSet(charactersIn: "-_."))) ?? ""
     }
 }
 
