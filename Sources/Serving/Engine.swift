@@ -90,7 +90,7 @@ package final class Engine: Sendable {
         let job = Job(
             id: Self.newID(request.kind), request: request, priority: priority, owner: owner, steps: steps,
             createdAt: .storable)
-        let acceptance: JobStore.Acceptance
+        let acceptance: Acceptance
         do {
             try await store.keep(files, of: job.id)
             acceptance = try await store.insert(job, idempotency: idempotency)
