@@ -5,8 +5,8 @@ import Foundation
 /// A folder that holds copies of what lies in a blob store: a file of it may be missing, and comes back when it is asked
 /// for.
 package struct BlobCache: Sendable {
-    let folder: FileFolder
-    let blobs: any BlobStore
+    package let folder: FileFolder
+    package let blobs: any BlobStore
 
     package init(folder: FileFolder, blobs: any BlobStore) {
         (self.folder, self.blobs) = (folder, blobs)
@@ -23,6 +23,13 @@ package struct BlobCache: Sendable {
             }
             try Self.storing { () throws(BlobFault) in try blobs.put([UInt8](bytes), as: blob) }
         }
+    }
+
+    /// Puts a file into the store, not into the folder.
+    /// - Throws: `ServingError.storage`.
+    package func put(_ bytes: [UInt8], as name: String) throws {
+        guard let blob = BlobName(name) else { return }
+        try Self.storing { () throws(BlobFault) in try blobs.put(bytes, as: blob) }
     }
 
     /// Brings a file back that the folder does not hold.

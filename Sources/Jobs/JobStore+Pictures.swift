@@ -69,6 +69,9 @@ extension Job {
         }
     }
 
-    /// The names of the files of the pictures that the job starts from.
+    /// The name of the file of a picture that the job starts from.
+    package func pictureName(_ digest: String) -> String { OwnName.picture(digest, of: id) }
+
+    /// The names of the files of all of them.
     package var pictureNames: [String] { request.pictureDigests.map { OwnName.picture($0, of: id) } }
 }
