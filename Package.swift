@@ -117,7 +117,8 @@ let package = Package(
         .executableTarget(
             name: "phasor",
             dependencies: [
-                "API", "Batch", "Cluster", "PostgreSQL", "Serving", "Jobs", "Blobs", "Web", "Hub", "HTTP", "Media", "Pictures", "Pipelines",
+                "API", "Batch", "Cluster", "PostgreSQL", "Serving", "Jobs", "Blobs", "Web", "Hub", "HTTP", "Media",
+                "Pictures", "Pipelines",
                 "Verification",
                 "Models",
                 "Diffusion",

@@ -185,7 +185,9 @@ package final class ClusterJobs: JobService {
                 if service.state.withLock({ state in
                     defer { state.fault = "\(error)" }
                     return state.fault == nil
-                }) { service.logger.error("\(error)") }
+                }) {
+                    service.logger.error("\(error)")
+                }
             }
             try? await Task.sleep(for: .seconds(Double.random(in: 0.8...1.2)))
         }

@@ -34,14 +34,16 @@ package enum ClusterProcess {
             // Embeddings travel with their runs, and lie in no folder that a deletion would not reach.
             serving.promptCacheBytes = 0
             ComputeThread.start(
-                models: models, store: claimed, queue: claimed.queue, metrics: metrics, options: serving, logger: logger)
+                models: models, store: claimed, queue: claimed.queue, metrics: metrics, options: serving, logger: logger
+            )
             ClaimThread(models: models, work: claimed, worker: worker, logger: logger).start()
             work = claimed
         }
         let webhooks = try Webhooks(
             serving.webhooks, ledger: ledger, folder: folder.path, metrics: metrics, logger: logger)
         let jobs = ClusterJobs(
-            models: models, ledger: ledger, blobs: blobs, folder: folder, options: options, webhooks: webhooks, work: work,
+            models: models, ledger: ledger, blobs: blobs, folder: folder, options: options, webhooks: webhooks,
+            work: work,
             logger: logger)
         return Engine(models: models, service: jobs, metrics: metrics, generator: serving.generator)
     }

@@ -110,7 +110,8 @@ struct Render: AsyncParsableCommand, SpeakingCommand {
     var store: String?
 
     @Option(
-        help: ArgumentHelp("With --store: s3://BUCKET/PREFIX, or file:///FOLDER that all machines share.", valueName: "url"))
+        help: ArgumentHelp(
+            "With --store: s3://BUCKET/PREFIX, or file:///FOLDER that all machines share.", valueName: "url"))
     var blobs: String?
 
     @OptionGroup var provenance: ProvenanceOptions
@@ -289,7 +290,8 @@ struct Render: AsyncParsableCommand, SpeakingCommand {
                 serving.generator = maker.provenance
                 return try ClusterProcess.engine(
                     models: [pipeline], address: shared.address, blobs: shared.blobs,
-                    folder: WorkFolder(path: folder, isPrivate: false), options: options, serving: serving, computes: false,
+                    folder: WorkFolder(path: folder, isPrivate: false), options: options, serving: serving,
+                    computes: false,
                     logger: logger)
             }, owner
         )

@@ -336,7 +336,8 @@ struct Serve: AsyncParsableCommand, SpeakingCommand {
             (.requestLog, requestLog ? "true" : nil), (.headerDeadline, headerDeadline.map { "\($0)" }),
             (.bodyProgress, bodyProgress.map { "\($0)" }), (.idle, idle.map { "\($0)" }),
             (.writeStall, writeStall.map { "\($0)" }), (.connections, connections.map { "\($0)" }),
-            (.store, store), (.compute, noCompute ? "false" : nil), (.blobs, blobs), (.webhooks, webhooks.isEmpty ? nil : webhooks.joined(separator: ",")),
+            (.store, store), (.compute, noCompute ? "false" : nil), (.blobs, blobs),
+            (.webhooks, webhooks.isEmpty ? nil : webhooks.joined(separator: ",")),
             (.webhookSecret, webhookSecret),
             (.memory, options.memory), (.load, options.load?.rawValue), (.loras, options.loras),
         ]

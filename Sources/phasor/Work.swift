@@ -72,7 +72,8 @@ struct Work: AsyncParsableCommand, SpeakingCommand {
 
     @Option(
         help: ArgumentHelp(
-            "A folder for files on their way, of this process alone (default: one in ~/.cache/phasor).", valueName: "dir"))
+            "A folder for files on their way, of this process alone (default: one in ~/.cache/phasor).",
+            valueName: "dir"))
     var state: String?
 
     @OptionGroup var provenance: ProvenanceOptions
