@@ -6,26 +6,29 @@ import Pipelines
 import PostgreSQL
 import Serving
 
-/// Makes a process part of a cluster: a front, a worker, or both.
-package enum ClusterProcess {
+/// A process of a cluster: a front, a worker, or both.
+package struct ClusterProcess {
+    package let engine: Engine
+    package let ledger: PostgresLedger
+
     /// Opens the ledger and, where the process computes, begins to claim.
     /// - Parameters:
     ///   - models: those that are served and computed; the first is the default.
     ///   - serving: how it computes, what it keeps, and who is told of ends of jobs; `store.folder` is not used.
     ///   - computes: whether it claims jobs.
     /// - Throws: `ClusterFault`; `ServingError.storage`, `stateInUse`, `refusedState`.
-    package static func engine(
+    package init(
         models: [Pipeline], address: PostgresAddress, blobs: any BlobStore, folder: WorkFolder,
         options: ClusterOptions, serving: EngineOptions, computes: Bool, logger: Logger
-    ) throws -> Engine {
+    ) throws {
         var ledgerOptions = LedgerOptions(address: address, folder: folder.artifacts.path(of: ""), blobs: blobs) {
-            try needs(of: $0, models)
+            try Self.needs(of: $0, models)
         }
         ledgerOptions.folder = folder.path + "/artifacts"
         ledgerOptions.retentionSeconds = serving.store.retentionSeconds
         ledgerOptions.retentionBytes = serving.store.retentionBytes
         ledgerOptions.historySeconds = serving.store.historySeconds
-        let ledger = try PostgresLedger(options: ledgerOptions, logger: logger)
+        ledger = try PostgresLedger(options: ledgerOptions, logger: logger)
         let metrics = Metrics()
         var work: ClusterWork?
         if computes {
@@ -36,16 +39,21 @@ package enum ClusterProcess {
             ComputeThread.start(
                 models: models, store: claimed, queue: claimed.queue, metrics: metrics, options: serving, logger: logger
             )
-            ClaimThread(models: models, work: claimed, worker: worker, logger: logger).start()
+            ClaimThread(models: models, work: claimed, worker: Self.worker, logger: logger).start()
             work = claimed
         }
+        var told = serving.webhooks
+        if !told.urls.isEmpty, told.secretFile == nil {
+            let secret = try ledger.secret(WebhookSecret.name) { Array(WebhookSecret.text().utf8) }
+            told.secret = String(decoding: secret, as: UTF8.self)
+        }
         let webhooks = try Webhooks(
-            serving.webhooks, ledger: ledger, folder: folder.path, metrics: metrics, logger: logger)
+            told, ledger: ledger, folder: folder.path, metrics: metrics, logger: logger)
         let jobs = ClusterJobs(
             models: models, ledger: ledger, blobs: blobs, folder: folder, options: options, webhooks: webhooks,
             work: work,
             logger: logger)
-        return Engine(models: models, service: jobs, metrics: metrics, generator: serving.generator)
+        engine = Engine(models: models, service: jobs, metrics: metrics, generator: serving.generator)
     }
 
     /// What a job needs first, and the digests of all that takes part in it: a worker whose files have others leaves the

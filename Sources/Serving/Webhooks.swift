@@ -33,7 +33,11 @@ package final class Webhooks: Sendable {
         let dropped = try ledger.setWebhooks(options.urls)
         if dropped > 0 { logger.warning("\(dropped) ends of jobs are not told: their webhook is not set any more") }
         guard !options.urls.isEmpty else { return nil }
-        secret = try WebhookSecret(file: options.secretFile, folder: folder)
+        if options.secretFile == nil, let known = options.secret.flatMap({ WebhookSecret($0) }) {
+            secret = known
+        } else {
+            secret = try WebhookSecret(file: options.secretFile, folder: folder)
+        }
         urls = options.urls.enumerated().filter { !options.urls[..<$0].contains($1) }.map(\.element)
         self.ledger = ledger
         self.metrics = metrics

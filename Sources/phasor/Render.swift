@@ -288,11 +288,12 @@ struct Render: AsyncParsableCommand, SpeakingCommand {
                 options.retains = false
                 var serving = EngineOptions(stateFolder: folder)
                 serving.generator = maker.provenance
-                return try ClusterProcess.engine(
+                return try ClusterProcess(
                     models: [pipeline], address: shared.address, blobs: shared.blobs,
                     folder: WorkFolder(path: folder, isPrivate: false), options: options, serving: serving,
                     computes: false,
-                    logger: logger)
+                    logger: logger
+                ).engine
             }, owner
         )
     }

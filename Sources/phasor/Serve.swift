@@ -246,7 +246,9 @@ struct Serve: AsyncParsableCommand, SpeakingCommand {
         serving.webhooks.secretFile = settings.webhookSecret.map(HomeFolder.expand)
         let engine: Engine
         if let store = settings.store {
-            engine = try Self.sharing(store, models, &serving, settings, logger)
+            let process = try Self.sharing(store, models, &serving, settings, logger)
+            engine = process.engine
+            api.links = ArtifactLinks(secret: try process.ledger.secret(LinkSecret.name, make: LinkSecret.make))
         } else {
             guard settings.compute else {
                 throw ValidationError("--no-compute: with no --store there is nobody else to compute the jobs")
@@ -254,12 +256,12 @@ struct Serve: AsyncParsableCommand, SpeakingCommand {
             serving.store.blobs = try settings.blobs.flatMap { BlobLocation($0) }?
                 .open(environment: ProcessInfo.processInfo.environment)
             engine = try await Self.engine(models, serving, logger, until: signals)
+            api.links = ArtifactLinks(secret: try LinkSecret.read(in: serving.store.folder))
         }
         for alias in api.aliases where !engine.models.contains(where: { $0.id == alias.model }) {
             let known = models.map(\.id).joined(separator: ", ")
             throw ValidationError("--alias \(alias): there is no model '\(alias.model)', only \(known)")
         }
-        api.links = ArtifactLinks(secret: try LinkSecret.read(in: serving.store.folder))
         let server = try await APIServer(engine: engine, options: api, logger: logger)
             .start(host: settings.host, port: UInt16(settings.port))
         let shownHost = server.host.contains(":") ? "[\(server.host)]" : server.host
@@ -282,7 +284,7 @@ struct Serve: AsyncParsableCommand, SpeakingCommand {
     private static func sharing(
         _ store: String, _ models: [Pipeline], _ serving: inout EngineOptions, _ settings: ServerConfiguration,
         _ logger: Logger
-    ) throws -> Engine {
+    ) throws -> ClusterProcess {
         let shared = try SharedStore(store: store, blobs: settings.blobs)
         let folder = try SharedStore.folder(settings.state)
         serving.store.folder = folder.path
@@ -290,7 +292,7 @@ struct Serve: AsyncParsableCommand, SpeakingCommand {
         cluster.queueCapacity = settings.queueCapacity
         cluster.queueShare = serving.queueShare
         cluster.cacheBytes = serving.store.cacheBytes
-        return try ClusterProcess.engine(
+        return try ClusterProcess(
             models: models, address: shared.address, blobs: shared.blobs, folder: folder, options: cluster,
             serving: serving, computes: settings.compute, logger: logger)
     }

@@ -111,9 +111,10 @@ struct Work: AsyncParsableCommand, SpeakingCommand {
         let folder = try SharedStore.folder(state)
         var serving = EngineOptions(stateFolder: folder.path)
         serving.generator = provenance.generator
-        let engine = try ClusterProcess.engine(
+        let engine = try ClusterProcess(
             models: models, address: shared.address, blobs: shared.blobs, folder: folder, options: cluster,
-            serving: serving, computes: true, logger: logger)
+            serving: serving, computes: true, logger: logger
+        ).engine
         var server: HTTPServer?
         if let port {
             server = try await OperationsServer(engine: engine, logger: logger).start(host: host, port: port)
