@@ -25,8 +25,8 @@ package final class EventLog: Sendable {
 
     private let state = Mutex(State())
     /// Events that are kept for `after`, and how many of them may be previews, which are large.
-    static let capacity = 256
-    static let previewCapacity = 8
+    package static let capacity = 256
+    package static let previewCapacity = 8
 
     package init() {}
 
