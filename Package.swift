@@ -170,6 +170,14 @@ let package = Package(
             ]),
         .testTarget(name: "WebTests", dependencies: ["Web", "HTTP"]),
         .testTarget(name: "BlobsTests", dependencies: ["Blobs"]),
+        .testTarget(name: "PostgreSQLTests", dependencies: ["PostgreSQL", "TestSupport"]),
+        .testTarget(
+            name: "ClusterTests",
+            dependencies: [
+                "Cluster", "PostgreSQL", "Jobs", "Blobs", "Pipelines", "Models", "Support", "TestSupport",
+                .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "Logging", package: "swift-log"),
+            ]),
         .testTarget(name: "HubTests", dependencies: ["Hub", "Support"], exclude: ["hub_server.py"]),
         .testTarget(name: "HTTPTests", dependencies: ["HTTP", "TestSupport"]),
         .testTarget(
