@@ -148,10 +148,9 @@ let package = Package(
         .testTarget(
             name: "ServingTests",
             dependencies: [
-                "Pictures", "Serving", "Jobs", "Blobs", "HTTP", "Pipelines", "Models", "Diffusion", "Media", "Weights",
-                "Tensor",
-                "Support",
-                "TestSupport",
+                "Pictures", "Cluster", "PostgreSQL", "Serving", "Jobs", "Blobs", "HTTP", "Pipelines", "Models",
+                "Diffusion",
+                "Media", "Weights", "Tensor", "Support", "TestSupport",
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "Logging", package: "swift-log"),
             ]),

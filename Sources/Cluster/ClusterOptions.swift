@@ -2,6 +2,8 @@ import Jobs
 
 /// How a process takes part in a cluster.
 package struct ClusterOptions: Sendable {
+    /// The schema of the tables in the database.
+    package var schema = "phasor"
     /// Seconds that a claim is good for without a heartbeat; heartbeats come at a third of it.
     package var leaseSeconds = 30.0
     /// Jobs that a worker holds at most: what it computes, and what follows at once.

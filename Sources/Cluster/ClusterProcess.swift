@@ -21,10 +21,10 @@ package struct ClusterProcess {
         models: [Pipeline], address: PostgresAddress, blobs: any BlobStore, folder: WorkFolder,
         options: ClusterOptions, serving: EngineOptions, computes: Bool, logger: Logger
     ) throws {
-        var ledgerOptions = LedgerOptions(address: address, folder: folder.artifacts.path(of: ""), blobs: blobs) {
+        var ledgerOptions = LedgerOptions(address: address, folder: "\(folder.path)/artifacts", blobs: blobs) {
             try Self.needs(of: $0, models)
         }
-        ledgerOptions.folder = folder.path + "/artifacts"
+        ledgerOptions.schema = options.schema
         ledgerOptions.retentionSeconds = serving.store.retentionSeconds
         ledgerOptions.retentionBytes = serving.store.retentionBytes
         ledgerOptions.historySeconds = serving.store.historySeconds
