@@ -18,7 +18,7 @@ package final class PostgresPool: Sendable {
 
     private let state = Mutex(State())
     /// So often is a transaction done again that the server has undone because of others.
-    private static let mostConflicts = 10
+    private static let mostConflicts = 30
 
     /// Connects when a connection is first needed.
     /// - Parameter statementTimeout: seconds; nil for none.

@@ -25,7 +25,7 @@ package final class PostgresServer: Sendable {
     private let process = Mutex<Process?>(nil)
 
     /// As long as its standard input is open, the server runs. A line says how it is to stop; the end of the input stops
-    /// it and removes the folder.
+    /// it and removes the folder. A plain `sh` would wait for a signal that Foundation's children do not get.
     private static let keeper = """
         folder=$1; shift
         "$@" >"$folder/log" 2>&1 & pid=$!
@@ -76,7 +76,7 @@ package final class PostgresServer: Sendable {
         keeper.standardInput = input
         try Self.run(
             keeper,
-            ["/bin/sh", "-c", Self.keeper, "sh", folder] + Self.asOther + [
+            ["/bin/bash", "-c", Self.keeper, "bash", folder] + Self.asOther + [
                 "\(programs)/postgres", "-D", "\(folder)/data", "-k", folder, "-c", "listen_addresses=", "-c",
                 "max_connections=300", "-c", "fsync=on", "-c", "unix_socket_permissions=0777",
             ])
