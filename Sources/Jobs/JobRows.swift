@@ -1,5 +1,6 @@
 import Foundation
 import GRDB
+import Support
 
 /// A row that this version cannot read, and why: another version wrote it, or somebody's hand.
 struct UnreadableRow: Error {
@@ -142,7 +143,7 @@ struct JobRows: Sendable {
             !file.isEmpty, !file.utf8.contains(UInt8(ascii: "/"))
         else { return nil }
         return Artifact(
-            id: id, job: job, contentType: row.value("content_type") ?? "application/octet-stream",
+            id: id, job: job, contentType: row.value("content_type") ?? ContentType.bytes,
             bytes: max(0, row.value("bytes") ?? 0), path: artifacts.path(of: file),
             isExpired: row.value("expired") ?? false)
     }
