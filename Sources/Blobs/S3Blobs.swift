@@ -92,7 +92,10 @@ package struct S3Blobs: BlobStore {
         var request = WebRequest(
             method, access.address(of: bucket) + "/" + key + (query.map { "?\($0)" } ?? ""), body: body)
         request.headers =
-            headers + [("Content-Type", ContentType.of(name.description)), ("x-amz-content-sha256", SHA256.hexadecimal(of: body))]
+            headers + [
+                ("Content-Type", ContentType.of(name.description)),
+                ("x-amz-content-sha256", SHA256.hexadecimal(of: body)),
+            ]
         if let token = access.token { request.headers.append(("x-amz-security-token", token)) }
         request.signature = WebRequest.Signature(
             kind: "aws:amz:\(access.region):s3", key: access.key, secret: access.secret)

@@ -11,7 +11,8 @@ package enum ContentType {
 
     /// What stands behind the last dot of a name, in small letters; nil where the last part of the path has no dot.
     package static func ending(of name: String) -> String? {
-        let last = name.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false).last ?? name.utf8[...]
+        let last =
+            name.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false).last ?? name.utf8[...]
         guard let dot = last.lastIndex(of: UInt8(ascii: ".")) else { return nil }
         return String(Substring(last[last.index(after: dot)...])).lowercased()
     }
