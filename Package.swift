@@ -80,6 +80,7 @@ let package = Package(
         .target(
             name: "HTTP",
             dependencies: [
+                "Support",
                 .product(name: "FlyingSocks", package: "FlyingFox"),
                 .product(name: "Logging", package: "swift-log"),
             ]),

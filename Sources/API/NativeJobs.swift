@@ -111,7 +111,7 @@ struct NativeJobs: Sendable {
     /// The type that the first bytes of a picture tell.
     private static func contentType(of path: String) -> String {
         let head = FileHandle(forReadingAtPath: path).flatMap { try? $0.read(upToCount: 16) }
-        return (try? PictureFormat(of: [UInt8](head ?? Data())).contentType) ?? "application/octet-stream"
+        return (try? PictureFormat(of: [UInt8](head ?? Data())).contentType) ?? ContentType.bytes
     }
 
     /// Begins with the present state, or after the event that `Last-Event-ID` names; ends after the job's last event.
