@@ -1,4 +1,4 @@
-import Foundation
+import Dispatch
 import PostgreSQL
 import Synchronization
 
@@ -11,6 +11,8 @@ final class JobListener: Sendable {
 
     private struct State {
         var waiters: [Int: Waiter] = [:]
+        /// Waits that were cancelled before they began.
+        var cancelled: Set<Int> = []
         var next = 0
         var onChange: [@Sendable () -> Void] = []
     }
@@ -32,21 +34,28 @@ final class JobListener: Sendable {
             state.next += 1
             return state.next
         }
-        let alarm = Task { [weak self] in
-            try? await Task.sleep(for: .seconds(seconds))
-            self?.wake { $0 == number }
-        }
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
-                state.withLock { $0.waiters[number] = Waiter(job: job, continuation: continuation) }
-                // A cancellation or the alarm may have come before there was anybody to wake.
-                if Task.isCancelled || alarm.isCancelled { wake { $0 == number } }
+                let isCancelled = state.withLock { state in
+                    if state.cancelled.remove(number) != nil { return true }
+                    state.waiters[number] = Waiter(job: job, continuation: continuation)
+                    return false
+                }
+                if isCancelled { return continuation.resume() }
+                // Only now: an alarm that goes before there is anybody to wake is lost.
+                DispatchQueue.global().asyncAfter(deadline: .now() + seconds) { [weak self] in
+                    self?.wake { $0 == number }
+                }
             }
         } onCancel: {
-            alarm.cancel()
-            wake { $0 == number }
+            let waiter = state.withLock { state in
+                let waiter = state.waiters.removeValue(forKey: number)
+                if waiter == nil { state.cancelled.insert(number) }
+                return waiter
+            }
+            waiter?.continuation.resume()
         }
-        alarm.cancel()
+        _ = state.withLock { $0.cancelled.remove(number) }
     }
 
     private func take(_ news: LedgerNews) {
