@@ -74,12 +74,13 @@ let package = Package(
         .target(
             name: "Cluster",
             dependencies: [
-                "PostgreSQL", "Jobs", "Blobs", "Pipelines", "Models", "Support",
+                "PostgreSQL", "Serving", "Jobs", "Blobs", "Pipelines", "Models", "Support",
                 .product(name: "Logging", package: "swift-log"),
             ]),
         .target(
             name: "HTTP",
             dependencies: [
+                "Support",
                 .product(name: "FlyingSocks", package: "FlyingFox"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
@@ -117,7 +118,8 @@ let package = Package(
         .executableTarget(
             name: "phasor",
             dependencies: [
-                "API", "Batch", "Serving", "Jobs", "Blobs", "Web", "Hub", "HTTP", "Media", "Pictures", "Pipelines",
+                "API", "Batch", "Cluster", "PostgreSQL", "Serving", "Jobs", "Blobs", "Web", "Hub", "HTTP", "Media",
+                "Pictures", "Pipelines",
                 "Verification",
                 "Models",
                 "Diffusion",
@@ -147,10 +149,9 @@ let package = Package(
         .testTarget(
             name: "ServingTests",
             dependencies: [
-                "Pictures", "Serving", "Jobs", "Blobs", "HTTP", "Pipelines", "Models", "Diffusion", "Media", "Weights",
-                "Tensor",
-                "Support",
-                "TestSupport",
+                "Pictures", "Cluster", "PostgreSQL", "Serving", "Jobs", "Blobs", "HTTP", "Pipelines", "Models",
+                "Diffusion",
+                "Media", "Weights", "Tensor", "Support", "TestSupport",
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "Logging", package: "swift-log"),
             ]),

@@ -92,7 +92,10 @@ package struct S3Blobs: BlobStore {
         var request = WebRequest(
             method, access.address(of: bucket) + "/" + key + (query.map { "?\($0)" } ?? ""), body: body)
         request.headers =
-            headers + [("Content-Type", Self.type(of: name)), ("x-amz-content-sha256", SHA256.hexadecimal(of: body))]
+            headers + [
+                ("Content-Type", ContentType.of(name.description)),
+                ("x-amz-content-sha256", SHA256.hexadecimal(of: body)),
+            ]
         if let token = access.token { request.headers.append(("x-amz-security-token", token)) }
         request.signature = WebRequest.Signature(
             kind: "aws:amz:\(access.region):s3", key: access.key, secret: access.secret)
@@ -115,16 +118,6 @@ package struct S3Blobs: BlobStore {
 
     private func fault(_ name: BlobName, _ reason: String) -> BlobFault {
         BlobFault(prefix.isEmpty ? "s3://\(bucket)/\(name)" : "s3://\(bucket)/\(prefix)/\(name)", reason)
-    }
-
-    private static func type(of name: BlobName) -> String {
-        switch (name.description as NSString).pathExtension {
-        case "png": "image/png"
-        case "jpg", "jpeg": "image/jpeg"
-        case "webp": "image/webp"
-        case "mp4": "video/mp4"
-        default: "application/octet-stream"
-        }
     }
 
     /// The text of the first element of that name that holds nothing but text.

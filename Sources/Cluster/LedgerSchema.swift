@@ -81,9 +81,11 @@ package struct LedgerSchema: Sendable {
         }
     }
 
-    private var migrations: [Migration] { [Migration(compatible: 1, statements: jobs + line + events + notices)] }
+    private var migrations: [Migration] { [Migration(compatible: 1, statements: jobs + line + events + notices + [secrets])] }
 
     // MARK: 1
+
+    private var secrets: String { "CREATE TABLE \(name).secret (name text PRIMARY KEY, value bytea NOT NULL)" }
 
     /// `part`, `shape`, `blob` and `progress` say where a retry takes a job up. Every time is the database's.
     private var jobs: [String] {

@@ -1,4 +1,5 @@
 import Glibc
+import Support
 
 /// Serves the regular files under a directory, and nothing else.
 ///
@@ -26,7 +27,7 @@ package struct StaticFiles: Sendable {
         var headers = self.headers
         // Always asked again, cheap by ETag: a page must not outlive the server it talks to.
         headers.merge(["Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"])
-        return try .file(file, contentType: Self.contentType(of: names.last ?? ""), for: request, headers: headers)
+        return try .file(file, contentType: ContentType.of(names.last ?? ""), for: request, headers: headers)
     }
 
     private func open(_ names: [String], path: String) throws(HTTPError) -> HTTPFile {
@@ -47,30 +48,5 @@ package struct StaticFiles: Sendable {
 
     private static func isPlain(_ name: String) -> Bool {
         !name.isEmpty && !name.hasPrefix(".") && !name.utf8.contains(UInt8(ascii: "/")) && !name.utf8.contains(0)
-    }
-
-    /// The content type that the name's ending stands for. The server offers bytes of no known kind for download, so no
-    /// browser runs them.
-    package static func contentType(of name: String) -> String {
-        let ending = name.split(separator: ".").last.map { $0.lowercased() } ?? ""
-        return switch ending {
-        case "html", "htm": "text/html; charset=utf-8"
-        case "css": "text/css; charset=utf-8"
-        case "js", "mjs": "text/javascript; charset=utf-8"
-        case "json", "map": "application/json"
-        case "webmanifest": "application/manifest+json"
-        case "txt": "text/plain; charset=utf-8"
-        case "md": "text/markdown; charset=utf-8"
-        case "svg": "image/svg+xml"
-        case "png": "image/png"
-        case "jpg", "jpeg": "image/jpeg"
-        case "webp": "image/webp"
-        case "ico": "image/x-icon"
-        case "mp4": "video/mp4"
-        case "webm": "video/webm"
-        case "woff2": "font/woff2"
-        case "wasm": "application/wasm"
-        default: "application/octet-stream"
-        }
     }
 }

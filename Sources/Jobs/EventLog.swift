@@ -77,5 +77,16 @@ package final class EventLog: Sendable {
         return stream
     }
 
+    /// What is left to tell of a job that ended long ago: how it ended.
+    package static func ended(_ job: Job, after: Int64?) -> AsyncStream<JobEvent> {
+        let log = EventLog()
+        let end = id(at: job.finishedAt ?? job.createdAt)
+        // Whoever has an event from after the job's end has its last one.
+        let isTold = after.map { $0 >= end && $0 <= id(at: Date()) } ?? false
+        if !isTold { log.append(JobQueue.lastEvent(of: job), job, at: job.finishedAt ?? job.createdAt) }
+        log.close()
+        return log.subscribe(after: isTold ? nil : after)
+    }
+
     package static func id(at date: Date) -> Int64 { Int64(date.timeIntervalSince1970 * 1_000_000) }
 }

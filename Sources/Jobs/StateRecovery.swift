@@ -1,6 +1,7 @@
 import Foundation
 import GRDB
 import Media
+import Support
 
 /// Makes the database of a state folder again, from what can be read of it and from what the finished files carry.
 ///
@@ -77,7 +78,7 @@ package enum StateRecovery {
             sql: "INSERT INTO artifact (id, job, ordinal, file, content_type, bytes) VALUES (?, ?, ?, ?, ?, ?)",
             arguments: [
                 (file as NSString).deletingPathExtension, job, ordinal, file,
-                FileType(path: file)?.contentType ?? "application/octet-stream",
+                ContentType.of(file),
                 modified(artifacts.path(of: file))?.bytes ?? 0,
             ])
     }

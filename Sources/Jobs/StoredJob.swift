@@ -1,4 +1,5 @@
 import Foundation
+import Support
 
 /// A row that this version cannot read, and why: another version wrote it, or somebody's hand.
 package struct UnreadableRow: Error {
@@ -85,7 +86,7 @@ package enum StoredJob {
             !file.isEmpty, !file.utf8.contains(UInt8(ascii: "/"))
         else { return nil }
         return Artifact(
-            id: id, job: job, contentType: row.text("content_type") ?? "application/octet-stream",
+            id: id, job: job, contentType: row.text("content_type") ?? ContentType.bytes,
             bytes: max(0, row.integer("bytes") ?? 0), path: path(file), isExpired: row.integer("expired") ?? 0 != 0)
     }
 

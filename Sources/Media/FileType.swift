@@ -1,13 +1,12 @@
+import Support
+
 /// The kinds of files that are made. The raw value is the ending of their names.
 package enum FileType: String, Sendable, CaseIterable {
     case png, jpg, webp, mp4
 
     /// Reads the type from the ending of a name, in capitals or not; `.jpeg` is `.jpg`. Returns nil for any other ending.
     package init?(path: String) {
-        let name =
-            path.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false).last ?? path.utf8[...]
-        guard let dot = name.lastIndex(of: UInt8(ascii: ".")) else { return nil }
-        let ending = String(Substring(name[name.index(after: dot)...])).lowercased()
+        guard let ending = ContentType.ending(of: path) else { return nil }
         self.init(rawValue: ending == "jpeg" ? "jpg" : ending)
     }
 
@@ -29,7 +28,7 @@ package enum FileType: String, Sendable, CaseIterable {
         }
     }
 
-    package var contentType: String { picture?.contentType ?? "video/mp4" }
+    package var contentType: String { ContentType.of(".\(rawValue)") }
 
     /// The endings that names of such files have, the usual one first.
     package var endings: [String] { self == .jpg ? [rawValue, "jpeg"] : [rawValue] }

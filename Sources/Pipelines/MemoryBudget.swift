@@ -1,4 +1,5 @@
 import Foundation
+import Support
 
 /// How much memory the process may take.
 package enum MemoryBudget: Sendable, Equatable {
@@ -37,30 +38,6 @@ package enum MemoryBudget: Sendable, Equatable {
 
     /// The lowest of the machine's memory and the limits of the control groups that the process is in.
     package static var available: Int {
-        let groups = (try? String(contentsOfFile: "/proc/self/cgroup", encoding: .utf8)) ?? ""
-        let limits = limitFiles(groups: groups).compactMap { path -> Int? in
-            let text = try? String(contentsOfFile: path, encoding: .utf8)
-            return text.flatMap { Int($0.trimmingCharacters(in: .whitespacesAndNewlines)) }
-        }
-        return min(Int(clamping: ProcessInfo.processInfo.physicalMemory), limits.min() ?? .max)
-    }
-
-    /// Where limits may stand, of the groups in `/proc/self/cgroup` and of those they are in: version 2
-    /// (`0::/a/b`, memory.max) and version 1 (`4:memory:/a/b`, memory.limit_in_bytes).
-    package static func limitFiles(groups: String) -> [String] {
-        groups.split(separator: "\n").flatMap { line -> [String] in
-            let fields = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
-            guard fields.count == 3 else { return [] }
-            let isUnified = fields[0] == "0"
-            guard isUnified || fields[1].split(separator: ",").contains("memory") else { return [] }
-            let root = isUnified ? "/sys/fs/cgroup" : "/sys/fs/cgroup/memory"
-            let file = isUnified ? "memory.max" : "memory.limit_in_bytes"
-            var path = fields[2].split(separator: "/")
-            var files: [String] = []
-            repeat {
-                files.append(([root] + path.map(String.init) + [file]).joined(separator: "/"))
-            } while path.popLast() != nil
-            return files
-        }
+        min(Int(clamping: ProcessInfo.processInfo.physicalMemory), ControlGroups.current.memory ?? .max)
     }
 }

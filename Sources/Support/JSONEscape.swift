@@ -1,5 +1,4 @@
-/// What follows a backslash in a string of JSON (RFC 8259, section 7). Requests and tokenizers have readers of their own, as one
-/// needs values and the other must not make any; what an escape means is the same for both.
+/// What follows a backslash in a string of JSON (RFC 8259, section 7).
 package struct JSONEscape {
     package struct Fault: Error {
         package let reason: String

@@ -94,6 +94,7 @@ package struct JSONScanner<Fault: JSONSyntaxError> {
     /// decoder that gets what is around it, sees the rest.
     package mutating func skipValue() throws(Fault) {
         var depth = 0
+        let start = position
         while let byte = peek {
             switch byte {
             case UInt8(ascii: "\""): try skipString()
@@ -103,17 +104,21 @@ package struct JSONScanner<Fault: JSONSyntaxError> {
                 continue
             case UInt8(ascii: "}"), UInt8(ascii: "]"):
                 // The end of what the value, a word or a number, stands in.
-                if depth == 0 { return }
+                if depth == 0 { return try requireValue(since: start) }
                 depth -= 1
                 position += 1
-            case UInt8(ascii: ",") where depth == 0: return
+            case UInt8(ascii: ",") where depth == 0: return try requireValue(since: start)
             default:
                 position += 1
                 continue
             }
             if depth == 0 { return }
         }
-        if depth > 0 { throw fault("the text ends inside a value") }
+        guard depth == 0, position > start else { throw fault("the text ends inside a value") }
+    }
+
+    private func requireValue(since start: Int) throws(Fault) {
+        guard position > start else { throw fault("a value should be here") }
     }
 
     // MARK: Bytes
@@ -165,6 +170,7 @@ package struct JSONScanner<Fault: JSONSyntaxError> {
         position += 1
         while position < bytes.count {
             let byte = bytes[position]
+            guard byte >= 0x20 else { throw fault("a control character in a string must be escaped") }
             position += byte == UInt8(ascii: "\\") ? 2 : 1
             if byte == UInt8(ascii: "\"") { return }
         }

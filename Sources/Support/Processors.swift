@@ -6,7 +6,7 @@ package enum Processors {
     /// Threads that computing gains from: the least of the cores that the affinity mask leaves, whose hyper-threads share the units
     /// that multiply, and the quota of the control groups rounded up; at least 1.
     package static var usable: Int {
-        usable(cores: ProcessorTopology.current.cores.count, quota: ControlGroupQuota.processors)
+        usable(cores: ProcessorTopology.current.cores.count, quota: ControlGroups.current.processors)
     }
 
     package static func usable(cores: Int, quota: Double?) -> Int {

@@ -32,8 +32,7 @@ package struct Safetensors: Sendable {
         }
         let end = 8 + Int(length)
         let dataBytes = file.bytes.count - end
-        let json = UnsafeRawBufferPointer(rebasing: file.bytes[8..<end])
-        let header = try SafetensorsHeader(json, file: path, dataBytes: dataBytes)
+        let header = try SafetensorsHeader(Array(file.bytes[..<end]), file: path, dataBytes: dataBytes)
         try Self.checkLayout(header.entries.map { ($0.name, $0.range) }, file: path, dataBytes: dataBytes)
         metadata = header.metadata
         tensors = Dictionary(

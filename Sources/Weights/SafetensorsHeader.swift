@@ -1,8 +1,8 @@
 import Support
 import Tensor
 
-/// The JSON header of a safetensors file, read where it lies: besides the tensors' names nothing is made of its text, so
-/// that the longest header allowed takes no more memory than its tensors.
+/// The JSON header of a safetensors file. Besides the tensors' names nothing is made of its text, so that the longest header
+/// allowed takes no more memory than its bytes and its tensors.
 struct SafetensorsHeader {
     struct Entry {
         let name: String
@@ -25,75 +25,77 @@ struct SafetensorsHeader {
     private let dataBytes: Int
 
     /// - Parameters:
-    ///   - json: the bytes of the header.
-    ///   - dataBytes: bytes that come after it.
+    ///   - bytes: the file from its first byte to the end of the header.
+    ///   - dataBytes: bytes that come after them.
     /// - Throws: `WeightError.malformed` with the key or the byte of the file at fault.
-    init(_ json: UnsafeRawBufferPointer, file: String, dataBytes: Int) throws(WeightError) {
+    init(_ bytes: [UInt8], file: String, dataBytes: Int) throws(WeightError) {
         self.file = file
         self.dataBytes = dataBytes
-        var reader = HeaderReader(json, file: file)
-        reader.skipBlanks()
-        guard reader.peek == UInt8(ascii: "{") else {
-            throw reader.isAtValue ? Self.noObject(file) : reader.fault("a value should be here")
+        // The header begins behind the eight bytes of its length.
+        var scanner = JSONScanner<WeightError>(bytes, at: 8, file: file)
+        scanner.skipBlanks()
+        guard scanner.isAtObject else {
+            let isValue = scanner.peek.map("[\"-0123456789tfn".utf8.contains) ?? false
+            throw isValue
+                ? .malformed(file: file, reason: "the header is not a JSON object")
+                : scanner.fault("a value should be here")
         }
         var names: Set<String> = []
-        try reader.forEachMember { reader, name throws(WeightError) in
+        try scanner.forEachMember { scanner, key throws(WeightError) in
+            let name = try scanner.text(of: key)
             guard names.insert(name).inserted else {
                 throw WeightError.malformed(file: file, reason: "the header has \"\(name)\" twice")
             }
             if name == "__metadata__" {
-                try readMetadata(&reader)
+                try readMetadata(&scanner)
             } else {
                 guard entries.count < Self.mostTensors else {
                     throw WeightError.malformed(
                         file: file, reason: "the header has more than \(Self.mostTensors) tensors, which no model needs"
                     )
                 }
-                entries.append(try entry(name, &reader))
+                entries.append(try entry(name, &scanner))
             }
         }
-        reader.skipBlanks()
-        guard reader.peek == nil else { throw reader.fault("there is more after the value") }
+        scanner.skipBlanks()
+        guard scanner.peek == nil else { throw scanner.fault("there is more after the value") }
     }
 
-    private static func noObject(_ file: String) -> WeightError {
-        .malformed(file: file, reason: "the header is not a JSON object")
-    }
-
-    private mutating func readMetadata(_ reader: inout HeaderReader) throws(WeightError) {
+    private mutating func readMetadata(_ scanner: inout JSONScanner<WeightError>) throws(WeightError) {
         let refusal = WeightError.malformed(file: file, reason: "__metadata__ is not a map of strings")
-        guard reader.peek == UInt8(ascii: "{") else { throw refusal }
-        try reader.forEachMember { reader, name throws(WeightError) in
-            guard reader.peek == UInt8(ascii: "\"") else { throw refusal }
+        guard scanner.isAtObject else { throw refusal }
+        try scanner.forEachMember { scanner, key throws(WeightError) in
+            let name = try scanner.text(of: key)
+            guard scanner.isAtString else { throw refusal }
             guard metadata.count < Self.mostMetadata else {
                 throw WeightError.malformed(
                     file: file, reason: "__metadata__ has more than \(Self.mostMetadata) entries")
             }
-            metadata[name] = try reader.string()
+            metadata[name] = try scanner.text()
         }
     }
 
-    private func entry(_ name: String, _ reader: inout HeaderReader) throws(WeightError) -> Entry {
+    private func entry(_ name: String, _ scanner: inout JSONScanner<WeightError>) throws(WeightError) -> Entry {
         func fail(_ what: String) -> WeightError { .malformed(file: file, reason: "\"\(name)\": \(what)") }
-        guard let first = reader.peek else { throw reader.fault("the text ends where a value should be") }
-        guard first == UInt8(ascii: "{") else { throw fail("not an object") }
+        guard scanner.peek != nil else { throw scanner.fault("the text ends where a value should be") }
+        guard scanner.isAtObject else { throw fail("not an object") }
         var dtype: String?
         var shape: [Int]?
         var offsets: [Int]?
-        try reader.forEachMember { reader, field throws(WeightError) in
-            switch field {
+        try scanner.forEachMember { scanner, field throws(WeightError) in
+            switch String(decoding: field, as: UTF8.self) {
             case "dtype":
-                guard reader.peek == UInt8(ascii: "\"") else { throw fail("no dtype") }
-                dtype = try reader.string()
+                guard scanner.isAtString else { throw fail("no dtype") }
+                dtype = try scanner.text()
             case "shape":
-                shape = try reader.integers(most: Self.mostAxes)
+                shape = try scanner.integers(most: Self.mostAxes)
                 if shape == nil {
                     throw fail("shape is not a list of at most \(Self.mostAxes) whole numbers >= 0")
                 }
             case "data_offsets":
-                offsets = try reader.integers(most: 2)
+                offsets = try scanner.integers(most: 2)
                 if offsets?.count != 2 { throw fail("data_offsets is not a pair of whole numbers >= 0") }
-            default: try reader.skipValue()
+            default: try scanner.skipValue()
             }
         }
         guard let dtype else { throw fail("no dtype") }
@@ -118,163 +120,55 @@ struct SafetensorsHeader {
     }
 }
 
-/// Walks the JSON of a header (RFC 8259) byte by byte.
-private struct HeaderReader {
-    private let bytes: UnsafeRawBufferPointer
-    private var position = 0
-    private let file: String
+// MARK: JSON
 
+extension WeightError: JSONSyntaxError {
+    package init(_ fault: JSONFault, in file: String) {
+        self = .malformed(file: file, reason: "the header is not JSON: \(fault.reason), at byte \(fault.offset)")
+    }
+}
+
+extension JSONScanner<WeightError> {
     /// A tensor's name, or a value of the metadata, which may be a whole configuration.
     private static let longestString = 1 << 26
 
-    init(_ bytes: UnsafeRawBufferPointer, file: String) {
-        self.bytes = bytes
-        self.file = file
-    }
+    fileprivate mutating func text() throws(WeightError) -> String { try text(of: string()) }
 
-    var peek: UInt8? { position < bytes.count ? bytes[position] : nil }
-
-    /// Whether something begins here that is JSON, though no object.
-    var isAtValue: Bool {
-        guard let peek else { return false }
-        return "[\"-0123456789tfn".utf8.contains(peek)
-    }
-
-    func fault(_ reason: String) -> WeightError {
-        // The header begins behind the eight bytes of its length.
-        .malformed(file: file, reason: "the header is not JSON: \(reason), at byte \(8 + position)")
-    }
-
-    mutating func skipBlanks() {
-        while let byte = peek, byte == 0x20 || byte == 0x0A || byte == 0x0D || byte == 0x09 { position += 1 }
-    }
-
-    private mutating func take(_ byte: UInt8) -> Bool {
-        guard peek == byte else { return false }
-        position += 1
-        return true
-    }
-
-    /// Calls `body` with each name of the object that begins here; it takes the value.
-    mutating func forEachMember(
-        _ body: (_ reader: inout Self, _ name: String) throws(WeightError) -> Void
-    ) throws(WeightError) {
-        guard take(UInt8(ascii: "{")) else { throw fault("an object should be here") }
-        skipBlanks()
-        if take(UInt8(ascii: "}")) { return }
-        while true {
-            skipBlanks()
-            let name = try string()
-            skipBlanks()
-            guard take(UInt8(ascii: ":")) else { throw fault("a colon should be here") }
-            skipBlanks()
-            try body(&self, name)
-            skipBlanks()
-            if take(UInt8(ascii: "}")) { return }
-            guard take(UInt8(ascii: ",")) else { throw fault("a comma or } should be here") }
-        }
-    }
-
-    mutating func string() throws(WeightError) -> String {
-        let start = position + 1
-        try skipString()
-        let raw = bytes[start..<position - 1]
-        guard raw.count <= Self.longestString else { throw fault("a string of \(raw.count) bytes is too long") }
-        guard raw.contains(UInt8(ascii: "\\")) else {
-            guard let text = String(validating: raw, as: UTF8.self) else { throw fault("a string is not UTF-8") }
-            return text
-        }
-        let copy = [UInt8](raw)
-        var content: [UInt8] = []
-        var index = 0
-        while index < copy.count {
-            guard copy[index] == UInt8(ascii: "\\") else {
-                content.append(copy[index])
-                index += 1
-                continue
-            }
-            index += 1
-            do throws(JSONEscape.Fault) {
-                content += String(Character(try JSONEscape.scalar(in: copy, at: &index))).utf8
-            } catch {
-                throw fault(error.reason)
-            }
-        }
-        guard let text = String(validating: content, as: UTF8.self) else { throw fault("a string is not UTF-8") }
+    fileprivate func text(of bytes: ArraySlice<UInt8>) throws(WeightError) -> String {
+        guard bytes.count <= Self.longestString else { throw fault("a string of \(bytes.count) bytes is too long") }
+        guard let text = String(validating: bytes, as: UTF8.self) else { throw fault("a string is not UTF-8") }
         return text
     }
 
-    private mutating func skipString() throws(WeightError) {
-        guard take(UInt8(ascii: "\"")) else { throw fault("a string should be here") }
-        while let byte = peek {
-            guard byte >= 0x20 else { throw fault("a control character in a string must be escaped") }
-            position += byte == UInt8(ascii: "\\") ? 2 : 1
-            if byte == UInt8(ascii: "\"") { return }
-        }
-        position = bytes.count
-        throw fault("the text ends inside a string")
-    }
-
     /// The list of whole numbers >= 0 that begins here; nil if it is something else or has more than `most`.
-    mutating func integers(most: Int) throws(WeightError) -> [Int]? {
-        let start = position
-        guard take(UInt8(ascii: "[")) else {
+    fileprivate mutating func integers(most: Int) throws(WeightError) -> [Int]? {
+        guard isAtArray else {
             try skipValue()
             return nil
         }
-        var values: [Int] = []
-        skipBlanks()
-        if take(UInt8(ascii: "]")) { return values }
-        while values.count < most {
-            skipBlanks()
-            let digits = position
-            var value = 0
-            while let byte = peek, 0x30...0x39 ~= byte {
-                let (tens, overflow) = value.multipliedReportingOverflow(by: 10)
-                let (sum, carry) = tens.addingReportingOverflow(Int(byte - 0x30))
-                guard !overflow, !carry else { break }
-                value = sum
-                position += 1
+        var values: [Int]? = []
+        try forEachElement { scanner throws(WeightError) in
+            guard scanner.isAtNumber else {
+                try scanner.skipValue()
+                return values = nil
             }
-            guard position > digits, bytes[digits] != 0x30 || position == digits + 1 else { break }
-            values.append(value)
-            skipBlanks()
-            if take(UInt8(ascii: "]")) { return values }
-            guard take(UInt8(ascii: ",")) else { break }
+            let number = try scanner.number()
+            guard let count = values?.count, count < most, let value = Self.whole(number) else { return values = nil }
+            values?.append(value)
         }
-        position = start
-        try skipValue()
-        return nil
+        return values
     }
 
-    /// Passes over the value that begins here; of it only strings and brackets are looked at.
-    mutating func skipValue() throws(WeightError) {
-        var depth = 0
-        let start = position
-        while let byte = peek {
-            switch byte {
-            case UInt8(ascii: "\""): try skipString()
-            case UInt8(ascii: "{"), UInt8(ascii: "["):
-                depth += 1
-                position += 1
-                continue
-            case UInt8(ascii: "}"), UInt8(ascii: "]"):
-                // The end of what the value, a word or a number, stands in.
-                if depth == 0 {
-                    guard position > start else { throw fault("a value should be here") }
-                    return
-                }
-                depth -= 1
-                position += 1
-            case UInt8(ascii: ",") where depth == 0:
-                guard position > start else { throw fault("a value should be here") }
-                return
-            default:
-                position += 1
-                continue
-            }
-            if depth == 0 { return }
+    /// Digits alone: a sign, a point or an exponent is no whole number here.
+    private static func whole(_ number: ArraySlice<UInt8>) -> Int? {
+        var value = 0
+        for byte in number {
+            guard byte &- 0x30 < 10 else { return nil }
+            let (tens, overflow) = value.multipliedReportingOverflow(by: 10)
+            let (sum, carry) = tens.addingReportingOverflow(Int(byte &- 0x30))
+            guard !overflow, !carry else { return nil }
+            value = sum
         }
-        throw fault("the text ends inside a value")
+        return value
     }
 }

@@ -38,7 +38,7 @@ struct MachineInspection {
             "\(Processors.online) online, \(topology.processors.count) in the affinity mask "
                 + "(\(ProcessorList.text(topology.processors)))")
         line("", "\(counted(cores.count, "core")) of \(threads) thread\(threads == "1" ? "" : "s") each")
-        let quota = ControlGroupQuota.processors.map { String(format: "%.4g processors", $0) }
+        let quota = ControlGroups.current.processors.map { String(format: "%.4g processors", $0) }
         line("", "control groups: \(quota ?? "no limit")")
     }
 

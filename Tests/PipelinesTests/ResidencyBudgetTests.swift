@@ -145,16 +145,4 @@ private final class LargerExperts {
     func nonsense(text: String) {
         #expect(MemoryBudget(text) == nil)
     }
-
-    /// The limits of a group and of all that it is in, in both versions.
-    @Test func groups() {
-        let groups = "4:memory:/a/b\n3:cpuset:/\n2:cpu,memory:/c\n0::/x\n"
-        #expect(
-            MemoryBudget.limitFiles(groups: groups) == [
-                "/sys/fs/cgroup/memory/a/b/memory.limit_in_bytes", "/sys/fs/cgroup/memory/a/memory.limit_in_bytes",
-                "/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/c/memory.limit_in_bytes",
-                "/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/x/memory.max",
-                "/sys/fs/cgroup/memory.max",
-            ])
-    }
 }

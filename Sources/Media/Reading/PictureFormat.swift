@@ -12,7 +12,7 @@ package enum PictureFormat: String, Codable, Sendable, CaseIterable, CustomStrin
         }
     }
 
-    package var contentType: String { "image/\(rawValue)" }
+    package var contentType: String { FileType(self).contentType }
 
     /// The sides that libpng, libjpeg-turbo and libwebp write.
     package var sides: ClosedRange<Int> {

@@ -1,23 +1,38 @@
 import Foundation
 
-/// The processor time that control groups leave this process, of version 1 (`cpu.cfs_quota_us`) and 2 (`cpu.max`).
-package enum ControlGroupQuota {
-    /// The quota in processors: 0.5 is half of one. The lowest quota of the process's group and the groups around it
-    /// counts; nil for no limit.
-    package static var processors: Double? {
-        processors(
-            groups: text("/proc/self/cgroup") ?? "", mounts: text("/proc/self/mountinfo") ?? "", read: text)
+/// What control groups leave this process, of version 1 and 2: processor time (`cpu.cfs_quota_us`, `cpu.max`) and memory
+/// (`memory.limit_in_bytes`, `memory.max`). The lowest limit of the process's group and the groups around it counts.
+package struct ControlGroups {
+    private let groups: String
+    private let mounts: String
+    private let read: (String) -> String?
+
+    package static var current: ControlGroups {
+        ControlGroups(groups: text("/proc/self/cgroup") ?? "", mounts: text("/proc/self/mountinfo") ?? "", read: text)
     }
 
     /// - Parameters:
     ///   - groups: `/proc/self/cgroup`.
     ///   - mounts: `/proc/self/mountinfo`.
     ///   - read: a file's text; nil if there is none.
-    package static func processors(groups: String, mounts: String, read: (String) -> String?) -> Double? {
-        folders(groups: groups, mounts: mounts).compactMap { quota(in: $0, read: read) }.min()
+    package init(groups: String, mounts: String, read: @escaping (String) -> String?) {
+        (self.groups, self.mounts, self.read) = (groups, mounts, read)
     }
 
-    private static func quota(in folder: String, read: (String) -> String?) -> Double? {
+    /// The quota in processors: 0.5 is half of one; nil for no limit.
+    package var processors: Double? {
+        folders(of: "cpu").compactMap(quota).min()
+    }
+
+    /// Bytes; nil for no limit. Version 1 calls none by a number that no machine has.
+    package var memory: Int? {
+        folders(of: "memory").compactMap { folder in
+            (read("\(folder)/memory.max") ?? read("\(folder)/memory.limit_in_bytes"))
+                .flatMap { Int($0.trimmingCharacters(in: .whitespacesAndNewlines)) }
+        }.min()
+    }
+
+    private func quota(in folder: String) -> Double? {
         let numbers: [Double?]
         if let line = read("\(folder)/cpu.max") {
             // "50000 100000", or "max 100000".
@@ -35,13 +50,14 @@ package enum ControlGroupQuota {
     }
 
     /// The folders of the process's groups and of all above them, as far as they are mounted here.
-    private static func folders(groups: String, mounts: String) -> [String] {
-        let hierarchies = mounts.split(separator: "\n").compactMap(Mount.init)
+    /// - Parameter controller: what version 1 calls the kind of limit; version 2 has one hierarchy for all.
+    private func folders(of controller: String) -> [String] {
+        let hierarchies = mounts.split(separator: "\n").compactMap { Mount($0, of: controller) }
         return groups.split(separator: "\n").flatMap { line -> [String] in
             let fields = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
             guard fields.count == 3 else { return [] }
             let isUnified = fields[0] == "0" && fields[1].isEmpty
-            guard isUnified || fields[1].split(separator: ",").contains("cpu") else { return [] }
+            guard isUnified || fields[1].split(separator: ",").contains(Substring(controller)) else { return [] }
             return hierarchies.filter { $0.isUnified == isUnified }.flatMap { $0.folders(of: fields[2]) }
         }
     }
@@ -53,13 +69,14 @@ package enum ControlGroupQuota {
         let root: Substring
         let point: Substring
 
-        /// `31 23 0:28 ROOT POINT rw,relatime - cgroup2 SOURCE OPTIONS`; nil for what cannot limit processor time.
-        init?(_ line: Substring) {
+        /// `31 23 0:28 ROOT POINT rw,relatime - cgroup2 SOURCE OPTIONS`; nil for what has no such limits.
+        init?(_ line: Substring, of controller: String) {
             let fields = line.split(separator: " ")
             guard let dash = fields.firstIndex(of: "-"), dash >= 5, fields.count > dash + 3 else { return nil }
             switch fields[dash + 1] {
             case "cgroup2": isUnified = true
-            case "cgroup" where fields[dash + 3].split(separator: ",").contains("cpu"): isUnified = false
+            case "cgroup" where fields[dash + 3].split(separator: ",").contains(Substring(controller)):
+                isUnified = false
             default: return nil
             }
             (root, point) = (fields[3], fields[4])
