@@ -12,34 +12,42 @@ package enum LedgerNews: Sendable, Equatable {
     /// Jobs have new events.
     case jobs([String])
 
-    init?(_ event: PostgresListener.Event) {
+    init?(_ event: PostgresListener.Event, _ channels: LedgerChannels) {
         switch event {
         case .connected: self = .connected
         case .lost: return nil
-        case .notified(Announcements.lineChannel, let payload):
+        case .notified(channels.line, let payload):
             let words = payload.unicodeScalars.split(separator: "\t", maxSplits: 1).map { String($0) }
             guard words.count == 2 else { return nil }
             self = .line(model: words[0], part: words[1])
-        case .notified(Announcements.jobChannel, let payload):
+        case .notified(channels.job, let payload):
             self = .jobs(payload.unicodeScalars.split(separator: " ").map { String($0) })
         case .notified: return nil
         }
     }
 }
 
+/// The channels of a schema: another one in the same database has its own.
+struct LedgerChannels: Sendable {
+    let line: String
+    let job: String
+
+    init(schema: String) {
+        line = "\(schema)_line"
+        job = "\(schema)_job"
+    }
+}
+
 /// Notifies what was written, after it was written: a notification takes a lock of the whole database when its transaction
 /// ends. What comes within some milliseconds goes together.
 final class Announcements: Sendable {
-    static let lineChannel = "phasor_line"
-    static let jobChannel = "phasor_job"
-    static let channels = [lineChannel, jobChannel]
-
     private struct State {
         var lines: Set<String> = []
         var jobs: Set<String> = []
         var isScheduled = false
     }
 
+    let channels: LedgerChannels
     private let pool: PostgresPool
     private let queue = DispatchQueue(label: "phasor.announcements")
     private let state = Mutex(State())
@@ -47,8 +55,9 @@ final class Announcements: Sendable {
     /// A payload holds 8,000 bytes, an id of a job has 38.
     private static let jobsAtOnce = 200
 
-    init(pool: PostgresPool) {
+    init(pool: PostgresPool, schema: String) {
         self.pool = pool
+        channels = LedgerChannels(schema: schema)
     }
 
     func line(model: String, part: String) { add { $0.lines.insert("\(model)\t\(part)") } }
@@ -71,10 +80,10 @@ final class Announcements: Sendable {
             defer { state = State() }
             return (state.lines.sorted(), state.jobs.sorted())
         }
-        var payloads = lines.map { (Self.lineChannel, $0) }
+        var payloads = lines.map { (channels.line, $0) }
         for start in stride(from: 0, to: jobs.count, by: Self.jobsAtOnce) {
             payloads.append(
-                (Self.jobChannel, jobs[start..<min(start + Self.jobsAtOnce, jobs.count)].joined(separator: " ")))
+                (channels.job, jobs[start..<min(start + Self.jobsAtOnce, jobs.count)].joined(separator: " ")))
         }
         // Whoever was not told looks by himself.
         try? pool.run { db in

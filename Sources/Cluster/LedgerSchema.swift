@@ -159,7 +159,7 @@ package struct LedgerSchema: Sendable {
                 begun boolean NOT NULL DEFAULT false
             ) WITH (
                 fillfactor = 60, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000,
-                autovacuum_vacuum_insert_threshold = -1, autovacuum_vacuum_cost_delay = 0,
+                autovacuum_vacuum_insert_threshold = -1, autovacuum_vacuum_cost_delay = 0, vacuum_truncate = false,
                 autovacuum_analyze_scale_factor = 0.2, autovacuum_analyze_threshold = 2000
             )
             """,
@@ -176,8 +176,9 @@ package struct LedgerSchema: Sendable {
         ]
     }
 
-    /// `tell` writes an event of a job, if the fence is that of whoever works on it or NULL, and removes what is too much. It
-    /// answers with the blobs of previews that are not shown any more, or NULL if the fence was another.
+    /// `tell` writes an event of a job. A worker's needs the fence, and removes what is too much: the answer is the blobs of
+    /// previews that are not shown any more, or NULL if the fence was another. Without a fence it is an event of the job's
+    /// state.
     private var events: [String] {
         [
             """
@@ -213,6 +214,7 @@ package struct LedgerSchema: Sendable {
                     VALUES (_job, _id, _name, _live, _blob, _image, _index, _step) ON CONFLICT DO NOTHING;
                     EXIT WHEN FOUND;
                 END LOOP;
+                IF _fence IS NULL THEN RETURN '{}'; END IF;
                 WITH gone AS (
                     DELETE FROM \(name).event WHERE job = _job AND (
                         id <= (SELECT id FROM \(name).event WHERE job = _job
@@ -252,7 +254,10 @@ package struct LedgerSchema: Sendable {
             """
             CREATE FUNCTION \(name).job_changed() RETURNS trigger LANGUAGE plpgsql AS $$
             BEGIN
-                IF NEW.state = 'queued' THEN
+                IF TG_OP = 'INSERT' THEN
+                    INSERT INTO \(name).event (job, id, name)
+                    VALUES (NEW.id, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, 'queued');
+                ELSIF NEW.state = 'queued' THEN
                     PERFORM \(name).tell(NEW.id, NULL, 'queued', NULL, NULL, NULL, NULL, NULL);
                 ELSIF NEW.state IN ('succeeded', 'failed', 'cancelled') THEN
                     PERFORM \(name).tell(
@@ -268,7 +273,7 @@ package struct LedgerSchema: Sendable {
             """,
             """
             CREATE TRIGGER job_changed AFTER UPDATE OF state ON \(name).job FOR EACH ROW
-            WHEN (NEW.state IS DISTINCT FROM OLD.state) EXECUTE FUNCTION \(name).job_changed()
+            WHEN (NEW.state <> OLD.state AND NEW.state <> 'running') EXECUTE FUNCTION \(name).job_changed()
             """,
             """
             CREATE TRIGGER job_accepted AFTER INSERT ON \(name).job FOR EACH ROW EXECUTE FUNCTION \(name).job_changed()

@@ -46,7 +46,7 @@ extension PostgresLedger {
     /// oldest job is oldest. Jobs of the same part, shape and priority come along, oldest first. A job with which a worker was
     /// lost comes alone, so that no other is blamed.
     ///
-    /// Before, leases that have ended are taken back.
+    /// Now and then (`LedgerOptions.rescueSeconds`), leases that have ended are taken back before.
     /// - Parameters:
     ///   - worker: a name of this process that no other has.
     ///   - places: the parts that the worker can compute.
@@ -58,14 +58,14 @@ extension PostgresLedger {
         worker: String, places: [PartLine.Place], held: PartLine.Place?, limit: Int, lease: Double = 30
     ) throws -> [Claim] {
         guard !places.isEmpty, limit > 0 else { return [] }
-        try rescue()
+        try rescueIfDue()
         let values: [PostgresValue] = [
             .texts(places.map(\.model)), .texts(places.map(\.part.name)), .text(held?.model), .text(held?.part.name),
             .integer(limit), .text(worker), .number(lease),
         ]
         // Others may be faster with all jobs of the part that was chosen, while there are more of another.
         for _ in 0..<8 {
-            let rows = try run("claiming jobs") { try $0.execute(claiming, values) }
+            let rows = try run("claiming jobs") { try $0.execute(claiming, values, isFrequent: true) }
             if rows.isEmpty { return [] }
             let claims = try rows.compactMap { row in row.text("id") == nil ? nil : try claim(from: row) }
             if !claims.isEmpty { return claims }
@@ -146,7 +146,8 @@ extension PostgresLedger {
                 SELECT asked.id, kept.id IS NOT NULL AS kept, coalesce(job.state = 'cancelled', false) AS cancelled
                 FROM asked LEFT JOIN kept ON kept.id = asked.id LEFT JOIN \(schema).job ON job.id = asked.id
                 """,
-                [.texts(held.map(\.key)), .integers(held.map(\.value)), .text(worker), .number(lease)])
+                [.texts(held.map(\.key)), .integers(held.map(\.value)), .text(worker), .number(lease)],
+                isFrequent: true)
         }
         func ids(_ condition: (PostgresRow) -> Bool) -> Set<String> {
             Set(rows.filter(condition).compactMap { $0.text("id") })
@@ -155,6 +156,16 @@ extension PostgresLedger {
         let cancelled = ids { $0.boolean("kept") == false && $0.boolean("cancelled") == true }
         return Heartbeat(
             kept: kept, cancelled: cancelled, lost: Set(fences.keys).subtracting(kept).subtracting(cancelled))
+    }
+
+    private func rescueIfDue() throws {
+        let isDue = lastRescue.withLock { last in
+            let now = ContinuousClock.now
+            if let last, last.duration(to: now) < .seconds(options.rescueSeconds) { return false }
+            last = now
+            return true
+        }
+        if isDue { try rescue() }
     }
 
     /// Puts jobs back into the line whose worker let the lease end, at their old place. A job that has taken three workers with

@@ -33,7 +33,7 @@ extension PostgresLedger {
                         $1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[]
                     ) WITH ORDINALITY AS told (job, fence, name, live, blob, image, index, step, ordinal) ORDER BY ordinal
                 ) AS told
-                """, values)
+                """, values, isFrequent: true)
         }
         let lost = Set(rows.filter { $0.text("gone") == nil }.compactMap { $0.text("job") })
         announcements.jobs(Set(events.map(\.job.id)).subtracting(lost))

@@ -25,7 +25,7 @@ extension PostgresLedger {
                 return known
             }
             if let known = try before() { return known }
-            let new = try db.execute(insertion, values)
+            let new = try db.execute(insertion, values, isFrequent: true)
             if let row = new.first, let sequence = row.integer("sequence"), let time = row.number("created_at") {
                 var job = job
                 job.createdAt = Date(timeIntervalSince1970: time)

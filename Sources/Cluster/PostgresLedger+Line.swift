@@ -64,6 +64,24 @@ extension PostgresLedger {
         return (rows.first?.integer("queued") ?? 0, rows.first?.integer("running") ?? 0)
     }
 
+    /// Rows of `line` that are dead and not yet cleaned away, beyond which `tidy` does something.
+    private static let mostDead = 2000
+
+    /// Cleans the hot table if it needs it: a busy line is in want of that before the database's own cleaning comes, once a
+    /// minute. Whoever works calls it every ten seconds or so; if another is at it, nothing is done.
+    /// - Returns: dead rows before.
+    @discardableResult
+    package func tidy() throws -> Int {
+        try run("tidying the line") { db in
+            let statistics = try db.execute(
+                "SELECT n_dead_tup FROM pg_stat_user_tables WHERE schemaname = $1 AND relname = 'line'", [.text(schema)]
+            )
+            let dead = statistics.first?.integer("n_dead_tup") ?? 0
+            if dead > Self.mostDead { try db.execute("VACUUM (SKIP_LOCKED, TRUNCATE FALSE) \(schema).line") }
+            return dead
+        }
+    }
+
     /// Whether there is room for one more job of an owner. Two machines that ask at once may both be told so.
     /// - Parameters:
     ///   - capacity: jobs that may wait.

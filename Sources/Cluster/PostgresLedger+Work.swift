@@ -31,7 +31,8 @@ extension PostgresLedger {
                 UNION ALL SELECT model, false FROM \(schema).line WHERE id = $1 AND part = $3 AND blob = $5
                 AND progress = $6::bigint AND (worker IS NULL OR fence <> $2::bigint)
                 """,
-                [.text(id), .integer(fence), .text(part.name), .text(shape), .text(blob), .integer(progress)])
+                [.text(id), .integer(fence), .text(part.name), .text(shape), .text(blob), .integer(progress)],
+                isFrequent: true)
         }
         guard let row = rows.first else { return false }
         if row.boolean("was_empty") == true, let model = row.text("model") {
@@ -137,7 +138,7 @@ extension PostgresLedger {
                 )
                 SELECT 1 FROM ended UNION ALL SELECT 1 FROM \(schema).job
                 WHERE id = $1 AND ended_fence = $2::bigint AND state = $3
-                """, values)
+                """, values, isFrequent: true)
         }
         return !rows.isEmpty
     }

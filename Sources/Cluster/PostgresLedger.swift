@@ -4,6 +4,7 @@ import Foundation
 import Jobs
 import Logging
 import PostgreSQL
+import Synchronization
 
 /// Where several machines keep their jobs.
 package struct LedgerOptions: Sendable {
@@ -18,6 +19,8 @@ package struct LedgerOptions: Sendable {
     package var folder: String
     /// What a new job needs first.
     package var needs: @Sendable (GenerationRequest) throws -> JobNeeds
+    /// Seconds between two looks of this process at leases that have ended.
+    package var rescueSeconds: Double = 5
     /// Artifacts older than this many seconds are removed.
     package var retentionSeconds: Double = 7 * 86_400
     /// When the artifacts hold more bytes than this, the oldest are removed.
@@ -66,6 +69,8 @@ package final class PostgresLedger: JobLedger {
     /// The schema, as it stands in statements.
     let schema: String
     let announcements: Announcements
+    /// When this process last looked at leases that have ended.
+    let lastRescue = Mutex<ContinuousClock.Instant?>(nil)
     /// What blocks besides the database: the blob store.
     let files = DispatchQueue(label: "phasor.ledger.files", attributes: .concurrent)
 
@@ -78,7 +83,7 @@ package final class PostgresLedger: JobLedger {
         let pool = PostgresPool(options.address, size: options.connections)
         self.pool = pool
         self.schema = schema.name
-        announcements = Announcements(pool: pool)
+        announcements = Announcements(pool: pool, schema: schema.name)
         try Self.storage("opening the store") { try schema.open(pool) }
     }
 
@@ -90,8 +95,9 @@ package final class PostgresLedger: JobLedger {
 
     /// Hears when a line that was empty is not any more, and which jobs have new events.
     package func listen(_ tell: @escaping @Sendable (LedgerNews) -> Void) -> PostgresListener {
-        let listener = PostgresListener(options.address, channels: Announcements.channels) { event in
-            if let news = LedgerNews(event) { tell(news) }
+        let channels = announcements.channels
+        let listener = PostgresListener(options.address, channels: [channels.line, channels.job]) { event in
+            if let news = LedgerNews(event, channels) { tell(news) }
         }
         listener.start()
         return listener

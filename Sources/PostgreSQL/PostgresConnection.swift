@@ -11,6 +11,8 @@ package final class PostgresConnection: @unchecked Sendable {
     private let statementTimeout: Double?
     private var connection: OpaquePointer?
     private var isInTransaction = false
+    /// Names of the statements that the server keeps planned, by their text; nil where something between keeps them from it.
+    private var prepared: [String: String]? = [:]
 
     /// Does not connect yet.
     package init(_ address: PostgresAddress, statementTimeout: Double? = 30) {
@@ -24,6 +26,7 @@ package final class PostgresConnection: @unchecked Sendable {
         if let connection { PQfinish(connection) }
         connection = nil
         isInTransaction = false
+        if prepared != nil { prepared = [:] }
     }
 
     /// Connects if it is not connected.
@@ -43,17 +46,54 @@ package final class PostgresConnection: @unchecked Sendable {
     // MARK: Statements
 
     /// Does one statement.
-    /// - Parameter values: what `$1`, `$2` and so on stand for.
+    /// - Parameters:
+    ///   - values: what `$1`, `$2` and so on stand for.
+    ///   - isFrequent: the server keeps the plan for this connection. Within a transaction it does not.
     @discardableResult
-    package func execute(_ sql: String, _ values: [PostgresValue] = []) throws(PostgresFault) -> PostgresRows {
+    package func execute(
+        _ sql: String, _ values: [PostgresValue] = [], isFrequent: Bool = false
+    ) throws(PostgresFault) -> PostgresRows {
         guard values.allSatisfy(\.isStorable) else {
             throw PostgresFault(place, "a text with the character 0 cannot be stored", state: "22021")
         }
         let connection = try open()
+        if isFrequent, !isInTransaction, prepared != nil {
+            do throws(PostgresFault) {
+                return try executePrepared(sql, values, connection)
+            } catch  where Self.isUnprepared(error) {
+                // A pool between hands each statement to another connection of the server, or tables have changed. Nothing
+                // was done.
+                prepared = error.state == Self.changedPlan ? [:] : nil
+            }
+        }
         let answer = Self.withParameters(values) { types, pointers, lengths, formats in
             PQexecParams(connection, sql, Int32(values.count), types, pointers, lengths, formats, 0)
         }
         return try read(answer, of: connection)
+    }
+
+    private func executePrepared(
+        _ sql: String, _ values: [PostgresValue], _ connection: OpaquePointer
+    ) throws(PostgresFault) -> PostgresRows {
+        let name: String
+        if let known = prepared?[sql] {
+            name = known
+        } else {
+            name = "phasor_\(prepared?.count ?? 0)"
+            _ = try read(PQprepare(connection, name, sql, 0, nil), of: connection)
+            prepared?[sql] = name
+        }
+        let answer = Self.withParameters(values) { _, pointers, lengths, formats in
+            PQexecPrepared(connection, name, Int32(values.count), pointers, lengths, formats, 0)
+        }
+        return try read(answer, of: connection)
+    }
+
+    /// A plan of a statement whose tables have changed.
+    private static let changedPlan = "0A000"
+
+    private static func isUnprepared(_ fault: PostgresFault) -> Bool {
+        ["26000", "42P05", changedPlan].contains(fault.state)
     }
 
     /// Does several statements, without parameters. Outside a transaction they are one.

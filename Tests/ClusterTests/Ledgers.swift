@@ -62,6 +62,7 @@ final class Bench: Sendable {
         }
         options.schema = schema
         options.connections = 4
+        options.rescueSeconds = 0
         change(&options)
         return try PostgresLedger(options: options, logger: quiet)
     }
@@ -166,5 +167,24 @@ extension Job {
                 kind: kind, prompt: prompt, model: model, width: 64, height: 48, frames: kind == .video ? 9 : 1,
                 seed: seed),
             priority: priority, owner: owner, steps: 4, createdAt: .storable)
+    }
+}
+
+extension Bench {
+    /// Puts many jobs into the line at once: of each part and shape in turn, one a millisecond until now.
+    func fill(_ count: Int, parts: [String], shapes: [String]) throws {
+        let request = String(decoding: try JSONEncoder().encode(Job.new().request), as: UTF8.self)
+        try connection().execute(
+            """
+            WITH new AS (
+                INSERT INTO \(schema).job (id, kind, priority, state, steps, parameters, model, part, shape, weights)
+                SELECT 'image_' || replace(gen_random_uuid()::text, '-', ''), 'image', 'interactive', 'queued', 4, $1, 'm',
+                ($2::text[])[1 + n % cardinality($2::text[])], ($3::text[])[1 + n / 7 % cardinality($3::text[])], '{}'
+                FROM generate_series(1, $4::integer) AS n RETURNING id, sequence, model, part, shape
+            )
+            INSERT INTO \(schema).line (id, sequence, model, part, shape, priority, since)
+            SELECT id, sequence, model, part, shape, 0, clock_timestamp() - interval '1 ms' * ($4::integer - sequence)
+            FROM new
+            """, [.text(request), .texts(parts), .texts(shapes), .integer(count)])
     }
 }

@@ -64,6 +64,28 @@ struct PostgreSQLTests {
         #expect(try slow.execute("SELECT 1 AS x").first?.integer("x") == 1)
     }
 
+    @Test func `A statement whose plan the server keeps does the same`() throws {
+        let connection = PostgresConnection(try address())
+        let table = "t\(UInt32.random(in: 0 ... .max))"
+        try connection.script("CREATE TABLE \(table) (n integer, b bytea)")
+        let insertion = "INSERT INTO \(table) VALUES ($1::integer, $2) RETURNING *"
+        for n in 0..<12 {
+            let row = try connection.execute(insertion, [.integer(n), .bytes([UInt8(n), 0])], isFrequent: true).first
+            #expect(row?.integer("n") == n && row?.bytes("b") == [UInt8(n), 0])
+        }
+        #expect(try connection.execute("SELECT 1 FROM pg_prepared_statements").count == 1)
+        // The table has changed, and what is kept is gone, as behind a pool.
+        try connection.execute("ALTER TABLE \(table) ADD COLUMN more integer DEFAULT 7")
+        #expect(try connection.execute(insertion, [.integer(1), .null], isFrequent: true).first?.integer("more") == 7)
+        #expect(try connection.execute(insertion, [.integer(1), .null], isFrequent: true).first?.integer("more") == 7)
+        try connection.execute("DEALLOCATE ALL")
+        #expect(try connection.execute(insertion, [.integer(1), .null], isFrequent: true).first?.integer("more") == 7)
+        #expect(try connection.execute(insertion, [.integer(1), .null], isFrequent: true).first?.integer("more") == 7)
+        #expect(try connection.execute("SELECT count(*) AS n FROM \(table)").first?.integer("n") == 16)
+        let broken = #expect(throws: PostgresFault.self) { try connection.execute("SELEC", isFrequent: true) }
+        #expect(broken?.state == "42601")
+    }
+
     // MARK: Addresses
 
     @Test(arguments: [
