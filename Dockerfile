@@ -7,7 +7,7 @@ FROM swift:6.3-bookworm AS build
 RUN apt-get update \
     && apt-get install -y --no-install-recommends \
         libavcodec-dev libavformat-dev libcurl4-openssl-dev libjpeg62-turbo-dev \
-        libopenblas-dev libpng-dev libsqlite3-dev libwebp-dev pkg-config \
+        libopenblas-dev libpng-dev libpq-dev libsqlite3-dev libwebp-dev pkg-config \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /build
 # The dependencies change less often than the sources: a layer of their own.
@@ -23,7 +23,7 @@ FROM debian:12-slim
 RUN apt-get update \
     && apt-get install -y --no-install-recommends \
         libavcodec59 libavformat59 libavutil57 libcurl4 libgcc-s1 libjpeg62-turbo libopenblas0-pthread \
-        libpng16-16 libsqlite3-0 libstdc++6 libwebp7 \
+        libpng16-16 libpq5 libsqlite3-0 libstdc++6 libwebp7 \
     && rm -rf /var/lib/apt/lists/* \
     && groupadd --system --gid 10001 phasor \
     && useradd --system --uid 10001 --gid 10001 --no-create-home --home-dir /var/lib/phasor phasor \

@@ -1,7 +1,7 @@
 # Two commands do everything: `make serve` sets up and serves, `make test` sets up and tests. `make help` lists the others.
 
 BUILD_PACKAGES := libopenblas-dev libpng-dev libjpeg62-turbo-dev libwebp-dev libavcodec-dev libavformat-dev libavutil-dev \
-	libsqlite3-dev libcurl4-openssl-dev pkg-config
+	libsqlite3-dev libcurl4-openssl-dev libpq-dev pkg-config
 TEST_PACKAGES := ffmpeg libimage-exiftool-perl python3
 PAGE_PACKAGES := chromium chromium-driver firefox-esr python3-pip
 # axe-core, the rules of accessibility: one script in a wheel of PyPI, for these tests alone.

@@ -26,6 +26,7 @@ let package = Package(
         .target(name: "CPNG", linkerSettings: [.linkedLibrary("png16"), .linkedLibrary("z")]),
         .target(name: "CJPEG", linkerSettings: [.linkedLibrary("jpeg")]),
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+        .systemLibrary(name: "CPostgreSQL", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .systemLibrary(name: "CWebP", pkgConfig: "libwebp", providers: [.apt(["libwebp-dev"])]),
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
         .systemLibrary(
@@ -37,6 +38,8 @@ let package = Package(
 
         // Requests to other servers.
         .target(name: "Web", dependencies: ["CCurl"]),
+        // A shared database.
+        .target(name: "PostgreSQL", dependencies: ["CPostgreSQL", "Support"]),
         // Files in a shared folder or an object store.
         .target(name: "Blobs", dependencies: ["Web", "Support"]),
 
@@ -65,6 +68,13 @@ let package = Package(
             name: "Serving",
             dependencies: [
                 "Jobs", "Web", "Pictures", "Pipelines", "Models", "Diffusion", "Weights", "Tensor", "Media", "Support",
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+        // Jobs of several machines, in a database.
+        .target(
+            name: "Cluster",
+            dependencies: [
+                "PostgreSQL", "Serving", "Jobs", "Blobs", "Pipelines", "Models", "Support",
                 .product(name: "Logging", package: "swift-log"),
             ]),
         .target(
@@ -108,7 +118,8 @@ let package = Package(
         .executableTarget(
             name: "phasor",
             dependencies: [
-                "API", "Batch", "Serving", "Jobs", "Blobs", "Web", "Hub", "HTTP", "Media", "Pictures", "Pipelines",
+                "API", "Batch", "Cluster", "PostgreSQL", "Serving", "Jobs", "Blobs", "Web", "Hub", "HTTP", "Media",
+                "Pictures", "Pipelines",
                 "Verification",
                 "Models",
                 "Diffusion",
@@ -138,10 +149,9 @@ let package = Package(
         .testTarget(
             name: "ServingTests",
             dependencies: [
-                "Pictures", "Serving", "Jobs", "Blobs", "HTTP", "Pipelines", "Models", "Diffusion", "Media", "Weights",
-                "Tensor",
-                "Support",
-                "TestSupport",
+                "Pictures", "Cluster", "PostgreSQL", "Serving", "Jobs", "Blobs", "HTTP", "Pipelines", "Models",
+                "Diffusion",
+                "Media", "Weights", "Tensor", "Support", "TestSupport",
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
@@ -160,6 +170,14 @@ let package = Package(
             ]),
         .testTarget(name: "WebTests", dependencies: ["Web", "HTTP"]),
         .testTarget(name: "BlobsTests", dependencies: ["Blobs"]),
+        .testTarget(name: "PostgreSQLTests", dependencies: ["PostgreSQL", "TestSupport"]),
+        .testTarget(
+            name: "ClusterTests",
+            dependencies: [
+                "Cluster", "PostgreSQL", "Jobs", "Blobs", "Pipelines", "Models", "Support", "TestSupport",
+                .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "Logging", package: "swift-log"),
+            ]),
         .testTarget(name: "HubTests", dependencies: ["Hub", "Models", "Support"], exclude: ["hub_server.py"]),
         .testTarget(name: "HTTPTests", dependencies: ["HTTP", "TestSupport"]),
         .testTarget(

@@ -18,9 +18,9 @@ const LAST = "This model needs the last picture, too: choose how the clip ends."
  * reads it, or `moved` as the first frame of a clip; null where none is taken.
  */
 export function usesOf(model) {
-    const { inputs = {} } = model;
+    const { inputs = {}, kinds_from_pictures = [] } = model;
     return {
-        image: inputs.images?.[1] > 0 ? "seen" : inputs.image === "strength" ? "changed" : null,
+        image: inputs.images?.[1] > 0 ? "seen" : inputs.image !== "never" && kinds_from_pictures.includes("image") ? "changed" : null,
         video: kindsOf(model).includes("video") && ["optional", "required"].includes(inputs.image) ? "moved" : null,
     };
 }

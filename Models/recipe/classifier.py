@@ -15,6 +15,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 
 from . import scenes
+from .arithmetic import autocast
 
 SEEDS = 9_000_000                              # training starts here; nothing is evaluated on these
 
@@ -105,7 +106,7 @@ def main():
             x = F.interpolate(F.avg_pool2d(x, 2), scale_factor=2, mode="bilinear")
         x = x + torch.randn_like(x) * random.random() * .06
         objects, backgrounds, xy, one = labels(batch)
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast():
             o, b, at = net(x.contiguous(memory_format=torch.channels_last))
         loss = (2 * F.cross_entropy(o.float(), objects / objects.sum(1, keepdim=True), label_smoothing=.02)
                 + .5 * F.cross_entropy(b.float(), backgrounds) + 5 * (at.float() - xy).square()[one].mean())

@@ -3,7 +3,7 @@
     python -m recipe.evaluate --folder WORK/all --phasor ../.build/release/phasor --pictures WORK/pictures \
         --classifier WORK/classifier.pt --json recipe/runs/NAME.json --sheets WORK/sheets
 
-Pictures are PNG files and clips MP4 files (at a constant rate factor of 1) that `phasor generate` wrote; finished ones are
+Pictures are PNG files and clips MP4 files (4:4:4, at a constant rate factor of 1) that `phasor render` wrote; finished ones are
 kept, so it resumes by itself. Every generator of the folder is measured with the same prompts and seeds.
 Adherence: attributes a caption names, read back by a classifier that has only seen renders. Diversity over seeds, where a
 caption leaves things open: entropy (nats) and coverage of the background, and the classifier's features' mean distance.
@@ -25,11 +25,10 @@ from . import classifier, scenes, wording
 from .latents import HELD_SEEDS, Latents
 
 OPEN_PROMPTS = ("a cat", "a red car", "a tree", "a balloon")
-#: a name in the table -> what `phasor generate` is told
+#: a name in the table -> what a line of a manifest says
 GENERATORS = {
-    "teacher": ["--generator", "teacher"], "student": ["--generator", "student"], "one-step": ["--generator", "one-step"],
-    "dmd2": ["--generator", "dmd2"], "phased-4": ["--generator", "phased-4"],
-    "teacher, 4 steps, no guidance": ["--generator", "teacher", "--steps", "4", "--guidance-scale", "1"]}
+    **{name: {"generator": name} for name in ("teacher", "student", "one-step", "dmd2", "phased-4")},
+    "teacher, 4 steps, no guidance": {"generator": "teacher", "steps": 4, "guidance_scale": 1}}
 
 
 class Phasor:
@@ -38,18 +37,23 @@ class Phasor:
     def __init__(self, binary, folder, pictures):
         self.binary, self.folder, self.pictures = binary, folder, pictures
 
-    def __call__(self, name, kind, captions, seeds, clip=False):
-        """-> [B, 3, T, 128, 128] in [-1, 1]; files are named by part, number and seed"""
+    def __call__(self, name, kind, captions, seeds, clip=False, images=None):
+        """-> [B, 3, T, 128, 128] in [-1, 1]; files are named by part, number and seed. images: files of the pictures that clips
+        begin with"""
         out = os.path.join(self.pictures, name.replace(", ", "-").replace(" ", "-"), kind)
         os.makedirs(out, exist_ok=True)
-        read = []
-        for i, (caption, seed) in enumerate(zip(captions, seeds)):
-            path = os.path.join(out, f"{i:03d}-{seed}" + (".mp4" if clip else ".png"))
-            if not os.path.exists(path):
-                subprocess.run([self.binary, "generate", caption, "--model", self.folder, "--seed", str(seed), "-o", path,
-                                *GENERATORS[name], *(["--crf", "1"] if clip else [])], check=True, capture_output=True)
-            read.append(frames_of(path) if clip else np.asarray(Image.open(path).convert("RGB"))[None])
-        return as_video(read)
+        files = [f"{i:03d}-{seed}" for i, seed in enumerate(seeds)]
+        lines = [{"prompt": caption, "seed": seed, "file": file, **GENERATORS[name],
+                  **({"kind": "video", "crf": 1, "pixel_format": "yuv444p"} if clip else {})}
+                 for caption, seed, file in zip(captions, seeds, files)]
+        for line, image in zip(lines, images or []):
+            line["image"] = os.path.abspath(image)
+        manifest = os.path.join(self.pictures, f"{os.path.basename(os.path.dirname(out))}-{kind}.jsonl")
+        with open(manifest, "w") as file:
+            file.writelines(json.dumps(line) + "\n" for line in lines)
+        subprocess.run([self.binary, "render", manifest, "--out", out, "--model", self.folder, "--quiet"], check=True)
+        read = lambda path: frames_of(path + ".mp4") if clip else np.asarray(Image.open(path + ".png").convert("RGB"))[None]
+        return as_video([read(os.path.join(out, file)) for file in files])
 
 
 def frames_of(path):

@@ -1,4 +1,4 @@
-"""Stage "export": write Models/emoji-scenes, a folder that diffusers' WanPipeline loads as it is.
+"""Stage "export": write Models/emoji-scenes, a folder that diffusers' WanPipeline and WanImageToVideoPipeline load as it is.
 
     python -m recipe.export --work WORK --vae VAE --out emoji-scenes --adapted phased-4
     python -m recipe.export --work WORK --vae VAE --out WORK/all --compare one-step,dmd2,phased-4
@@ -11,7 +11,7 @@ import os
 import shutil
 
 import torch
-from diffusers import AutoencoderKLWan, FlowMatchEulerDiscreteScheduler
+from diffusers import AutoencoderKLWan, FlowMatchEulerDiscreteScheduler, WanTransformer3DModel
 
 from . import adapter, sample, shared, teacher, wan
 
@@ -81,6 +81,15 @@ def expert(work, name, fallback=None):
     return model.eval().requires_grad_(False)
 
 
+def moved(folder, name, teacher):
+    """An expert of an exported folder, moved as far as the folder's teacher has moved by training on to what it is now (task
+    arithmetic, Ilharco et al. 2023): what both networks have learnt since they parted"""
+    of = lambda name: WanTransformer3DModel.from_pretrained(os.path.join(folder, name), torch_dtype=torch.float32).state_dict()
+    model, then, before = wan.build(), of(name), of("teacher")
+    model.load_state_dict({key: then[key] + now - before[key] for key, now in teacher.state_dict().items()})
+    return model.eval().requires_grad_(False)
+
+
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("--work", required=True)
@@ -110,7 +119,7 @@ def main():
     vae.save_pretrained(at("vae"))
     FlowMatchEulerDiscreteScheduler(shift=sample.TEACHER_SHIFT).save_pretrained(at("scheduler"))
     shutil.copytree(os.path.join(a.work, "tokenizer"), at("tokenizer"), dirs_exist_ok=True)
-    index = {"_class_name": "WanPipeline", "_diffusers_version": "0.42.1", "boundary_ratio": .8, "expand_timesteps": False,
+    index = {"_class_name": "WanPipeline", "_diffusers_version": "0.42.1", "boundary_ratio": .8, "expand_timesteps": True,
              "scheduler": ["diffusers", "FlowMatchEulerDiscreteScheduler"], "text_encoder": ["transformers", "UMT5EncoderModel"],
              "tokenizer": ["transformers", "T5TokenizerFast"], "transformer": ["diffusers", "WanTransformer3DModel"],
              "transformer_2": ["diffusers", "WanTransformer3DModel"], "vae": ["diffusers", "AutoencoderKLWan"]}

@@ -15,6 +15,7 @@ import torch
 from diffusers import AutoencoderKLWan
 
 from . import scenes
+from .arithmetic import autocast
 from .fast_vae import Fast
 
 #: seed ranges: nothing is evaluated on a seed it was trained on
@@ -34,7 +35,7 @@ class Latents:
     @torch.no_grad()
     def encode(self, pixels):                  # uint8 [B, T, H, W, 3] -> [B, 16, t, H/8, W/8]
         x = torch.as_tensor(pixels).permute(0, 4, 1, 2, 3).float() / 127.5 - 1
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast():
             z = self.fast.encode(x)
         return (z.float() - self.mean) / self.std
 
@@ -42,7 +43,7 @@ class Latents:
     def decode(self, z, batch=8):              # -> float [B, 3, T, H, W] in [-1, 1]
         out = []
         for part in z.split(batch):
-            with torch.autocast("cpu", torch.bfloat16):
+            with autocast():
                 out.append(self.fast.decode(part * self.std + self.mean).float().clamp(-1, 1))
         return torch.cat(out)
 

@@ -38,12 +38,12 @@ def teacher_sigmas(steps=TEACHER_STEPS, s=TEACHER_SHIFT):
     return [shift(1 - i / steps, s) for i in range(steps)] + [0.]
 
 
-def guided(net, x, sigma, context, empty, scale):
-    """Classifier-free guidance (Ho & Salimans 2022); empty is the context of "" """
-    v = net(x, sigma, context)
+def guided(net, x, sigma, context, empty, scale, first=None):
+    """Classifier-free guidance (Ho & Salimans 2022); empty is the context of "". Both see the first frame that is given."""
+    v = net(x, sigma, context, first=first)
     if scale == 1:
         return v
-    u = net(x, sigma, empty)
+    u = net(x, sigma, empty, first=first)
     return u + scale * (v - u)
 
 

@@ -237,6 +237,18 @@ def caption(r, s):
     return text
 
 
+def motion_caption(r, s):
+    """What is said of a clip whose first picture is given: how it goes on, and nothing that the picture shows"""
+    pace = {"slow": " slowly", "normal": "", "fast": r.choice([" quickly", " fast"])}[s.speed] if s.motion != "still" else ""
+    if s.motion in CAMERA_TEXT:
+        return r.choice(CAMERA_TEXT[s.motion]) + pace
+    if s.mode == "one":
+        name = SYNONYMS[s.sprites[0].name] if s.sprites[0].name in SYNONYMS and r.random() < .25 else s.sprites[0].name
+        return r.choice(["it ", "it ", "it ", f"the {name} ", ""]) + r.choice(MOTION_TEXT[s.motion])[0] + pace
+    told = r.choice(APART)[r.random() < .3] if s.motion == "apart" else r.choice(MOTION_TEXT[s.motion])[1]
+    return r.choice(["they ", "they ", ""]) + ("are " if told.split()[0].endswith("ing") else "") + told + pace
+
+
 # ---------------------------------------------------------------- pixels
 @functools.cache
 def glyph(name):

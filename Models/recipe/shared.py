@@ -12,6 +12,8 @@ import time
 import torch
 import torch.multiprocessing as mp
 
+from .arithmetic import LOW
+
 ADAM = dict(betas=(.9, .98), eps=1e-8)
 
 
@@ -126,12 +128,12 @@ POLAR = ((8.2872, -23.5959, 17.3004), (4.1071, -2.9478, .5448), (3.9487, -2.9089
 
 
 def _orthogonal(g):
-    """[k, rows, columns] -> roughly the nearest semi-orthogonal matrices (Newton-Schulz iterations in bf16)"""
-    x = g.bfloat16()
+    """[k, rows, columns] -> roughly the nearest semi-orthogonal matrices (Newton-Schulz iterations)"""
+    x = g.to(LOW)
     tall = g.shape[1] > g.shape[2]
     if tall:
         x = x.mT
-    x = x / (1.02 * x.float().flatten(1).norm(dim=1).view(-1, 1, 1) + 1e-7).bfloat16()
+    x = x / (1.02 * x.float().flatten(1).norm(dim=1).view(-1, 1, 1) + 1e-7).to(LOW)
     for a, b, c in POLAR:
         q = x @ x.mT
         x = torch.baddbmm(x, torch.baddbmm(q, q, q, beta=b, alpha=c), x, beta=a)

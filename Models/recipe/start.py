@@ -4,7 +4,8 @@
 
 One network is regressed onto the teacher's guided ODE over each step of the four-step grid, from noised data (piecewise
 rectified flow, Yan et al. 2024). That takes guidance and most of the step error out at a tenth of the cost of distribution
-matching. Run the same command again to go on from WORK/start-state.pt; the result is WORK/start.pt.
+matching. Clips with a given first frame are among the data: that frame stays clean in all of it.
+Run the same command again to go on from WORK/start-state.pt; the result is WORK/start.pt.
 """
 import os
 import random
@@ -14,7 +15,7 @@ import torch
 import torch.multiprocessing as mp
 
 from . import sample, shared, wan
-from .distill import Log, Teacher, arguments, bind, channels_of, prompts_of, save_expert
+from .distill import Log, Teacher, arguments, bind, channels_of, kind_of, made, prompts_of, save_expert, with_first
 
 
 def main():
@@ -22,7 +23,7 @@ def main():
     p.add_argument("--lr", type=float, default=3e-4)
     a = p.parse_args()
     state = shared.State(sum(q.numel() for q in wan.build().parameters()), a.processes)
-    progress = {"updates": 0, "images": 0, "clips": 0, "minutes": 0.}
+    progress = {"updates": 0, "images": 0, "clips": 0, "given": 0, "minutes": 0.}
     path = os.path.join(a.work, "start-state.pt")
     if os.path.exists(path):
         saved = torch.load(path)
@@ -44,13 +45,14 @@ def worker(rank, a, state, progress):
     net, kinds, log = wan.Wan(model).prepare(), random.Random(progress["updates"]), Log(os.path.join(a.work, "distill.jsonl"))
     start, before, saved_at, grid = time.time(), progress["minutes"], time.time(), sample.GRID
     while progress["updates"] < a.updates:
-        kind, i = "clips" if kinds.random() < a.clips else "images", kinds.randrange(len(grid) - 1)
-        z, captions = draw(kind)
+        kind, i = kind_of(a, kinds), kinds.randrange(len(grid) - 1)
+        z, first, captions = draw(kind)
         words = teacher.encode(captions)
-        x = (1 - grid[i]) * z + grid[i] * torch.randn_like(z)
-        target = teacher.window(x, grid[i], grid[i + 1], words)
+        x = with_first((1 - grid[i]) * z + grid[i] * torch.randn_like(z), first)
+        target = teacher.window(x, grid[i], grid[i + 1], words, first)
         student.zero()
-        loss = ((net(x, torch.full((len(x),), grid[i]), net.context(*words)) - target).square() * channels).mean()
+        v = net(x, torch.full((len(x),), grid[i]), net.context(*words), first=first)
+        loss = (made(v - target, first).square() * channels).mean()
         loss.backward()
         n, left = progress["updates"], 1 - progress["updates"] / a.updates
         student.step(0., a.lr * min(1, (n + 1) / 10, 1.5 * left + .05), min(.97, (n + 1) / (n + 10)))

@@ -6,6 +6,8 @@ With --start FOLDER the first run begins at the weights of an exported folder, w
 Run the same command again to go on from WORK/teacher.pt; a new --until moves the end. The learning rate is constant and
 falls linearly to zero over the last --cooldown minutes. SIGTERM to the workers (or a kill) stops it: at most 2.5 minutes are lost.
     x_t = (1 - t) x0 + t eps,   the network predicts v = eps - x0
+A share of the steps (--given) sees clips whose first latent frame is given, as Wan2.2-TI2V does it: it is clean, its tokens have
+time 0, and the error is that of the other frames. The autoencoder is causal, so this frame is what the first picture alone gives.
 """
 import argparse
 import glob
@@ -68,14 +70,16 @@ class Shards:
     def __len__(self):
         return len(self.rows)
 
-    def batch(self, n):
-        """latents f32 [n, 16, T, 16, 16], cover [n, T, 16, 16] in 0..1, captions, scenes"""
+    def batch(self, n, given=False):
+        """latents f32 [n, 16, T, 16, 16], cover [n, T, 16, 16] in 0..1, captions, scenes; where the first frame is given, half of
+        the captions say only how it goes on"""
         z, cover, captions, drawn = [], [], [], []
         for shard, i, s in self.random.choices(self.rows, cum_weights=self.weights, k=n):
             z.append(self.shards[shard]["z"][i])
             cover.append(self.shards[shard]["cover"][i])
             drawn.append(s)
-            captions.append(vary(self.random, scenes.caption(self.random, s)) if self.random.random() > .1 else "")
+            say = scenes.motion_caption if given and self.random.random() < .5 else scenes.caption
+            captions.append(vary(self.random, say(self.random, s)) if self.random.random() > .1 else "")
         return torch.stack(z).float(), torch.stack(cover).float() / 255, captions, drawn
 
 
@@ -151,7 +155,8 @@ def main():
     p.add_argument("--until", required=True, help="HH:MM, UTC")
     p.add_argument("--cooldown", type=float, default=30, help="minutes of falling learning rate at the end")
     p.add_argument("--clips", type=float, default=0., help="share of the steps that see clips")
-    p.add_argument("--pairs", type=float, default=.6, help="share of these steps that see two latent frames of each clip: many more "
+    p.add_argument("--given", type=float, default=0., help="share of the steps that see clips whose first frame is given")
+    p.add_argument("--pairs", type=float, default=.6, help="share of both that sees two latent frames of each clip: many more "
                    "clips for the same work, and direction is learnt from two; falls to none with the learning rate")
     p.add_argument("--images-batch", type=int, default=32, help="per process")
     p.add_argument("--clips-batch", type=int, default=8, help="per process")
@@ -164,7 +169,7 @@ def main():
     layout = shared.Layout(named + heads.with_names(heads.build()), is_matrix, a.processes, pace)
     state = shared.State(layout.size, a.processes)
     checkpoint = os.path.join(a.work, "teacher.pt")
-    progress = {"step": 0, "images": 0, "clips": 0, "minutes": 0.}
+    progress = {"step": 0, "images": 0, "clips": 0, "given": 0, "minutes": 0.}
     if os.path.exists(checkpoint):
         saved = torch.load(checkpoint)
         for key, vector in state.vectors.items():
@@ -206,12 +211,15 @@ def worker(rank, a, state, progress):
         step = progress["step"]
         if left <= 0:
             break
-        kind = "clips" if random.Random(step).random() < a.clips and len(data["clips"]) > 500 else "images"
+        draw = random.Random(step).random()
+        kind = "images" if draw >= a.clips + a.given or len(data["clips"]) <= 500 else "clips" if draw < a.clips else "given"
         rate = min(1., (step + 1) / 100, left / (60 * a.cooldown))
         frames = None
-        if kind == "clips" and random.Random(f"pair{step}").random() < a.pairs * rate:
-            frames = sorted(random.Random(f"frames{step}").sample(range(5), 2))
-        z, cover, captions, drawn = data[kind].batch(a.images_batch if kind == "images" else a.pairs_batch if frames else a.clips_batch)
+        if kind != "images" and random.Random(f"pair{step}").random() < a.pairs * rate:
+            some = random.Random(f"frames{step}")
+            frames = [0, some.randrange(1, 5)] if kind == "given" else sorted(some.sample(range(5), 2))
+        size = a.images_batch if kind == "images" else a.pairs_batch if frames else a.clips_batch
+        z, cover, captions, drawn = data["images" if kind == "images" else "clips"].batch(size, kind == "given")
         if frames:
             z, cover = z[:, :, frames], cover[:, frames]
         t = noise_levels(len(z), z.shape[2], rate)
@@ -221,11 +229,13 @@ def worker(rank, a, state, progress):
         ids, lengths = text.tokens(captions)
         net.prepare()
         rows = text.encode(ids, lengths)
-        v = net((1 - tb) * z + tb * eps, t, net.context(rows, lengths), frames)
-        error = (v - (eps - z)).square()
-        loss = (error * channels * cell_weights(cover, z, .25 + .75 * rate)).mean()
-        told, about = (heads.motion(named_parts, net.middle, rows, lengths, drawn, frames) if kind == "clips" else
-                       heads.things(named_parts, net.middle, rows, lengths, drawn, cover))
+        first = z[:, :, :1] if kind == "given" else None
+        v = net((1 - tb) * z + tb * eps, t, net.context(rows, lengths), frames, first)
+        learnt = slice(0 if first is None else 1, None)
+        error = (v - (eps - z)).square()[:, :, learnt]
+        loss = (error * channels * cell_weights(cover, z, .25 + .75 * rate)[:, :, learnt]).mean()
+        told, about = (heads.things(named_parts, net.middle, rows, lengths, drawn, cover) if kind == "images" else
+                       heads.motion(named_parts, net.middle, rows, lengths, drawn, frames))
         loss = loss + told
         loss.backward()
         for column, value in enumerate([error.mean(), *about.values()]):

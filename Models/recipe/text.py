@@ -6,6 +6,8 @@ import torch.nn.functional as F
 from tokenizers import Tokenizer
 from transformers import UMT5Config, UMT5EncoderModel
 
+from .arithmetic import autocast
+
 #: rows a training batch is padded to (fixed shapes for the compiler); what has more pieces (long captions, misspelt) loses its end
 ROWS = 24
 
@@ -50,6 +52,6 @@ class Text:
         """-> rows [B, L, d]; those behind the length are not meaningful"""
         longest = int(lengths.max())
         mask = (torch.arange(longest)[None] < lengths[:, None]).long()
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast():
             rows = self.encoder(input_ids=ids[:, :longest], attention_mask=mask).last_hidden_state.float()
         return F.pad(rows, (0, 0, 0, ids.shape[1] - longest))

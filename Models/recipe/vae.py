@@ -25,6 +25,7 @@ from diffusers import AutoencoderKLWan
 from diffusers.models.autoencoders.autoencoder_kl_wan import WanAttentionBlock, WanResidualBlock
 
 from . import scenes, shared
+from .arithmetic import autocast
 from .fast_vae import Fast, make
 from .linear_start import linear_start
 
@@ -159,7 +160,7 @@ def worker(rank, a, state, progress):
         x = tensor(images(seed, size) if kind == "images" else clips(seed, size, a.frames))
         rate = min(1., (step + 1) / 100, left / (60 * a.cooldown))
         w.zero()
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast():
             z = fast.encode(x)
             y = fast.decode(z + NOISE * torch.randn_like(z))
         loss = (y - x).abs().mean() + 2 * (y - x).square().mean() + .5 * gradient_loss(x, y) + 1e-3 * F.relu(z.abs() - 5).mean()
@@ -194,7 +195,7 @@ def with_ema(ae, layout, state, action):
 
 def report(a, ae, fast, layout, state, progress, loss):
     def measure():
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast():
             x, v = tensor(images(HELD_SEEDS, 48)), tensor(clips(HELD_SEEDS + 1000, 6, 17))
             return (psnr(torch.cat([fast.decode(fast.encode(q)).clamp(-1, 1) for q in x.split(16)]), x),
                     psnr(torch.cat([fast.decode(fast.encode(q)).clamp(-1, 1) for q in v.split(2)]), v))
@@ -209,7 +210,7 @@ def export(a, ae, fast, layout, state):
         if a.start:                                # its statistics go with the latents that are kept
             ae.to(torch.bfloat16).save_pretrained(a.out)
             return
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast():
             z = [fast.encode(tensor(images(TRAIN_SEEDS - 5000 + 32 * j, 32))) for j in range(16)]
             z += [fast.encode(tensor(clips(TRAIN_SEEDS - 9000 + 4 * j, 4, 17))) for j in range(12)]
         z = torch.cat([q.float().transpose(0, 1).flatten(1) for q in z], 1)

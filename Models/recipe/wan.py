@@ -1,17 +1,21 @@
 """The transformer, for training: the numbers of diffusers' WanTransformer3DModel, computed several times faster on a CPU.
 
 Parameters live in an ordinary WanTransformer3DModel (so its state dict is what is saved); `Wan` reads them and runs
- * in bf16 with an f32 residual stream, one compiled block (torch.compile fuses norms, modulation, rope and gelu);
+ * in bf16 (where the CPU has it) with an f32 residual stream, one compiled block (torch.compile fuses norms, modulation, rope and gelu);
  * with q, k and v fused, and the rows of q and k permuted so that rope turns contiguous halves of a head instead of
    adjacent pairs (q.k does not change under a common permutation);
  * with the 512 - n zero rows of a padded prompt folded into one: identical keys with identical values weigh as one key
-   with log(512 - n) added to its score.
+   with log(512 - n) added to its score;
+ * with a time for every token where the first latent frame is given: its tokens have time 0, the others the clip's (two
+   modulations, of which each token takes one).
 """
 import math
 
 import torch
 import torch.nn.functional as F
 from diffusers import WanTransformer3DModel
+
+from .arithmetic import LOW
 
 TEXT_ROWS = 512
 torch._dynamo.config.recompile_limit = 32      # batch shapes x training or not
@@ -76,12 +80,21 @@ def _attend(q, k, v, bias):                    # [B, H, N, D]; written out: its 
     return scores.softmax(-1).to(v.dtype) @ v
 
 
-def _block(x, mod, context, bias, cos, sin, w, heads):
-    """x f32 [B, N, d]; mod f32 [B, 6, d]; context bf16 [B, L, d]; bias [B, 1, 1, L]"""
+def _for_tokens(modulation, tokens, given):
+    """[B, 1, d] as it is; [B, 2, d]: the first for the first `given` tokens, the second for the others -> [B, tokens, d]"""
+    if not given:
+        return modulation
+    first = (torch.arange(tokens) < given)[:, None]
+    return torch.where(first, modulation[:, :1], modulation[:, 1:])
+
+
+def _block(x, mod, context, bias, cos, sin, w, heads, given):
+    """x f32 [B, N, d]; mod f32 [B, times, 6, d]; context [B, L, d]; bias [B, 1, 1, L]; given: how many tokens have the first
+    of two times"""
     (qkv, qkv_b, nq, nk, out, out_b, n2, n2_b, q2, q2_b, kv2, kv2_b, nq2, nk2, out2, out2_b, up, up_b, down, down_b) = w
     B, N, d = x.shape
     D, L, half = d // heads, context.shape[1], x.dtype
-    shift1, scale1, gate1, shift2, scale2, gate2 = mod.unsqueeze(2).unbind(1)
+    shift1, scale1, gate1, shift2, scale2, gate2 = (_for_tokens(m, N, given) for m in mod.unbind(2))
     low = torch.bfloat16 if qkv.dtype == torch.bfloat16 else half
 
     h = (_norm(x) * (1 + scale1) + shift1).to(low)
@@ -106,7 +119,7 @@ def _block(x, mod, context, bias, cos, sin, w, heads):
 class Wan:
     """Runs a WanTransformer3DModel. Call `prepare` after its parameters changed (once a step), then the object itself."""
 
-    def __init__(self, model, dtype=torch.bfloat16, compiled=True):
+    def __init__(self, model, dtype=LOW, compiled=True):
         self.model, self.dtype = model, dtype
         self.heads = model.config.num_attention_heads
         self.block = torch.compile(_block, dynamic=False) if compiled else _block
@@ -148,23 +161,29 @@ class Wan:
         h = F.linear(h, e.linear_2.weight.to(low), e.linear_2.bias.to(low))
         return h, pad_bias(lengths, words.shape[1])[:, None, None]
 
-    def __call__(self, x, sigma, context, frames=None):
+    def __call__(self, x, sigma, context, frames=None, first=None):
         """Velocity. x f32 [B, 16, T, H, W], sigma [B] in 0..1, context from `context`; frames: which ones x holds, ascending
-        (all from 0 on unless given)"""
+        (all from 0 on unless named). first [B, 16, 1, H, W]: the first latent frame is given; it is seen clean, whatever x has in
+        its place, and its velocity is 0."""
         m, low = self.model, self.dtype
         B, C, T, H, W = x.shape
         h, w = H // 2, W // 2
+        given, times = 0, sigma.float()[:, None]
+        if first is not None:
+            given, times = h * w, torch.cat([torch.zeros_like(times), times], 1)
+            x = torch.cat([first, x[:, :, 1:]], 2)
         tokens = x.view(B, C, T, h, 2, w, 2).permute(0, 2, 3, 5, 1, 4, 6).reshape(B, T * h * w, C * 4)
         y = F.linear(tokens.to(low), m.patch_embedding.weight.flatten(1).to(low), m.patch_embedding.bias.to(low)).float()
         e = m.condition_embedder
-        temb = e.time_embedder(e.timesteps_proj(sigma.float() * 1000))
-        mod = e.time_proj(F.silu(temb)).view(B, 6, -1)
+        temb = e.time_embedder(e.timesteps_proj(times.flatten() * 1000)).view(*times.shape, -1)
+        mod = e.time_proj(F.silu(temb)).unflatten(-1, (6, -1))
         cos, sin = self.rope(tuple(frames or range(T)), h, w)
         words, bias = context
         for i, (b, weights) in enumerate(zip(m.blocks, self.weights)):
             if i == len(self.weights) // 2:
                 self.middle = y
-            y = self.block(y, b.scale_shift_table + mod, words, bias, cos, sin, weights, self.heads)
-        shift, scale = (m.scale_shift_table + temb[:, None]).chunk(2, 1)
+            y = self.block(y, b.scale_shift_table + mod, words, bias, cos, sin, weights, self.heads, given)
+        shift, scale = (_for_tokens(part + temb, y.shape[1], given) for part in m.scale_shift_table.chunk(2, 1))
         y = F.linear((_norm(y) * (1 + scale) + shift).to(low), m.proj_out.weight.to(low), m.proj_out.bias.to(low)).float()
-        return y.view(B, T, h, w, 2, 2, C).permute(0, 6, 1, 2, 4, 3, 5).reshape(B, C, T, H, W)
+        v = y.view(B, T, h, w, 2, 2, C).permute(0, 6, 1, 2, 4, 3, 5).reshape(B, C, T, H, W)
+        return v if first is None else torch.cat([torch.zeros_like(first), v[:, :, 1:]], 2)

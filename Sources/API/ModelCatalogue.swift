@@ -131,7 +131,8 @@ struct ModelCatalogue: Sendable {
         }
     }
 
-    /// `strength`: a picture is changed by it, since the network reads no first one.
+    /// `strength`: a picture is changed by it, since the network reads no first one. One that may read the first frame of a clip
+    /// says so, and among the kinds from pictures whether a picture is changed by strength as well.
     private static func describe(_ inputs: PictureInputs, areTaken: Bool) -> JSON {
         guard areTaken else { return ["image": "never", "last_image": "never", "images": [0, 0]] }
         return [

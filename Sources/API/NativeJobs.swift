@@ -28,7 +28,7 @@ struct NativeJobs: Sendable {
         router.add("GET", "/v1/jobs/{id}/pictures/{digest}") { request in
             // A client that may only see the job gets none of the pictures that were sent along.
             let job = try await jobs.changeable(Self.id(request), by: request)
-            return try picture(request.parameters["digest"] ?? "", of: job, to: request)
+            return try await picture(request.parameters["digest"] ?? "", of: job, to: request)
         }
         router.add("POST", "/v1/jobs/{id}/cancel") { request in
             let job = try await engine.cancel(jobs.changeable(Self.id(request), by: request).id)
@@ -95,8 +95,8 @@ struct NativeJobs: Sendable {
     }
 
     /// Answers with a picture that a job starts from, as it was sent; `parameters` of the job names it by its digest.
-    private func picture(_ digest: String, of job: Job, to request: HTTPRequest) throws -> HTTPResponse {
-        let path = try engine.picturePath(digest, of: job)
+    private func picture(_ digest: String, of job: Job, to request: HTTPRequest) async throws -> HTTPResponse {
+        let path = try await engine.picturePath(digest, of: job)
         let file: HTTPFile
         do {
             file = try HTTPFile(path: path)

@@ -24,7 +24,7 @@ struct Operations: Sendable {
         }
         router.add("GET", "/metrics") { _ in
             ProcessMetrics.set(in: engine.metrics)
-            return .text(engine.renderMetrics(), contentType: "text/plain; version=0.0.4; charset=utf-8")
+            return .text(await engine.renderMetrics(), contentType: "text/plain; version=0.0.4; charset=utf-8")
         }
     }
 

@@ -21,8 +21,9 @@ package struct ServerConfiguration: Encodable, Sendable, Equatable {
     package var corsOrigins: [String] = []
     /// Names by which a server of this machine may be reached besides localhost.
     package var allowedHosts: [String] = []
-    /// Jobs that may wait.
-    package var queue = 64
+    /// Jobs that may wait; nil for 64, or 100,000 in a store that machines share.
+    package var queue: Int?
+    package var queueCapacity: Int { queue ?? (store == nil ? 64 : 100_000) }
     /// Jobs of one API key, or without keys of one address, that may have begun; the others wait. Nil for any number.
     package var runningPerKey: Int?
     /// Jobs of one API key, or without keys of one address, that may wait. Nil for a fair share where there are several
@@ -67,6 +68,10 @@ package struct ServerConfiguration: Encodable, Sendable, Equatable {
     package var retentionDays = 7.0
     /// When the artifacts hold more, the oldest are removed.
     package var retentionGigabytes = 20.0
+    /// The database in which several machines keep their jobs; nil for the state folder.
+    package var store: String?
+    /// Whether this process computes, or only takes jobs in.
+    package var compute = true
     /// Where finished files are kept besides, `file:///folder` or `s3://bucket/prefix`; nil for the state folder alone.
     package var blobs: String?
     /// Copies of such files that the state folder holds.
@@ -78,7 +83,7 @@ package struct ServerConfiguration: Encodable, Sendable, Equatable {
 
     package enum CodingKeys: String, CodingKey, CaseIterable, Sendable {
         case host, port, state, queue, page, connections, drain, idle, memory, load, loras, aliases, webhooks, blobs,
-            provenance
+            provenance, store, compute
         case cacheGigabytes = "cache_gigabytes"
         case webhookSecret = "webhook_secret"
         case publicURL = "public_url"
@@ -186,6 +191,8 @@ package struct ServerConfiguration: Encodable, Sendable, Equatable {
         case .writeStall: writeStall = try value.number(0.01...86_400)
         case .retentionDays: retentionDays = try value.number(0...36_500)
         case .retentionGigabytes: retentionGigabytes = try value.number(0...1_000_000)
+        case .store: store = try value.string(Self.isStore, or: Self.storeForm)
+        case .compute: compute = try value.bool()
         case .blobs:
             blobs = try value.string({ BlobLocation($0) != nil }, or: "file:///FOLDER or s3://BUCKET[/PREFIX]")
         case .cacheGigabytes: cacheGigabytes = try value.number(0...1_000_000)
@@ -205,7 +212,7 @@ package struct ServerConfiguration: Encodable, Sendable, Equatable {
         try object.encodeIfPresent(apiKeys, forKey: .apiKeys)
         try object.encode(corsOrigins, forKey: .corsOrigins)
         try object.encode(allowedHosts, forKey: .allowedHosts)
-        try object.encode(queue, forKey: .queue)
+        try object.encode(queueCapacity, forKey: .queue)
         try object.encodeIfPresent(runningPerKey, forKey: .runningPerKey)
         try object.encodeIfPresent(queuePerKey, forKey: .queuePerKey)
         try object.encodeIfPresent(page, forKey: .page)
@@ -231,11 +238,23 @@ package struct ServerConfiguration: Encodable, Sendable, Equatable {
         try object.encode(writeStall, forKey: .writeStall)
         try object.encode(retentionDays, forKey: .retentionDays)
         try object.encode(retentionGigabytes, forKey: .retentionGigabytes)
+        try object.encodeIfPresent(store, forKey: .store)
+        try object.encode(compute, forKey: .compute)
         try object.encodeIfPresent(blobs, forKey: .blobs)
         try object.encode(cacheGigabytes, forKey: .cacheGigabytes)
         try object.encode(webhooks, forKey: .webhooks)
         try object.encodeIfPresent(webhookSecret, forKey: .webhookSecret)
     }
+
+    /// Whether a text is the address of a database that may stand in logs and in the list of processes.
+    package static func isStore(_ text: String) -> Bool {
+        guard let parts = URLComponents(string: text) else { return false }
+        return ["postgres", "postgresql"].contains(parts.scheme) && parts.password == nil
+            && parts.queryItems?.contains { $0.name == "password" } != true
+    }
+
+    package static let storeForm =
+        "postgres://USER@HOST/DATABASE without a password, which PGPASSWORD or ~/.pgpass holds"
 
     /// Readable JSON, keys sorted.
     package func printed() throws -> String {

@@ -25,8 +25,8 @@ package final class EventLog: Sendable {
 
     private let state = Mutex(State())
     /// Events that are kept for `after`, and how many of them may be previews, which are large.
-    static let capacity = 256
-    static let previewCapacity = 8
+    package static let capacity = 256
+    package static let previewCapacity = 8
 
     package init() {}
 
@@ -75,6 +75,17 @@ package final class EventLog: Sendable {
             _ = self?.state.withLock { $0.listeners.removeValue(forKey: listener) }
         }
         return stream
+    }
+
+    /// What is left to tell of a job that ended long ago: how it ended.
+    package static func ended(_ job: Job, after: Int64?) -> AsyncStream<JobEvent> {
+        let log = EventLog()
+        let end = id(at: job.finishedAt ?? job.createdAt)
+        // Whoever has an event from after the job's end has its last one.
+        let isTold = after.map { $0 >= end && $0 <= id(at: Date()) } ?? false
+        if !isTold { log.append(JobQueue.lastEvent(of: job), job, at: job.finishedAt ?? job.createdAt) }
+        log.close()
+        return log.subscribe(after: isTold ? nil : after)
     }
 
     package static func id(at date: Date) -> Int64 { Int64(date.timeIntervalSince1970 * 1_000_000) }

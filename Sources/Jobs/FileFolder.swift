@@ -77,6 +77,12 @@ package struct FileFolder: Sendable {
         }
     }
 
+    /// Puts a file in its place that can be done without; nothing is synced.
+    package func place(_ bytes: [UInt8], as name: String) throws {
+        try write(bytes, as: name)
+        try takeName(name)
+    }
+
     /// Gives a file that was written aside its name, over an older one.
     func takeName(_ name: String) throws {
         try Self.storing { () throws(FileFault) in try SystemFile.rename(pathAside(of: name), to: path(of: name)) }

@@ -18,9 +18,9 @@ extension GenerationRequest {
             references: try (images ?? []).map(picture), fit: fit ?? .crop)
     }
 
-    /// Whether the first picture is changed by strength: the model's network reads none.
+    /// Whether the first picture is changed by strength: the model's network does not read it.
     package func isChangeByStrength(of model: Pipeline) -> Bool {
-        image != nil && model.traits.pictures.changesByStrength
+        image != nil && model.traits.pictures.changesByStrength(frames: frames)
     }
 
     /// - Throws: `ServingError.invalid`, which names the picture's field.
@@ -75,9 +75,9 @@ extension GenerationRequest {
                 "image",
                 "\(model) makes clips from text only; clips from a picture are made by models whose /v1/capabilities name a "
                     + "first picture: those of the families \(Self.familiesFromAFrame)")
-        case (_, .image):
+        case (.required, .image):
             throw refusal("image", "\(model) takes a picture as the first frame of a clip: ask for a video")
-        case (_, .video): break
+        case (.optional, .image), (_, .video): break
         }
     }
 

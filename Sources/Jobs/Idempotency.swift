@@ -15,7 +15,7 @@ package struct Idempotency: Sendable, Equatable {
     }
 
     /// What the store knows it by. No owner's name has a blank in it.
-    var stored: String { owner.map { "\($0) \(key)" } ?? key }
+    package var stored: String { owner.map { "\($0) \(key)" } ?? key }
 
     package func owned(by owner: String?) -> Idempotency {
         var copy = self

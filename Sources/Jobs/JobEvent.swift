@@ -32,6 +32,13 @@ package struct JobEvent: Sendable {
     /// The picture of a `preview`; nil for other events.
     package let preview: Preview?
 
+    package init(id: Int64, name: Name, job: Job, preview: Preview?) {
+        self.id = id
+        self.name = name
+        self.job = job
+        self.preview = preview
+    }
+
     /// How long the step of a `step` took; nil for other events, and before the first step is done.
     package var seconds: Double? { name == .step ? job.timings.steps.last?.seconds : nil }
 }

@@ -238,6 +238,20 @@ package final class JobQueue: Sendable {
         wake.signal()
     }
 
+    /// Lets go of a job that another process goes on with, or has begun: a computation of it stops, and nothing is told.
+    package func letGo(_ id: String) {
+        let log = state.withLock { state -> EventLog? in
+            guard let entry = state.entries.removeValue(forKey: id) else { return nil }
+            state.suspects.removeAll { $0 == id }
+            _ = state.line.remove(entry.job)
+            state.running.remove(id)
+            entry.signal.shutDown()
+            return entry.log
+        }
+        log?.close()
+        wake.signal()
+    }
+
     package static func lastEvent(of job: Job) -> JobEvent.Name {
         switch job.state {
         case .queued: .queued
@@ -331,6 +345,18 @@ package final class JobQueue: Sendable {
             turns?.write([])
         }
         wake.signal()
+    }
+
+    /// Starts nothing more, lets the running jobs finish, stops those that have not after some seconds, and waits for the
+    /// compute thread's end.
+    package func drain(within seconds: Double) async {
+        drain()
+        let deadline = ContinuousClock.now + .seconds(seconds)
+        while mode != .stopped {
+            if ContinuousClock.now >= deadline { stop() }
+            // A task that is cancelled no longer sleeps; then there is no more waiting either.
+            guard (try? await Task.sleep(for: .milliseconds(10))) != nil else { return stop() }
+        }
     }
 
     /// The running jobs are stopped as well, to run on at the next start.

@@ -3,14 +3,6 @@ import GRDB
 
 /// A job's way through the table.
 extension JobStore {
-    /// What `insert` found or did.
-    package struct Acceptance: Sendable {
-        package let job: Job
-        package let sequence: Int64
-        /// The job was there before: its idempotency key was used already.
-        package let isKnown: Bool
-    }
-
     package func insert(_ job: Job, idempotency: Idempotency?) async throws -> Acceptance {
         try await write("storing a job") { db in
             if let idempotency, let known = try self.known(idempotency, db) { return known }

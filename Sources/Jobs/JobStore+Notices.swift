@@ -4,7 +4,7 @@ import GRDB
 /// That a job has ended, still to be told to one webhook. The row is written together with the job's end and goes when
 /// the webhook has taken it, so it is told at least once, whatever happens to the process in between.
 package struct EndNotice: Sendable, Equatable {
-    let sequence: Int64
+    package let sequence: Int64
     /// `evt_` and 128 random bits: the same in every attempt.
     package let id: String
     package let job: String
@@ -13,6 +13,18 @@ package struct EndNotice: Sendable, Equatable {
     package let endedAt: Date
     /// How often it was tried.
     package let attempts: Int
+
+    package init(
+        sequence: Int64, id: String, job: String, kind: String, state: Job.State, endedAt: Date, attempts: Int
+    ) {
+        self.sequence = sequence
+        self.id = id
+        self.job = job
+        self.kind = kind
+        self.state = state
+        self.endedAt = endedAt
+        self.attempts = attempts
+    }
 }
 
 extension JobStore {

@@ -1,4 +1,3 @@
-import Dispatch
 import Foundation
 import Media
 import Models
@@ -43,11 +42,22 @@ extension JobStore {
         return pictures.path(of: OwnName.picture(digest, of: job.id))
     }
 
-    /// The pictures of a job, decoded.
+    package func givenPictures(of job: Job) throws -> GivenPictures { try job.givenPictures(in: pictures) }
+
+    /// Names of the pictures that lie there, by job.
+    func pictureNames() throws -> [String: [String]] {
+        Dictionary(
+            grouping: try pictures.names().filter { OwnName.picture(OwnName.finished($0) ?? $0[...]) != nil },
+            by: { OwnName.picture(OwnName.finished($0) ?? $0[...])?.job ?? "" })
+    }
+}
+
+extension Job {
+    /// The pictures that the job starts from, decoded.
     /// - Throws: `ServingError.storage` for a file that is gone or was changed.
-    package func givenPictures(of job: Job) throws -> GivenPictures {
-        try job.request.given { digest in
-            let path = pictures.path(of: OwnName.picture(digest, of: job.id))
+    package func givenPictures(in folder: FileFolder) throws -> GivenPictures {
+        try request.given { digest in
+            let path = folder.path(of: OwnName.picture(digest, of: id))
             let operation = "reading \(path)"
             guard let data = FileManager.default.contents(atPath: path) else {
                 throw ServingError.storage(operation: operation, reason: String(cString: strerror(errno)))
@@ -59,10 +69,9 @@ extension JobStore {
         }
     }
 
-    /// Names of the pictures that lie there, by job.
-    func pictureNames() throws -> [String: [String]] {
-        Dictionary(
-            grouping: try pictures.names().filter { OwnName.picture(OwnName.finished($0) ?? $0[...]) != nil },
-            by: { OwnName.picture(OwnName.finished($0) ?? $0[...])?.job ?? "" })
-    }
+    /// The name of the file of a picture that the job starts from.
+    package func pictureName(_ digest: String) -> String { OwnName.picture(digest, of: id) }
+
+    /// The names of the files of all of them.
+    package var pictureNames: [String] { request.pictureDigests.map { OwnName.picture($0, of: id) } }
 }

@@ -4,7 +4,7 @@ import GRDB
 /// What a start makes of what the last process left.
 extension JobStore {
     /// So often may the process end while a job is computed that gets no further in between.
-    static let mostInterruptions = 3
+    package static let mostInterruptions = 3
 
     /// Puts jobs that were running back into the queue, and removes files that belong to no job.
     ///

@@ -8,7 +8,7 @@ import Synchronization
 /// A row is written before what it says is told to anyone, and after the files it speaks of are whole. So a process
 /// may be killed at any moment: at the next start `recover` finds every accepted job either finished, with all its
 /// files, or queued.
-package final class JobStore: Sendable {
+package final class JobStore: JobLedger {
     package let artifacts: FileFolder
     /// Runs between two steps, by job.
     package let checkpoints: FileFolder

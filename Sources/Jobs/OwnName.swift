@@ -29,7 +29,7 @@ package enum OwnName {
     }
 
     /// The file of a picture that a job starts from.
-    static func picture(_ digest: String, of job: String) -> String { "\(job)-\(digest)" }
+    package static func picture(_ digest: String, of job: String) -> String { "\(job)-\(digest)" }
 
     /// The job and digest of such a file, `JOB-SHA256`; nil for any other name.
     static func picture(_ name: some StringProtocol) -> (job: String, digest: String)? {
@@ -55,7 +55,7 @@ package enum OwnName {
     }
 
     /// Every name that a file of a job in `artifacts/` may have.
-    static func artifacts(of job: String) -> [String] {
+    package static func artifacts(of job: String) -> [String] {
         guard isJob(job) else { return [] }
         return files.flatMap { index in endings.map { "\(job)-\(index).\($0)" } }
     }

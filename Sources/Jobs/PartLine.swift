@@ -20,6 +20,9 @@ package struct PartLine: Sendable, Equatable {
 
     package init() {}
 
+    /// - Parameter since: Unix seconds.
+    package init(jobs: Int, since: Double?) { (self.jobs, self.since) = (jobs, since) }
+
     package mutating func add(since time: Double) {
         jobs += 1
         since = min(since ?? time, time)

@@ -7,7 +7,7 @@ package enum QueueShare: Sendable, Equatable {
     case atMost(Int)
 
     /// Whether an owner with so many waiting jobs may have one more.
-    func admits(waiting: Int, free: Int) -> Bool {
+    package func admits(waiting: Int, free: Int) -> Bool {
         switch self {
         case .whole: true
         case .fair: waiting < free

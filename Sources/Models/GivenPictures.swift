@@ -64,8 +64,12 @@ package struct PictureInputs: Sendable, Equatable {
         needsReference || isEdit && references.upperBound > 0 ? ([], image + images) : (image, images)
     }
 
-    /// Whether a first picture is changed by strength: the network itself reads none.
-    package var changesByStrength: Bool { first == .never && !needsReference }
+    /// Whether a picture can be made of a first one by strength: the network does not have to read one.
+    package var changesByStrength: Bool { first != .required && !needsReference }
+
+    /// Whether a first picture is changed by strength where so many frames are made. A network that reads a first frame reads
+    /// it in clips.
+    package func changesByStrength(frames: Int) -> Bool { changesByStrength && (first == .never || frames == 1) }
 
     /// A network of text to image or text to video.
     package static let none = PictureInputs()

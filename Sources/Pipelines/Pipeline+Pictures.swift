@@ -9,9 +9,9 @@ extension Pipeline {
     /// The part that decodes latents, and encodes pictures.
     package var autoencoderPart: Part { traits.course.last { $0.kind == .decode }?.part ?? "vae" }
 
-    /// Whether pictures are changed by strength: a first picture for a network that reads none.
-    func changesByStrength(_ pictures: GivenPictures) -> Bool {
-        pictures.first != nil && traits.pictures.changesByStrength
+    /// Whether pictures are changed by strength: a first picture that the network does not read.
+    func changesByStrength(_ pictures: GivenPictures, frames: Int) -> Bool {
+        pictures.first != nil && traits.pictures.changesByStrength(frames: frames)
     }
 
     /// Why the model takes no pictures at all, where its family's models take some; nil where it does.
@@ -86,7 +86,7 @@ extension Pipeline {
     package func encoded(
         _ pictures: GivenPictures, width: Int, height: Int, frames: Int, interrupt: () throws -> Void = {}
     ) throws -> EncodedPictures {
-        if changesByStrength(pictures), let first = pictures.first {
+        if changesByStrength(pictures, frames: frames), let first = pictures.first {
             guard pictures.references.isEmpty, pictures.last == nil, frames == 1 else {
                 throw ModelError.unsupported(
                     folder: source, reason: "one picture alone is changed by strength, and into a picture")

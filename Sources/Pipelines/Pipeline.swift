@@ -215,7 +215,8 @@ package final class Pipeline: Sendable {
         let schedule = try spec.schedule(steps: parameters.steps, tokens: tokens)
         return try Generation(
             seed: parameters.seed, latentShape: shape, generator: spec,
-            schedule: changesByStrength(parameters.pictures) ? schedule.from(strength: parameters.strength) : schedule,
+            schedule: changesByStrength(parameters.pictures, frames: parameters.frames)
+                ? schedule.from(strength: parameters.strength) : schedule,
             guidance: isGuided ? guidance : guidance.unguided)
     }
 

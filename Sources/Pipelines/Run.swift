@@ -145,8 +145,9 @@ package struct Run: Sendable {
     // MARK: Across processes
 
     /// Goes on from a generation that was stored, if it is this one at a later step.
+    /// - Parameter texts: the conditionings of the prompt and of the negative prompt, where they were stored too.
     /// - Returns: whether it is.
-    package mutating func resume(_ stored: Generation) -> Bool {
+    package mutating func resume(_ stored: Generation, texts conditionings: [Conditioning] = []) -> Bool {
         guard
             stored.plan == generation.plan, stored.schedule == generation.schedule,
             stored.guidance == generation.guidance, stored.latent.shape == generation.latent.shape,
@@ -155,6 +156,10 @@ package struct Run: Sendable {
         generation = stored
         // What is stored has seen the pictures.
         pictures = GivenPictures()
+        if let positive = conditionings.first, conditionings.count == (texts.negative == nil ? 1 : 2) {
+            prompted = Prompted(positive: positive, negative: conditionings.dropFirst().first)
+            seen = []
+        }
         return true
     }
 }

@@ -1,15 +1,18 @@
 import Diffusion
 import Foundation
 import Jobs
+import Models
 import Pipelines
 
-/// A run between two steps, as a file: all that has been computed except embeddings, which have a cache of their own.
+/// A run between two stages, as a file: all that has been computed. On one machine embeddings have a cache of their own.
 struct Checkpoint: Codable {
     let request: GenerationRequest
     /// Stand for the weights that the steps were done with, and for their arithmetic.
     let weights: [String]
     let generations: [Generation]
     let timings: Timings
+    /// The embeddings of each generation's texts, where `WorkStore.keepsConditionings` and they are known.
+    var conditionings: [[Conditioning]]?
 }
 
 /// What a long run has done outlives the process: after a kill it goes on from its last checkpoint, to the same bytes.
@@ -25,17 +28,46 @@ extension GenerationRun {
         guard unsavedSeconds > 0 else { return }
         let start = ContinuousClock.now
         do {
-            let encoder = PropertyListEncoder()
-            encoder.outputFormat = .binary
-            let checkpoint = Checkpoint(
-                request: request, weights: Self.weights(runs[0]), generations: runs.map(\.generation),
-                timings: job.timings)
-            try workshop.store.checkpoints.writeSealed(encoder.encode(checkpoint), as: id)
+            try writeCheckpoint()
         } catch {
             workshop.logger.warning("no checkpoint: \(error)", metadata: ["job": "\(id)"])
         }
         (unsavedSeconds, savingSeconds) = (0, start.seconds)
         workshop.metrics.observe("phasor_checkpoint_seconds", "Writing a run between two steps.", [:], savingSeconds)
+    }
+
+    /// - Throws: `ServingError.storage`.
+    private func writeCheckpoint() throws {
+        let encoder = PropertyListEncoder()
+        encoder.outputFormat = .binary
+        var checkpoint = Checkpoint(
+            request: request, weights: Self.weights(runs[0]), generations: runs.map(\.generation), timings: job.timings)
+        if workshop.store.keepsConditionings, runs.allSatisfy({ $0.prompted != nil && !$0.generation.isFinished }) {
+            checkpoint.conditionings = runs.map { run in
+                run.prompted.map { [$0.positive] + [$0.negative].compactMap(\.self) } ?? []
+            }
+        }
+        try workshop.store.checkpoints.writeSealed(encoder.encode(checkpoint), as: id)
+    }
+
+    /// Tells the store that the run has come to another part, if it has.
+    func reach() throws -> Onward {
+        guard let next = waiting else { return .here }
+        let place = PartLine.Place(model: next.weights.model, part: next.weights.part)
+        guard place != reached else { return .here }
+        // Pictures that are not encoded yet are no part of a checkpoint.
+        let isBegun = runs[0].pictures.isEmpty && (runs[0].prompted != nil || hasComputed)
+        let stop = Stop(
+            job: id, place: place, shape: next.shape.map { "\($0)" },
+            isResident: model.residency.isResident(place.part)
+        ) {
+            guard isBegun else { return false }
+            try self.writeCheckpoint()
+            return true
+        }
+        let onward = try workshop.store.reach(stop)
+        reached = place
+        return onward
     }
 
     /// Takes up what is left of an earlier process, if it is for this job, these weights and this plan.
@@ -49,7 +81,10 @@ extension GenerationRun {
             let isOurs =
                 checkpoint.request == job.request && checkpoint.weights == weights(runs[0])
                 && checkpoint.generations.count == runs.count
-                && resumed.indices.allSatisfy { resumed[$0].resume(checkpoint.generations[$0]) }
+                && checkpoint.conditionings?.count ?? runs.count == runs.count
+                && resumed.indices.allSatisfy {
+                    resumed[$0].resume(checkpoint.generations[$0], texts: checkpoint.conditionings?[$0] ?? [])
+                }
             if isOurs {
                 runs = resumed
                 return checkpoint

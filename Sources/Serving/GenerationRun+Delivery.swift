@@ -40,6 +40,7 @@ extension GenerationRun {
     func suspend() {
         save()
         removeUnfinished()
+        workshop.store.suspend(id)
     }
 
     func discard() {

@@ -8,7 +8,7 @@ import Tensor
 
 /// What the runs of a worker share.
 struct Workshop {
-    let store: JobStore
+    let store: any WorkStore
     let queue: JobQueue
     let metrics: Metrics
     let retry: StorageRetry
@@ -36,6 +36,10 @@ final class GenerationRun {
     /// The run's share of the seconds of computing since its last checkpoint, and how long writing one takes.
     var unsavedSeconds = 0.0
     var savingSeconds: Double
+    /// The part that the store was told of last.
+    var reached: PartLine.Place?
+    /// Whether there is anything that a checkpoint would keep: a step, or encoded pictures.
+    var hasComputed: Bool { job.timings.picture != nil || runs[0].generation.stepIndex > 0 }
 
     var model: Pipeline { siblings.model }
     var id: String { job.id }

@@ -6,6 +6,8 @@ package struct WebhookOptions: Sendable {
     package var urls: [String] = []
     /// File of the secret; nil for `webhook-secret` in the state folder, which is made where it is missing.
     package var secretFile: String?
+    /// The secret itself, where no file is named and there is another place for it; nil for the state folder.
+    package var secret: String?
 
     package init() {}
 
@@ -18,11 +20,18 @@ package struct WebhookOptions: Sendable {
 }
 
 /// The key that webhooks are signed with, as Standard Webhooks writes it: `whsec_` and the Base64 of 24 to 64 bytes.
-struct WebhookSecret: Sendable {
+package struct WebhookSecret: Sendable {
     let key: [UInt8]
 
     private static let prefix = "whsec_"
-    static let name = "webhook-secret"
+    package static let name = "webhook-secret"
+
+    /// Makes a new one.
+    package static func text() -> String {
+        var random = SystemRandomNumberGenerator()
+        let bytes = (0..<32).map { _ in UInt8.random(in: .min ... .max, using: &random) }
+        return prefix + Data(bytes).base64EncodedString()
+    }
 
     struct Fault: Error, CustomStringConvertible {
         let description: String
@@ -41,10 +50,7 @@ struct WebhookSecret: Sendable {
     init(file: String?, folder: String) throws {
         let path = file ?? "\(folder)/\(Self.name)"
         if file == nil, access(path, F_OK) != 0 {
-            var random = SystemRandomNumberGenerator()
-            let bytes = (0..<32).map { _ in UInt8.random(in: .min ... .max, using: &random) }
-            let text = Self.prefix + Data(bytes).base64EncodedString() + "\n"
-            try AtomicFile.write(Array(text.utf8), to: path, mode: 0o600)
+            try AtomicFile.write(Array((Self.text() + "\n").utf8), to: path, mode: 0o600)
         }
         guard let data = FileManager.default.contents(atPath: path) else {
             throw Fault(description: "\(path): the webhook secret cannot be read: \(String(cString: strerror(errno)))")

@@ -6,13 +6,13 @@ import Web
 
 /// Tells webhooks that jobs have ended, on a thread for each, so that no receiver waits for another.
 ///
-/// What is to be told lies in the store (`EndNotice`) and goes when the receiver has answered 2xx: a notice is told at
+/// What is to be told lies in the ledger (`EndNotice`) and goes when the receiver has answered 2xx: a notice is told at
 /// least once, also after a restart, and each attempt has the same id and body. Attempts follow one another ever more slowly,
 /// up to an hour; after a week a notice is given up.
-final class Webhooks: Sendable {
+package final class Webhooks: Sendable {
     private let urls: [String]
     private let secret: WebhookSecret
-    private let store: JobStore
+    private let ledger: any JobLedger
     private let metrics: Metrics
     private let logger: Logger
     private let condition = NSCondition()
@@ -26,18 +26,25 @@ final class Webhooks: Sendable {
 
     /// Notes in the store who is to be told; nil if that is nobody.
     /// - Throws: `ServingError.storage`; what is wrong with the secret.
-    init?(_ options: WebhookOptions, store: JobStore, metrics: Metrics, logger: Logger) throws {
-        let dropped = try store.setWebhooks(options.urls)
+    /// - Parameter folder: where a secret is made that no file was named for.
+    package init?(
+        _ options: WebhookOptions, ledger: any JobLedger, folder: String, metrics: Metrics, logger: Logger
+    ) throws {
+        let dropped = try ledger.setWebhooks(options.urls)
         if dropped > 0 { logger.warning("\(dropped) ends of jobs are not told: their webhook is not set any more") }
         guard !options.urls.isEmpty else { return nil }
-        secret = try WebhookSecret(file: options.secretFile, folder: store.folder)
+        if options.secretFile == nil, let known = options.secret.flatMap({ WebhookSecret($0) }) {
+            secret = known
+        } else {
+            secret = try WebhookSecret(file: options.secretFile, folder: folder)
+        }
         urls = options.urls.enumerated().filter { !options.urls[..<$0].contains($1) }.map(\.element)
-        self.store = store
+        self.ledger = ledger
         self.metrics = metrics
         self.logger = logger
     }
 
-    func start() {
+    package func start() {
         for url in urls {
             condition.withLock { threads += 1 }
             let thread = Thread { [self] in
@@ -50,23 +57,16 @@ final class Webhooks: Sendable {
     }
 
     /// Ends the threads soon, within an attempt. What was not told is told after the next start.
-    func stop() {
+    package func stop() {
         condition.withLock {
             stopping = true
             condition.broadcast()
         }
     }
 
-    var isRunning: Bool { condition.withLock { threads > 0 } }
+    package var isRunning: Bool { condition.withLock { threads > 0 } }
 
     private var isStopping: Bool { condition.withLock { stopping } }
-
-    /// Sets the gauges of /metrics.
-    func setWaiting() throws {
-        metrics.set(
-            "phasor_webhook_waiting", "Ends of jobs that are still to be told to a webhook.",
-            to: Double(try store.noticeCount()))
-    }
 
     // MARK: One receiver
 
@@ -76,7 +76,7 @@ final class Webhooks: Sendable {
         while !isStopping {
             var pause = Self.pollSeconds
             do {
-                for notice in try store.dueNotices(for: url, at: Date(), limit: 64) {
+                for notice in try ledger.dueNotices(for: url, at: Date(), limit: 64) {
                     guard !isStopping else { return }
                     if try tell(notice, to: url) {
                         failures = 0
@@ -117,18 +117,18 @@ final class Webhooks: Sendable {
             (answer, fault) = (nil, error.reason)
         }
         if answer?.isSuccess == true {
-            try store.settle(notice)
+            try ledger.settle(notice)
             count("delivered")
             return true
         }
         let place: Logger.Metadata = ["webhook": "\(Self.shown(url))", "job": "\(notice.job)"]
         if Date().timeIntervalSince(notice.endedAt) > Self.patience {
-            try store.settle(notice)
+            try ledger.settle(notice)
             count("given_up")
             logger.error("the end of a job is not told any more: \(fault)", metadata: place)
         } else {
             let pause = Self.pause(after: notice.attempts + 1)
-            try store.postpone(notice, until: Date().addingTimeInterval(pause))
+            try ledger.postpone(notice, until: Date().addingTimeInterval(pause))
             count("failed")
             logger.warning("the end of a job could not be told: \(fault)", metadata: place)
         }

@@ -47,6 +47,7 @@ final class Worker {
             // Some may have been cancelled while others were computed.
             for run in runs where !queue.isRunning(run.job.id) { drop(run) }
             for run in runs { attempt(run) { try run.encodePrompts(onlyKnown: true) } }
+            passOn()
             guard let decision = decide() else {
                 if queue.mode != .open { return }
                 Arena.shared.giveBack(keeping: 0)
@@ -86,6 +87,18 @@ final class Worker {
                 runs.append(try group.begin(ticket, workshop: workshop))
             } catch {
                 end(ticket.job, with: error)
+            }
+        }
+    }
+
+    /// Lets go of the runs whose next stage another process does.
+    private func passOn() {
+        for run in runs {
+            attempt(run) {
+                let onward = try workshop.retry.run(interrupt: run.signal.check) { try run.reach() }
+                guard case .elsewhere = onward else { return }
+                queue.letGo(run.id)
+                drop(run)
             }
         }
     }

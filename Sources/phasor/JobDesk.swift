@@ -1,6 +1,8 @@
+import Cluster
 import Foundation
 import Jobs
 import Logging
+import PostgreSQL
 import Support
 import Web
 
@@ -98,5 +100,33 @@ struct FolderDesk: JobDesk {
         }
     }
 
-    private static func json(_ job: Job) throws -> JSON { try JSON(parsing: [UInt8](JSONEncoder().encode(job))) }
+    fileprivate static func json(_ job: Job) throws -> JSON { try JSON(parsing: [UInt8](JSONEncoder().encode(job))) }
+}
+
+/// The database that several machines share. It may be changed while they work: whoever computes a job learns of it.
+struct LedgerDesk: JobDesk {
+    private let ledger: PostgresLedger
+
+    /// - Throws: `PostgresFault`, `ClusterFault`, `ServingError.storage`.
+    init(store: String) throws {
+        let options = LedgerOptions(address: try PostgresAddress(store), folder: "", blobs: nil) { _ in
+            JobNeeds(part: "", shape: "", weights: [:])
+        }
+        ledger = try PostgresLedger(options: options, logger: Logger(label: "phasor"))
+    }
+
+    func page(kind: String?, after: String?) async throws -> (jobs: [JSON], hasMore: Bool) {
+        let kind = kind.flatMap(GenerationRequest.Kind.init(rawValue:))
+        let page = try await ledger.jobs(kind: kind, owner: nil, limit: 100, after: after, oldestFirst: false)
+        return (try page.jobs.map(FolderDesk.json), page.hasMore)
+    }
+
+    func job(_ id: String) async throws -> JSON { try FolderDesk.json(await ledger.job(id)) }
+
+    func cancel(_ id: String) async throws -> JSON {
+        _ = try await ledger.cancel(ledger.job(id), at: .storable)
+        return try await job(id)
+    }
+
+    func retry(_ id: String) async throws -> JSON { try FolderDesk.json(await ledger.retry(id).job) }
 }

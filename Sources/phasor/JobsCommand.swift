@@ -1,3 +1,4 @@
+import API
 import ArgumentParser
 import Foundation
 import Jobs
@@ -6,7 +7,7 @@ import Support
 struct JobsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "jobs",
-        abstract: "List, show, cancel and retry jobs of a server or of a state folder.",
+        abstract: "List, show, cancel and retry jobs of a server, of a state folder, or of a shared store.",
         discussion: """
             With --server a running server is asked; its API key is that of $PHASOR_API_KEY. Without it the state folder is \
             read, whether or not a server works on it; to cancel or retry there, none may.
@@ -131,16 +132,25 @@ struct JobPlace: ParsableArguments {
         transform: HomeFolder.expand)
     var state: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "The PostgreSQL database that several machines share.", valueName: "postgres://user@host/database"))
+    var store: String?
+
     @Flag(help: "Jobs as the API has them, a JSON object a line.")
     var json = false
 
     func validate() throws {
-        guard server == nil || state == nil else {
-            throw ValidationError("--server and --state exclude each other: give one")
+        guard [server, state, store].compactMap(\.self).count <= 1 else {
+            throw ValidationError("--server, --state and --store exclude each other: give one")
+        }
+        guard store.map(ServerConfiguration.isStore) ?? true else {
+            throw ValidationError("--store: it must be \(ServerConfiguration.storeForm)")
         }
     }
 
     func desk() throws -> any JobDesk {
+        if let store { return try LedgerDesk(store: store) }
         let environment = ProcessInfo.processInfo.environment
         guard let server else {
             return FolderDesk(folder: state ?? environment["PHASOR_STATE"].map(HomeFolder.expand) ?? Serve.defaultState)

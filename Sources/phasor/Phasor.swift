@@ -34,7 +34,7 @@ struct Phasor: AsyncParsableCommand {
             """,
         version: Release.version,
         subcommands: [
-            Serve.self, Pull.self, JobsCommand.self, Recover.self, Generate.self, Render.self, Inspect.self,
+            Serve.self, Work.self, Pull.self, JobsCommand.self, Recover.self, Generate.self, Render.self, Inspect.self,
             Quantize.self, Verify.self, Bench.self,
         ])
 

@@ -1,10 +1,14 @@
+import API
 import ArgumentParser
 import Batch
+import Cluster
 import Foundation
 import Jobs
 import Logging
 import Media
 import Pipelines
+import Serving
+import Support
 import Synchronization
 
 struct Render: AsyncParsableCommand, SpeakingCommand {
@@ -81,6 +85,17 @@ struct Render: AsyncParsableCommand, SpeakingCommand {
     @Option(RequestFields.outputFormat, of: .render) var outputFormat: PictureFormat?
     @Option(RequestFields.outputCompression, of: .render) var outputCompression: Int?
 
+    @Option(
+        help: ArgumentHelp(
+            "Have the workers of this PostgreSQL database make the files (phasor work); this process only sends and fetches. "
+                + "--blobs says where their files are.", valueName: "postgres://user@host/database"))
+    var store: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "With --store: s3://BUCKET/PREFIX, or file:///FOLDER that all machines share.", valueName: "url"))
+    var blobs: String?
+
     @OptionGroup var provenance: ProvenanceOptions
 
     @Option(help: "Files that are on their way at a time; the more, the fewer changes of expert.")
@@ -108,6 +123,10 @@ struct Render: AsyncParsableCommand, SpeakingCommand {
             guard images == nil || prompt != nil else {
                 throw ValidationError("--images: say with --prompt what to make of the pictures")
             }
+            guard store.map(ServerConfiguration.isStore) ?? true else {
+                throw ValidationError("--store: it must be \(ServerConfiguration.storeForm)")
+            }
+            guard store != nil || blobs == nil else { throw ValidationError("--blobs goes with --store") }
             guard out != nil || check else {
                 throw ValidationError("say with --out DIR where the files go, or --check to make none")
             }
@@ -192,6 +211,7 @@ struct Render: AsyncParsableCommand, SpeakingCommand {
         runOptions.window = window
         runOptions.mustResume = resume
         runOptions.shard = shard
+        if let store { runOptions.elsewhere = try elsewhere(store, pipeline, maker, logger, out) }
         let run = BatchRun(
             manifest, model: pipeline, made: maker, folder: out, options: runOptions)
         var painter: Task<Void, Never>?
@@ -228,6 +248,29 @@ struct Render: AsyncParsableCommand, SpeakingCommand {
         faults.forEach(Console.current.complain)
         Console.current.result(Self.text(summary, out))
         if !summary.failed.isEmpty || !faults.isEmpty { throw ExitCode(1) }
+    }
+
+    /// An engine whose jobs the workers of a store do, and the name that the jobs of this folder have among others.
+    private func elsewhere(
+        _ store: String, _ pipeline: Pipeline, _ maker: Sidecar.Maker, _ logger: Logger, _ out: String
+    ) throws -> (engine: @Sendable (String) throws -> Engine, owner: String) {
+        let shared = try SharedStore(store: store, blobs: blobs)
+        let place = URL(filePath: out).standardizedFileURL.path
+        let owner = "batch-" + FNV1a.hex("\(ProcessInfo.processInfo.hostName) \(place)")
+        return (
+            { folder in
+                var options = ClusterOptions()
+                options.retains = false
+                var serving = EngineOptions(stateFolder: folder)
+                serving.generator = maker.provenance
+                return try ClusterProcess(
+                    models: [pipeline], address: shared.address, blobs: shared.blobs,
+                    folder: WorkFolder(path: folder, isPrivate: false), options: options, serving: serving,
+                    computes: false,
+                    logger: logger
+                ).engine
+            }, owner
+        )
     }
 
     private static func show(_ state: BatchProgress.Snapshot, on bar: ProgressLine) {

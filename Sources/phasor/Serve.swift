@@ -1,7 +1,7 @@
 import API
 import ArgumentParser
 import Blobs
-import Dispatch
+import Cluster
 import Foundation
 import HTTP
 import Jobs
@@ -10,7 +10,6 @@ import Media
 import Pipelines
 import Serving
 import Support
-import Synchronization
 import Weights
 
 struct Serve: AsyncParsableCommand, SpeakingCommand {
@@ -148,6 +147,15 @@ struct Serve: AsyncParsableCommand, SpeakingCommand {
 
     @Option(
         help: ArgumentHelp(
+            "Keep jobs in this PostgreSQL database, which several servers and phasor work share; --blobs says where their files "
+                + "are. The password is that of PGPASSWORD or ~/.pgpass.", valueName: "postgres://user@host/database"))
+    var store: String?
+
+    @Flag(help: "With --store: take jobs in and answer for them, and leave the computing to phasor work.")
+    var noCompute = false
+
+    @Option(
+        help: ArgumentHelp(
             "Keep finished files also in file:///FOLDER or s3://BUCKET/PREFIX, before their jobs succeed; the state folder holds "
                 + "copies of the latest (setting cache_gigabytes: 20). S3 is reached by AWS_ACCESS_KEY_ID, "
                 + "AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL.", valueName: "url"))
@@ -218,7 +226,7 @@ struct Serve: AsyncParsableCommand, SpeakingCommand {
         ) { logger.warning("\($0)") }
         for model in models { logger.debug("opened", metadata: ["model": "\(model.id)", "source": "\(model.source)"]) }
         var serving = EngineOptions(stateFolder: HomeFolder.expand(settings.state ?? Self.defaultState))
-        serving.queueCapacity = settings.queue
+        serving.queueCapacity = settings.queueCapacity
         serving.generator = settings.provenance ? Provenance.phasor : nil
         serving.activeRunsPerOwner = settings.runningPerKey
         serving.onTurn = { turn in
@@ -233,17 +241,27 @@ struct Serve: AsyncParsableCommand, SpeakingCommand {
         serving.queueShare = settings.queuePerKey.map { .atMost($0) } ?? (api.keys.areSeveral ? .fair : .whole)
         serving.store.retentionSeconds = settings.retentionDays * 86_400
         serving.store.retentionBytes = Int(settings.retentionGigabytes * 1e9)
-        serving.store.blobs = try settings.blobs.flatMap { BlobLocation($0) }?
-            .open(environment: ProcessInfo.processInfo.environment)
         serving.store.cacheBytes = Int(settings.cacheGigabytes * 1e9)
         serving.webhooks.urls = settings.webhooks
         serving.webhooks.secretFile = settings.webhookSecret.map(HomeFolder.expand)
-        let engine = try await Self.engine(models, serving, logger, until: signals)
+        let engine: Engine
+        if let store = settings.store {
+            let process = try Self.sharing(store, models, &serving, settings, logger)
+            engine = process.engine
+            api.links = ArtifactLinks(secret: try process.ledger.secret(LinkSecret.name, make: LinkSecret.make))
+        } else {
+            guard settings.compute else {
+                throw ValidationError("--no-compute: with no --store there is nobody else to compute the jobs")
+            }
+            serving.store.blobs = try settings.blobs.flatMap { BlobLocation($0) }?
+                .open(environment: ProcessInfo.processInfo.environment)
+            engine = try await Self.engine(models, serving, logger, until: signals)
+            api.links = ArtifactLinks(secret: try LinkSecret.read(in: serving.store.folder))
+        }
         for alias in api.aliases where !engine.models.contains(where: { $0.id == alias.model }) {
             let known = models.map(\.id).joined(separator: ", ")
             throw ValidationError("--alias \(alias): there is no model '\(alias.model)', only \(known)")
         }
-        api.links = ArtifactLinks(secret: try LinkSecret.read(in: serving.store.folder))
         let server = try await APIServer(engine: engine, options: api, logger: logger)
             .start(host: settings.host, port: UInt16(settings.port))
         let shownHost = server.host.contains(":") ? "[\(server.host)]" : server.host
@@ -261,6 +279,23 @@ struct Serve: AsyncParsableCommand, SpeakingCommand {
 
     /// The time from the end of the engine to the last answer.
     private static let answerSeconds = 5.0
+
+    /// A front of a cluster, which computes too unless it is told not to.
+    private static func sharing(
+        _ store: String, _ models: [Pipeline], _ serving: inout EngineOptions, _ settings: ServerConfiguration,
+        _ logger: Logger
+    ) throws -> ClusterProcess {
+        let shared = try SharedStore(store: store, blobs: settings.blobs)
+        let folder = try SharedStore.folder(settings.state)
+        serving.store.folder = folder.path
+        var cluster = ClusterOptions()
+        cluster.queueCapacity = settings.queueCapacity
+        cluster.queueShare = serving.queueShare
+        cluster.cacheBytes = serving.store.cacheBytes
+        return try ClusterProcess(
+            models: models, address: shared.address, blobs: shared.blobs, folder: folder, options: cluster,
+            serving: serving, computes: settings.compute, logger: logger)
+    }
 
     /// Opens the state folder. On a full disk it is tried again and again, as one that fills up later is no end either.
     private static func engine(
@@ -303,7 +338,8 @@ struct Serve: AsyncParsableCommand, SpeakingCommand {
             (.requestLog, requestLog ? "true" : nil), (.headerDeadline, headerDeadline.map { "\($0)" }),
             (.bodyProgress, bodyProgress.map { "\($0)" }), (.idle, idle.map { "\($0)" }),
             (.writeStall, writeStall.map { "\($0)" }), (.connections, connections.map { "\($0)" }),
-            (.blobs, blobs), (.webhooks, webhooks.isEmpty ? nil : webhooks.joined(separator: ",")),
+            (.store, store), (.compute, noCompute ? "false" : nil), (.blobs, blobs),
+            (.webhooks, webhooks.isEmpty ? nil : webhooks.joined(separator: ",")),
             (.webhookSecret, webhookSecret),
             (.memory, options.memory), (.load, options.load?.rawValue), (.loras, options.loras),
         ]
@@ -356,40 +392,5 @@ struct Serve: AsyncParsableCommand, SpeakingCommand {
         }
         if settings.requestLog { api.onExchange = RequestLog().write }
         return api
-    }
-}
-
-/// SIGTERM and SIGINT: the first is waited for, the second ends the process.
-private struct Signals {
-    private let stream: AsyncStream<Void>
-    private let sources: [any DispatchSourceSignal]
-    private let seen = Count()
-
-    /// Whether one has come, waited for or not.
-    var hasCome: Bool { seen.value.load(ordering: .relaxed) > 0 }
-
-    init() {
-        let (stream, continuation) = AsyncStream.makeStream(of: Void.self)
-        self.stream = stream
-        let seen = seen
-        let queue = DispatchQueue(label: "phasor.signals")
-        sources = [SIGTERM, SIGINT].map { number in
-            signal(number, SIG_IGN)
-            let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
-            source.setEventHandler {
-                if seen.value.add(1, ordering: .relaxed).newValue > 1 { _exit(128 + number) }
-                continuation.yield()
-            }
-            source.resume()
-            return source
-        }
-    }
-
-    func first() async {
-        for await _ in stream { return }
-    }
-
-    private final class Count: Sendable {
-        let value = Atomic(0)
     }
 }

@@ -98,7 +98,7 @@ import Testing
                     "/v1/jobs", "{\"kind\": \"image\", \(Self.settings), \"images\": [\"\(try Self.base64(photo))\"]}")
                 let id = try #require(try answer.json["id"] as? String)
                 #expect(try await server.reaches(.succeeded, id))
-                let metrics = server.engine.renderMetrics()
+                let metrics = await server.engine.renderMetrics()
                 #expect(metrics.contains("phasor_prompt_cache_total{result=\"miss\"} \(misses)\n"))
                 ids.append(id)
             }

@@ -97,7 +97,7 @@ struct CheckpointTests {
         #expect(job.timings.steps.map(\.step) == [1, 2, 3, 4, 5, 6])
         #expect(try await next.files(of: job) == expected())
         #expect((1...5).contains(again.parts.evaluations.load(ordering: .relaxed)))
-        let text = engine.renderMetrics()
+        let text = await engine.renderMetrics()
         #expect(text.contains("phasor_checkpoint_seconds_count"))
     }
 }

@@ -155,7 +155,7 @@ struct EngineTests {
         let engine = try scratch.engine(AnalyticModel())
         _ = try await engine.run(.image())
         _ = try await engine.run(.image(seed: 8))
-        let text = engine.renderMetrics()
+        let text = await engine.renderMetrics()
         #expect(text.contains("phasor_jobs_accepted_total{kind=\"image\"} 2\n"))
         #expect(text.contains("phasor_jobs_finished_total{kind=\"image\",state=\"succeeded\"} 2\n"))
         let steps = "phasor_step_seconds_count{phase=\"high noise\",expert=\"transformer\"} 4\n"

@@ -144,7 +144,7 @@ struct LoRATests {
             #expect(try picture(await engine.run(wanted([LoRA(name: "kohya_conv")]))) == conv)
             #expect(try picture(await engine.run(wanted([text]))) == adapted)
             let (hits, misses) = round == 0 ? (2, 2) : (4, 0)
-            let metrics = engine.renderMetrics()
+            let metrics = await engine.renderMetrics()
             #expect(metrics.contains("phasor_prompt_cache_total{result=\"hit\"} \(hits)\n"))
             #expect(metrics.contains("phasor_prompt_cache_total{result=\"miss\"} \(misses)\n") == (misses > 0))
             await engine.drain(within: 10)

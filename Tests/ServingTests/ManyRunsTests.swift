@@ -29,9 +29,9 @@ struct ManyRunsTests {
         return (engine, jobs)
     }
 
-    private static func switches(_ engine: Engine, _ policy: String) -> String {
+    private static func switches(_ engine: Engine, _ policy: String) async -> String {
         let name = "phasor_expert_switches_total{policy=\"\(policy)\"} "
-        return engine.renderMetrics().split(separator: "\n").first { $0.hasPrefix(name) }
+        return await engine.renderMetrics().split(separator: "\n").first { $0.hasPrefix(name) }
             .map { String($0.dropFirst(name.count)) } ?? "none"
     }
 
@@ -42,9 +42,9 @@ struct ManyRunsTests {
         let (engine, jobs) = try await burst(requests, model)
         #expect(jobs.allSatisfy { $0.state == .succeeded && $0.step == 4 && $0.timings.steps.count == 4 })
         #expect(model.parts.evaluations.load(ordering: .relaxed) == 4)
-        #expect(Self.switches(engine, "phase_synchronous") == "1")
+        #expect(await Self.switches(engine, "phase_synchronous") == "1")
         let (fifo, alone) = try await burst(requests, AnalyticModel(gate: Gate(at: "text"))) { $0.policy = .fifo }
-        #expect(Self.switches(fifo, "fifo") == "15")
+        #expect(await Self.switches(fifo, "fifo") == "15")
         for (one, other) in zip(jobs, alone) {
             #expect(try await engine.files(of: one) == fifo.files(of: other))
         }

@@ -22,7 +22,7 @@ struct PromptCacheTests {
         let engine = try scratch.engine(model) { $0.promptCacheBytes = bytes }
         for prompt in prompts { #expect(try await engine.run(.image(prompt)).state == .succeeded) }
         let count = model.parts.encodings.load(ordering: .relaxed)
-        let text = engine.renderMetrics()
+        let text = await engine.renderMetrics()
         #expect(text.contains("phasor_prompt_cache_total{result=\"miss\"} \(count)\n") == (count > 0))
         let hits = prompts.count - count
         #expect(text.contains("phasor_prompt_cache_total{result=\"hit\"} \(hits)\n") == (hits > 0))

@@ -86,21 +86,21 @@ struct RetryTests {
         let engine = try scratch.engine(AnalyticModel(gate: gate)) { $0.activeRuns = 2 }
         func line(_ part: String) -> String { "phasor_waiting_jobs{model=\"analytic\",part=\"\(part)\"} " }
         for part in ["text_encoder", "transformer", "transformer_2", "teacher", "vae"] {
-            #expect(engine.renderMetrics().contains(line(part) + "0\n"), "\(part)")
+            #expect(await engine.renderMetrics().contains(line(part) + "0\n"), "\(part)")
             #expect(
-                engine.renderMetrics().contains("phasor_oldest_wait_seconds{model=\"analytic\",part=\"\(part)\"} 0\n"))
+                await engine.renderMetrics().contains("phasor_oldest_wait_seconds{model=\"analytic\",part=\"\(part)\"} 0\n"))
         }
         _ = try await engine.submit(.image("a", seed: 1))
         try await gate.arrival()
         // One is computed; of three more, one begins when the turn is over, so all of them wait for the encoder.
         for seed in 2...4 { _ = try await engine.submit(.image("b", seed: UInt64(seed))) }
-        let text = engine.renderMetrics()
+        let text = await engine.renderMetrics()
         #expect(text.contains(line("text_encoder") + "3\n") && text.contains(line("transformer") + "0\n"))
         gate.open()
-        while engine.renderMetrics().contains("phasor_jobs{state=\"running\"} 0\n") == false {
+        while await engine.renderMetrics().contains("phasor_jobs{state=\"running\"} 0\n") == false {
             try await Task.sleep(for: .milliseconds(2))
         }
-        #expect(engine.renderMetrics().contains(line("text_encoder") + "0\n"))
+        #expect(await engine.renderMetrics().contains(line("text_encoder") + "0\n"))
     }
 }
 

@@ -107,8 +107,8 @@ struct WebhookTests {
                 "openssl", "dgst", "-sha256", "-mac", "HMAC", "-macopt", "hexkey:\(hexadecimal)", "-binary", text)
             #expect(delivery.headers["webhook-signature"] == "v1," + code.base64EncodedString())
         }
-        #expect(engine.renderMetrics().contains("phasor_webhook_attempts_total{result=\"delivered\"} 2\n"))
-        #expect(engine.renderMetrics().contains("phasor_webhook_waiting 0\n"))
+        #expect(await engine.renderMetrics().contains("phasor_webhook_attempts_total{result=\"delivered\"} 2\n"))
+        #expect(await engine.renderMetrics().contains("phasor_webhook_waiting 0\n"))
         await engine.drain(within: 10)
         await receiver.stop()
     }
@@ -149,7 +149,7 @@ struct WebhookTests {
         #expect(told.map(\.status) == [500, 302, 200])
         #expect(Set(told.map(\.body)).count == 1)
         #expect(Set(told.compactMap { $0.headers["webhook-id"] }).count == 1)
-        #expect(engine.renderMetrics().contains("phasor_webhook_attempts_total{result=\"failed\"} 2\n"))
+        #expect(await engine.renderMetrics().contains("phasor_webhook_attempts_total{result=\"failed\"} 2\n"))
         await engine.drain(within: 10)
         await receiver.stop()
     }
@@ -212,7 +212,7 @@ struct WebhookTests {
         _ = try await engine.run(.image())
         #expect(try waiting() == 0)
         #expect(access(scratch("state/webhook-secret"), F_OK) != 0)
-        #expect(!engine.renderMetrics().contains("phasor_webhook"))
+        #expect(await !engine.renderMetrics().contains("phasor_webhook"))
     }
 
     @Test(arguments: ["", "whsec_", "whsec_AAAA", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="])

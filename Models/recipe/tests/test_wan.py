@@ -28,6 +28,23 @@ def test_the_fast_transformer_is_diffusers(model, frames):
     assert (ours - theirs).abs().max() < 1e-4 * theirs.abs().max()
 
 
+def test_a_given_first_frame_has_time_zero(model):
+    """Against diffusers' expand_timesteps: a time for every token, frame by frame"""
+    x, first, sigma = torch.randn(2, 16, 3, 16, 16), torch.randn(2, 16, 1, 16, 16), torch.tensor([.9, .3])
+    words, lengths = torch.randn(2, 9, 32), torch.tensor([9, 3])
+    padded = torch.zeros(2, wan.TEXT_ROWS, 32)
+    for i, n in enumerate(lengths):
+        padded[i, :n] = words[i, :n]
+    times = (sigma * 1000)[:, None].repeat(1, 3 * 64)
+    times[:, :64] = 0
+    fast = wan.Wan(model, torch.float32, compiled=False).prepare()
+    ours = fast(x, sigma, fast.context(words, lengths), first=first)
+    theirs = model(torch.cat([first, x[:, :, 1:]], 2), times, padded, return_dict=False)[0]
+    assert (ours - theirs)[:, :, 1:].abs().max() < 1e-4 * theirs.abs().max()
+    assert not ours[:, :, 0].any()
+    assert (ours - fast(x, sigma, fast.context(words, lengths)))[:, :, 1:].abs().max() > .001 * theirs.abs().max()
+
+
 def test_padding_is_almost_invisible_at_the_start(model):
     attention = model.blocks[0].attn2
     x, context = torch.randn(1, 64, 128), torch.zeros(1, wan.TEXT_ROWS, 128)

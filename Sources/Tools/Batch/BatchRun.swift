@@ -26,6 +26,9 @@ package struct BatchRun: Sendable {
         package var mustResume = false
         /// Seconds after which a run is given up whose disk takes nothing.
         package var patience = 60.0
+        /// Has the jobs done elsewhere: makes an engine with a folder for files on their way, and says whose the jobs are
+        /// among those of others. Nil for an engine of this process.
+        package var elsewhere: (engine: @Sendable (_ folder: String) throws -> Engine, owner: String)?
 
         package init() {}
     }
@@ -52,7 +55,9 @@ package struct BatchRun: Sendable {
             throw BatchError.nothingToResume(folder: folder.path)
         }
         try DurableFile.makeFolder(folder.path)
-        let engine = try Engine(models: [model], options: engineOptions, logger: logger)
+        let engine =
+            try options.elsewhere?.engine("\(folder.statePath)/shared")
+            ?? Engine(models: [model], options: engineOptions, logger: logger)
         do {
             folder.finishDeliveries()
             let plan = try plan()
@@ -190,13 +195,14 @@ package struct BatchRun: Sendable {
         let key = try key(of: item)
         let pictures = try item.pictures.map { picture throws(BatchError) in try picture.file() }
         for picture in pictures { try folder.keep(picture) }
+        let owner = options.elsewhere?.owner
         let job = try await engine.submit(
-            item.request, pictures: pictures, priority: .batch, idempotency: key)
+            item.request, pictures: pictures, priority: .batch, owner: owner, idempotency: key)
         guard job.state == .failed || job.state == .cancelled else { return job }
         // An earlier run ended it; this one tries again.
         try await engine.delete(job.id)
         return try await engine.submit(
-            item.request, pictures: pictures, priority: .batch, idempotency: key)
+            item.request, pictures: pictures, priority: .batch, owner: owner, idempotency: key)
     }
 
     private func key(of item: Manifest.Item) throws -> Idempotency {
@@ -265,7 +271,8 @@ package struct BatchRun: Sendable {
     private func jobs(_ engine: Engine) async throws -> [Job] {
         var jobs: [Job] = []
         while true {
-            let page = try await engine.jobs(limit: 1000, after: jobs.last?.id, oldestFirst: true)
+            let page = try await engine.jobs(
+                owner: options.elsewhere?.owner, limit: 1000, after: jobs.last?.id, oldestFirst: true)
             jobs += page.jobs
             guard page.hasMore, !page.jobs.isEmpty else { return jobs }
         }

@@ -1,0 +1,226 @@
+import Blobs
+import Dispatch
+import Foundation
+import Jobs
+import Logging
+import Models
+import Pipelines
+import Synchronization
+
+/// What a worker has claimed: where its runs write, and how what they come to gets to the ledger and the blob store.
+///
+/// Every write carries the fence of the claim, and counts only while it is the row's. So a worker that was taken for dead
+/// changes nothing when it comes back.
+package final class ClusterWork: WorkStore {
+    package let artifacts: FileFolder
+    package let checkpoints: FileFolder
+    package let prompts: FileFolder
+    package let keepsConditionings = true
+    package let queue: JobQueue
+
+    let ledger: PostgresLedger
+    let options: ClusterOptions
+    let logger: Logger
+    private let files: BlobCache
+    private let pictures: BlobCache
+    private let held = Mutex<[String: Held]>([:])
+    /// Uploads and the rows that follow them, in the order in which the runs came to them.
+    private let line = DispatchQueue(label: "phasor.handover")
+    /// Something may be claimed, or a claim may have changed.
+    let wake = DispatchSemaphore(value: 0)
+
+    /// A job that this worker has.
+    struct Held {
+        let claim: Claim
+        /// What the run needs next, as the ledger knows it.
+        var place: PartLine.Place
+        /// The latest blob, and how far it is.
+        var blob: String?
+        var progress: Int64
+        var forwarder: Task<Void, Never>?
+    }
+
+    package init(
+        ledger: PostgresLedger, blobs: any BlobStore, folder: WorkFolder, options: ClusterOptions, logger: Logger
+    ) {
+        (self.ledger, self.options, self.logger) = (ledger, options, logger)
+        (artifacts, checkpoints, prompts) = (folder.artifacts, folder.checkpoints, folder.prompts)
+        files = BlobCache(folder: folder.artifacts, blobs: blobs)
+        pictures = BlobCache(folder: folder.pictures, blobs: blobs)
+        // Claims are few, and counted by the one who makes them.
+        queue = JobQueue(capacity: .max, share: .whole)
+    }
+
+    var fences: [String: Int64] { held.withLock { $0.mapValues(\.claim.fence) } }
+    var count: Int { held.withLock { $0.count } }
+    /// The part that was computed last.
+    var lastPlace: PartLine.Place? { last.withLock { $0 } }
+    private let last = Mutex<PartLine.Place?>(nil)
+
+    // MARK: Taking up
+
+    /// Puts a claimed job in the queue, with what is known of its way.
+    /// - Throws: `ServingError.storage`.
+    func takeUp(_ claim: Claim) throws {
+        if let name = claim.blob, let blob = BlobName(name) {
+            let bytes = try BlobCache.storing { () throws(BlobFault) in try files.blobs.read(blob, nil) }
+            // Without it the job begins anew, to the same bytes.
+            if let bytes { try checkpoints.place(bytes, as: claim.job.id) }
+        }
+        for name in claim.job.pictureNames { _ = try pictures.bring(name) }
+        var job = claim.job
+        job.interruptions = claim.interruptions
+        held.withLock {
+            $0[job.id] = Held(
+                claim: claim, place: PartLine.Place(model: job.request.model, part: claim.part), blob: claim.blob,
+                progress: claim.progress, forwarder: nil)
+        }
+        queue.restore([(job, claim.sequence)])
+        guard let log = queue.log(of: claim.job.id) else { return }
+        let forwarder = EventForwarder(claim: claim, ledger: ledger, blobs: files.blobs, logger: logger)
+        let task = Task { await forwarder.forward(log.subscribe(after: nil)) }
+        held.withLock { $0[claim.job.id]?.forwarder = task }
+    }
+
+    /// A claim is another's by now, or the job was cancelled.
+    func lose(_ id: String, isCancelled: Bool) {
+        guard let lost = held.withLock({ $0.removeValue(forKey: id) }) else { return }
+        lost.forwarder?.cancel()
+        queue.letGo(id)
+        pictures.folder.remove(lost.claim.job.pictureNames)
+        logger.notice(isCancelled ? "cancelled" : "another worker has the job now", metadata: ["job": "\(id)"])
+    }
+
+    // MARK: The compute thread's store
+
+    package func markRunning(_ ids: [String], at date: Date) throws {
+        // The claim has said so.
+    }
+
+    package func givenPictures(of job: Job) throws -> GivenPictures { try job.givenPictures(in: pictures.folder) }
+
+    package func upload(_ names: [String]) throws { try files.upload(names) }
+
+    package func expiry(of job: Job) -> Date? { StoredJob.expiry(of: job, after: ledger.options.retentionSeconds) }
+
+    package func reach(_ stop: Stop) throws -> Onward {
+        guard let now = held.withLock({ $0[stop.job] }) else { return .here }
+        last.withLock { $0 = stop.place }
+        guard now.place != stop.place else { return .here }
+        let stays = stop.isResident && options.parts?.contains(stop.place) ?? true
+        let state = try stop.save() ? FileManager.default.contents(atPath: checkpoints.path(of: stop.job)) : nil
+        var next = now
+        next.place = stop.place
+        if state != nil {
+            next.progress += 1
+            next.blob = "\(stop.job)-\(now.claim.fence)-\(next.progress).state"
+        }
+        held.withLock { $0[stop.job] = next }
+        let (id, shape) = (stop.job, stop.shape ?? "")
+        line.async { [self, next] in
+            handOver(id, next, shape, state.map { [UInt8]($0) }, instead: now.blob, keeping: stays)
+        }
+        return stays ? .here : .elsewhere
+    }
+
+    /// Blob first, then the row: killed in between, the phase is done again, to the same bytes.
+    private func handOver(
+        _ id: String, _ now: Held, _ shape: String, _ state: [UInt8]?, instead former: String?, keeping: Bool
+    ) {
+        // As long as the claim may be good; then somebody else does the phase again.
+        let end = ContinuousClock.now + .seconds(options.leaseSeconds)
+        let fence = now.claim.fence
+        while true {
+            do {
+                if let state, let blob = now.blob.flatMap({ BlobName($0) }) {
+                    try BlobCache.storing { () throws(BlobFault) in try files.blobs.put(state, as: blob) }
+                }
+                let isOurs =
+                    keeping
+                    ? try ledger.advance(id, fence: fence, to: now.place.part, blob: now.blob, progress: now.progress)
+                    : try ledger.handOn(
+                        id, fence: fence, to: now.place.part, shape: shape, blob: now.blob, progress: now.progress)
+                if !keeping { forget(id) }
+                if state != nil { removeBlobs([isOurs ? former : now.blob].compactMap(\.self)) }
+                break
+            } catch {
+                logger.warning("\(error); trying again", metadata: ["job": "\(id)"])
+                guard ContinuousClock.now < end else {
+                    if !keeping { forget(id) }
+                    break
+                }
+                Thread.sleep(forTimeInterval: Double.random(in: 0.5...1))
+            }
+        }
+        wake.signal()
+    }
+
+    package func finish(_ job: Job) throws {
+        guard let now = held.withLock({ $0[job.id] }) else { throw Interruption.cancelled }
+        let isOurs = try ledger.finish(job, fence: now.claim.fence)
+        // After what is still on its way. A job that may be run again keeps what is known of its way.
+        line.async { [self] in
+            forget(job.id)
+            if isOurs, job.state == .succeeded { removeBlobs([now.blob].compactMap(\.self)) }
+        }
+        guard !isOurs, job.state == .succeeded else { return }
+        // Another worker that has the job now makes the same files; of a job that nobody wants, none stays.
+        if try ledger.isUnwanted(job.id) {
+            try files.remove(job.artifacts.map { ($0.path as NSString).lastPathComponent })
+        }
+        throw Interruption.cancelled
+    }
+
+    private func forget(_ id: String) {
+        guard let gone = held.withLock({ $0.removeValue(forKey: id) }) else { return }
+        gone.forwarder?.cancel()
+        pictures.folder.remove(gone.claim.job.pictureNames)
+        wake.signal()
+    }
+
+    private func removeBlobs(_ names: [String]) {
+        do {
+            try files.remove(names)
+        } catch {
+            logger.warning("\(error)")
+        }
+    }
+
+    package func suspend(_ job: String) {
+        line.sync {}
+        guard var now = held.withLock({ $0[job] }) else { return }
+        do {
+            if let state = FileManager.default.contents(atPath: checkpoints.path(of: job)) {
+                now.progress += 1
+                let (former, name) = (now.blob, "\(job)-\(now.claim.fence)-\(now.progress).state")
+                guard let blob = BlobName(name) else { return }
+                try BlobCache.storing { () throws(BlobFault) in try files.blobs.put([UInt8](state), as: blob) }
+                let isOurs = try ledger.advance(
+                    job, fence: now.claim.fence, to: now.place.part, blob: name, progress: now.progress)
+                removeBlobs([isOurs ? former : name].compactMap(\.self))
+            }
+        } catch {
+            // The phase is done again.
+            logger.warning("\(error)", metadata: ["job": "\(job)"])
+        }
+    }
+
+    /// Copies that this worker has uploaded are of no more use to it.
+    package func retain(now: Date) throws {
+        files.trim(try artifacts.names(), to: 0, now: now.timeIntervalSince1970)
+    }
+
+    // MARK: The end
+
+    /// Finishes what runs, for some seconds; then puts back what is left, so that others go on with it at once.
+    package func drain(within seconds: Double) async {
+        await queue.drain(within: seconds)
+        line.sync {}
+        do {
+            try await Blocking.run { [self] in _ = try ledger.letGo(fences) }
+        } catch {
+            // The leases end by themselves.
+            logger.warning("\(error)")
+        }
+    }
+}

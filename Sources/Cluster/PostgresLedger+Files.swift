@@ -1,0 +1,170 @@
+import Blobs
+import Foundation
+import Jobs
+import PostgreSQL
+import Support
+
+/// Finished files: this machine's copies, and how files go.
+extension PostgresLedger {
+    /// Copies a file from the blob store to this machine if it is not there.
+    /// - Throws: `ServingError.expiredArtifact` for one that is nowhere; `storage`.
+    func bring(_ artifact: Artifact) async throws {
+        guard let blobs = options.blobs, access(artifact.path, F_OK) != 0 else { return }
+        try await onFiles {
+            let name = (artifact.path as NSString).lastPathComponent
+            let bytes = try Self.inBlobs { () throws(BlobFault) in
+                try BlobName(name).flatMap { blob throws(BlobFault) in try blobs.read(blob, nil) }
+            }
+            guard let bytes else { throw ServingError.expiredArtifact(artifact.id) }
+            do throws(FileFault) {
+                // Two that bring one file at once must not write to one place.
+                let aside = "\(artifact.path).\(UInt32.random(in: 0 ... .max)).partial"
+                try SystemFile.create(aside, holding: bytes, mode: 0o600, syncing: false)
+                try SystemFile.rename(aside, to: artifact.path)
+            } catch {
+                throw ServingError.storage(operation: "\(error.operation) \(error.path)", reason: error.reason)
+            }
+        }
+    }
+
+    /// Forgets a job and removes its files. First the rows give the files up, then they go, then the rows: what a crash
+    /// leaves in between, retention finds.
+    package func delete(_ id: String) async throws {
+        let files = try await giveUp(id)
+        try await onFiles { [self] in try remove(files) }
+        _ = try await run("deleting job \(id)") { [schema] db in
+            try db.execute("DELETE FROM \(schema).job WHERE id = $1", [.text(id)])
+        }
+        announcements.jobs([id])
+    }
+
+    /// Takes the files of a job, and the job from the line.
+    /// - Returns: names of blobs that nobody needs any more.
+    /// - Throws: `ServingError.unknownJob`.
+    private func giveUp(_ id: String) async throws -> [String] {
+        try await transaction("deleting job \(id)") { [schema] db in
+            try db.execute("DELETE FROM \(schema).line WHERE id = $1", [.text(id)])
+            let rows = try db.execute(
+                "SELECT blob, parameters FROM \(schema).job WHERE id = $1 FOR UPDATE", [.text(id)])
+            guard let row = rows.first else { throw ServingError.unknownJob(id) }
+            let own = try db.execute(
+                "UPDATE \(schema).artifact SET expired = 1 WHERE job = $1 RETURNING file", [.text(id)]
+            ).compactMap { $0.text("file") }
+            let previews = try db.execute(
+                "SELECT blob FROM \(schema).event WHERE job = $1 AND blob IS NOT NULL", [.text(id)]
+            ).compactMap { $0.text("blob") }
+            // A job that has no files may have left one when its worker ended just before its row was written.
+            return (own.isEmpty ? OwnName.artifacts(of: id) : own) + previews + [row.text("blob")].compactMap(\.self)
+                + Self.pictures(of: id, parameters: row.text("parameters"))
+        }
+    }
+
+    /// The blobs of the pictures that a job starts from.
+    private static func pictures(of id: String, parameters: String?) -> [String] {
+        guard let parameters,
+            let request = try? JSONDecoder().decode(GenerationRequest.self, from: Data(parameters.utf8))
+        else { return [] }
+        return request.pictureDigests.map { OwnName.picture($0, of: id) }
+    }
+
+    /// Removes artifacts that are too old, then the oldest ones until the rest is small enough; forgets jobs that have been
+    /// without artifacts for long, and the events of those that ended an hour ago. Age is by the database's clock. Several
+    /// machines may do this at once.
+    /// - Returns: how many artifacts have expired, and how many jobs were forgotten.
+    @discardableResult
+    package func retain() throws -> (artifacts: Int, jobs: Int) {
+        let expired = try run("removing old artifacts") { db in
+            try db.execute(
+                """
+                WITH kept AS (
+                    SELECT artifact.id, finished_at, sum(bytes) OVER (ORDER BY finished_at DESC, sequence DESC, ordinal) AS total
+                    FROM \(schema).artifact JOIN \(schema).job ON job.id = artifact.job WHERE expired = 0
+                )
+                UPDATE \(schema).artifact SET expired = 1 FROM kept WHERE artifact.id = kept.id AND expired = 0
+                AND (kept.total > $1::numeric OR finished_at < \(Self.now) - $2::double precision)
+                """, [.integer(options.retentionBytes), .number(options.retentionSeconds)]
+            ).changes
+        }
+        try removeExpired()
+        let forgotten = try run("forgetting old jobs") { db in
+            try db.execute(
+                """
+                SELECT id, blob, parameters, (SELECT string_agg(event.blob, ' ') FROM \(schema).event WHERE event.job = job.id)
+                AS previews FROM \(schema).job WHERE finished_at < \(Self.now) - $1::double precision
+                AND NOT EXISTS (SELECT 1 FROM \(schema).artifact WHERE artifact.job = job.id AND expired = 0) LIMIT 1000
+                """, [.number(options.historySeconds)])
+        }
+        for row in forgotten {
+            guard let id = row.text("id") else { continue }
+            let previews = (row.text("previews") ?? "").unicodeScalars.split(separator: " ").map { String($0) }
+            try remove(
+                previews + [row.text("blob")].compactMap(\.self)
+                    + Self.pictures(of: id, parameters: row.text("parameters")))
+            _ = try run("forgetting job \(id)") { db in
+                try db.execute("DELETE FROM \(schema).job WHERE id = $1 AND finished_at IS NOT NULL", [.text(id)])
+            }
+        }
+        try forgetEvents()
+        return (expired, forgotten.count)
+    }
+
+    /// Removes from the blob store what has expired. What it does not take now, it is asked to take again.
+    private func removeExpired() throws {
+        // 1 is expired, 2 is gone from the blob store too.
+        let names = try run("listing expired artifacts") { db in
+            try db.execute("SELECT file FROM \(schema).artifact WHERE expired = 1 LIMIT 1000")
+                .compactMap { $0.text("file") }
+        }
+        var failure: (any Error)?
+        for name in names {
+            do {
+                try remove([name])
+                _ = try run("forgetting \(name)") { db in
+                    try db.execute(
+                        "UPDATE \(schema).artifact SET expired = 2 WHERE file = $1 AND expired = 1", [.text(name)])
+                }
+            } catch {
+                failure = failure ?? error
+            }
+        }
+        if let failure { throw failure }
+    }
+
+    /// Whoever watches a job has heard its end by now; how it ended is in its row.
+    private func forgetEvents() throws {
+        let gone = try run("forgetting events") { db in
+            try db.execute(
+                """
+                DELETE FROM \(schema).event USING (
+                    SELECT id FROM \(schema).job WHERE finished_at < \(Self.now) - 3600 AND EXISTS (
+                        SELECT 1 FROM \(schema).event WHERE event.job = job.id
+                    ) LIMIT 1000
+                ) AS old WHERE event.job = old.id RETURNING blob
+                """)
+        }
+        try remove(gone.compactMap { $0.text("blob") })
+    }
+
+    /// Removes blobs, and this machine's copies.
+    private func remove(_ names: [String]) throws {
+        for name in names where !name.utf8.contains(UInt8(ascii: "/")) { unlink("\(options.folder)/\(name)") }
+        guard let blobs = options.blobs else { return }
+        for blob in names.compactMap({ BlobName($0) }) {
+            try Self.inBlobs { () throws(BlobFault) in try blobs.delete(blob) }
+        }
+    }
+
+    private func onFiles(_ body: @escaping @Sendable () throws -> Void) async throws {
+        try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
+            files.async { continuation.resume(with: Result { try body() }) }
+        }
+    }
+
+    private static func inBlobs<T>(_ body: () throws(BlobFault) -> T) throws -> T {
+        do throws(BlobFault) {
+            return try body()
+        } catch {
+            throw ServingError.storage(operation: error.place, reason: error.reason)
+        }
+    }
+}
