@@ -63,7 +63,7 @@ tables: build ## Measure the tables of docs/kernels.md anew: kernels, threads, p
 test-page: build ## Try the web page in Chromium and Firefox
 	@$(call install_packages,$(PAGE_PACKAGES))
 	@test -e .build/axe/axe_playwright_python/axe.min.js || python3 -m pip install --quiet --no-deps --target .build/axe $(AXE)
-	@python3 -B Tests/Browser/page.py --phasor .build/release/phasor --model $(call quote,$(MODEL))
+	@python3 -B Tests/Browser/page.py --phasor .build/release/phasor --model $(call quote,$(MODEL)) --reports .build/axe-reports
 
 test-threats: build ## Try what docs/threat-model.md says on running servers
 	@python3 -B Tests/Service/threats.py --phasor .build/release/phasor

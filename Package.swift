@@ -178,7 +178,7 @@ let package = Package(
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
-        .testTarget(name: "HubTests", dependencies: ["Hub", "Support"], exclude: ["hub_server.py"]),
+        .testTarget(name: "HubTests", dependencies: ["Hub", "Models", "Support"], exclude: ["hub_server.py"]),
         .testTarget(name: "HTTPTests", dependencies: ["HTTP", "TestSupport"]),
         .testTarget(
             name: "APITests",
@@ -190,7 +190,7 @@ let package = Package(
         .testTarget(name: "PhasorKitTests", dependencies: ["PhasorKit"]),
         .testTarget(name: "VerificationTests", dependencies: ["Verification", "Pipelines"]),
         // They run the built command, as a person does.
-        .testTarget(name: "CommandTests", dependencies: ["phasor"]),
+        .testTarget(name: "CommandTests", dependencies: ["phasor", "Jobs", "Media", "Support"]),
     ],
     swiftLanguageModes: [.v6]
 )

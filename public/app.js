@@ -21,7 +21,7 @@ import { inWords } from "./words.js";
 
 const PAGE = 24;
 const MODEL = "phasor.model";
-const NO_START = { image: null, images: null, strength: null };
+const NO_START = { image: null, last_image: null, images: null, strength: null };
 const MISSING = "It was made from a picture that this page does not have: choose that one.";
 
 const axis = new AxisPanel();
@@ -210,7 +210,8 @@ async function generate({ surprise = false } = {}) {
     form.clearErrors();
     if (surprise) form.setPrompt(ideas.surprise());
     if (form.prompt === "") return form.show({ field: "prompt", text: "Say what is to be seen." });
-    if (start.isMissing(form.kind)) return form.show({ field: "start", text: "This model starts from a picture: choose one." });
+    const missing = start.missing(form.kind);
+    if (missing !== null) return form.show({ field: "start", text: missing });
     const isBlind = form.comparison === "blind";
     let requests = form.requests();
     if (isBlind && Math.random() < 0.5) requests = requests.reverse();
@@ -320,7 +321,7 @@ async function move(entry) {
 /** @returns whether its picture is the start. */
 async function startFrom({ artifact, fileName }) {
     try {
-        return await start.take(await artifactBlob(artifact), fileName);
+        return await start.take(await artifactBlob(artifact), fileName, { alone: true });
     } catch (error) {
         say(inWords(error, form.model).text);
         return false;

@@ -23,7 +23,7 @@ export function acceptFiles(taken) {
         if (!hasFiles(event)) return;
         event.preventDefault();
         over(false);
-        read(event.dataTransfer.files[0], taken);
+        readAll([...event.dataTransfer.files], taken);
     });
     addEventListener("paste", ({ clipboardData }) => {
         const file = Array.from(clipboardData?.files ?? []).find(({ type }) => /^(image|video)\//.test(type));
@@ -33,6 +33,12 @@ export function acceptFiles(taken) {
         if (target.files.length > 0) read(target.files[0], taken);
         target.value = "";
     });
+}
+
+/** Of several files at once the pictures count, not what they say. */
+async function readAll(files, taken) {
+    if (files.length < 2) return read(files[0], taken);
+    for (const file of files) await taken({ name: file.name, file, parameters: null });
 }
 
 async function read(file, taken) {

@@ -1,12 +1,17 @@
-// The picture that the next one starts from: chosen, dropped, pasted, or one of the gallery.
+// The pictures that the next one starts from: chosen, dropped, pasted, or one of the gallery. A network that looks at pictures
+// may take several, and a clip may have a last one.
 
 import { APIError, jobPicture } from "./api.js";
-import { byID } from "./dom.js";
+import { byID, h } from "./dom.js";
+import { iconButton } from "./icons.js";
 
 const TITLES = {
     changed: "A picture to start from", seen: "A picture to change", moved: "The picture that the clip begins with",
 };
+const SEVERAL = "Pictures to look at";
 const DEFAULT_STRENGTH = 0.75;
+const ONE = "This model starts from a picture: choose one.";
+const LAST = "This model needs the last picture, too: choose how the clip ends.";
 
 /**
  * What a model does with a picture, by the kind that it makes: one is `changed` by strength, `seen` by a network that
@@ -27,28 +32,39 @@ export function kindsOf({ kinds, kinds_from_pictures = [] }) {
 
 export class Start {
     #uses = { image: null, video: null };
-    #needs = { image: false, video: false };
-    /** `{name, url, width, height}`, the url with the bytes in it; or null. */
-    #held = null;
+    #inputs = {};
+    /** `{name, url, width, height}` each, the url with the bytes in it. Where one is read, it is the first. */
+    #held = [];
+    /** The one that a clip ends with, or null. */
+    #last = null;
     /** A file that may become the start, or null. */
     #offered = null;
     /** What this page has sent, by the digest that a job's parameters name it by. */
     #sent = new Map();
     #changed;
     #complain;
-    /** What the thumbnail shows. */
-    #drawn = null;
+    /** What the thumbnails show. */
+    #drawn = [];
 
     constructor() {
         byID("picture").addEventListener("change", async ({ target }) => {
-            const [file] = target.files;
-            if (!file) return;
-            if (!(await this.take(file, file.name))) this.#complain(`${file.name} is no picture that this browser can read.`);
+            for (const file of [...target.files]) {
+                if (!(await this.take(file, file.name))) this.#refuse(file);
+            }
             target.value = "";
         });
-        byID("start-remove").addEventListener("click", () => {
-            this.#hold(null);
-            byID("picture").focus();
+        byID("last-picture").addEventListener("change", async ({ target }) => {
+            const [file] = target.files;
+            if (!file) return;
+            const last = await read(file, file.name);
+            if (last === null) this.#refuse(file);
+            else this.#end(last);
+            target.value = "";
+        });
+        byID("start-remove").addEventListener("click", () => this.#remove(0));
+        byID("last-remove").addEventListener("click", () => {
+            this.#end(null);
+            byID("last-picture").focus();
         });
         byID("start-offer").addEventListener("click", async () => {
             await this.take(this.#offered, this.#offered.name);
@@ -58,16 +74,18 @@ export class Start {
     }
 
     /**
-     * @param changed called with the sides of a picture that came, or with null when it went.
+     * @param changed called with the sides of a picture that came, or with null when one went.
      * @param complain called with what is wrong with a file.
      */
     serve(model, { changed, complain }) {
         this.#uses = usesOf(model);
-        this.#needs = { image: model.inputs?.images?.[0] > 0, video: model.inputs?.image === "required" };
+        this.#inputs = model.inputs ?? {};
         this.#changed = changed;
         this.#complain = complain;
         this.#offer(null);
+        this.#held.length = Math.min(this.#held.length, this.#most);
         byID("start-field").hidden = !this.isTaken;
+        byID("picture").multiple = this.#most > 1;
         byID("drop").firstElementChild.textContent =
             this.isTaken ? "Drop it: it is the start, or its settings come back" : "Drop it: its settings come back";
     }
@@ -81,14 +99,22 @@ export class Start {
         return this.#uses[kind] ?? null;
     }
 
-    isMissing(kind) {
-        return this.#held === null && this.#needs[kind];
+    /** What the model makes nothing of that kind without, as a sentence; null where all is there. */
+    missing(kind) {
+        const least = this.useFor(kind) === "seen" ? this.#inputs.images[0] : 0;
+        if (kind === "video" && this.#inputs.image === "required" && this.#held.length === 0) return ONE;
+        if (kind === "video" && this.#inputs.last_image === "required" && this.#last === null) return LAST;
+        if (this.#held.length >= least) return null;
+        return least > 1 ? `This model starts from ${least} pictures: choose them.` : ONE;
     }
 
-    /** @returns whether the blob is a picture that the browser reads. */
-    async take(blob, name) {
+    /**
+     * @param alone whether it takes the place of all that there are.
+     * @returns whether the blob is a picture that the browser reads.
+     */
+    async take(blob, name, { alone = false } = {}) {
         const held = await read(blob, name);
-        if (held !== null) this.#hold(held);
+        if (held !== null) this.#hold(held, alone);
         return held !== null;
     }
 
@@ -98,43 +124,51 @@ export class Start {
         return this.#offered !== null;
     }
 
-    /** Asks the server for the picture of a job that was begun before this page was loaded; one that is gone stays missing. */
+    /** Asks the server for the pictures of a job that was begun before this page was loaded; one that is gone stays missing. */
     async bring({ id, parameters }) {
-        const digest = digestOf(parameters);
-        if (digest === null || this.#sent.has(digest)) return;
-        try {
-            const held = await read(await jobPicture(id, digest), "the same picture");
-            if (held !== null) this.#sent.set(digest, held);
-        } catch (error) {
-            if (!(error instanceof APIError)) throw error;
+        for (const digest of picturesOf(parameters)) {
+            if (this.#sent.has(digest)) continue;
+            try {
+                const held = await read(await jobPicture(id, digest), "the same picture");
+                if (held !== null) this.#sent.set(digest, held);
+            } catch (error) {
+                if (!(error instanceof APIError)) throw error;
+            }
         }
     }
 
-    /** The picture that a job had; none where it had none. @returns false where this page does not have it. */
+    /** The pictures that a job had; none where it had none. @returns false where this page does not have one of them. */
     reuse(parameters) {
-        const digest = digestOf(parameters);
+        const { last_image: last, ...others } = parameters;
+        const wanted = picturesOf(others);
         this.#offer(null);
-        this.#held = this.#sent.get(digest) ?? null;
+        this.#held = wanted.map((digest) => this.#sent.get(digest)).filter((held) => held !== undefined);
+        this.#last = this.#sent.get(last) ?? null;
         byID("strength").value = parameters.strength ?? DEFAULT_STRENGTH;
-        return digest === null || this.#held !== null;
+        return this.#held.length === wanted.length && (last == null || this.#last !== null);
     }
 
     /** A request's body became that job. */
     remember(body, { parameters }) {
-        const digest = digestOf(parameters);
-        if (digest !== null && this.#held !== null && this.#held.url === digestOf(body)) this.#sent.set(digest, this.#held);
+        const [urls, digests] = [picturesOf(body), picturesOf(parameters)];
+        const held = [...this.#held, this.#last].filter((one) => one !== null);
+        digests.forEach((digest, index) => {
+            const sent = held.find(({ url }) => url === urls[index]);
+            if (sent !== undefined) this.#sent.set(digest, sent);
+        });
     }
 
     /** The fields of a request. */
     fields(kind) {
-        if (this.#held === null) return {};
+        if (this.#held.length === 0) return {};
+        const [{ url: image }] = this.#held;
         switch (this.useFor(kind)) {
             case "changed":
-                return { image: this.#held.url, strength: Number(byID("strength").value) };
+                return { image, strength: Number(byID("strength").value) };
             case "seen":
-                return { images: [this.#held.url] };
+                return { images: this.#held.map(({ url }) => url) };
             case "moved":
-                return { image: this.#held.url };
+                return this.#last !== null && this.#canEnd ? { image, last_image: this.#last.url } : { image };
             default:
                 return {};
         }
@@ -142,24 +176,72 @@ export class Start {
 
     update(kind) {
         const use = this.useFor(kind);
-        const held = this.#held;
-        byID("start-title").textContent = TITLES[use ?? Object.values(this.#uses).find((other) => other !== null)] ?? "";
-        byID("picture-words").textContent = held ? "Choose another one" : "Choose a picture";
-        byID("start-held").hidden = held === null;
-        if (held !== null && held !== this.#drawn) byID("start-image").src = held.url;
-        this.#drawn = held;
-        byID("start-name").textContent = held?.name ?? "";
-        byID("strength-field").hidden = held === null || use !== "changed";
-        byID("start-hint").textContent = held === null ? "Or drop or paste one."
+        const [first] = this.#held;
+        const several = use === "seen" && this.#most > 1;
+        byID("start-title").textContent = several
+            ? SEVERAL : TITLES[use ?? Object.values(this.#uses).find((other) => other !== null)] ?? "";
+        const isFull = this.#held.length === this.#most;
+        byID("picture-words").textContent = first === undefined ? "Choose a picture"
+            : several && !isFull ? "Add a picture" : "Choose another one";
+        byID("start-held").hidden = first === undefined;
+        this.#drawHeld();
+        byID("strength-field").hidden = first === undefined || use !== "changed";
+        byID("start-hint").textContent = first === undefined
+            ? (several ? `Or drop or paste some, at most ${this.#most}.` : "Or drop or paste one.")
             : use === null ? `Not used: ${kind === "video" ? "clips" : "pictures"} of this model are made from words alone.` : "";
-        byID("start-hint").hidden = held !== null && use !== null;
+        byID("start-hint").hidden = first !== undefined && use !== null;
+        const ends = use === "moved" && this.#canEnd;
+        byID("last-way").hidden = !ends || first === undefined;
+        byID("last-held").hidden = !ends || this.#last === null;
+        byID("last-words").textContent = this.#last === null ? "Choose how it ends" : "Choose another end";
         this.#showStrength();
     }
 
-    #hold(held) {
-        this.#held = held;
+    /** How many pictures there may be besides a last one. */
+    get #most() {
+        return Object.values(this.#uses).includes("seen") ? this.#inputs.images[1] : 1;
+    }
+
+    get #canEnd() {
+        return ["optional", "required"].includes(this.#inputs.last_image);
+    }
+
+    #drawHeld() {
+        const shown = [...this.#held, this.#last];
+        if (shown.length === this.#drawn.length && shown.every((held, index) => held === this.#drawn[index])) return;
+        this.#drawn = shown;
+        const [first, ...others] = this.#held;
+        if (first !== undefined) byID("start-image").src = first.url;
+        byID("start-name").textContent = first?.name ?? "";
+        if (this.#last !== null) byID("last-image").src = this.#last.url;
+        byID("last-name").textContent = this.#last?.name ?? "";
+        byID("start-more").hidden = others.length === 0;
+        byID("start-more").replaceChildren(...others.map(({ name, url }, index) => h("li", { class: "start-held" },
+            h("img", { src: url, alt: `Picture ${index + 2} to look at` }), h("span", { class: "start-name" }, name),
+            iconButton("close", `Remove picture ${index + 2}`, () => this.#remove(index + 1)))));
+    }
+
+    #refuse({ name }) {
+        this.#complain(`${name} is no picture that this browser can read.`);
+    }
+
+    /** It joins the others where there is room, else takes the place of the last of them. */
+    #hold(held, alone) {
+        this.#held = alone ? [held] : [...this.#held.slice(0, this.#most - 1), held];
         this.#offer(null);
         this.#changed(held);
+    }
+
+    #remove(index) {
+        this.#held = this.#held.filter((_, at) => at !== index);
+        this.#offer(null);
+        this.#changed(null);
+        byID("picture").focus();
+    }
+
+    #end(last) {
+        this.#last = last;
+        this.#changed(null);
     }
 
     #offer(file) {
@@ -175,8 +257,9 @@ export class Start {
     }
 }
 
-/** The one picture that parameters or a body name, or null. */
-const digestOf = ({ image, images }) => image ?? images?.[0] ?? null;
+/** The pictures that parameters or a body name, in one order for both. */
+const picturesOf = ({ image, last_image: last, images }) =>
+    [image, last, ...(images ?? [])].filter((picture) => picture !== null && picture !== undefined);
 
 /** What is held of a blob; null where the browser reads no picture in it. */
 async function read(blob, name) {

@@ -1,6 +1,28 @@
 import Jobs
 import Support
 
+/// The fields of an HTTP request as a taker of the table knows them.
+struct TakenFields: RequestFieldReader {
+    let fields: Fields
+    let taker: RequestField.Taker
+
+    func text(_ field: RequestField) throws -> String? { try isTaken(field) ? fields.text(field, taker) : nil }
+
+    func name(_ field: RequestField) throws -> String? { try isTaken(field) ? fields.string(field, taker) : nil }
+
+    func integer(_ field: RequestField) throws -> Int? { try isTaken(field) ? fields.integer(field, taker) : nil }
+
+    func number(_ field: RequestField) throws -> Double? { try isTaken(field) ? fields.number(field, taker) : nil }
+
+    func choice<Choice: RawRepresentable<String> & CaseIterable>(
+        _ field: RequestField, _: Choice.Type
+    ) throws -> Choice? {
+        try isTaken(field) ? fields.choice(field, taker, Choice.self) : nil
+    }
+
+    private func isTaken(_ field: RequestField) -> Bool { field.name(for: taker) != nil }
+}
+
 /// Fields of the table, read under the names that a taker knows them by and within their limits.
 extension Fields {
     /// The value of a field and the name it came under; nil where none of its names is given.

@@ -31,8 +31,6 @@ struct GenerationFields: Sendable {
     func image(_ fields: Fields, isEdit: Bool = false) async throws -> ReadRequest {
         let model = try catalogue.model(fields.string(RequestFields.model, .image))
         var read = try await start(.image, .image, fields, model, isEdit: isEdit)
-        read.request.outputFormat = try fields.choice(RequestFields.outputFormat, .image, PictureFormat.self)
-        read.request.outputCompression = try fields.integer(RequestFields.outputCompression, .image)
         read.request.count = try fields.integer(RequestFields.count, .image) ?? 1
         // More than one is refused, with what the model takes, rather than left out silently.
         read.request.frames = try fields.integer(RequestFields.frames, .image) ?? 1
@@ -42,11 +40,7 @@ struct GenerationFields: Sendable {
     func video(_ fields: Fields) async throws -> ReadRequest {
         let model = try catalogue.model(fields.string(RequestFields.model, .video))
         var read = try await start(.video, .video, fields, model)
-        let fps = try fields.integer(RequestFields.fps, .video) ?? model.sizes.defaultFPS
-        read.request.fps = fps
-        read.request.frames = try frames(fields, fps: fps, model.sizes)
-        read.request.crf = try fields.integer(RequestFields.crf, .video)
-        read.request.preset = try fields.string(RequestFields.preset, .video)
+        read.request.frames = try frames(fields, fps: read.request.fps, model.sizes)
         return read
     }
 
@@ -58,20 +52,13 @@ struct GenerationFields: Sendable {
         let wanted = try size(fields, taker, model, given)
         let prompt = try Self.prompt(fields.text(RequestFields.prompt, taker))
         var request = GenerationRequest(
-            kind: kind, prompt: prompt, negativePrompt: try fields.text(RequestFields.negativePrompt, taker),
-            model: model.id, generator: try fields.string(RequestFields.generator, taker),
-            width: wanted.width, height: wanted.height, fps: model.sizes.defaultFPS,
-            seed: try fields.integer(RequestFields.seed, taker).map { UInt64($0) },
-            steps: try fields.integer(RequestFields.stepCount, taker),
-            guidanceScale: try fields.number(RequestFields.guidanceScale, taker).map { Float($0) },
-            guidanceScale2: try fields.number(RequestFields.guidanceScale2, taker).map { Float($0) },
-            loras: try Self.loras(fields),
-            previews: try previews(fields, taker, of: model))
+            kind: kind, prompt: prompt, model: model.id, width: wanted.width, height: wanted.height,
+            fps: model.sizes.defaultFPS, seed: try fields.integer(RequestFields.seed, taker).map { UInt64($0) },
+            loras: try Self.loras(fields), previews: try previews(fields, taker, of: model))
+        var taken = TakenFields(fields: fields, taker: taker)
+        try request.take(from: &taken)
         (request.image, request.lastImage) = (given.first?.digest, given.last?.digest)
         request.images = given.references.isEmpty ? nil : given.references.map(\.digest)
-        request.fit = try fields.choice(RequestFields.fit, taker, PictureFit.self)
-        request.decoder = try fields.choice(RequestFields.decoder, taker, LatentDecoder.self)
-        request.strength = try fields.number(RequestFields.strength, taker).map { Float($0) }
         return made(ReadRequest(request: request, pictures: given.all, names: given.names), by: model)
     }
 
@@ -97,8 +84,7 @@ struct GenerationFields: Sendable {
         var all: [PictureFile] { [first, last].compactMap(\.self) + references }
     }
 
-    /// - Parameter isEdit: `image` is what OpenAI's edits mean by it: pictures to look at where the model's network reads
-    ///   some, else the one to change. A model that makes nothing without a picture to look at takes it so everywhere.
+    /// - Parameter isEdit: `image` is what OpenAI's edits mean by it.
     private func pictures(
         _ fields: Fields, _ taker: RequestField.Taker, _ model: Pipeline, isEdit: Bool
     ) async throws -> Given {
@@ -110,24 +96,20 @@ struct GenerationFields: Sendable {
             for bytes in files { all.append(try await PictureReader.shared.read(bytes, name)) }
             return all
         }
-        func one(_ field: RequestField) async throws -> PictureFile? {
-            let all = try await read(field)
+        func one(_ field: RequestField, _ all: [PictureFile]) throws -> PictureFile? {
             guard all.count <= 1 else {
                 let name = given.names[field.name] ?? field.name
                 throw APIError.invalid(name, "\(name): \(all.count) pictures given; \(model.id) takes one")
             }
             return all.first
         }
-        given.references = try await read(RequestFields.images)
-        let inputs = model.traits.pictures
-        if isEdit && inputs.references.upperBound > 0 || inputs.needsReference {
-            let pictures = try await read(RequestFields.image)
-            if given.references.isEmpty, !pictures.isEmpty { given.names["images"] = "image" }
-            given.references = pictures + given.references
-        } else {
-            given.first = try await one(RequestFields.image)
-        }
-        given.last = try await one(RequestFields.lastImage)
+        let images = try await read(RequestFields.images)
+        let (first, references) = model.traits.pictures.sorted(
+            image: try await read(RequestFields.image), images: images, isEdit: isEdit)
+        given.first = try one(RequestFields.image, first)
+        given.references = references
+        if images.isEmpty, !references.isEmpty { given.names["images"] = given.names["image"] ?? "image" }
+        given.last = try one(RequestFields.lastImage, try await read(RequestFields.lastImage))
         guard !isEdit || !given.all.isEmpty else { throw APIError.missing("image") }
         return given
     }

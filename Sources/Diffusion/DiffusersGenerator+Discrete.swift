@@ -48,7 +48,7 @@ extension DiffusersGenerator {
         }
         let spec = try GeneratorSpec(
             name: "default", sampler: sampler, grid: .discrete(grid),
-            plan: PhasePlan(expert: "unet", guidanceScale: guidance))
+            plan: PhasePlan(expert: published.expert, guidanceScale: guidance))
         _ = try spec.schedule(steps: nil, tokens: 0)
         return spec
     }

@@ -2,30 +2,28 @@ import Foundation
 import Support
 
 /// The generator that diffusers itself would run for a model folder: expert boundary from `model_index.json`, step
-/// rule and grid from `scheduler/scheduler_config.json`.
-///
-/// The defaults that stand in neither file are the published ones: two-expert Wan 40 steps and guidance 4 (high
-/// noise), 3 (low noise), image-to-video 3.5 and 3.5; one-expert Wan 50 steps, guidance 5; Qwen-Image 50 steps, 4; DPM-Solver++ 20
-/// steps.
+/// rule and grid from `scheduler/scheduler_config.json`, and what stands in neither from `PublishedSampling`.
 struct DiffusersGenerator {
     private let index: ConfigurationValue
     let scheduler: ConfigurationValue
+    let published: PublishedSampling
 
-    init(modelIndex: Data, schedulerConfig: Data) throws {
+    init(
+        modelIndex: Data, schedulerConfig: Data, _ published: (_ experts: Int) -> PublishedSampling
+    ) throws {
         index = try ConfigurationValue(modelIndex, file: "model_index.json")
         scheduler = try ConfigurationValue(schedulerConfig, file: "scheduler/scheduler_config.json")
+        self.published = published(try index.optional("boundary_ratio") == nil ? 1 : 2)
     }
 
     func spec() throws -> GeneratorSpec {
-        let pipeline = try index.required("_class_name").string()
-        if pipeline.hasPrefix("StableDiffusion") { return try scheduler.located { try discreteSpec() } }
-        let plan = try plan(pipeline)
-        let steps = plan.phases.count == 2 ? 40 : 50
+        if published.isDiscrete { return try scheduler.located { try discreteSpec() } }
+        let plan = try plan()
         let schedulerName = try scheduler.required("_class_name")
         let (sampler, grid): (SamplerKind, SigmaGrid) =
             switch try schedulerName.string() {
-            case "FlowMatchEulerDiscreteScheduler": (.euler, try eulerGrid(pipeline, steps: steps))
-            case "UniPCMultistepScheduler": (.uniPC, try uniPCGrid(steps: steps))
+            case "FlowMatchEulerDiscreteScheduler": (.euler, try eulerGrid())
+            case "UniPCMultistepScheduler": (.uniPC, try uniPCGrid())
             case "SCMScheduler": (.renoise, try trigonometricGrid())
             case "DPMSolverMultistepScheduler": (.dpm, try dpmGrid())
             default:
@@ -41,24 +39,23 @@ struct DiffusersGenerator {
         }
     }
 
-    /// Wan2.2 A14B has two experts and a boundary; without a boundary diffusers runs `transformer` only.
-    private func plan(_ pipeline: String) throws -> PhasePlan {
+    /// Two experts have a boundary; without one diffusers runs the first only.
+    private func plan() throws -> PhasePlan {
+        let scales = published.guidanceScales
         guard let boundary = try index.optional("boundary_ratio") else {
-            let isDistilled = try index.optional("is_distilled")?.bool() == true
-            let published: Float = pipeline.hasPrefix("QwenImage") ? 4 : 5
-            return try PhasePlan(expert: "transformer", guidanceScale: isDistilled ? 1 : published)
+            return try PhasePlan(expert: published.expert, guidanceScale: scales.first ?? 1)
         }
         guard try index.optional("transformer_2")?.namesComponent == true else {
             throw boundary.fault("there is a boundary but no transformer_2, the expert below it")
         }
         let ratio = try boundary.number()
         return try boundary.located {
-            try PhasePlan(
-                boundary: ratio, guidanceScales: pipeline == "WanImageToVideoPipeline" ? (3.5, 3.5) : (4, 3))
+            try PhasePlan(boundary: ratio, guidanceScales: (scales.first ?? 1, scales.last ?? 1))
         }
     }
 
-    private func eulerGrid(_ pipeline: String, steps: Int) throws -> SigmaGrid {
+    private func eulerGrid() throws -> SigmaGrid {
+        let steps = published.steps
         try require([
             ("num_train_timesteps", 1000), ("use_karras_sigmas", false), ("use_exponential_sigmas", false),
             ("use_beta_sigmas", false), ("invert_sigmas", false), ("stochastic_sampling", false),
@@ -67,8 +64,7 @@ struct DiffusersGenerator {
         guard try scheduler.optional("use_dynamic_shifting")?.bool() == true else {
             if let terminal { throw terminal.fault("is supported with dynamic shifting only") }
             let shift = try scheduler.optional("shift")?.positiveNumber() ?? 1
-            // QwenImagePipeline hands the scheduler a linear grid; WanPipeline takes the scheduler's own.
-            return pipeline.hasPrefix("QwenImage")
+            return published.isGridLinear
                 ? .shifted(steps: steps, shift: shift) : .flowMatchDefault(steps: steps, shift: shift)
         }
         try require([("time_shift_type", "exponential")])
@@ -84,7 +80,7 @@ struct DiffusersGenerator {
         return .dynamic(steps: steps, shift: shift)
     }
 
-    private func uniPCGrid(steps: Int) throws -> SigmaGrid {
+    private func uniPCGrid() throws -> SigmaGrid {
         try require([
             ("num_train_timesteps", 1000), ("use_karras_sigmas", false), ("use_exponential_sigmas", false),
             ("use_beta_sigmas", false), ("use_dynamic_shifting", false), ("thresholding", false),
@@ -99,7 +95,7 @@ struct DiffusersGenerator {
         if let terminal = try scheduler.optional("shift_terminal") {
             throw terminal.fault("is not supported with UniPC")
         }
-        return .uniPCFlow(steps: steps, shift: try scheduler.optional("flow_shift")?.positiveNumber() ?? 1)
+        return SamplerKind.uniPC.grid(steps: published.steps, shift: try flowShift())
     }
 
     /// The deviation of the data that the scheduler names cancels out (see `TrigonometricFlow`).
@@ -118,8 +114,10 @@ struct DiffusersGenerator {
         ])
         // diffusers' own defaults are the other ones, so these two must be there.
         try require([("use_flow_sigmas", true), ("prediction_type", "flow_prediction")], mayBeAbsent: false)
-        return .dpmFlow(steps: 20, shift: try scheduler.optional("flow_shift")?.positiveNumber() ?? 1)
+        return SamplerKind.dpm.grid(steps: published.steps, shift: try flowShift())
     }
+
+    private func flowShift() throws -> Double { try scheduler.optional("flow_shift")?.positiveNumber() ?? 1 }
 
     /// Options that would change the result must have the value that is implemented.
     func require(_ options: [(key: String, value: JSON)], mayBeAbsent: Bool = true) throws {

@@ -59,15 +59,16 @@ package struct GeneratorSet: Sendable, Equatable {
     // MARK: - Reading
 
     /// Reads `phases.json`, or `model_index.json` and `scheduler/scheduler_config.json`.
+    /// - Parameter published: what the pipeline samples by that stands in neither file, given how many experts there are.
     /// - Throws: `DiffusionError.configuration` that names file and key; file system errors.
-    package init(folder: URL) throws {
+    package init(folder: URL, published: (_ experts: Int) -> PublishedSampling) throws {
         let phases = folder.appendingPathComponent("phases.json")
         if FileManager.default.fileExists(atPath: phases.path) {
             try self.init(phases: Data(contentsOf: phases))
         } else {
             let index = try Data(contentsOf: folder.appendingPathComponent("model_index.json"))
             let scheduler = try Data(contentsOf: folder.appendingPathComponent("scheduler/scheduler_config.json"))
-            let spec = try DiffusersGenerator(modelIndex: index, schedulerConfig: scheduler).spec()
+            let spec = try DiffusersGenerator(modelIndex: index, schedulerConfig: scheduler, published).spec()
             try self.init([spec], default: spec.name)
         }
     }
@@ -164,12 +165,7 @@ package struct GeneratorSet: Sendable, Equatable {
             throw entry.fault(
                 "give either 'sigmas', or 'timesteps' and 'shift', or both 'steps' and 'shift', or 'discrete'")
         }
-        let grid: SigmaGrid =
-            switch sampler {
-            case .uniPC: .uniPCFlow(steps: steps, shift: shift)
-            case .dpm: .dpmFlow(steps: steps, shift: shift)
-            default: .shifted(steps: steps, shift: shift)
-            }
+        let grid = sampler.grid(steps: steps, shift: shift)
         _ = try grid.schedule(steps: nil, tokens: 0)
         return grid
     }

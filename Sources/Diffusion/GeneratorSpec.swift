@@ -10,22 +10,7 @@ package struct GeneratorSpec: Sendable, Equatable {
     /// - Throws: `DiffusionError.schedule` if the sampler cannot walk the grid or the default schedule is not valid,
     ///   `DiffusionError.phases` if a phase owns none of the sigmas of a fixed grid: its expert would never run.
     package init(name: String, sampler: SamplerKind, grid: SigmaGrid, plan: PhasePlan) throws {
-        switch (sampler, grid) {
-        case (.uniPC, .uniPCFlow), (.dpm, .dpmFlow), (.renoise, .trigonometric): break
-        case (.uniPC, .discrete):
-            throw DiffusionError.schedule("unipc does not walk the times of Stable Diffusion")
-        case (.uniPC, _), (.dpm, _):
-            throw DiffusionError.schedule(
-                "\(sampler.rawValue) has its own grid: give it 'steps' and 'shift', not sigmas")
-        case (_, .uniPCFlow), (_, .dpmFlow):
-            throw DiffusionError.schedule("the grid of unipc and dpm++ is for those only")
-        case (_, .trigonometric):
-            throw DiffusionError.schedule("the times of a trigonometric flow are for renoise only")
-        case (_, .discrete): break
-        case (.ancestral, _), (.ddim, _), (.tcd, _):
-            throw DiffusionError.schedule("\(sampler.rawValue) walks the times of Stable Diffusion only")
-        default: break
-        }
+        if let reason = sampler.refusal(of: grid) { throw DiffusionError.schedule(reason) }
         self.name = name
         self.sampler = sampler
         self.grid = grid
@@ -42,7 +27,7 @@ package struct GeneratorSpec: Sendable, Equatable {
         }
     }
 
-    /// Phased DMD and Lightning students of Wan: deterministic Euler on a linear grid shifted once, no guidance.
+    /// What Phased DMD and Lightning distil: deterministic Euler on a linear grid shifted once, no guidance.
     ///
     /// With 4 steps, shift 5 and boundary 0.875: sigmas 1, .9375 (high-noise expert), .8333, .625 (low-noise expert).
     /// Without a boundary the model has one expert, `transformer`.
@@ -65,24 +50,6 @@ package struct GeneratorSpec: Sendable, Equatable {
         if case .discrete(let grid) = grid { return try grid.schedule(sampler, steps: steps) }
         return try grid.schedule(steps: steps, tokens: tokens)
     }
-}
-
-/// The step rules.
-package enum SamplerKind: String, Sendable, Codable, CaseIterable {
-    /// x += (sigma' - sigma) v
-    case euler
-    /// Predict x0, then add fresh noise of the next level (DMD2, LCM): x = (1 - sigma') x0 + sigma' eps
-    case renoise
-    /// Order 2 multistep, B(h) = bh2, with corrector
-    case uniPC = "unipc"
-    /// DPM-Solver++ 2M (arXiv 2211.01095): unipc's order 2 without the corrector
-    case dpm = "dpm++"
-    /// Down beyond the next level, then up to it with fresh noise (SDXL-Turbo)
-    case ancestral
-    /// Euler's rule that ends at time 0, not at a latent without noise (Hyper-SD)
-    case ddim
-    /// Down to a share of the next time, then up to it with fresh noise (trajectory consistency, arXiv 2402.19159)
-    case tcd
 }
 
 /// The rule that turns a number of steps into sigmas.

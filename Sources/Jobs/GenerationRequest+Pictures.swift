@@ -73,12 +73,16 @@ extension GenerationRequest {
         case (.never, .video):
             throw refusal(
                 "image",
-                "\(model) makes clips from text only; clips from a picture are made by the families whose "
-                    + "/v1/capabilities name a first picture, such as Wan2.2-I2V and Wan2.2-TI2V")
+                "\(model) makes clips from text only; clips from a picture are made by models whose /v1/capabilities name a "
+                    + "first picture: those of the families \(Self.familiesFromAFrame)")
         case (.required, .image):
             throw refusal("image", "\(model) takes a picture as the first frame of a clip: ask for a video")
         case (.optional, .image), (_, .video): break
         }
+    }
+
+    private static var familiesFromAFrame: String {
+        Families.all.filter { $0.traits.pictures.first != .never }.map(\.name).joined(separator: ", ")
     }
 
     private static func counted(_ range: ClosedRange<Int>) -> String {

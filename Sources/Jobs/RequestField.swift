@@ -1,7 +1,7 @@
 import Support
 
 /// A field of a request: what it is called, what it may hold, what it means and who takes it. `RequestFields` lists all
-/// of them; HTTP routes, manifests and the OpenAPI document read names and limits from there.
+/// of them; HTTP routes, manifests, the OpenAPI document and the options of commands read names, limits and help from there.
 package struct RequestField: Sendable, Equatable {
     /// A reader of requests.
     package enum Taker: String, Sendable, CaseIterable {
@@ -13,6 +13,13 @@ package struct RequestField: Sendable, Equatable {
         case manifest
         /// The A1111 web UI's txt2img.
         case webUI
+        /// `phasor generate`, as options.
+        case generate
+        /// `phasor render`, as options: what holds for lines of the manifest that say nothing.
+        case render
+
+        /// Options are written with dashes.
+        fileprivate var isCommand: Bool { self == .generate || self == .render }
     }
 
     package enum Content: Sendable, Equatable {
@@ -46,17 +53,33 @@ package struct RequestField: Sendable, Equatable {
     private let synonyms: [Taker: [String]]
     /// What it is where it is left out; nil where the model or the request decides.
     package let initial: JSON?
+    /// What a command's help says in place of the documentation, which speaks of HTTP.
+    private let commandHelp: String?
 
     init(
         _ name: String, _ content: Content, _ takers: [Taker], as names: [Taker: String] = [:],
-        also synonyms: [Taker: [String]] = [:], initial: JSON? = nil, _ documentation: String
+        also synonyms: [Taker: [String]] = [:], initial: JSON? = nil, _ documentation: String, help: String? = nil
     ) {
         self.name = name
         self.content = content
         self.documentation = documentation
-        self.names = Dictionary(takers.map { ($0, names[$0] ?? name) }, uniquingKeysWith: { first, _ in first })
+        self.names = Dictionary(
+            takers.map { ($0, names[$0] ?? ($0.isCommand ? name.replacing("_", with: "-") : name)) },
+            uniquingKeysWith: { first, _ in first })
         self.synonyms = synonyms
         self.initial = initial
+        commandHelp = help
+    }
+
+    /// What the help of a command says: a sentence.
+    package func help(for taker: Taker) -> String {
+        let help = commandHelp ?? documentation
+        guard taker == .render else { return help + "." }
+        // A small letter after the colon, unless the word is a name such as AV1.
+        let first = help.prefix(while: { $0.isLetter || $0.isNumber })
+        let isName = first.dropFirst().contains { $0.isUppercase || $0.isNumber }
+        return
+            "For lines that say nothing: \(isName ? String(help.prefix(1)) : help.prefix(1).lowercased())\(help.dropFirst())."
     }
 
     /// The name that a reader uses; nil for a reader that does not take the field.

@@ -20,8 +20,8 @@ package struct FrameRate: Sendable, Equatable, CustomStringConvertible {
         denominator = 1
     }
 
-    /// What Wan's own clips play at.
-    package static let wan = FrameRate(checked: 16)
+    /// What clips play at where nobody says otherwise.
+    package static let usual = FrameRate(checked: 16)
 
     package var description: String { denominator == 1 ? "\(numerator)" : "\(numerator)/\(denominator)" }
 }
@@ -60,7 +60,7 @@ package struct VideoOptions: Sendable, Equatable {
 
     package init(
         codec: Codec = .h264, pixelFormat: PixelFormat = .yuv420p, crf: Int? = nil, preset: String? = nil,
-        frameRate: FrameRate = .wan,
+        frameRate: FrameRate = .usual,
         comment: String? = nil, provenance: Provenance? = nil
     ) {
         self.codec = codec

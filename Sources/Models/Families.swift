@@ -33,6 +33,11 @@ package enum Families {
             : family(named: name)?.checks(folder: folder, compute: compute)
     }
 
+    /// What there is to pull by one name, the smallest first.
+    package static var knownSets: [KnownSet] {
+        all.flatMap(\.knownSets).sorted { ($0.variants.last?.bytes ?? 0) < ($1.variants.last?.bytes ?? 0) }
+    }
+
     package static func family(named name: String) -> (any ModelFamily)? { all.first { $0.name == name } }
 
     /// The families whose networks have modules of the names that a LoRA file has.

@@ -58,9 +58,15 @@ package protocol ModelFamily: Sendable {
     /// - Parameter experts: how many networks the model has.
     func generators(experts: Int) throws -> [GeneratorSpec]
 
-    /// Ways to generate with a folder in diffusers layout, the default first: `spec` is what the folder's scheduler says,
-    /// with the steps and the guidance that most pipelines have.
+    /// What the family's pipelines in diffusers sample by that neither the folder's index nor its scheduler's file says.
+    func published(_ index: ModelIndex, experts: Int) -> PublishedSampling
+
+    /// Ways to generate with a folder in diffusers layout, the default first: `spec` is what the folder's scheduler and
+    /// `published` say.
     func generators(publishedAs spec: GeneratorSpec) throws -> [GeneratorSpec]
+
+    /// Working sets of published files that models of the family are generated with.
+    var knownSets: [KnownSet] { get }
 
     // MARK: Golden values
 
@@ -75,7 +81,13 @@ extension ModelFamily {
 
     package func pictureEncoder(_ autoencoder: any Autoencoder) -> (any PictureEncoder)? { nil }
 
+    package func published(_ index: ModelIndex, experts: Int) -> PublishedSampling {
+        PublishedSampling(isDiscrete: traits.isDiscrete)
+    }
+
     package func generators(publishedAs spec: GeneratorSpec) throws -> [GeneratorSpec] { [spec] }
+
+    package var knownSets: [KnownSet] { [] }
 }
 
 /// What decides, beside the weights, what a family's pictures look like.

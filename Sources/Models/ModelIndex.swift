@@ -9,6 +9,9 @@ package struct ModelIndex: Sendable {
     /// Whether the network is given a time for each token (`expand_timesteps` of Wan's pipelines).
     package let expandsTimesteps: Bool
 
+    /// Whether the network was distilled to do without guidance (`is_distilled` of FLUX.2's pipelines).
+    package let isDistilled: Bool
+
     /// - Throws: `ModelError.notAModel` with what is missing.
     package init(folder: String) throws {
         let path = "\(folder)/model_index.json"
@@ -26,6 +29,7 @@ package struct ModelIndex: Sendable {
         }
         pipelineClass = name
         expandsTimesteps = fields["expand_timesteps"] as? Bool ?? false
+        isDistilled = fields["is_distilled"] as? Bool ?? false
         components = fields.compactMapValues { value in
             // [library, class]; null for a component that is absent.
             guard let pair = value as? [Any], pair.count == 2 else { return nil }

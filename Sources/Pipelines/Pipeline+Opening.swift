@@ -77,7 +77,8 @@ extension Pipeline {
             let own = try family.generators(experts: files.experts.count)
             return try GeneratorSet(own, default: own[0].name)
         }
-        let described = try GeneratorSet(folder: URL(fileURLWithPath: folder))
+        let index = try ModelIndex(folder: folder)
+        let described = try GeneratorSet(folder: URL(fileURLWithPath: folder)) { family.published(index, experts: $0) }
         guard let spec = described.generators.first else { return described }
         var generators = try family.generators(publishedAs: spec)
         if !files.adapters.isEmpty || !files.experts.isEmpty {

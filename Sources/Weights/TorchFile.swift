@@ -7,8 +7,7 @@ package struct TorchFile {
 
     /// What to do with a file of PyTorch that is not read.
     static let advice =
-        "the same weights are published as safetensors: those of Wan's T5 and VAE as umt5_xxl_fp16.safetensors and "
-        + "wan_2.1_vae.safetensors, in Comfy-Org/Wan_2.2_ComfyUI_Repackaged"
+        "look for the same weights as safetensors: most are published so too, by the authors or repackaged"
 
     /// Names under which training tools put a network's tensors, in the order of preference.
     private static let groups = ["state_dict", "model_state", "model", "module", "params_ema", "params", "ema"]

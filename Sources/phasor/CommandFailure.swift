@@ -73,12 +73,10 @@ struct CommandFailure {
 
 extension ServingError {
     /// The flags of the command line, by the fields of the API that say the same.
-    private static let flags = [
-        "size": "--size", "num_frames": "--frames", "num_inference_steps": "--steps", "fps": "--fps",
-        "guidance_scale": "--guidance-scale", "guidance_scale_2": "--guidance-scale-2", "generator": "--generator",
-        "negative_prompt": "--negative-prompt", "crf": "--crf", "preset": "--preset", "model": "--model",
-        "prompt": "the prompt", "output_compression": "--output-compression", "loras": "the prompt's <lora:...>",
-    ]
+    private static let flags = Dictionary(
+        RequestFields.taken(by: .generate).map { ($0.name, $0.flag(of: .generate)) }
+            + [("model", "--model"), ("prompt", "the prompt"), ("loras", "the prompt's <lora:...>")],
+        uniquingKeysWith: { first, _ in first })
 
     /// What is wrong with the arguments, by the names that the user gave them.
     var asArgument: any Error {

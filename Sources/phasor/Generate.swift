@@ -37,66 +37,24 @@ struct Generate: ParsableCommand, SpeakingCommand {
     @Option(help: "A model folder (default: the embedded model).", completion: .directory, transform: HomeFolder.expand)
     var model: String?
 
-    @Option(help: ArgumentHelp("Pixels; the default is the model's.", valueName: "WxH"))
-    var size: String?
-
-    @Option(help: "Frames of a clip, 4k + 1 for Wan (default: the model's for .mp4).")
-    var frames: Int?
-
-    @Option(help: "Frames a second of a clip (default: the model's).")
-    var fps: Int?
-
-    @Option(help: "Where the noise begins: 0 or any whole number above it.")
-    var seed: UInt64 = 0
-
-    @Option(help: "A generator of the model: student, teacher, ... (default: the model's).")
-    var generator: String?
-
-    @Option(help: "Denoising steps (default: the generator's).")
-    var steps: Int?
-
-    @Option(help: "Guidance of the first phase, the high-noise expert (default: the generator's).")
-    var guidanceScale: Float?
-
-    @Option(name: .customLong("guidance-scale-2"), help: "Guidance of the phases after the first.")
-    var guidanceScale2: Float?
-
-    @Option(help: "What not to show; used where guidance is on.")
-    var negativePrompt: String?
-
-    @Option(
-        help: ArgumentHelp(
-            "A picture to edit, or the first frame of a clip: PNG, JPEG or WebP.", valueName: "file"),
-        completion: .file(), transform: HomeFolder.expand)
-    var image: String?
-
-    @Option(
-        help: ArgumentHelp("The last frame of a clip.", valueName: "file"), completion: .file(),
-        transform: HomeFolder.expand)
-    var lastImage: String?
-
-    @Option(
-        help: ArgumentHelp("Pictures for the model to look at; may be given more than once.", valueName: "file"),
-        completion: .file(), transform: HomeFolder.expand)
-    var reference: [String] = []
-
-    @Option(help: "crop, pad or stretch: what becomes of a picture of another aspect (default: crop).")
-    var fit: PictureFit?
-
-    @Option(help: "How far --image is changed, from 0 to 1, by a model of text to image (default: 0.75).")
-    var strength: Float?
-
-    @Option(help: "full or tiny: what makes pictures of latents (default: the VAE; tiny takes --preview-vae FILE).")
-    var decoder: LatentDecoder?
-
-    @Option(help: "Constant rate factor of H.264: less is better and larger.")
-    var crf: Int?
-
-    @Option(help: "x264 preset, superfast to veryslow.")
-    var preset: String?
-
-    @Option(help: "Quality of a JPEG or WebP, 0 to 100: less is smaller and worse (default: 100).")
-    var outputCompression: Int?
+    @Option(RequestFields.size) var size: String?
+    @Option(RequestFields.frames) var frames: Int?
+    @Option(RequestFields.fps) var fps: Int?
+    @Option(RequestFields.seed) var seed: UInt64 = 0
+    @Option(RequestFields.generator) var generator: String?
+    @Option(RequestFields.stepCount) var steps: Int?
+    @Option(RequestFields.guidanceScale) var guidanceScale: Float?
+    @Option(RequestFields.guidanceScale2) var guidanceScale2: Float?
+    @Option(RequestFields.negativePrompt) var negativePrompt: String?
+    @Option(RequestFields.image) var image: String?
+    @Option(RequestFields.lastImage) var lastImage: String?
+    @Option(RequestFields.images) var reference: [String] = []
+    @Option(RequestFields.fit) var fit: PictureFit?
+    @Option(RequestFields.strength) var strength: Float?
+    @Option(RequestFields.decoder) var decoder: LatentDecoder?
+    @Option(RequestFields.crf) var crf: Int?
+    @Option(RequestFields.preset) var preset: String?
+    @Option(RequestFields.outputCompression) var outputCompression: Int?
 
     @OptionGroup var provenance: ProvenanceOptions
 
@@ -160,9 +118,7 @@ struct Generate: ParsableCommand, SpeakingCommand {
             times.end("steps")
             last = run.generation.latent
         }
-        let notes = FileNotes(
-            parameters: FileMetadata.text(request, image: 0, ran: RunRecord(of: run)),
-            provenance: Provenance(provenance.generator, of: request))
+        let notes = FileNotes(request, image: 0, ran: RunRecord(of: run), generator: provenance.generator)
         let ran =
             try isClip
             ? writeClip(&run, observer, request, notes, to: output.file)
@@ -193,9 +149,13 @@ struct Generate: ParsableCommand, SpeakingCommand {
 
     /// An option that would do nothing is a mistake of whoever gave it.
     private func requireNoClipOptions(unless isClip: Bool) throws {
-        let given = [("--fps", fps.map { "\($0)" }), ("--crf", crf.map { "\($0)" }), ("--preset", preset)]
-        for case (let flag, let value?) in given where !isClip {
-            throw ValidationError("\(flag) \(value): it is for clips, and this makes a picture; name a file in .mp4")
+        let given = [
+            (RequestFields.fps, fps.map { "\($0)" }), (RequestFields.crf, crf.map { "\($0)" }),
+            (RequestFields.preset, preset),
+        ]
+        for case (let field, let value?) in given where !isClip {
+            throw ValidationError(
+                "\(field.flag(of: .generate)) \(value): it is for clips, and this makes a picture; name a file in .mp4")
         }
     }
 
@@ -214,7 +174,7 @@ struct Generate: ParsableCommand, SpeakingCommand {
         (request.fit, request.strength, request.decoder) = (fit, strength, decoder)
         (request.outputFormat, request.outputCompression) = (type.picture, outputCompression)
         _ = try request.validate(for: pipeline)
-        return request
+        return try request.settled(for: pipeline)
     }
 
     // MARK: Output

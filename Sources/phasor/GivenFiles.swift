@@ -10,20 +10,18 @@ import Support
 struct GivenFiles {
     private typealias Given = (file: PictureFile, picture: RGBImage)
 
-    private var first: Given?
+    private let first: Given?
     private let last: Given?
-    private var references: [Given]
+    private let references: [Given]
 
     /// - Parameter image: the picture to change, or the first frame; to a model that makes nothing without a reference, one.
     /// - Throws: `ValidationError` for a file that cannot be read or is no picture.
     init(image: String?, lastImage: String?, references: [String], for model: Pipeline) throws {
-        first = try image.map { try Self.read($0, "--image") }
         last = try lastImage.map { try Self.read($0, "--last-image") }
-        self.references = try references.map { try Self.read($0, "--reference") }
-        if model.traits.pictures.needsReference, let picture = first {
-            self.references.insert(picture, at: 0)
-            first = nil
-        }
+        let sorted = model.traits.pictures.sorted(
+            image: try [image].compactMap(\.self).map { try Self.read($0, "--image") },
+            images: try references.map { try Self.read($0, "--reference") })
+        (first, self.references) = (sorted.first.first, sorted.references)
     }
 
     private static func read(_ path: String, _ flag: String) throws -> Given {

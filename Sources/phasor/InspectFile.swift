@@ -41,7 +41,8 @@ struct FileInspection {
         switch identity.part {
         case .expert where identity.isOneOfSeveral:
             Console.current.result(
-                "  use it as --expert high=FILE or low=FILE (Wan2.2), or --expert FILE (a model of one expert)")
+                "  use it as --expert high=FILE or low=FILE (a model of two experts), or --expert FILE (a model of one)"
+            )
         case .expert: Console.current.result("  use it as --expert FILE")
         case .textEncoder: Console.current.result("  use it as --text-encoder FILE, with --tokenizer DIR")
         case .vae: Console.current.result("  use it as --vae FILE")

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Dispatch
 import Foundation
+import Models
 import Pipelines
 import Support
 import Tensor
@@ -146,7 +147,8 @@ struct ModelOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "What the files given are, where their keys do not tell: qwen-image-edit for Qwen-Image-Edit-2509.",
+            "The family of models that the files are of, where their keys do not tell: one of "
+                + "\(Families.all.map(\.name).joined(separator: ", ")).",
             valueName: "name"))
     var family: String?
 

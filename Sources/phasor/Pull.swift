@@ -52,7 +52,7 @@ struct Pull: ParsableCommand, SpeakingCommand {
             guard revision == nil, self.variant == nil || variant == nil else {
                 throw ValidationError("\(name) is a set: it has no --revision, and one variant")
             }
-            let chosen = try set.variant(named: variant ?? self.variant, memory: Self.memory)
+            let chosen = try PulledModels.variant(variant ?? self.variant, of: set)
             for file in chosen.files {
                 try models.pull(try RepositoryName(file.path), variant: file.type, to: to)
             }

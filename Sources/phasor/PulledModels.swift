@@ -59,7 +59,7 @@ struct PulledModels {
         if let (set, variant) = KnownSet.find(text) {
             // What is here counts before what the memory would have room for.
             let here = variant == nil ? set.variants.first { missing(of: $0).isEmpty } : nil
-            let chosen = try here ?? set.variant(named: variant, memory: Pull.memory)
+            let chosen = try here ?? Self.variant(variant, of: set)
             var files = ModelFiles()
             for file in chosen.files {
                 let path = try path(of: RepositoryName(file.path), variant: file.type, pulling: pulling)
@@ -99,6 +99,17 @@ struct PulledModels {
         return try pull(name, variant: variant)
     }
 
+    /// The variant that is named, else the one for this machine's memory.
+    /// - Throws: `HubError.badName` for a variant that there is not.
+    static func variant(_ name: String?, of set: KnownSet) throws -> KnownSet.Variant {
+        guard let found = name.map(set.variant(named:)) ?? set.variant(for: Pull.memory) else {
+            throw HubError.badName(
+                name: "\(set.name):\(name ?? "")",
+                reason: "there is \(set.variants.map(\.name).joined(separator: ", "))")
+        }
+        return found
+    }
+
     /// The files of a set that are not in the cache.
     func missing(of variant: KnownSet.Variant) -> [String] {
         variant.files.map(\.path).filter { (try? path(of: RepositoryName($0), variant: nil, pulling: false)) == nil }
@@ -108,7 +119,7 @@ struct PulledModels {
     /// - Parameter model: a folder, a repository, a set, or nil for the parts that the options name.
     func missing(_ model: String?, _ options: ModelOptions) throws -> [String] {
         if let model, let (set, name) = KnownSet.find(model), !FileManager.default.fileExists(atPath: model) {
-            let variant = try set.variant(named: name, memory: Pull.memory)
+            let variant = try Self.variant(name, of: set)
             let files = missing(of: variant)
             guard !files.isEmpty else { return [] }
             return files.map { "missing: \($0)" } + ["phasor pull \(set.name):\(variant.name) brings them"]
@@ -132,7 +143,8 @@ struct PulledModels {
 
     /// Files of known sets that may take the place of the parts that are missing.
     private static func advice(_ missing: [ModelFiles.MissingFile], _ family: any ModelFamily) -> [String] {
-        guard let set = KnownSet.all.first(where: { $0.family == family.name }), let files = set.variants.last?.files
+        guard let set = Families.knownSets.first(where: { $0.family == family.name }),
+            let files = set.variants.last?.files
         else {
             return []
         }
@@ -152,8 +164,8 @@ struct PulledModels {
     /// The known sets, with a mark at the variant that a machine of so much memory gets.
     static func table(memory: Int) -> String {
         var rows = [["name", "files", "size", "licence", "memory", "makes"]]
-        for set in KnownSet.all {
-            let usual = try? set.variant(named: nil, memory: memory)
+        for set in Families.knownSets {
+            let usual = set.variant(for: memory)
             for variant in set.variants {
                 rows.append([
                     "\(set.name):\(variant.name)" + (variant.name == usual?.name ? " *" : ""),

@@ -70,38 +70,20 @@ struct Render: AsyncParsableCommand, SpeakingCommand {
         completion: .directory, transform: HomeFolder.expand)
     var images: String?
 
-    @Option(help: "The prompt of lines that have none.")
-    var prompt: String?
-
-    @Option(help: "How far pictures are changed whose lines say nothing, from 0 to 1 (default: 0.75).")
-    var strength: Float?
+    @Option(RequestFields.prompt, of: .render) var prompt: String?
+    @Option(RequestFields.strength, of: .render) var strength: Float?
 
     @Option(help: "A model folder (default: the embedded model).", completion: .directory, transform: HomeFolder.expand)
     var model: String?
 
-    @Option(help: "The generator of lines that name none (default: the model's).")
-    var generator: String?
-
-    @Option(help: "Frames a second of clips whose lines say nothing (default: the model's).")
-    var fps: Int?
-
-    @Option(help: "h264 or av1, for clips whose lines say nothing.")
-    var codec: VideoOptions.Codec?
-
-    @Option(help: "Constant rate factor of clips whose lines say nothing: less is better and larger.")
-    var crf: Int?
-
-    @Option(help: "Encoder preset of clips whose lines say nothing.")
-    var preset: String?
-
-    @Option(help: "yuv420p, which plays everywhere, or yuv444p, for clips whose lines say nothing.")
-    var pixelFormat: VideoOptions.PixelFormat?
-
-    @Option(help: "png, jpeg or webp, for pictures whose lines and names say nothing (default: png).")
-    var outputFormat: PictureFormat?
-
-    @Option(help: "Quality of JPEG and WebP whose lines say nothing, 0 to 100 (default: 100).")
-    var outputCompression: Int?
+    @Option(RequestFields.generator, of: .render) var generator: String?
+    @Option(RequestFields.fps, of: .render) var fps: Int?
+    @Option(RequestFields.codec, of: .render) var codec: VideoOptions.Codec?
+    @Option(RequestFields.crf, of: .render) var crf: Int?
+    @Option(RequestFields.preset, of: .render) var preset: String?
+    @Option(RequestFields.pixelFormat, of: .render) var pixelFormat: VideoOptions.PixelFormat?
+    @Option(RequestFields.outputFormat, of: .render) var outputFormat: PictureFormat?
+    @Option(RequestFields.outputCompression, of: .render) var outputCompression: Int?
 
     @Option(
         help: ArgumentHelp(
@@ -129,10 +111,6 @@ struct Render: AsyncParsableCommand, SpeakingCommand {
 
     func validate() throws {
         guard 1...4096 ~= window else { throw ValidationError("--window \(window): it must be 1...4096") }
-        guard GenerationRequest.compressions ~= outputCompression ?? 0 else {
-            throw ValidationError("--output-compression \(outputCompression ?? 0): it must be 0...100")
-        }
-        guard 1...240 ~= fps ?? 1 else { throw ValidationError("--fps \(fps ?? 1): it must be 1...240") }
         if verify != nil {
             guard manifest == nil, images == nil, out == nil, !check, !resume, shard == nil else {
                 throw ValidationError(
@@ -144,9 +122,6 @@ struct Render: AsyncParsableCommand, SpeakingCommand {
             }
             guard images == nil || prompt != nil else {
                 throw ValidationError("--images: say with --prompt what to make of the pictures")
-            }
-            guard 0...1 ~= strength ?? 0 else {
-                throw ValidationError("--strength \(strength ?? 0): it must be 0...1")
             }
             guard store.map(ServerConfiguration.isStore) ?? true else {
                 throw ValidationError("--store: it must be \(ServerConfiguration.storeForm)")

@@ -15,6 +15,7 @@ import batch
 import between
 import compared
 import failing
+import given
 import settings
 import started
 from server import Server
@@ -238,12 +239,17 @@ if __name__ == "__main__":
     parser.add_argument("--browser", choices=BROWSERS, help="only this one")
     parser.add_argument("--axe", default=".build/axe/axe_playwright_python/axe.min.js", help="axe-core")
     parser.add_argument("--screenshot", default="page-failed.png", help="where to put a picture of what failed")
+    parser.add_argument("--reports", type=Path, help="a folder for what axe-core found, a file for each state, scheme and browser")
     arguments = parser.parse_args()
-    source = Path(arguments.axe).read_text()
+    axe = accessible.Axe(Path(arguments.axe).read_text(), arguments.reports)
     for browser in [arguments.browser] if arguments.browser else BROWSERS:
         with Server(arguments.phasor, arguments.model, arguments.page) as server:
-            try_browser(BROWSERS[browser], server, source, Path(arguments.screenshot))
+            try_browser(BROWSERS[browser], server, axe, Path(arguments.screenshot))
     with batch.rendered(arguments.phasor, arguments.model) as index, Browser(390, 844) as page:
-        attempt(page, batch.the_index_shows_all, Path(arguments.screenshot), index, source)
+        attempt(page, batch.the_index_shows_all, Path(arguments.screenshot), index, axe)
     with Server(arguments.phasor, "Tests/Fixtures/wan22-tiny", arguments.page) as server, Browser(1280, 900) as page:
         attempt(page, settings.another_model_has_nothing_of_this_one, Path(arguments.screenshot), server.url)
+    given.in_chromium(attempt, arguments.phasor, arguments.page, axe, Path(arguments.screenshot))
+    print(axe.table())
+    if arguments.reports:
+        print(f"What axe-core found is in {arguments.reports}, a file for each state.")

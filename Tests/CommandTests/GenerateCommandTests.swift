@@ -122,7 +122,10 @@ import Testing
         (["--frames", "6", "-o", "x.mp4"], "--frames"), (["--steps", "5"], "--steps"), (["--size", "33x32"], "--size"),
         (["--guidance-scale", "101"], "--guidance-scale"), (["--generator", "professor"], "--generator"),
         (["--frames", "5", "--crf", "99"], "--crf"), (["--crf", "20"], "--crf 20: it is for clips"),
-        (["--generator", "teacher", "--steps", "9999"], "Error: --steps is 9999; it must be 1...1000"),
+        (
+            ["--generator", "teacher", "--steps", "9999"],
+            "'9999' is invalid for '--steps <steps>': it must be 1...1000"
+        ),
         (["--size", "big"], "--size"), (["--seed", "-1"], "--seed"),
         (["-q", "-v"], "--verbose"), (["--log-format", "xml"], "--log-format"),
     ])

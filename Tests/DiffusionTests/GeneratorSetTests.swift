@@ -235,7 +235,10 @@ import Testing
         """
 
     /// Writes a model folder and reads it.
-    private func read(_ index: String, _ scheduler: String, phases: String? = nil) throws -> GeneratorSet {
+    /// - Parameter published: what the family would say.
+    private func read(
+        _ index: String, _ scheduler: String, phases: String? = nil, published: PublishedSampling = PublishedSampling()
+    ) throws -> GeneratorSet {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
         defer { try? FileManager.default.removeItem(at: folder) }
         let schedulers = folder.appendingPathComponent("scheduler")
@@ -243,7 +246,7 @@ import Testing
         try Data(index.utf8).write(to: folder.appendingPathComponent("model_index.json"))
         try Data(scheduler.utf8).write(to: schedulers.appendingPathComponent("scheduler_config.json"))
         if let phases { try Data(phases.utf8).write(to: folder.appendingPathComponent("phases.json")) }
-        return try GeneratorSet(folder: folder)
+        return try GeneratorSet(folder: folder) { _ in published }
     }
 
     @Test func phasesComeFirst() throws {
@@ -251,14 +254,13 @@ import Testing
     }
 
     @Test func twoExpertWan() throws {
-        let generator = try read(Self.wan, Self.uniPC).generator(nil)
+        let published = PublishedSampling(steps: 40, guidanceScales: [4, 3])
+        let generator = try read(Self.wan, Self.uniPC, published: published).generator(nil)
         #expect(generator.name == "default" && generator.sampler == .uniPC)
         #expect(generator.plan.phases.map(\.expert) == ["transformer", "transformer_2"])
         #expect(generator.plan.phases.map(\.lower) == [0.9, 0])
         #expect(generator.plan.phases.map(\.guidanceScale) == [4, 3])
         #expect(try generator.schedule(steps: nil, tokens: 0) == SigmaSchedule.uniPCFlow(steps: 40, shift: 12))
-        let video = Self.wan.replacingOccurrences(of: "WanPipeline", with: "WanImageToVideoPipeline")
-        #expect(try read(video, Self.uniPC).generator(nil).plan.phases.map(\.guidanceScale) == [3.5, 3.5])
     }
 
     private static let sprint = #"{"_class_name": "SCMScheduler", "prediction_type": "trigflow", "sigma_data": 0.5}"#
@@ -271,7 +273,7 @@ import Testing
         let student = try read(#"{"_class_name": "SanaSprintPipeline"}"#, Self.sprint).generator(nil)
         #expect(student.sampler == .renoise && student.grid == .trigonometric(TrigonometricFlow.Times()))
         let index = #"{"_class_name": "SanaPipeline"}"#
-        let teacher = try read(index, Self.sana).generator(nil)
+        let teacher = try read(index, Self.sana, published: PublishedSampling(steps: 20)).generator(nil)
         #expect(teacher.sampler == .dpm && teacher.grid == .dpmFlow(steps: 20, shift: 3))
         for (old, new) in [
             ("dpmsolver++", "sde-dpmsolver++"), ("\"solver_order\": 2", "\"solver_order\": 3"), ("midpoint", "heun"),
@@ -294,14 +296,18 @@ import Testing
         #expect(
             try generator.schedule(steps: 20, tokens: 1024)
                 == SigmaSchedule.dynamic(steps: 20, tokens: 1024, shift: SigmaScheduleTests.qwen))
-        let fixed = try read(Self.qwenIndex, Self.euler).generator(nil)
+        let linear = PublishedSampling(isGridLinear: true)
+        let fixed = try read(Self.qwenIndex, Self.euler, published: linear).generator(nil)
         #expect(try fixed.schedule(steps: 4, tokens: 1024) == SigmaSchedule.shifted(steps: 4, shift: 5))
     }
 
     @Test func theFixtureFolder() throws {
         let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .appendingPathComponent("Fixtures/wan22-tiny")
-        let generator = try GeneratorSet(folder: folder).generator(nil)
+        let generator = try GeneratorSet(folder: folder) { experts in
+            #expect(experts == 2)
+            return PublishedSampling(guidanceScales: [4, 3])
+        }.generator(nil)
         #expect(generator.plan.phases.map(\.lower) == [0.875, 0])
         #expect(try generator.schedule(steps: 10, tokens: 0) == SigmaSchedule.uniPCFlow(steps: 10, shift: 3))
     }

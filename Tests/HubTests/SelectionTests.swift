@@ -106,21 +106,4 @@ import Testing
         #expect(throws: HubError.self) { try FileSelection.components(of: Array("[]".utf8), repository: "a/b") }
         #expect(throws: HubError.self) { try FileSelection.components(of: [], repository: "a/b") }
     }
-
-    @Test func knownSetsAreWhole() throws {
-        for set in KnownSet.all {
-            for variant in set.variants {
-                for file in variant.files {
-                    let name = try RepositoryName(file.path)
-                    #expect((name.file == nil) == (file.role == .folder))
-                }
-            }
-            #expect(set.variants.map(\.bytes) == set.variants.map(\.bytes).sorted(by: >))
-            #expect(try set.variant(named: nil, memory: .max).name == set.variants.first?.name)
-            #expect(try set.variant(named: nil, memory: 0).name == set.variants.last?.name)
-            #expect(throws: HubError.self) { try set.variant(named: "Q99", memory: 0) }
-        }
-        #expect(KnownSet.find("z-image-turbo:Q4_K_M")?.variant == "Q4_K_M")
-        #expect(KnownSet.find("no-such-set") == nil)
-    }
 }

@@ -201,7 +201,9 @@ struct Flux2Tests {
                         .replacing("\"is_distilled\": true", with: "\"is_distilled\": \(isDistilled)")
                     try Data(text.utf8).write(to: target)
                 }
-                let published = try GeneratorSet(folder: folder).generator(nil)
+                let index = try ModelIndex(folder: folder.path)
+                let published = try GeneratorSet(folder: folder) { family.published(index, experts: $0) }
+                    .generator(nil)
                 let spec = try #require(try family.generators(publishedAs: published).first)
                 #expect(spec.name == (isDistilled ? "student" : "teacher"))
                 #expect(spec.grid.defaultSteps == (isDistilled ? 4 : 50))

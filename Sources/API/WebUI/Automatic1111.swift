@@ -56,9 +56,13 @@ struct Automatic1111: Sendable {
                 throw APIError.invalid("mask", "mask is not supported: whole pictures are changed", code: "unsupported")
             }
             let files = try fields.pictures("init_images")
-            guard let bytes = files.first else { throw APIError.missing("init_images") }
-            guard try !catalogue.model(read.request.model).traits.pictures.needsReference else {
-                for bytes in files { read.pictures.append(try await PictureReader.shared.read(bytes, "init_images")) }
+            guard !files.isEmpty else { throw APIError.missing("init_images") }
+            let inputs = try catalogue.model(read.request.model).traits.pictures
+            let (first, references) = inputs.sorted(image: files, images: [])
+            guard references.isEmpty else {
+                for bytes in references {
+                    read.pictures.append(try await PictureReader.shared.read(bytes, "init_images"))
+                }
                 read.request.images = read.pictures.map(\.digest)
                 read.names = ["images": "init_images"]
                 // Clients send both whether or not they mean something.
@@ -66,11 +70,11 @@ struct Automatic1111: Sendable {
                     .map(RequestWarning.ignored)
                 return
             }
-            guard files.count == 1 else {
+            guard first.count == 1 else {
                 throw APIError.invalid(
                     "init_images", "init_images: \(files.count) pictures given; one is changed at a time")
             }
-            let picture = try await PictureReader.shared.read(bytes, "init_images")
+            let picture = try await PictureReader.shared.read(first[0], "init_images")
             // The web UI's: just resize, crop and resize, resize and fill; the fourth enlarges latents.
             let fits: [PictureFit] = [.stretch, .crop, .pad]
             read.request.fit = fits[try fields.integer("resize_mode", in: 0...fits.count - 1) ?? 0]

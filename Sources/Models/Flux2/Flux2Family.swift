@@ -92,6 +92,10 @@ struct Flux2Family: ModelFamily {
 
     func generators(experts: Int) throws -> [GeneratorSpec] { [try student(), try teacher()] }
 
+    func published(_ index: ModelIndex, experts: Int) -> PublishedSampling {
+        PublishedSampling(guidanceScales: [index.isDistilled ? 1 : 5])
+    }
+
     /// The index of a distilled model says that guidance is off; of the base model the index says nothing.
     func generators(publishedAs spec: GeneratorSpec) throws -> [GeneratorSpec] {
         guard case .dynamic = spec.grid else {

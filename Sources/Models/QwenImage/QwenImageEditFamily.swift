@@ -64,18 +64,7 @@ struct QwenImageEditFamily: QwenImageNetworkFamily {
     }
 
     /// The model cards' steps.
-    private static let teacherSteps = 40
-
-    func generators(experts: Int) throws -> [GeneratorSpec] { try generators(teacherSteps: Self.teacherSteps) }
-
-    func generators(publishedAs spec: GeneratorSpec) throws -> [GeneratorSpec] {
-        guard case .dynamic(_, let shift) = spec.grid else { return [spec] }
-        return [
-            try GeneratorSpec(
-                name: spec.name, sampler: spec.sampler, grid: .dynamic(steps: Self.teacherSteps, shift: shift),
-                plan: spec.plan)
-        ]
-    }
+    let teacherSteps = 40
 
     func checks(folder: String, compute: Compute) -> any FamilyChecks {
         QwenImageEditChecks(folder: folder, compute: compute)

@@ -55,7 +55,7 @@ struct QwenImageFamily: QwenImageNetworkFamily {
     }
 
     /// diffusers' steps.
-    func generators(experts: Int) throws -> [GeneratorSpec] { try generators(teacherSteps: 50) }
+    let teacherSteps = 50
 
     func checks(folder: String, compute: Compute) -> any FamilyChecks {
         QwenImageChecks(folder: folder, compute: compute)

@@ -10,6 +10,8 @@ protocol QwenImageNetworkFamily: ModelFamily {
     func recognises(picturesAtZero: Bool) -> Bool
     /// What messages call such a file.
     var networkName: String { get }
+    /// The steps of the published sampler.
+    var teacherSteps: Int { get }
 }
 
 extension QwenImageNetworkFamily {
@@ -62,16 +64,23 @@ extension QwenImageNetworkFamily {
     }
 
     /// Lightning's four steps, of shift 3; the published shift by size, and true CFG.
-    func generators(teacherSteps: Int) throws -> [GeneratorSpec] {
+    func generators(experts: Int) throws -> [GeneratorSpec] {
         let published = DynamicShift(
             baseShift: 0.5, maximumShift: 0.9, baseTokens: 256, maximumTokens: 8192, terminal: 0.02)
         return [
             try .distilled(steps: 4, shift: 3, boundary: nil),
             try GeneratorSpec(
                 name: "teacher", sampler: .euler, grid: .dynamic(steps: teacherSteps, shift: published),
-                plan: PhasePlan(expert: "transformer", guidanceScale: 4)),
+                plan: PhasePlan(expert: "transformer", guidanceScale: Self.teacherScale)),
         ]
     }
+
+    /// The pipelines hand the scheduler a linear grid.
+    func published(_ index: ModelIndex, experts: Int) -> PublishedSampling {
+        PublishedSampling(steps: teacherSteps, guidanceScales: [Self.teacherScale], isGridLinear: true)
+    }
+
+    private static var teacherScale: Float { 4 }
 }
 
 /// Networks and parts that grew out of Qwen-Image's and are not built.

@@ -128,6 +128,10 @@ struct SDXLFamily: ModelFamily {
 
     func generators(experts: Int) throws -> [GeneratorSpec] { try students() + [teacher()] }
 
+    func published(_ index: ModelIndex, experts: Int) -> PublishedSampling {
+        PublishedSampling(isDiscrete: true, expert: Self.expert)
+    }
+
     /// All ways, since LoRA files make a student of the base; the folder's own comes first.
     func generators(publishedAs spec: GeneratorSpec) throws -> [GeneratorSpec] {
         let all = try generators(experts: 1)

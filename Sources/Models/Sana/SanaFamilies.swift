@@ -50,7 +50,11 @@ struct SanaFamily: SanaNetworkFamily {
 
     func refusal(ofPipelineClass name: String) -> String? { nil }
 
-    func generators(experts: Int) throws -> [GeneratorSpec] { [try teacher(.dpmFlow(steps: 20, shift: 3))] }
+    private static let steps = 20
+
+    func generators(experts: Int) throws -> [GeneratorSpec] { [try teacher(.dpmFlow(steps: Self.steps, shift: 3))] }
+
+    func published(_ index: ModelIndex, experts: Int) -> PublishedSampling { PublishedSampling(steps: Self.steps) }
 
     func generators(publishedAs spec: GeneratorSpec) throws -> [GeneratorSpec] {
         guard case .dpmFlow = spec.grid else {

@@ -23,7 +23,7 @@ struct LineReader {
     mutating func items(_ line: inout ManifestLine) -> [Manifest.Item] {
         let before = line.faults.count
         let sizes = model.sizes
-        let given = line.choice("kind", GenerationRequest.Kind.self)
+        let given = line.choice(RequestFields.kind, GenerationRequest.Kind.self)
         let frames = line.integer(RequestFields.frames)
         let first = pictures.take(RequestFields.image, of: &line)
         let last = pictures.take(RequestFields.lastImage, of: &line)
@@ -31,7 +31,7 @@ struct LineReader {
         let inputs = model.traits.pictures
         let isFirstFrame = first != nil && inputs.first != .never
         let kind = given ?? ((frames ?? 1) > 1 || isFirstFrame ? .video : .image)
-        let prompt = line.prompt(RequestFields.prompt) ?? defaults.prompt
+        let prompt = line.text(RequestFields.prompt) ?? defaults.prompt
         if !line.has("prompt"), prompt == nil {
             line.fault("prompt", "it is missing")
         } else if let prompt, prompt.unicodeScalars.allSatisfy(\.properties.isWhitespace) {
@@ -45,46 +45,35 @@ struct LineReader {
             line.fault("seed", "\(seeds.upperBound) with n \(count) goes beyond the last seed, \(lastSeed)")
         }
         let name = line.string("file")
-        let format = line.choice("output_format", PictureFormat.self)
         let (strange, makes) =
             kind == .image
             ? (Self.ofClips, "it is for clips; this line makes images")
             : (Self.ofPictures, "it is for images; this line makes a clip")
         for name in strange where line.has(name) { line.fault(name, makes) }
         var request = GenerationRequest(
-            kind: kind, prompt: prompt ?? "", negativePrompt: line.prompt(RequestFields.negativePrompt),
-            model: model.id,
-            generator: line.string("generator") ?? defaults.generator ?? model.generators.defaultName,
-            width: size.width, height: size.height,
+            kind: kind, prompt: prompt ?? "", model: model.id, width: size.width, height: size.height,
             frames: kind == .image ? frames ?? 1 : frames ?? sizes.defaultFrames,
-            fps: sizes.defaultFPS, seed: UInt64(seeds?.lowerBound ?? 0),
-            steps: line.integer(RequestFields.stepCount),
-            guidanceScale: line.number(RequestFields.guidanceScale).map { Float($0) },
-            guidanceScale2: line.number(RequestFields.guidanceScale2).map { Float($0) },
-            loras: line.loras("loras"))
-        if inputs.needsReference {
-            request.images = first.map { [$0.digest] }
-        } else {
-            request.image = first?.digest
-        }
+            fps: kind == .image ? sizes.defaultFPS : defaults.fps ?? sizes.defaultFPS,
+            seed: UInt64(seeds?.lowerBound ?? 0), loras: line.loras("loras"))
+        request.take(from: &line)
+        request.generator = request.generator ?? defaults.generator ?? model.generators.defaultName
+        let sorted = inputs.sorted(image: [first].compactMap(\.self), images: [])
+        request.image = sorted.first.first?.digest
+        request.images = sorted.references.isEmpty ? nil : sorted.references.map(\.digest)
         request.lastImage = last?.digest
-        request.fit = line.choice("fit", PictureFit.self)
-        request.decoder = line.choice("decoder", LatentDecoder.self)
-        request.strength =
-            line.number(RequestFields.strength).map { Float($0) }
-            ?? (request.isChangeByStrength(of: model) ? defaults.strength : nil)
+        if request.isChangeByStrength(of: model) { request.strength = request.strength ?? defaults.strength }
         if kind == .image {
             // The ending of a name tells the format as well.
-            request.outputFormat = format ?? name.flatMap { FileType(path: $0)?.picture } ?? defaults.outputFormat
-            request.outputCompression =
-                line.integer(RequestFields.outputCompression)
-                ?? (request.pictureFormat == .png ? nil : defaults.outputCompression)
+            request.outputFormat =
+                request.outputFormat ?? name.flatMap { FileType(path: $0)?.picture } ?? defaults.outputFormat
+            if request.pictureFormat != .png {
+                request.outputCompression = request.outputCompression ?? defaults.outputCompression
+            }
         } else {
-            request.fps = line.integer(RequestFields.fps) ?? defaults.fps ?? sizes.defaultFPS
-            request.codec = line.choice("codec", VideoOptions.Codec.self) ?? defaults.codec
-            request.crf = line.integer(RequestFields.crf) ?? defaults.crf
-            request.preset = line.string("preset") ?? defaults.preset
-            request.pixelFormat = line.choice("pixel_format", VideoOptions.PixelFormat.self) ?? defaults.pixelFormat
+            request.codec = request.codec ?? defaults.codec
+            request.crf = request.crf ?? defaults.crf
+            request.preset = request.preset ?? defaults.preset
+            request.pixelFormat = request.pixelFormat ?? defaults.pixelFormat
         }
         let template = template(name, request.fileType, &line)
         guard line.faults.count == before, let template else { return [] }

@@ -4,7 +4,7 @@ import Support
 
 /// One line of a manifest: named values, read by type. What is wrong is noted, and the reading goes on, so that all that
 /// is wrong with a line is told at once.
-struct ManifestLine {
+struct ManifestLine: RequestFieldReader {
     let line: Int
     private let values: [String: JSON]
     /// Values of a CSV file are text; numbers are read from it.
@@ -61,8 +61,16 @@ struct ManifestLine {
         return text
     }
 
+    mutating func name(_ field: RequestField) -> String? { field.name(for: .manifest).flatMap { string($0) } }
+
+    mutating func choice<Choice: RawRepresentable<String> & CaseIterable>(
+        _ field: RequestField, _: Choice.Type
+    ) -> Choice? {
+        field.name(for: .manifest).flatMap { choice($0, Choice.self) }
+    }
+
     /// A prompt: of bounded length, and without NUL, which neither PNG nor MP4 can hold.
-    mutating func prompt(_ field: RequestField) -> String? {
+    mutating func text(_ field: RequestField) -> String? {
         guard let name = field.name(for: .manifest), let text = string(name) else { return nil }
         if case .text(let longest) = field.content, text.unicodeScalars.count > longest {
             fault(name, "it has \(text.unicodeScalars.count) characters; at most \(longest) are allowed")

@@ -30,7 +30,7 @@ struct GenerationTrial {
         var run = try Run(request.parameters(), of: model)
         var observer = RunObserver()
         observer.now = now
-        let notes = FileNotes(parameters: FileMetadata.text(request, image: 0, ran: RunRecord(of: run)))
+        let notes = FileNotes(request, image: 0, ran: RunRecord(of: run), generator: Provenance.phasor)
         let encoder =
             request.kind == .video
             ? try MP4Encoder(
