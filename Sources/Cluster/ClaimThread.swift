@@ -38,9 +38,19 @@ package final class ClaimThread: Sendable {
         let thread = Thread { [self] in run() }
         thread.name = "phasor.claims"
         thread.start()
-        listener.onChange { [work] in work.wake.signal() }
+        listener.onNews { [work] news in
+            var wait = 0.0
+            if case .line(let model, let part) = news, let held = work.lastPlace,
+                held != PartLine.Place(model: model, part: Part(part))
+            {
+                wait = Self.courtesySeconds
+            }
+            DispatchQueue.global().asyncAfter(deadline: .now() + wait) { work.wake.signal() }
+        }
     }
 
+    /// A worker that would have to get other weights into memory lets those go first that have them.
+    private static let courtesySeconds = 0.3
     /// A cancellation that nobody heard of is seen after so long.
     private static let beatSeconds = 2.0
 

@@ -14,7 +14,7 @@ final class JobListener: Sendable {
         /// Waits that were cancelled before they began.
         var cancelled: Set<Int> = []
         var next = 0
-        var onChange: [@Sendable () -> Void] = []
+        var onNews: [@Sendable (LedgerNews) -> Void] = []
     }
 
     private let state = Mutex(State())
@@ -25,8 +25,8 @@ final class JobListener: Sendable {
         connection.withLock { $0 = listener }
     }
 
-    /// Calls `body` after any news; it must return soon.
-    func onChange(_ body: @escaping @Sendable () -> Void) { state.withLock { $0.onChange.append(body) } }
+    /// Calls `body` with any news; it must return soon.
+    func onNews(_ body: @escaping @Sendable (LedgerNews) -> Void) { state.withLock { $0.onNews.append(body) } }
 
     /// Returns when there is news of a job, or after some seconds.
     func news(of job: String, within seconds: Double) async {
@@ -71,7 +71,7 @@ final class JobListener: Sendable {
         case .connected: wake { _ in true }
         case .line: break
         }
-        for body in state.withLock({ $0.onChange }) { body() }
+        for body in state.withLock({ $0.onNews }) { body(news) }
     }
 
     private func wake(_ isWoken: (Int) -> Bool) {

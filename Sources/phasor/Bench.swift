@@ -11,7 +11,7 @@ struct Bench: AsyncParsableCommand {
         subcommands: [
             BenchGenerate.self, BenchKernels.self, BenchStep.self, BenchDecoders.self, BenchScaling.self,
             BenchPrecision.self,
-            BenchSchedule.self,
+            BenchSchedule.self, BenchCluster.self,
         ],
         defaultSubcommand: BenchGenerate.self)
 
