@@ -105,7 +105,9 @@ let package = Package(
         .target(
             name: "Benchmarks",
             dependencies: [
-                "Pictures", "Serving", "Jobs", "Pipelines", "Models", "Diffusion", "Media", "Tensor", "Support",
+                "Cluster", "PostgreSQL", "Pictures", "Serving", "Jobs", "Pipelines", "Models", "Diffusion", "Media",
+                "Tensor", "Support",
+                .product(name: "Logging", package: "swift-log"),
             ],
             path: "Sources/Tools/Benchmarks"),
         .target(

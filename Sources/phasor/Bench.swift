@@ -11,7 +11,7 @@ struct Bench: AsyncParsableCommand {
         subcommands: [
             BenchGenerate.self, BenchKernels.self, BenchStep.self, BenchDecoders.self, BenchScaling.self,
             BenchPrecision.self,
-            BenchSchedule.self, BenchCluster.self,
+            BenchSchedule.self, BenchCluster.self, BenchClaims.self,
         ],
         defaultSubcommand: BenchGenerate.self)
 
@@ -22,7 +22,7 @@ struct Bench: AsyncParsableCommand {
 
     /// The help of every measurement.
     static var wholeHelp: String {
-        let parts = configuration.subcommands.map { command in
+        let parts = configuration.subcommands.filter(\.configuration.shouldDisplay).map { command in
             let title = Phasor.path(to: command).joined(separator: " ")
             return "\(title.uppercased())\n\n\(Phasor.helpMessage(for: command))"
         }
