@@ -31,7 +31,7 @@ import torch
 import torch.multiprocessing as mp
 
 from . import export, objective, sample, scenes, shared, wan
-from .teacher import Shards, channel_weights
+from .teacher import Shards, channel_weights, made, with_first
 
 WINDOW_STEPS = 3                               # teacher steps that stand for a student's step
 OPEN_PROMPTS = ("a cat", "a red car")          # spread is watched on these
@@ -86,16 +86,6 @@ def kind_of(a, r):
     """What an update sees: images, clips, or clips whose first frame is given"""
     draw = r.random()
     return "clips" if draw < a.clips else "given" if draw < a.clips + a.given else "images"
-
-
-def with_first(x, first):
-    """x with the given first frame in its place"""
-    return x if first is None else torch.cat([first, x[:, :, 1:]], 2)
-
-
-def made(x, first):
-    """The frames that are not given: what a network makes"""
-    return x if first is None else x[:, :, 1:]
 
 
 def prompts_of(a, rank):

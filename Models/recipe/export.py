@@ -1,4 +1,5 @@
-"""Stage "export": write Models/emoji-scenes, a folder that diffusers' WanPipeline and WanImageToVideoPipeline load as it is.
+"""Stage "export": write Models/emoji-scenes, a folder that diffusers' WanPipeline loads as it is; and WanImageToVideoPipeline, if
+the teacher has learnt from clips whose first frame is given.
 
     python -m recipe.export --work WORK --vae VAE --out emoji-scenes --adapted phased-4
     python -m recipe.export --work WORK --vae VAE --out WORK/all --compare one-step,dmd2,phased-4
@@ -119,7 +120,7 @@ def main():
     vae.save_pretrained(at("vae"))
     FlowMatchEulerDiscreteScheduler(shift=sample.TEACHER_SHIFT).save_pretrained(at("scheduler"))
     shutil.copytree(os.path.join(a.work, "tokenizer"), at("tokenizer"), dirs_exist_ok=True)
-    index = {"_class_name": "WanPipeline", "_diffusers_version": "0.42.1", "boundary_ratio": .8, "expand_timesteps": True,
+    index = {"_class_name": "WanPipeline", "_diffusers_version": "0.42.1", "boundary_ratio": .8, "expand_timesteps": progress.get("given", 0) > 0,
              "scheduler": ["diffusers", "FlowMatchEulerDiscreteScheduler"], "text_encoder": ["transformers", "UMT5EncoderModel"],
              "tokenizer": ["transformers", "T5TokenizerFast"], "transformer": ["diffusers", "WanTransformer3DModel"],
              "transformer_2": ["diffusers", "WanTransformer3DModel"], "vae": ["diffusers", "AutoencoderKLWan"]}

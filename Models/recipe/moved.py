@@ -40,7 +40,7 @@ def filmed(count, objects):
 def drawn(count, objects):
     """Still scenes of one thing that is told its place, each with a motion that has room"""
     found = (scenes.scene(HELD_SEEDS + 800_000 + i, objects=objects) for i in range(100 * count))
-    found = [s for s in found if s.mode == "one" and s.size_name != "huge" and "position" in s.said and s.sprites[0].position in ROOM][:count]
+    found = [s for s in found if s.mode == "one" and s.sprites[0].size_name != "huge" and "position" in s.said and s.sprites[0].position in ROOM][:count]
     for i, s in enumerate(found):
         ways = ROOM[s.sprites[0].position]
         s.motion = ways[i % len(ways)]

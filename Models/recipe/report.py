@@ -58,6 +58,21 @@ def wordings(evaluation):
     return "\n".join(rows)
 
 
+def given(evaluation):
+    """Markdown: clips from a given picture, of renders and of pictures that the model drew"""
+    asked = {name: r["picture given"] for name, r in evaluation.items() if "picture given" in r}
+    titles = {"from renders": "from renders", "from its own pictures": "from its own pictures"}
+    rows = ["| first frame, dB; direction; object on the last frame | " + " | ".join(titles.values()) + " | over seeds: distance; way |",
+            "| --- | --- | --- | --- |"]
+    cell = lambda r: "-" if not r else f"{r['first frame']:.1f}" + ("" if "direction right" not in r else (
+        f"; {r['direction right']['share']:.2f} ({r['direction right']['of']}); {r['object on the last frame']['share']:.2f}"))
+    for name, r in asked.items():
+        seeds = r.get("over seeds")
+        rows.append(f"| {name} | " + " | ".join(cell(r.get(part, {})) for part in titles)
+                    + (f" | {seeds['distance']:.3f}; {seeds['way']:.3f} |" if seeds else " | - |"))
+    return "\n".join(rows) if asked else ""
+
+
 def panel(draw, box, title, curves, font):
     """curves: name -> [(x, y)]; axes from the data"""
     left, top, right, bottom = box[0] + 44, box[1] + 22, box[2] - 10, box[3] - 22
@@ -134,7 +149,7 @@ def main():
     curves(teacher, distillation, os.path.join(RUNS, a.name + "-curves.png"))
     for kind in ("image", "clip"):
         stack(sorted(glob.glob(os.path.join(a.sheets, kind + "*.png"))), os.path.join(RUNS, f"{a.name}-{kind}s.jpg"))
-    print(table(evaluation), wordings(evaluation), sep="\n\n")
+    print(table(evaluation), wordings(evaluation), given(evaluation), sep="\n\n")
 
 
 if __name__ == "__main__":

@@ -111,7 +111,7 @@ class Worker:
             if paces is not None:
                 m.lerp_(g, .05)
                 update = _orthogonal(g.lerp(m, .95).view(paces.shape)) * paces
-                p.mul_(1 - muon_lr * .01).add_(update.reshape(-1), alpha=-muon_lr * .2 * max(paces.shape[1:]) ** .5)
+                p.mul_(1 - muon_lr * .01 * paces.reshape(-1).gt(0)).add_(update.reshape(-1), alpha=-muon_lr * .2 * max(paces.shape[1:]) ** .5)
             else:
                 q = v["square"][a:b]
                 m.lerp_(g, 1 - b1)

@@ -15,7 +15,8 @@ import torch
 import torch.multiprocessing as mp
 
 from . import sample, shared, wan
-from .distill import Log, Teacher, arguments, bind, channels_of, kind_of, made, prompts_of, save_expert, with_first
+from .distill import Log, Teacher, arguments, bind, channels_of, kind_of, prompts_of, save_expert
+from .teacher import made, with_first
 
 
 def main():

@@ -92,7 +92,7 @@ def noise_levels(n, frames, rate):
 
 
 def cell_weights(cover, z, strength):
-    """Background dominates the plain error and small objects vanish: cells under sprites weigh more, the more the smaller they
+    """[B, 1, 1, 16, 16]. Background dominates the plain error and small objects vanish: cells under sprites weigh more, the more the smaller they
     are. A cell that a sprite crosses at any time weighs so in all frames: there motion is, and the background it uncovers. So do
     cells of a background that moves with the camera, by how much they change."""
     gain = (.3 / cover.mean((1, 2, 3), keepdim=True).clamp_min(.01)).clamp(1.5, 4)
@@ -125,10 +125,25 @@ def is_matrix(name, p):
     return p.ndim == 2 and inner and "relative_attention_bias" not in name
 
 
+def with_first(x, first):
+    """x with the given first frame in its place"""
+    return x if first is None else torch.cat([first, x[:, :, 1:]], 2)
+
+
+def made(x, first):
+    """The frames that are not given: what a network makes"""
+    return x if first is None else x[:, :, 1:]
+
+
 def pace(name):
     """UMT5 does not divide attention's scores by sqrt(d), its queries are that much smaller instead. Steps as large as other
     matrices' made scores of hundreds of them: words were then read without their places."""
     return .02 if "SelfAttention.q." in name else 1.
+
+
+def pace_of(a):
+    """The same, with none for a text encoder that is held"""
+    return lambda name: 0. if a.hold_text and name.startswith("text_encoder.") else pace(name)
 
 
 def take_up(path, state, layout, progress):
@@ -158,6 +173,8 @@ def main():
     p.add_argument("--given", type=float, default=0., help="share of the steps that see clips whose first frame is given")
     p.add_argument("--pairs", type=float, default=.6, help="share of both that sees two latent frames of each clip: many more "
                    "clips for the same work, and direction is learnt from two; falls to none with the learning rate")
+    p.add_argument("--hold-text", action="store_true", help="leave the text encoder as it is")
+    p.add_argument("--heads", type=float, default=1., help="weight of the heads that name parts; a teacher that knows them all needs none")
     p.add_argument("--images-batch", type=int, default=32, help="per process")
     p.add_argument("--clips-batch", type=int, default=8, help="per process")
     p.add_argument("--pairs-batch", type=int, default=20, help="per process")
@@ -166,7 +183,7 @@ def main():
     p.add_argument("--processes", type=int, default=2)
     a = p.parse_args()
     _, _, named = parts(os.path.join(a.work, "tokenizer"))
-    layout = shared.Layout(named + heads.with_names(heads.build()), is_matrix, a.processes, pace)
+    layout = shared.Layout(named + heads.with_names(heads.build()), is_matrix, a.processes, pace_of(a))
     state = shared.State(layout.size, a.processes)
     checkpoint = os.path.join(a.work, "teacher.pt")
     progress = {"step": 0, "images": 0, "clips": 0, "given": 0, "minutes": 0.}
@@ -184,7 +201,7 @@ def worker(rank, a, state, progress):
     model, text, named = parts(os.path.join(a.work, "tokenizer"), a.start if progress["step"] == 0 else None)
     named_parts = heads.build()
     named += heads.with_names(named_parts)
-    layout = shared.Layout(named, is_matrix, a.processes, pace)
+    layout = shared.Layout(named, is_matrix, a.processes, pace_of(a))
     if progress["step"] == 0 and not a.start:
         torch.manual_seed(0)
         wan.initialise(model)
@@ -228,15 +245,17 @@ def worker(rank, a, state, progress):
         w.zero()
         ids, lengths = text.tokens(captions)
         net.prepare()
-        rows = text.encode(ids, lengths)
+        with torch.set_grad_enabled(not a.hold_text):
+            rows = text.encode(ids, lengths)
         first = z[:, :, :1] if kind == "given" else None
         v = net((1 - tb) * z + tb * eps, t, net.context(rows, lengths), frames, first)
-        learnt = slice(0 if first is None else 1, None)
-        error = (v - (eps - z)).square()[:, :, learnt]
-        loss = (error * channels * cell_weights(cover, z, .25 + .75 * rate)[:, :, learnt]).mean()
-        told, about = (heads.things(named_parts, net.middle, rows, lengths, drawn, cover) if kind == "images" else
-                       heads.motion(named_parts, net.middle, rows, lengths, drawn, frames))
-        loss = loss + told
+        error = made((v - (eps - z)).square(), first)
+        loss = (error * channels * cell_weights(cover, z, .25 + .75 * rate)).mean()
+        about = {}
+        if a.heads:
+            told, about = (heads.things(named_parts, net.middle, rows, lengths, drawn, cover) if kind == "images" else
+                           heads.motion(named_parts, net.middle, rows, lengths, drawn, frames))
+            loss = loss + a.heads * told
         loss.backward()
         for column, value in enumerate([error.mean(), *about.values()]):
             state.losses[rank, column] = value.item()

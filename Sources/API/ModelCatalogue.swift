@@ -136,7 +136,8 @@ struct ModelCatalogue: Sendable {
     private static func describe(_ inputs: PictureInputs, areTaken: Bool) -> JSON {
         guard areTaken else { return ["image": "never", "last_image": "never", "images": [0, 0]] }
         return [
-            "image": .string(inputs.changesByStrength ? "strength" : inputs.first.rawValue),
+            "image": .string(
+                inputs.first == .never && inputs.changesByStrength ? "strength" : inputs.first.rawValue),
             "last_image": .string(inputs.last.rawValue),
             "images": [JSON(inputs.references.lowerBound), JSON(inputs.references.upperBound)],
         ]
