@@ -22,7 +22,7 @@ struct Bench: AsyncParsableCommand {
 
     /// The help of every measurement.
     static var wholeHelp: String {
-        let parts = configuration.subcommands.filter(\.configuration.shouldDisplay).map { command in
+        let parts = configuration.subcommands.filter { $0.configuration.shouldDisplay }.map { command in
             let title = Phasor.path(to: command).joined(separator: " ")
             return "\(title.uppercased())\n\n\(Phasor.helpMessage(for: command))"
         }
