@@ -1,4 +1,6 @@
+import Diffusion
 import Media
+import Models
 import Pictures
 import Pipelines
 import Support
@@ -9,7 +11,7 @@ package enum RequestFields {
     package static let longestPrompt = 4096
     /// Seeds are 63 bits, so that signed readers keep them.
     package static let seeds = 0...Int.max
-    package static let steps = 1...1000
+    package static let steps = 1...SigmaSchedule.maximumSteps
     package static let scales = 0.0...100.0
     /// The most previews of each image, where the large VAE makes them.
     package static let mostPreviews = 3
@@ -116,7 +118,7 @@ package enum RequestFields {
         "seconds", .seconds, [.video],
         "A clip of seconds * fps + 1 frames, or of seconds * fps; whichever the model can")
     package static let fps = RequestField(
-        "fps", .integer(1...240), clips, "Frames a second of a clip; the model's own when left out",
+        "fps", .integer(SizeLimits.frameRates), clips, "Frames a second of a clip; the model's own when left out",
         help: "Frames a second of a clip (default: the model's)")
     package static let crf = RequestField(
         "crf", .integer(0...100), clips,

@@ -77,12 +77,15 @@ package struct SizeLimits: Sendable, Equatable {
                 folder: phases,
                 reason: "defaults.frames is \(defaults.frames), expected \(frameMultiple)k + 1")
         }
-        guard 1...240 ~= defaults.fps else {
+        guard frameRates ~= defaults.fps else {
             throw ModelError.notAModel(
-                folder: phases, reason: "defaults.fps is \(defaults.fps), expected 1...240")
+                folder: phases, reason: "defaults.fps is \(defaults.fps), expected \(frameRates)")
         }
         return SizeLimits(sideMultiple: sideMultiple, frameMultiple: frameMultiple, defaults: defaults)
     }
+
+    /// Frames a second that a clip may have.
+    package static let frameRates = 1...240
 
     /// Whether more than one frame is possible at all.
     package var makesClips: Bool { maximumFrames > 1 }
