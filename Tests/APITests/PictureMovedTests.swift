@@ -43,7 +43,8 @@ import Testing
                 #expect((ran.stepCount == 4) == all, "\(ran.sigmas)")
             }
             let refused = try await server.client.post(
-                "/v1/jobs", "{\"kind\": \"video\", \(settings), \"num_frames\": 5, \"strength\": 0.5, \"image\": \"\(picture)\"}")
+                "/v1/jobs",
+                "{\"kind\": \"video\", \(settings), \"num_frames\": 5, \"strength\": 0.5, \"image\": \"\(picture)\"}")
             #expect(refused.status == 400 && refused.text.contains("strength"), "\(refused.text)")
         }
     }
