@@ -81,7 +81,9 @@ package struct LedgerSchema: Sendable {
         }
     }
 
-    private var migrations: [Migration] { [Migration(compatible: 1, statements: jobs + line + events + notices + [secrets])] }
+    private var migrations: [Migration] {
+        [Migration(compatible: 1, statements: jobs + line + events + notices + [secrets])]
+    }
 
     // MARK: 1
 
