@@ -13,6 +13,8 @@ import urllib.request
 from pathlib import Path
 
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
+# A script of axe-core on a large page, on a machine that has other work.
+SCRIPT_MS = 110_000
 CONTROL, ENTER, ESCAPE, LEFT, RIGHT, TAB = "\ue009", "\ue007", "\ue00c", "\ue012", "\ue014", "\ue004"
 
 
@@ -73,6 +75,7 @@ class Browser(Window):
         except Exception:
             self.driver.kill()
             raise
+        self._call("POST", "/timeouts", {"script": SCRIPT_MS})
         self.cdp("Emulation.setDeviceMetricsOverride",
                  width=width, height=height, deviceScaleFactor=scale, mobile=width < 600)
         self.cdp("Emulation.setEmulatedMedia", features=[
@@ -167,6 +170,7 @@ class Firefox(Window):
             self._receive()                                     # it greets
             self.number = 0
             self._call("WebDriver:NewSession")
+            self._call("WebDriver:SetTimeouts", script=SCRIPT_MS)
             inner = self.run("[innerWidth, innerHeight]")
             outer = self._call("WebDriver:GetWindowRect")
             self._call("WebDriver:SetWindowRect", width=width + outer["width"] - inner[0],

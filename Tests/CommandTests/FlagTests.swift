@@ -13,7 +13,7 @@ import Testing
     private static let others: [RequestField.Taker: Set<String>] = [
         .generate: ["output", "model", "no-provenance", "latents"],
         .render: [
-            "out", "verify", "resume", "shard", "check", "images", "model", "no-provenance", "window",
+            "out", "verify", "resume", "shard", "check", "images", "model", "no-provenance", "window", "store", "blobs",
         ],
     ]
 
