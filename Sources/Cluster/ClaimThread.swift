@@ -16,6 +16,8 @@ package final class ClaimThread: Sendable {
     private let places: [PartLine.Place]
     /// The digests of this worker's weights, by model and part.
     private let weights: [PartLine.Place: String]
+    /// News of jobs that this worker holds.
+    private let heard = DispatchSemaphore(value: 0)
 
     /// - Parameter worker: names the process in the ledger.
     package init(models: [Pipeline], work: ClusterWork, worker: String, logger: Logger) {
@@ -35,59 +37,94 @@ package final class ClaimThread: Sendable {
     }
 
     package func start() {
-        let thread = Thread { [self] in run() }
-        thread.name = "phasor.claims"
-        thread.start()
-        listener.onNews { [work] news in
-            var wait = 0.0
-            if case .line(let model, let part) = news, let held = work.lastPlace,
-                held != PartLine.Place(model: model, part: Part(part))
-            {
-                wait = Self.courtesySeconds
+        begin("phasor.claims") { [self] in claims() }
+        begin("phasor.leases") { [self] in leases() }
+        listener.onNews { [work, places, heard] news in
+            switch news {
+            case .connected:
+                work.wake.signal()
+                heard.signal()
+            case .line(let model, let part):
+                let place = PartLine.Place(model: model, part: Part(part))
+                guard places.contains(place) else { return }
+                let wait = work.lastPlace.map { $0 == place ? 0 : Self.courtesySeconds } ?? 0
+                DispatchQueue.global().asyncAfter(deadline: .now() + wait) { work.wake.signal() }
+            case .jobs(let ids):
+                // One of them may have been cancelled.
+                let held = work.fences
+                if ids.contains(where: { held[$0] != nil }) { heard.signal() }
             }
-            DispatchQueue.global().asyncAfter(deadline: .now() + wait) { work.wake.signal() }
         }
     }
 
     /// A worker that would have to get other weights into memory lets those go first that have them.
     private static let courtesySeconds = 0.3
+
+    private func begin(_ name: String, _ body: @escaping @Sendable () -> Void) {
+        let thread = Thread(block: body)
+        thread.name = name
+        thread.start()
+    }
+
+    // MARK: Leases
+
     /// A cancellation that nobody heard of is seen after so long.
     private static let beatSeconds = 2.0
+    /// The steps of this worker's own jobs are news too.
+    private static let shortestBeatSeconds = 0.2
 
-    private func run() {
-        var beat = ContinuousClock.now
-        var pause = 0.1
+    /// Keeps the claims good, on a thread of its own: what a claim needs of the blob store may take longer than a lease.
+    private func leases() {
         while work.queue.mode == .open || work.count > 0 {
-            do {
-                if ContinuousClock.now >= beat {
-                    try keep()
-                    beat = .now + .seconds(min(work.options.leaseSeconds / 3, Self.beatSeconds))
-                }
-                pause = try claim() ? 0.1 : min(pause * 1.5, 2)
-            } catch {
-                logger.error("\(error)")
-                pause = min(pause * 2, 5)
-            }
-            // Woken by news: a claim may have been cancelled.
-            if work.wake.wait(timeout: .now() + pause * Double.random(in: 0.8...1.2)) == .success { beat = .now }
+            do { try keep() } catch { logger.error("\(error)") }
+            Thread.sleep(forTimeInterval: Self.shortestBeatSeconds)
+            _ = heard.wait(timeout: .now() + min(work.options.leaseSeconds / 3, Self.beatSeconds))
+            while heard.wait(timeout: .now()) == .success {}
         }
     }
 
-    /// Keeps the claims good, and lets go of those that are not ours any more.
+    /// Lets go of what is not ours any more.
     private func keep() throws {
         let fences = work.fences
         guard !fences.isEmpty else { return }
         let answer = try work.ledger.heartbeat(worker: worker, fences: fences, lease: work.options.leaseSeconds)
-        for id in answer.cancelled { work.lose(id, isCancelled: true) }
-        for id in answer.lost { work.lose(id, isCancelled: false) }
+        for (id, fence) in fences where !answer.kept.contains(id) {
+            work.lose(id, fence: fence, isCancelled: answer.cancelled.contains(id))
+        }
     }
 
+    // MARK: Claims
+
+    private func claims() {
+        var pause = 0.1
+        var mustBeAlone = false
+        while work.queue.mode == .open {
+            do {
+                pause = try claim(&mustBeAlone) ? 0.1 : min(pause * 1.5, 2)
+            } catch {
+                logger.error("\(error)")
+                pause = min(pause * 2, 5)
+            }
+            _ = work.wake.wait(timeout: .now() + pause * Double.random(in: 0.8...1.2))
+            while work.wake.wait(timeout: .now()) == .success {}
+        }
+    }
+
+    /// Claims what there is room for. A job with which a worker was lost is held alone: if it takes this one with it too,
+    /// no other job is blamed.
+    /// - Parameter mustBeAlone: whether such a job waits, so that nothing more is claimed until no other is held.
     /// - Returns: whether anything was claimed.
-    private func claim() throws -> Bool {
-        let room = work.options.heldJobs - work.count
-        guard room > 0, work.queue.mode == .open else { return false }
+    private func claim(_ mustBeAlone: inout Bool) throws -> Bool {
+        let (count, isSuspect) = work.holding
+        let room = work.options.heldJobs - count
+        guard room > 0, work.queue.mode == .open, !isSuspect, !mustBeAlone || count == 0 else { return false }
         let claims = try work.ledger.claim(
             worker: worker, places: places, held: work.lastPlace, limit: room, lease: work.options.leaseSeconds)
+        mustBeAlone = count > 0 && claims.contains { $0.interruptions > 0 }
+        guard !mustBeAlone else {
+            try work.ledger.letGo(Dictionary(uniqueKeysWithValues: claims.map { ($0.job.id, $0.fence) }))
+            return false
+        }
         for claim in claims { take(claim) }
         return !claims.isEmpty
     }

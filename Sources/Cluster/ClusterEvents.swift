@@ -33,6 +33,10 @@ struct ClusterEvents: Sendable {
                         if row.name.isTerminal { break following }
                     }
                     let now = try await ledger.job(job)
+                    if now.state.isTerminal {
+                        for event in try await rest(of: now, after: cursor) { continuation.yield(event) }
+                        break
+                    }
                     if now.state == .queued, now.queuePosition != position, let cursor {
                         position = now.queuePosition
                         continuation.yield(JobEvent(id: cursor, name: .queued, job: now, preview: nil))
@@ -48,6 +52,22 @@ struct ClusterEvents: Sendable {
         }
         continuation.onTermination = { _ in task.cancel() }
         return stream
+    }
+
+    /// What a reader has not heard of a job that has ended, up to its end; nothing for a reader that has heard all.
+    ///
+    /// Two transactions may take numbers in one order and be done in the other. So the end of a job may have a lower number
+    /// than what its worker told at that moment; whoever has read that is told the end all the same.
+    private func rest(of ended: Job, after cursor: Int64?) async throws -> [JobEvent] {
+        var rest: [JobEvent] = []
+        for row in try await ledger.events(of: job, after: cursor) {
+            rest.append(await event(row))
+            if row.name.isTerminal { return rest }
+        }
+        let last = rest.last?.id ?? cursor ?? 0
+        let end = try await ledger.events(of: job, after: 0).last { $0.name.isTerminal }
+        if let end, end.id < last { rest.append(JobEvent(id: last, name: end.name, job: ended, preview: nil)) }
+        return rest
     }
 
     private func event(_ row: LedgerEvent) async -> JobEvent {

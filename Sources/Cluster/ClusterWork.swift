@@ -38,6 +38,8 @@ package final class ClusterWork: WorkStore {
         var blob: String?
         var progress: Int64
         var forwarder: Task<Void, Never>?
+        /// Its end is written; what is on its way still goes before it is forgotten.
+        var isEnded = false
     }
 
     package init(
@@ -51,8 +53,13 @@ package final class ClusterWork: WorkStore {
         queue = JobQueue(capacity: .max, share: .whole)
     }
 
-    var fences: [String: Int64] { held.withLock { $0.mapValues(\.claim.fence) } }
+    /// Of the claims that are to be kept good.
+    var fences: [String: Int64] { held.withLock { $0.filter { !$0.value.isEnded }.mapValues(\.claim.fence) } }
     var count: Int { held.withLock { $0.count } }
+    /// How many jobs there are, and whether one of them is one with which a worker was lost.
+    var holding: (count: Int, isSuspect: Bool) {
+        held.withLock { held in (held.count, held.values.contains { $0.claim.interruptions > 0 }) }
+    }
     /// The part that was computed last.
     var lastPlace: PartLine.Place? { last.withLock { $0 } }
     private let last = Mutex<PartLine.Place?>(nil)
@@ -70,6 +77,8 @@ package final class ClusterWork: WorkStore {
         for name in claim.job.pictureNames { _ = try pictures.bring(name) }
         var job = claim.job
         job.interruptions = claim.interruptions
+        // It may be one whose former claim ended without this worker's having noticed.
+        if let former = fences[job.id] { lose(job.id, fence: former, isCancelled: false) }
         held.withLock {
             $0[job.id] = Held(
                 claim: claim, place: PartLine.Place(model: job.request.model, part: claim.part), blob: claim.blob,
@@ -83,8 +92,12 @@ package final class ClusterWork: WorkStore {
     }
 
     /// A claim is another's by now, or the job was cancelled.
-    func lose(_ id: String, isCancelled: Bool) {
-        guard let lost = held.withLock({ $0.removeValue(forKey: id) }) else { return }
+    func lose(_ id: String, fence: Int64, isCancelled: Bool) {
+        let lost = held.withLock { held -> Held? in
+            guard let now = held[id], now.claim.fence == fence, !now.isEnded else { return nil }
+            return held.removeValue(forKey: id)
+        }
+        guard let lost else { return }
         lost.forwarder?.cancel()
         queue.letGo(id)
         pictures.folder.remove(lost.claim.job.pictureNames)
@@ -115,7 +128,11 @@ package final class ClusterWork: WorkStore {
             next.progress += 1
             next.blob = "\(stop.job)-\(now.claim.fence)-\(next.progress).state"
         }
-        held.withLock { $0[stop.job] = next }
+        held.withLock { held in
+            guard held[stop.job]?.claim.fence == now.claim.fence else { return }
+            next.forwarder = held[stop.job]?.forwarder
+            held[stop.job] = next
+        }
         let (id, shape) = (stop.job, stop.shape ?? "")
         line.async { [self, next] in
             handOver(id, next, shape, state.map { [UInt8]($0) }, instead: now.blob, keeping: stays)
@@ -124,11 +141,11 @@ package final class ClusterWork: WorkStore {
     }
 
     /// Blob first, then the row: killed in between, the phase is done again, to the same bytes.
+    ///
+    /// What does not work is tried again as long as the claim is this worker's, which its heartbeats tell.
     private func handOver(
         _ id: String, _ now: Held, _ shape: String, _ state: [UInt8]?, instead former: String?, keeping: Bool
     ) {
-        // As long as the claim may be good; then somebody else does the phase again.
-        let end = ContinuousClock.now + .seconds(options.leaseSeconds)
         let fence = now.claim.fence
         while true {
             do {
@@ -140,15 +157,13 @@ package final class ClusterWork: WorkStore {
                     ? try ledger.advance(id, fence: fence, to: now.place.part, blob: now.blob, progress: now.progress)
                     : try ledger.handOn(
                         id, fence: fence, to: now.place.part, shape: shape, blob: now.blob, progress: now.progress)
-                if !keeping { forget(id) }
+                if !keeping { forget(id, fence: fence) }
                 if state != nil { removeBlobs([isOurs ? former : now.blob].compactMap(\.self)) }
                 break
             } catch {
                 logger.warning("\(error); trying again", metadata: ["job": "\(id)"])
-                guard ContinuousClock.now < end else {
-                    if !keeping { forget(id) }
-                    break
-                }
+                // A worker that ends puts back what it could not hand over.
+                guard fences[id] == fence, queue.mode != .stopped else { break }
                 Thread.sleep(forTimeInterval: Double.random(in: 0.5...1))
             }
         }
@@ -156,23 +171,30 @@ package final class ClusterWork: WorkStore {
     }
 
     package func finish(_ job: Job) throws {
-        guard let now = held.withLock({ $0[job.id] }) else { throw Interruption.cancelled }
-        let isOurs = try ledger.finish(job, fence: now.claim.fence)
+        // One that was lost meanwhile has been let go of.
+        guard let now = held.withLock({ $0[job.id] }) else { throw Interruption.shutDown }
+        let fence = now.claim.fence
+        let isOurs = try ledger.finish(job, fence: fence)
+        guard isOurs else {
+            // Another worker that has the job now makes the same files; of a job that nobody wants, none stays.
+            let isUnwanted = try ledger.isUnwanted(job.id)
+            if isUnwanted { try files.remove(job.artifacts.map { ($0.path as NSString).lastPathComponent }) }
+            lose(job.id, fence: fence, isCancelled: isUnwanted)
+            throw Interruption.shutDown
+        }
+        held.withLock { if $0[job.id]?.claim.fence == fence { $0[job.id]?.isEnded = true } }
         // After what is still on its way. A job that may be run again keeps what is known of its way.
         line.async { [self] in
-            forget(job.id)
-            if isOurs, job.state == .succeeded { removeBlobs([now.blob].compactMap(\.self)) }
+            forget(job.id, fence: fence)
+            if job.state == .succeeded { removeBlobs([now.blob].compactMap(\.self)) }
         }
-        guard !isOurs, job.state == .succeeded else { return }
-        // Another worker that has the job now makes the same files; of a job that nobody wants, none stays.
-        if try ledger.isUnwanted(job.id) {
-            try files.remove(job.artifacts.map { ($0.path as NSString).lastPathComponent })
-        }
-        throw Interruption.cancelled
     }
 
-    private func forget(_ id: String) {
-        guard let gone = held.withLock({ $0.removeValue(forKey: id) }) else { return }
+    private func forget(_ id: String, fence: Int64) {
+        let gone = held.withLock { held in
+            held[id]?.claim.fence == fence ? held.removeValue(forKey: id) : nil
+        }
+        guard let gone else { return }
         gone.forwarder?.cancel()
         pictures.folder.remove(gone.claim.job.pictureNames)
         wake.signal()

@@ -29,7 +29,8 @@ package protocol WorkStore: Sendable {
     func expiry(of job: Job) -> Date?
 
     /// Writes the end of a job, and its artifacts if it has any; their files must be published and uploaded.
-    /// - Throws: `Interruption.cancelled` for one that has succeeded too late; `ServingError.storage`.
+    /// - Throws: `Interruption.cancelled` for one that has succeeded too late; `Interruption.shutDown` for one that another
+    ///   process has now, after `JobQueue.letGo`; `ServingError.storage`.
     func finish(_ job: Job) throws
 
     /// A run has come to another stage than the last that was noted.

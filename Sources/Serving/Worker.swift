@@ -220,6 +220,9 @@ final class Worker {
         let ended = job
         do {
             try workshop.retry.run(interrupt: checkStop) { try workshop.store.finish(ended) }
+        } catch Interruption.shutDown where queue.mode == .open {
+            // Another process has the job.
+            return
         } catch {
             // The engine stops with a disk that takes nothing: the job will run again.
             logger.error("\(error)", metadata: ["job": "\(job.id)"])
