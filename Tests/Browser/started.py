@@ -89,7 +89,8 @@ def a_picture_of_the_gallery_is_the_start(page):
 
 
 def other_models_read_the_picture(page, url):
-    """One that needs a first frame, and one that looks at pictures; the picture is the newest one of the gallery."""
+    """One that needs a first frame, one that looks at pictures, and one that moves or changes them; the picture is the newest one
+    of the gallery."""
     with Between(url, with_inputs([], ["video"], image="required", last_image="optional", images=[0, 0])) as between:
         shown = the_gallery(page, between.url)
         page.fill("#prompt", "a fox")
@@ -111,6 +112,17 @@ def other_models_read_the_picture(page, url):
         page.wait("document.querySelector('#loras-error').textContent !== ''")
         body = json.loads(between.asked[0])
         check([bytes_of(one) for one in body["images"]] == [shown] and "image" not in body, "not the picture to look at")
+    with Between(url, with_inputs(["image", "video"], ["image", "video"], image="optional", last_image="never", images=[0, 0])) as between:
+        shown = the_gallery(page, between.url)
+        check(page.count(".card .start-move") > 0, "a picture cannot be moved by a model that may read a first frame")
+        page.execute("document.querySelector('.card .start-change').click()")
+        page.wait(HELD)
+        check(page.run(VISIBLE % "#strength-field"), "no strength is offered for a picture that is changed by it")
+        page.fill("#prompt", "make it blue")
+        page.click("#generate")
+        page.wait("document.querySelector('#loras-error').textContent !== ''")
+        body = json.loads(between.asked[0])
+        check(body["kind"] == "image" and "strength" in body and bytes_of(body["image"]) == shown, "not the picture to change")
     page.console()                             # the refusals
 
 
