@@ -91,7 +91,7 @@ extension PostgresLedger {
                 """
                 SELECT id, blob, parameters, (SELECT string_agg(event.blob, ' ') FROM \(schema).event WHERE event.job = job.id)
                 AS previews FROM \(schema).job WHERE finished_at < \(Self.now) - $1::double precision
-                AND NOT EXISTS (SELECT 1 FROM \(schema).artifact WHERE artifact.job = job.id AND expired = 0) LIMIT 1000
+                AND NOT EXISTS (SELECT 1 FROM \(schema).artifact WHERE artifact.job = job.id AND expired < 2) LIMIT 1000
                 """, [.number(options.historySeconds)])
         }
         for row in forgotten {
