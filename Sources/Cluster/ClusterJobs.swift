@@ -59,6 +59,8 @@ package final class ClusterJobs: JobService {
         do {
             acceptance = try await ledger.insert(job, idempotency: idempotency)
         } catch {
+            // Whether a database that broke off has stored the job, nobody knows: it may need its pictures.
+            if case ServingError.storage = error { throw error }
             await letGo(job)
             throw error
         }

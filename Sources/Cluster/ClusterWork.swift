@@ -69,6 +69,9 @@ package final class ClusterWork: WorkStore {
     /// Puts a claimed job in the queue, with what is known of its way.
     /// - Throws: `ServingError.storage`.
     func takeUp(_ claim: Claim) throws {
+        // It may be one whose former claim ended without this worker's having noticed. That one's files go before those of
+        // this one come: they have the same names.
+        if let former = fences[claim.job.id] { lose(claim.job.id, fence: former, isCancelled: false) }
         if let name = claim.blob, let blob = BlobName(name) {
             let bytes = try BlobCache.storing { () throws(BlobFault) in try files.blobs.read(blob, nil) }
             // Without it the job begins anew, to the same bytes.
@@ -77,8 +80,6 @@ package final class ClusterWork: WorkStore {
         for name in claim.job.pictureNames { _ = try pictures.bring(name) }
         var job = claim.job
         job.interruptions = claim.interruptions
-        // It may be one whose former claim ended without this worker's having noticed.
-        if let former = fences[job.id] { lose(job.id, fence: former, isCancelled: false) }
         held.withLock {
             $0[job.id] = Held(
                 claim: claim, place: PartLine.Place(model: job.request.model, part: claim.part), blob: claim.blob,
