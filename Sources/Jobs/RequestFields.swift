@@ -67,7 +67,7 @@ package enum RequestFields {
         "What becomes of a picture of another aspect than the result's; crop when left out")
     package static let strength = RequestField(
         "strength", .number(strengths), [.image, .manifest],
-        "How far image is changed, from 0 to 1, by a model whose network reads no pictures: the sigma to start near; "
+        "How far image is changed, from 0 to 1, where the network does not read it: the sigma to start near; "
             + "0.75 when left out")
     package static let outputFormat = RequestField(
         "output_format", .choice(PictureFormat.allCases.map(\.rawValue)), [.image, .manifest],
