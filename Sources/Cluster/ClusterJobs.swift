@@ -170,15 +170,20 @@ package final class ClusterJobs: JobService {
         folder.release()
     }
 
-    /// Looks about once a second whether the ledger answers, and once a minute what retention would remove.
+    /// Looks about once a second whether the ledger answers, every ten seconds whether the line wants cleaning, and once a
+    /// minute what retention would remove.
     private static func keepUp(_ look: @Sendable () -> ClusterJobs?) async {
         var sweep = ContinuousClock.now
+        var cleaning = ContinuousClock.now
         while !Task.isCancelled {
             guard let service = look() else { return }
             do {
                 let isDue = service.options.retains && ContinuousClock.now >= sweep
+                let isUntidy = ContinuousClock.now >= cleaning
+                if isUntidy { cleaning = .now + .seconds(Double.random(in: 8...12)) }
                 try await Blocking.run {
                     try service.ledger.probe()
+                    if isUntidy { try service.ledger.tidy() }
                     if isDue { try service.retain() }
                 }
                 if isDue { sweep = .now + .seconds(60) }

@@ -83,9 +83,9 @@ package enum RequestFields {
         help: "What becomes of a picture of another aspect than the result's (default: crop)")
     package static let strength = RequestField(
         "strength", .number(strengths), [.image, .manifest, .generate, .render],
-        "How far image is changed, from 0 to 1, by a model whose network reads no pictures: the sigma to start near; "
+        "How far image is changed, from 0 to 1, where the network does not read it: the sigma to start near; "
             + "0.75 when left out",
-        help: "How far a picture is changed, from 0 to 1, by a model whose network reads none (default: 0.75)")
+        help: "How far a picture is changed, from 0 to 1, where the network does not read it (default: 0.75)")
     package static let outputFormat = RequestField(
         "output_format", .choice(PictureFormat.allCases.map(\.rawValue)), [.image, .manifest, .render],
         "What a picture is written as; png when left out",

@@ -32,10 +32,12 @@ import Testing
         try data.write(to: URL(filePath: "\(scratch)/in/\(name)"))
     }
 
-    private func manifest(_ lines: String, _ format: Manifest.Format = .jsonLines) throws -> Manifest {
+    private func manifest(
+        _ lines: String, _ format: Manifest.Format = .jsonLines, model: Pipeline? = nil
+    ) throws -> Manifest {
         var defaults = Manifest.Defaults()
         defaults.folder = scratch + "/in"
-        return try Manifest(Array(lines.utf8), format: format, model: pipeline, defaults: defaults)
+        return try Manifest(Array(lines.utf8), format: format, model: model ?? pipeline, defaults: defaults)
     }
 
     private func run(_ manifest: Manifest) async throws -> BatchSummary {
@@ -140,7 +142,6 @@ import Testing
 
     @Test(arguments: [
         (#""last_image": "a.jpg""#, "last_image", "no last frame"),
-        (#""image": "a.jpg", "frames": 5"#, "image", "clips from text only"),
         (#""image": 7"#, "image", "not a text"), (#""image": """#, "image", "no path"),
         (#""strength": 0.5"#, "strength", "give image"), (#""fit": "pad""#, "fit", "give image"),
         (#""image": "a.jpg", "strength": 2"#, "strength", "0 to 1"),
@@ -153,6 +154,27 @@ import Testing
         let error = #expect(throws: ManifestError.self) { try manifest("{\"prompt\": \"a\", \(fields)}") }
         #expect(error?.faults.map(\.field) == [field])
         #expect(error?.faults.first?.reason.contains(reason) == true, "\(error?.description ?? "")")
+    }
+
+    @Test(arguments: [("wan22-tiny", "clips from text only"), ("wan22-ti2v-tiny", nil)])
+    func `A first frame is a fault where clips are made from text only`(model: String, fault: String?) throws {
+        try put("rgb.jpg", as: "a.jpg")
+        let model = try Pipeline(
+            ModelFiles(folder: Fixtures.root.appending(path: model).path), compute: Compute(threads: 2))
+        let line = #"{"prompt": "a", "image": "a.jpg", "kind": "video", "frames": 5, "size": "64x32"}"#
+        guard let fault else {
+            #expect(try manifest(line, model: model).items.count == 1)
+            let unsaid = try manifest(
+                """
+                {"prompt": "a", "image": "a.jpg", "size": "64x32"}
+                {"prompt": "a", "image": "a.jpg", "size": "64x32", "strength": 0.5}
+                """, model: model)
+            #expect(unsaid.items.map(\.request.kind) == [.video, .image])
+            return
+        }
+        let error = #expect(throws: ManifestError.self) { try manifest(line, model: model) }
+        #expect(error?.faults.map(\.field) == ["image"])
+        #expect(error?.faults.first?.reason.contains(fault) == true, "\(error?.description ?? "")")
     }
 
     @Test func `A folder of pictures is a manifest with a line for each, by name`() async throws {

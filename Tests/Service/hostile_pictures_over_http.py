@@ -64,7 +64,7 @@ def peak(process):
 def fault(row, door, field, status, body):
     """What is wrong with an answer; None for nothing."""
     if row["error"] == "none":
-        # The embedded model makes clips from text only, which it says of a picture that it could read.
+        # A model that makes clips from text only says so of a picture that it could read.
         good = status in (200, 202) or door.startswith("videos") and status == 400 and b"invalid_image" not in body
         return None if good else f"{status} {body[:200]}"
     if status != 400:

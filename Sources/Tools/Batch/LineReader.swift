@@ -27,9 +27,11 @@ struct LineReader {
         let frames = line.integer(RequestFields.frames)
         let first = pictures.take(RequestFields.image, of: &line)
         let last = pictures.take(RequestFields.lastImage, of: &line)
-        // A network that reads a first picture makes a clip of it.
+        // A network that reads a first picture makes a clip of it; by strength a picture is made of one.
         let inputs = model.traits.pictures
-        let isFirstFrame = first != nil && inputs.first != .never
+        let saysStrength = line.has(RequestFields.strength.name) || defaults.strength != nil
+        let isFirstFrame =
+            first != nil && inputs.first != .never && !(inputs.changesByStrength && saysStrength)
         let kind = given ?? ((frames ?? 1) > 1 || isFirstFrame ? .video : .image)
         let prompt = line.text(RequestFields.prompt) ?? defaults.prompt
         if !line.has("prompt"), prompt == nil {
