@@ -212,7 +212,7 @@ package struct ServerConfiguration: Encodable, Sendable, Equatable {
         try object.encodeIfPresent(apiKeys, forKey: .apiKeys)
         try object.encode(corsOrigins, forKey: .corsOrigins)
         try object.encode(allowedHosts, forKey: .allowedHosts)
-        try object.encode(queueCapacity, forKey: .queue)
+        try object.encodeIfPresent(queue, forKey: .queue)
         try object.encodeIfPresent(runningPerKey, forKey: .runningPerKey)
         try object.encodeIfPresent(queuePerKey, forKey: .queuePerKey)
         try object.encodeIfPresent(page, forKey: .page)

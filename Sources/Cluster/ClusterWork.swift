@@ -40,6 +40,14 @@ package final class ClusterWork: WorkStore {
         var forwarder: Task<Void, Never>?
         /// Its end is written; what is on its way still goes before it is forgotten.
         var isEnded = false
+
+        /// The name of the blob that says how far the run is.
+        func state(_ progress: Int64) -> String { "\(claim.job.id)-\(claim.fence)-\(progress).state" }
+
+        /// All such blobs that this claim may have left: one that was on its way when the job ended was never in the ledger.
+        var states: [String] {
+            [claim.blob].compactMap(\.self) + stride(from: claim.progress + 1, through: progress, by: 1).map(state)
+        }
     }
 
     package init(
@@ -88,7 +96,8 @@ package final class ClusterWork: WorkStore {
         queue.restore([(job, claim.sequence)])
         guard let log = queue.log(of: claim.job.id) else { return }
         let forwarder = EventForwarder(claim: claim, ledger: ledger, blobs: files.blobs, logger: logger)
-        let task = Task { await forwarder.forward(log.subscribe(after: nil)) }
+        // From its first event on: the compute thread may have begun already.
+        let task = Task { await forwarder.forward(log.subscribe(after: 0)) }
         held.withLock { $0[claim.job.id]?.forwarder = task }
     }
 
@@ -127,7 +136,7 @@ package final class ClusterWork: WorkStore {
         next.place = stop.place
         if state != nil {
             next.progress += 1
-            next.blob = "\(stop.job)-\(now.claim.fence)-\(next.progress).state"
+            next.blob = next.state(next.progress)
         }
         held.withLock { held in
             guard held[stop.job]?.claim.fence == now.claim.fence else { return }
@@ -187,7 +196,7 @@ package final class ClusterWork: WorkStore {
         // After what is still on its way. A job that may be run again keeps what is known of its way.
         line.async { [self] in
             forget(job.id, fence: fence)
-            if job.state == .succeeded { removeBlobs([now.blob].compactMap(\.self)) }
+            if job.state == .succeeded { removeBlobs(now.states) }
         }
     }
 

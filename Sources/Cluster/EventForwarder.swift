@@ -10,8 +10,8 @@ struct EventForwarder: Sendable {
     let blobs: any BlobStore
     let logger: Logger
 
-    /// Steps that follow one another faster are told together.
-    private static let pause = Duration.milliseconds(200)
+    /// Of steps that follow one another faster, the first is told.
+    private static let pause = Duration.milliseconds(20)
 
     func forward(_ events: AsyncStream<JobEvent>) async {
         var previews = 0

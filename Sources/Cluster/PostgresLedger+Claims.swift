@@ -169,7 +169,8 @@ extension PostgresLedger {
     }
 
     /// Puts jobs back into the line whose worker let the lease end, at their old place. A job that has taken three workers with
-    /// it and got no further in between fails. `claim` calls this.
+    /// it and got no further in between fails. `claim` calls this. Workers could not be heard while the database was away, so
+    /// no lease ends right after the database has started.
     /// - Returns: how many jobs went back, and how many failed.
     @discardableResult
     package func rescue() throws -> (returned: Int, failed: Int) {
@@ -182,7 +183,9 @@ extension PostgresLedger {
                 """
                 WITH ended AS (
                     SELECT id, CASE WHEN progress IS NOT DISTINCT FROM ended_progress THEN attempts + 1 ELSE 1 END AS times
-                    FROM \(schema).line WHERE worker IS NOT NULL AND lease_end < clock_timestamp()
+                    FROM \(schema).line WHERE worker IS NOT NULL
+                    AND greatest(lease_end, pg_postmaster_start_time() + make_interval(secs => $3::double precision))
+                        < clock_timestamp()
                     LIMIT 1000 FOR UPDATE SKIP LOCKED
                 ), returned AS (
                     UPDATE \(schema).line SET worker = NULL, lease_end = NULL, attempts = ended.times,
@@ -200,7 +203,11 @@ extension PostgresLedger {
                     FROM returned WHERE job.id = returned.id AND NOT returned.begun AND state = 'running'
                 )
                 SELECT id, false AS failed FROM returned UNION ALL SELECT id, true FROM gone
-                """, [.integer(JobStore.mostInterruptions), .text(try Self.json(failure))])
+                """,
+                [
+                    .integer(JobStore.mostInterruptions), .text(try Self.json(failure)),
+                    .number(options.graceSeconds),
+                ])
         }
         announcements.jobs(rows.compactMap { $0.text("id") })
         for row in rows {

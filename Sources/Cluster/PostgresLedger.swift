@@ -21,6 +21,8 @@ package struct LedgerOptions: Sendable {
     package var needs: @Sendable (GenerationRequest) throws -> JobNeeds
     /// Seconds between two looks of this process at leases that have ended.
     package var rescueSeconds: Double = 5
+    /// Seconds after a start of the database in which no lease ends.
+    package var graceSeconds = 15.0
     /// Artifacts older than this many seconds are removed.
     package var retentionSeconds: Double = 7 * 86_400
     /// When the artifacts hold more bytes than this, the oldest are removed.

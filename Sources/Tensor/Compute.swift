@@ -19,6 +19,9 @@ package struct InstructionSet: Sendable, Hashable, CustomStringConvertible {
     /// What this processor has, or the lower level that the environment variable PHASOR_ISA names.
     package static var current: InstructionSet { InstructionSet(level: phasor_isa_level()) }
 
+    /// Whether products in bf16 are rounded: a level without such instructions does them in float32.
+    package var roundsToBfloat: Bool { ["avx512bf16", "amx", "neonbf16"].contains(description) }
+
     /// The levels above the current one, from the next on, each with the reason why it is not in use.
     package static var unused: [(level: InstructionSet, reason: String)] {
         (phasor_isa_level().rawValue...phasor_isa_last().rawValue).dropFirst().map { number in

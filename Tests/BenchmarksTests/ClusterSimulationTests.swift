@@ -39,8 +39,11 @@ import Testing
     }
 
     @Test func withIdleWorkersOneForEachStageNothingIsLoadedAgain() {
-        let simulation = ClusterSimulation(stages: stages, workers: 2, jobs: 300, rate: 0.04)
+        let simulation = ClusterSimulation(stages: stages, workers: 2, jobs: 300, rate: 0.0005)
         let outcome = simulation.run(.byPart)
-        #expect(outcome.switches <= 40)
+        #expect(outcome.switches <= 30)
+        // Where both are often asked at once, whoever is free takes what waits.
+        let busy = ClusterSimulation(stages: stages, workers: 2, jobs: 300, rate: 0.04).run(.byPart)
+        #expect(busy.switches > outcome.switches && busy.medianWait <= 15)
     }
 }

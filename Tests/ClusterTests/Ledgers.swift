@@ -63,6 +63,7 @@ final class Bench: Sendable {
         options.schema = schema
         options.connections = 4
         options.rescueSeconds = 0
+        options.graceSeconds = 0
         change(&options)
         return try PostgresLedger(options: options, logger: quiet)
     }

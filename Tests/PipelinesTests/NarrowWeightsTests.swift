@@ -63,16 +63,20 @@ import Weights
     @Test(arguments: [(Precision.bf16, 40.0), (.int8, 30)])
     func picturesStayNear(precision: Precision, bound: Double) throws {
         let files = ModelFiles(folder: Self.model)
-        expect(try made(files, precision: precision), near: try made(files), bound, precision.rawValue)
+        expect(
+            try made(files, precision: precision), near: try made(files), bound, precision.rawValue,
+            isRounded: InstructionSet.current.roundsToBfloat)
     }
 
-    private func expect(_ some: [Made], near expected: [Made], _ bound: Double, _ name: String) {
+    private func expect(_ some: [Made], near expected: [Made], _ bound: Double, _ name: String, isRounded: Bool = true)
+    {
         for (prompt, (one, other)) in zip(Self.prompts, zip(some, expected)) {
             let ratio = psnr(one.picture, other.picture)
             print(
                 "\(name), \(prompt): "
                     + String(format: "%.1f dB, latent %.2f %%", ratio, 100 * relativeError(one.latent, other.latent)))
-            #expect(ratio >= bound && ratio.isFinite, "\(prompt): \(ratio) dB")
+            // Where the processor rounds nothing, there is nothing to lose; with int8 alone there may be.
+            #expect(ratio >= bound && (ratio.isFinite || !isRounded), "\(prompt): \(ratio) dB")
         }
     }
 }

@@ -7,7 +7,7 @@ import Testing
     struct Level: CustomStringConvertible, Sendable {
         let instructions: InstructionSet
         /// Operands are rounded to bf16.
-        var rounds: Bool { ["avx512bf16", "amx", "neonbf16"].contains(description) }
+        var rounds: Bool { instructions.roundsToBfloat }
         var description: String { instructions.description }
         func compute(threads: Int = 2) -> Compute {
             Compute(threads: threads, precision: .bf16, instructions: instructions)
