@@ -42,7 +42,7 @@ package struct GenerationRequest: Codable, Sendable, Equatable {
     package var images: [String]?
     /// What becomes of a first or last picture of another aspect; nil is `crop`.
     package var fit: PictureFit?
-    /// How far `image` is changed by a model whose network reads no pictures; nil is the usual strength.
+    /// How far `image` is changed where the network does not read it; nil is the usual strength.
     package var strength: Float?
     /// What a picture is written as; nil is PNG.
     package var outputFormat: PictureFormat?
