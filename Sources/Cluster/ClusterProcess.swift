@@ -42,18 +42,25 @@ package struct ClusterProcess {
             ClaimThread(models: models, work: claimed, worker: Self.worker, logger: logger).start()
             work = claimed
         }
-        var told = serving.webhooks
-        if !told.urls.isEmpty, told.secretFile == nil {
-            let secret = try ledger.secret(WebhookSecret.name) { Array(WebhookSecret.text().utf8) }
-            told.secret = String(decoding: secret, as: UTF8.self)
-        }
-        let webhooks = try Webhooks(
-            told, ledger: ledger, folder: folder.path, metrics: metrics, logger: logger)
+        let webhooks = try Self.webhooks(serving.webhooks, ledger, folder, metrics, logger)
         let jobs = ClusterJobs(
             models: models, ledger: ledger, blobs: blobs, folder: folder, options: options, webhooks: webhooks,
-            work: work,
-            logger: logger)
+            work: work, logger: logger)
         engine = Engine(models: models, service: jobs, metrics: metrics, generator: serving.generator)
+    }
+
+    /// Only a process that is given webhooks says who is told: one without any, such as a worker, takes none away from those
+    /// that the fronts have set.
+    private static func webhooks(
+        _ options: WebhookOptions, _ ledger: PostgresLedger, _ folder: WorkFolder, _ metrics: Metrics, _ logger: Logger
+    ) throws -> Webhooks? {
+        guard !options.urls.isEmpty else { return nil }
+        var options = options
+        if options.secretFile == nil {
+            let secret = try ledger.secret(WebhookSecret.name) { Array(WebhookSecret.text().utf8) }
+            options.secret = String(decoding: secret, as: UTF8.self)
+        }
+        return try Webhooks(options, ledger: ledger, folder: folder.path, metrics: metrics, logger: logger)
     }
 
     /// What a job needs first, and the digests of all that takes part in it: a worker whose files have others leaves the

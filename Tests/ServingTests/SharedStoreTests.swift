@@ -224,6 +224,20 @@ struct SharedStoreTests {
         await other.engine.drain(within: 5)
     }
 
+    @Test func aWorkerLeavesTheWebhooksOfTheFrontsAlone() async throws {
+        // Nobody listens there, so what is to be told stays in the ledger.
+        let front = try process("front", AnalyticModel(), computes: false) {
+            $0.webhooks.urls = ["http://127.0.0.1:1/"]
+        }
+        let worker = try process("worker", AnalyticModel())
+        let first = try await front.engine.run(.image())
+        let other = try process("other", AnalyticModel(), computes: false)
+        let second = try await other.engine.run(.image("another"))
+        #expect(first.state == .succeeded && second.state == .succeeded)
+        #expect(try front.ledger.noticeCount() == 2)
+        await worker.engine.drain(within: 5)
+    }
+
     @Test func aFolderOfOneMachineIsNoWorkersFolder() async throws {
         let engine = try scratch.engine("state", AnalyticModel())
         await engine.drain(within: 1)
