@@ -159,9 +159,7 @@ package final class ClusterWork: WorkStore {
         let fence = now.claim.fence
         while true {
             do {
-                if let state, let blob = now.blob.flatMap({ BlobName($0) }) {
-                    try BlobCache.storing { () throws(BlobFault) in try files.blobs.put(state, as: blob) }
-                }
+                if let state, let name = now.blob { try files.put(state, as: name) }
                 let isOurs =
                     keeping
                     ? try ledger.advance(id, fence: fence, to: now.place.part, blob: now.blob, progress: now.progress)
@@ -224,9 +222,8 @@ package final class ClusterWork: WorkStore {
         do {
             if let state = FileManager.default.contents(atPath: checkpoints.path(of: job)) {
                 now.progress += 1
-                let (former, name) = (now.blob, "\(job)-\(now.claim.fence)-\(now.progress).state")
-                guard let blob = BlobName(name) else { return }
-                try BlobCache.storing { () throws(BlobFault) in try files.blobs.put([UInt8](state), as: blob) }
+                let (former, name) = (now.blob, now.state(now.progress))
+                try files.put([UInt8](state), as: name)
                 let isOurs = try ledger.advance(
                     job, fence: now.claim.fence, to: now.place.part, blob: name, progress: now.progress)
                 removeBlobs([isOurs ? former : name].compactMap(\.self))

@@ -10,9 +10,9 @@ extension PostgresLedger {
     /// - Throws: `ServingError.expiredArtifact` for one that is nowhere; `storage`.
     func bring(_ artifact: Artifact) async throws {
         guard let blobs = options.blobs, access(artifact.path, F_OK) != 0 else { return }
-        try await onFiles {
+        try await Blocking.run {
             let name = (artifact.path as NSString).lastPathComponent
-            let bytes = try Self.inBlobs { () throws(BlobFault) in
+            let bytes = try BlobCache.storing { () throws(BlobFault) in
                 try BlobName(name).flatMap { blob throws(BlobFault) in try blobs.read(blob, nil) }
             }
             guard let bytes else { throw ServingError.expiredArtifact(artifact.id) }
@@ -31,7 +31,7 @@ extension PostgresLedger {
     /// leaves in between, retention finds.
     package func delete(_ id: String) async throws {
         let files = try await giveUp(id)
-        try await onFiles { [self] in try remove(files) }
+        try await Blocking.run { [self] in try remove(files) }
         _ = try await run("deleting job \(id)") { [schema] db in
             try db.execute("DELETE FROM \(schema).job WHERE id = $1", [.text(id)])
         }
@@ -150,21 +150,7 @@ extension PostgresLedger {
         for name in names where !name.utf8.contains(UInt8(ascii: "/")) { unlink("\(options.folder)/\(name)") }
         guard let blobs = options.blobs else { return }
         for blob in names.compactMap({ BlobName($0) }) {
-            try Self.inBlobs { () throws(BlobFault) in try blobs.delete(blob) }
-        }
-    }
-
-    private func onFiles(_ body: @escaping @Sendable () throws -> Void) async throws {
-        try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
-            files.async { continuation.resume(with: Result { try body() }) }
-        }
-    }
-
-    private static func inBlobs<T>(_ body: () throws(BlobFault) -> T) throws -> T {
-        do throws(BlobFault) {
-            return try body()
-        } catch {
-            throw ServingError.storage(operation: error.place, reason: error.reason)
+            try BlobCache.storing { () throws(BlobFault) in try blobs.delete(blob) }
         }
     }
 }

@@ -1,5 +1,4 @@
 import Blobs
-import Dispatch
 import Foundation
 import Jobs
 import Logging
@@ -73,8 +72,6 @@ package final class PostgresLedger: JobLedger {
     let announcements: Announcements
     /// When this process last looked at leases that have ended.
     let lastRescue = Mutex<ContinuousClock.Instant?>(nil)
-    /// What blocks besides the database: the blob store.
-    let files = DispatchQueue(label: "phasor.ledger.files", attributes: .concurrent)
 
     /// Connects, and brings the tables up to this version.
     /// - Throws: `ClusterFault`; `ServingError.storage`.
