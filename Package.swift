@@ -160,7 +160,8 @@ let package = Package(
         .testTarget(
             name: "BatchTests",
             dependencies: [
-                "Pictures", "Batch", "Serving", "Jobs", "Pipelines", "Models", "Media", "Weights", "Tensor",
+                "Pictures", "Batch", "Cluster", "PostgreSQL", "Blobs", "Serving", "Jobs", "Pipelines", "Models",
+                "Media", "Weights", "Tensor",
                 "TestSupport",
                 "Support",
                 .product(name: "Logging", package: "swift-log"),

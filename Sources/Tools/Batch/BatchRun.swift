@@ -231,9 +231,11 @@ package struct BatchRun: Sendable {
                 line: item.line, file: item.file, reason: ended.failure?.message ?? ended.state.rawValue)
         }
         let identity = try identity(of: item)
+        // Made elsewhere, it is brought here first.
+        let file = try await engine.artifact(artifact.id).path
         let obstacle: BatchError?
         do throws(BatchError) {
-            try folder.deliver(item, artifact: artifact.path, made: made, identity: identity)
+            try folder.deliver(item, artifact: file, made: made, identity: identity)
             obstacle = nil
         } catch {
             obstacle = error
