@@ -15,7 +15,7 @@ package final class ClusterWork: WorkStore {
     package let artifacts: FileFolder
     package let checkpoints: FileFolder
     package let prompts: FileFolder
-    package let keepsConditionings = true
+    package let handsOver = true
     package let queue: JobQueue
 
     let ledger: PostgresLedger

@@ -10,8 +10,9 @@ package protocol WorkStore: Sendable {
     var checkpoints: FileFolder { get }
     /// Embeddings of prompts.
     var prompts: FileFolder { get }
-    /// Whether checkpoints hold the embeddings too, so that whoever goes on from one needs no text encoder.
-    var keepsConditionings: Bool { get }
+    /// Whether runs may go on in another process. Then `reach` is told where they are, and their checkpoints hold the
+    /// embeddings too, so that whoever goes on from one needs no text encoder.
+    var handsOver: Bool { get }
 
     /// Notes that jobs have begun.
     /// - Throws: `ServingError.storage`.
@@ -74,7 +75,7 @@ package enum Onward: Sendable {
 
 /// One machine keeps its runs until their end.
 extension JobStore: WorkStore {
-    package var keepsConditionings: Bool { false }
+    package var handsOver: Bool { false }
 
     package func reach(_ stop: Stop) -> Onward { .here }
 

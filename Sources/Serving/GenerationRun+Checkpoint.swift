@@ -11,7 +11,7 @@ struct Checkpoint: Codable {
     let weights: [String]
     let generations: [Generation]
     let timings: Timings
-    /// The embeddings of each generation's texts, where `WorkStore.keepsConditionings` and they are known.
+    /// The embeddings of each generation's texts, where `WorkStore.handsOver` and they are known.
     var conditionings: [[Conditioning]]?
 }
 
@@ -42,7 +42,7 @@ extension GenerationRun {
         encoder.outputFormat = .binary
         var checkpoint = Checkpoint(
             request: request, weights: Self.weights(runs[0]), generations: runs.map(\.generation), timings: job.timings)
-        if workshop.store.keepsConditionings, runs.allSatisfy({ $0.prompted != nil && !$0.generation.isFinished }) {
+        if workshop.store.handsOver, runs.allSatisfy({ $0.prompted != nil && !$0.generation.isFinished }) {
             checkpoint.conditionings = runs.map { run in
                 run.prompted.map { [$0.positive] + [$0.negative].compactMap(\.self) } ?? []
             }

@@ -124,6 +124,7 @@ final class EmbeddingFolder {
 
     /// Keeps an embedding if the disk takes it.
     func write(_ embedding: some Codable, _ key: EmbeddingKey) {
+        guard capacity > 0 else { return }
         let name = key.name
         do {
             let encoder = PropertyListEncoder()

@@ -93,6 +93,7 @@ final class Worker {
 
     /// Lets go of the runs whose next stage another process does.
     private func passOn() {
+        guard workshop.store.handsOver else { return }
         for run in runs {
             attempt(run) {
                 let onward = try workshop.retry.run(interrupt: run.signal.check) { try run.reach() }
