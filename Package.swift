@@ -172,7 +172,7 @@ let package = Package(
                 "Pictures", "Benchmarks", "HTTP", "Serving", "Jobs", "Pipelines", "Models", "Media", "Tensor",
             ]),
         .testTarget(name: "WebTests", dependencies: ["Web", "HTTP"]),
-        .testTarget(name: "BlobsTests", dependencies: ["Blobs"]),
+        .testTarget(name: "BlobsTests", dependencies: ["Blobs", "Web"]),
         .testTarget(name: "PostgreSQLTests", dependencies: ["PostgreSQL", "TestSupport"]),
         .testTarget(
             name: "ClusterTests",
@@ -186,9 +186,8 @@ let package = Package(
         .testTarget(
             name: "APITests",
             dependencies: [
-                "API", "Batch", "Serving", "Jobs", "HTTP", "Media", "Pictures", "Pipelines", "Models", "Diffusion",
-                "Weights", "Tensor",
-                "Support", "TestSupport",
+                "API", "Batch", "Blobs", "Cluster", "PostgreSQL", "Serving", "Jobs", "HTTP", "Media", "Pictures",
+                "Pipelines", "Models", "Diffusion", "Weights", "Tensor", "Support", "TestSupport",
             ]),
         .testTarget(name: "PhasorKitTests", dependencies: ["PhasorKit"]),
         .testTarget(name: "VerificationTests", dependencies: ["Verification", "Pipelines"]),

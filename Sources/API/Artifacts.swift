@@ -24,6 +24,9 @@ struct Artifacts: Sendable {
     /// The file, or the part of it that the request's range asks for.
     /// - Throws: `ServingError.unknownArtifact`, `expiredArtifact`, `storage`; `HTTPError.rangeNotSatisfiable`.
     func response(_ id: String, to request: HTTPRequest) async throws -> HTTPResponse {
+        if mayLeave(request), let link = try await engine.link(toArtifact: id) {
+            return HTTPResponse(status: 307, headers: ["Location": link, "Cache-Control": "no-store"])
+        }
         let artifact = try await engine.artifact(id)
         let file: HTTPFile
         do {
@@ -40,5 +43,11 @@ struct Artifacts: Sendable {
                 "Content-Disposition": "inline; filename=\"\(id).\(artifact.ending)\"",
                 "X-Content-Type-Options": "nosniff",
             ])
+    }
+
+    /// A page may show no picture of another server, so it is given files here. The address of another server opens for GET
+    /// alone.
+    private func mayLeave(_ request: HTTPRequest) -> Bool {
+        request.method == "GET" && request.headers["Sec-Fetch-Site"] == nil
     }
 }

@@ -74,6 +74,8 @@ package struct ServerConfiguration: Encodable, Sendable, Equatable {
     package var compute = true
     /// Where finished files are kept besides, `file:///folder` or `s3://bucket/prefix`; nil for the state folder alone.
     package var blobs: String?
+    /// Whether who asks for a file is sent to the object store of a cluster.
+    package var blobLinks = false
     /// Copies of such files that the state folder holds.
     package var cacheGigabytes = 20.0
     /// Addresses that are told when a job has ended.
@@ -85,6 +87,7 @@ package struct ServerConfiguration: Encodable, Sendable, Equatable {
         case host, port, state, queue, page, connections, drain, idle, memory, load, loras, aliases, webhooks, blobs,
             provenance, store, compute
         case cacheGigabytes = "cache_gigabytes"
+        case blobLinks = "blob_links"
         case webhookSecret = "webhook_secret"
         case publicURL = "public_url"
         case trustProxy = "trust_proxy"
@@ -195,6 +198,7 @@ package struct ServerConfiguration: Encodable, Sendable, Equatable {
         case .compute: compute = try value.bool()
         case .blobs:
             blobs = try value.string({ BlobLocation($0) != nil }, or: "file:///FOLDER or s3://BUCKET[/PREFIX]")
+        case .blobLinks: blobLinks = try value.bool()
         case .cacheGigabytes: cacheGigabytes = try value.number(0...1_000_000)
         case .webhooks:
             webhooks = try value.strings(
@@ -241,6 +245,7 @@ package struct ServerConfiguration: Encodable, Sendable, Equatable {
         try object.encodeIfPresent(store, forKey: .store)
         try object.encode(compute, forKey: .compute)
         try object.encodeIfPresent(blobs, forKey: .blobs)
+        try object.encode(blobLinks, forKey: .blobLinks)
         try object.encode(cacheGigabytes, forKey: .cacheGigabytes)
         try object.encode(webhooks, forKey: .webhooks)
         try object.encodeIfPresent(webhookSecret, forKey: .webhookSecret)

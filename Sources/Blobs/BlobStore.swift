@@ -14,6 +14,15 @@ package protocol BlobStore: Sendable {
     /// - Returns: bytes; nil for a blob that is not there.
     func size(of name: BlobName) throws(BlobFault) -> Int?
 
+    /// - Parameter prefix: what the names begin with.
+    /// - Returns: the names of blobs that are there, in no order.
+    func names(startingWith prefix: BlobName) throws(BlobFault) -> [BlobName]
+
+    /// An address at which whoever has it may read a blob, whether that is there or not.
+    /// - Parameter seconds: for how long, 604,800 at most.
+    /// - Returns: nil for a store that nobody reaches so.
+    func link(to name: BlobName, seconds: Int) -> String?
+
     /// Removes a blob; one that is not there is no error.
     func delete(_ name: BlobName) throws(BlobFault)
 }

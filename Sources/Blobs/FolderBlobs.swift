@@ -62,6 +62,24 @@ package struct FolderBlobs: BlobStore {
         return Int(status.st_size)
     }
 
+    package func names(startingWith prefix: BlobName) throws(BlobFault) -> [BlobName] {
+        guard let folder = opendir(path) else { throw Self.fault(path) }
+        defer { closedir(folder) }
+        var names: [BlobName] = []
+        errno = 0
+        while let entry = readdir(folder) {
+            let text = withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: 1) { String(cString: $0) }
+            }
+            if text.hasPrefix(prefix.description), let name = BlobName(text) { names.append(name) }
+            errno = 0
+        }
+        guard errno == 0 else { throw Self.fault(path) }
+        return names
+    }
+
+    package func link(to name: BlobName, seconds: Int) -> String? { nil }
+
     package func delete(_ name: BlobName) throws(BlobFault) {
         guard unlink(file(name)) == 0 || errno == ENOENT else { throw Self.fault(file(name)) }
     }

@@ -11,14 +11,22 @@ package struct S3Blobs: BlobStore {
     private let partBytes: Int
 
     private static let attempts = 4
+    /// Seconds for an exchange in which bytes move: a part of 16 MB over a slow line.
+    private static let longestExchange = 120
+    /// Seconds without a byte after which an exchange has failed, and after which no attempt follows a failed one.
+    private let stallSeconds: Int
 
     package var location: String { "s3://\(bucket)/\(prefix)" }
 
     /// - Parameters:
     ///   - prefix: without slashes at its ends; may be empty.
     ///   - partBytes: bytes of all parts but the last; S3 takes no less than 5 MB.
-    package init(_ access: S3Access, bucket: String, prefix: String, partBytes: Int = 16 << 20) {
+    ///   - stallSeconds: how long a service that says nothing is waited for.
+    package init(
+        _ access: S3Access, bucket: String, prefix: String, partBytes: Int = 16 << 20, stallSeconds: Int = 15
+    ) {
         (self.access, self.bucket, self.prefix, self.partBytes) = (access, bucket, prefix, partBytes)
+        self.stallSeconds = stallSeconds
     }
 
     package func put(_ bytes: [UInt8], as name: BlobName) throws(BlobFault) {
@@ -77,29 +85,61 @@ package struct S3Blobs: BlobStore {
         return bytes
     }
 
+    package func names(startingWith prefix: BlobName) throws(BlobFault) -> [BlobName] {
+        let folder = self.prefix.isEmpty ? "" : "\(self.prefix)/"
+        var names: [BlobName] = []
+        var next: String?
+        repeat {
+            // In the order of the alphabet, as the signature has them.
+            let query =
+                (next.map { "continuation-token=\(PercentEncoding.text($0))&" } ?? "")
+                + "list-type=2&prefix=\(PercentEncoding.text(folder + prefix.description))"
+            let answer = try ask("GET", at: access.address(of: bucket) + "/", as: place(of: prefix), query: query)
+            names += Self.elements("Key", in: answer.body).compactMap { key in
+                key.hasPrefix(folder) ? BlobName(String(key.dropFirst(folder.count))) : nil
+            }
+            let former = next
+            next = Self.element("NextContinuationToken", in: answer.body)
+            guard next == nil || next != former else { throw fault(prefix, "the service lists the same names again") }
+        } while next != nil
+        return names
+    }
+
+    package func link(to name: BlobName, seconds: Int) -> String? {
+        S3Link(access: access, address: address(of: name)).text(seconds: seconds, date: Date())
+    }
+
     package func delete(_ name: BlobName) throws(BlobFault) { try ask("DELETE", name, allowed: [404]) }
 
     // MARK: Asking
 
-    /// Asks again a few times where the service is not there, or says that it cannot just now.
-    /// - Parameter allowed: what is an answer besides 2xx.
     @discardableResult
     private func ask(
         _ method: String, _ name: BlobName, query: String? = nil, headers: [(String, String)] = [], body: [UInt8] = [],
         allowed: Set<Int> = []
     ) throws(BlobFault) -> WebRequest.Answer {
-        let key = prefix.isEmpty ? "\(name)" : "\(prefix)/\(name)"
-        var request = WebRequest(
-            method, access.address(of: bucket) + "/" + key + (query.map { "?\($0)" } ?? ""), body: body)
-        request.headers =
-            headers + [
-                ("Content-Type", ContentType.of(name.description)),
-                ("x-amz-content-sha256", SHA256.hexadecimal(of: body)),
-            ]
+        try ask(
+            method, at: address(of: name), as: place(of: name), query: query,
+            headers: headers + [("Content-Type", ContentType.of(name.description))], body: body, allowed: allowed)
+    }
+
+    /// Asks again where the service is not there, or says that it cannot just now: a few times, and no longer than
+    /// `stallSeconds` after the first.
+    /// - Parameters:
+    ///   - place: what a fault names.
+    ///   - allowed: what is an answer besides 2xx.
+    private func ask(
+        _ method: String, at address: String, as place: String, query: String? = nil, headers: [(String, String)] = [],
+        body: [UInt8] = [], allowed: Set<Int> = []
+    ) throws(BlobFault) -> WebRequest.Answer {
+        var request = WebRequest(method, address + (query.map { "?\($0)" } ?? ""), body: body)
+        request.headers = headers + [("x-amz-content-sha256", SHA256.hexadecimal(of: body))]
         if let token = access.token { request.headers.append(("x-amz-security-token", token)) }
         request.signature = WebRequest.Signature(
             kind: "aws:amz:\(access.region):s3", key: access.key, secret: access.secret)
-        request.timeout = 120
+        request.timeout = Self.longestExchange
+        request.stallSeconds = stallSeconds
+        let begun = ContinuousClock.now
         var reason = ""
         for attempt in 0..<Self.attempts {
             if attempt > 0 { Thread.sleep(forTimeInterval: 0.1 * exp2(Double(attempt))) }
@@ -112,21 +152,34 @@ package struct S3Blobs: BlobStore {
             } catch {
                 reason = error.reason
             }
+            guard ContinuousClock.now - begun < .seconds(stallSeconds) else { break }
         }
-        throw fault(name, reason)
+        throw BlobFault(place, reason)
     }
 
-    private func fault(_ name: BlobName, _ reason: String) -> BlobFault {
-        BlobFault(prefix.isEmpty ? "s3://\(bucket)/\(name)" : "s3://\(bucket)/\(prefix)/\(name)", reason)
-    }
+    private func key(of name: BlobName) -> String { prefix.isEmpty ? "\(name)" : "\(prefix)/\(name)" }
 
-    /// The text of the first element of that name that holds nothing but text.
-    private static func element(_ name: String, in xml: [UInt8]) -> String? {
-        let text = String(decoding: xml.prefix(1 << 16), as: UTF8.self)
-        guard let start = text.range(of: "<\(name)>"),
-            let end = text.range(of: "</\(name)>", range: start.upperBound..<text.endIndex)
-        else { return nil }
-        let content = text[start.upperBound..<end.lowerBound]
-        return content.utf8.contains(UInt8(ascii: "<")) ? nil : String(content)
+    private func address(of name: BlobName) -> String { "\(access.address(of: bucket))/\(key(of: name))" }
+
+    private func place(of name: BlobName) -> String { "s3://\(bucket)/\(key(of: name))" }
+
+    private func fault(_ name: BlobName, _ reason: String) -> BlobFault { BlobFault(place(of: name), reason) }
+
+    /// The text of the first element of that name.
+    private static func element(_ name: String, in xml: [UInt8]) -> String? { elements(name, in: xml).first }
+
+    /// The texts of the elements of that name that hold nothing but text.
+    private static func elements(_ name: String, in xml: [UInt8]) -> [String] {
+        let text = String(decoding: xml, as: UTF8.self)
+        var texts: [String] = []
+        var rest = text[...]
+        while let start = rest.range(of: "<\(name)>"),
+            let end = rest.range(of: "</\(name)>", range: start.upperBound..<rest.endIndex)
+        {
+            let content = rest[start.upperBound..<end.lowerBound]
+            if !content.utf8.contains(UInt8(ascii: "<")) { texts.append(String(content)) }
+            rest = rest[end.upperBound...]
+        }
+        return texts
     }
 }

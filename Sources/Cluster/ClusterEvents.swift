@@ -24,19 +24,21 @@ struct ClusterEvents: Sendable {
             // Ids are the database's: a place in the line that a front tells has that of the last row before it.
             var cursor = after
             var position: Int?
+            var isOver = false
             following: while !Task.isCancelled, !isStopping() {
                 do {
-                    for row in try await ledger.events(of: job, after: cursor) {
+                    let (rows, now) = try await ledger.events(of: job, after: cursor)
+                    for row in rows {
                         cursor = row.id
                         continuation.yield(await event(row))
                         if row.name == .queued { position = row.job.queuePosition }
                         if row.name.isTerminal { break following }
                     }
-                    let now = try await ledger.job(job)
-                    if now.state.isTerminal {
-                        for event in try await rest(of: now, after: cursor) { continuation.yield(event) }
-                        break
-                    }
+                    // A job may end between the look at its events and the look at it: the next look has its end, unless the
+                    // reader had it before.
+                    guard !isOver else { break }
+                    isOver = now.state.isTerminal
+                    if isOver { continue }
                     if now.state == .queued, now.queuePosition != position, let cursor {
                         position = now.queuePosition
                         continuation.yield(JobEvent(id: cursor, name: .queued, job: now, preview: nil))
@@ -52,22 +54,6 @@ struct ClusterEvents: Sendable {
         }
         continuation.onTermination = { _ in task.cancel() }
         return stream
-    }
-
-    /// What a reader has not heard of a job that has ended, up to its end; nothing for a reader that has heard all.
-    ///
-    /// Two transactions may take numbers in one order and be done in the other. So the end of a job may have a lower number
-    /// than what its worker told at that moment; whoever has read that is told the end all the same.
-    private func rest(of ended: Job, after cursor: Int64?) async throws -> [JobEvent] {
-        var rest: [JobEvent] = []
-        for row in try await ledger.events(of: job, after: cursor) {
-            rest.append(await event(row))
-            if row.name.isTerminal { return rest }
-        }
-        let last = rest.last?.id ?? cursor ?? 0
-        let end = try await ledger.events(of: job, after: 0).last { $0.name.isTerminal }
-        if let end, end.id < last { rest.append(JobEvent(id: last, name: end.name, job: ended, preview: nil)) }
-        return rest
     }
 
     private func event(_ row: LedgerEvent) async -> JobEvent {

@@ -19,6 +19,8 @@ package final class ClusterJobs: JobService {
     private let logger: Logger
     private let state = Mutex<(isDraining: Bool, fault: String?)>((false, nil))
     private let upkeep = Mutex<Task<Void, Never>?>(nil)
+    /// Jobs with pictures that the database broke off to store, and when.
+    private let unclear = Mutex<[(job: Job, at: ContinuousClock.Instant)]>([])
     private let webhooks: Webhooks?
     /// What this process computes, which drains with it.
     private let work: ClusterWork?
@@ -59,9 +61,12 @@ package final class ClusterJobs: JobService {
         do {
             acceptance = try await ledger.insert(job, idempotency: idempotency)
         } catch {
-            // Whether a database that broke off has stored the job, nobody knows: it may need its pictures.
-            if case ServingError.storage = error { throw error }
-            await letGo(job)
+            // Whether a database that broke off has stored the job, nobody knows yet: it may need its pictures.
+            if case ServingError.storage = error {
+                if !files.isEmpty { unclear.withLock { $0.append((job, .now)) } }
+            } else {
+                await letGo(job)
+            }
             throw error
         }
         if acceptance.isKnown { await letGo(job) }
@@ -125,6 +130,13 @@ package final class ClusterJobs: JobService {
 
     package func artifact(_ id: String) async throws -> Artifact { try await ledger.artifact(id) }
 
+    package func link(toArtifact id: String) async throws -> String? {
+        guard let seconds = options.linkSeconds else { return nil }
+        let artifact = try await ledger.knownArtifact(id)
+        return BlobName((artifact.path as NSString).lastPathComponent)
+            .flatMap { pictures.blobs.link(to: $0, seconds: seconds) }
+    }
+
     package func events(of id: String, after: Int64?) async throws -> AsyncStream<JobEvent> {
         _ = try await ledger.job(id)
         let stream = ClusterEvents(job: id, ledger: ledger, blobs: pictures.blobs, listener: listener, logger: logger)
@@ -187,6 +199,7 @@ package final class ClusterJobs: JobService {
                     if isDue { try service.retain() }
                 }
                 if isDue { sweep = .now + .seconds(60) }
+                try await service.clearUp()
                 service.state.withLock { $0.fault = nil }
             } catch {
                 if service.state.withLock({ state in
@@ -197,6 +210,18 @@ package final class ClusterJobs: JobService {
                 }
             }
             try? await Task.sleep(for: .seconds(Double.random(in: 0.8...1.2)))
+        }
+    }
+
+    /// Removes the pictures of jobs that were not stored after all, which is certain a minute later.
+    private func clearUp() async throws {
+        while let old = unclear.withLock({ $0.first }), old.at.duration(to: .now) > .seconds(60) {
+            do {
+                _ = try await ledger.job(old.job.id)
+            } catch ServingError.unknownJob {
+                await letGo(old.job)
+            }
+            unclear.withLock { _ = $0.removeFirst() }
         }
     }
 

@@ -14,6 +14,9 @@ package struct ClusterOptions: Sendable {
     package var queueCapacity = 100_000
     /// How much of the line one owner's jobs may fill.
     package var queueShare = QueueShare.whole
+    /// Seconds that an address of the object store opens a finished file for whoever asked a front for it; nil: the front
+    /// gives the file itself.
+    package var linkSeconds: Int?
     /// Whether this process removes what retention gives up; a batch does not.
     package var retains = true
     /// Bytes of copies that a front keeps of artifacts, and of pictures.

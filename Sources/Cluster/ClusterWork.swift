@@ -42,7 +42,7 @@ package final class ClusterWork: WorkStore {
         var isEnded = false
 
         /// The name of the blob that says how far the run is.
-        func state(_ progress: Int64) -> String { "\(claim.job.id)-\(claim.fence)-\(progress).state" }
+        func state(_ progress: Int64) -> String { OwnName.state(progress, of: claim.job.id, fence: claim.fence) }
 
         /// All such blobs that this claim may have left: one that was on its way when the job ended was never in the ledger.
         var states: [String] {

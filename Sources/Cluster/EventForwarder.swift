@@ -25,7 +25,7 @@ struct EventForwarder: Sendable {
             do {
                 let preview = event.preview.map { preview in
                     previews += 1
-                    return (preview, "\(claim.job.id)-\(claim.fence)-\(previews).preview")
+                    return (preview, OwnName.preview(previews, of: claim.job.id, fence: claim.fence))
                 }
                 try await Blocking.run { try tell(event, preview) }
             } catch {

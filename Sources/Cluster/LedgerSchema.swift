@@ -82,7 +82,10 @@ package struct LedgerSchema: Sendable {
     }
 
     private var migrations: [Migration] {
-        [Migration(compatible: 1, statements: jobs + line + events + notices + [secrets])]
+        [
+            Migration(compatible: 1, statements: jobs + line + events + notices + [secrets]),
+            Migration(compatible: 1, statements: [tellInOrder]),
+        ]
     }
 
     // MARK: 1
@@ -196,42 +199,47 @@ package struct LedgerSchema: Sendable {
                 PRIMARY KEY (job, id)
             )
             """,
-            """
-            CREATE FUNCTION \(name).tell(
-                _job text, _fence bigint, _name text, _live text, _blob text, _image integer, _index integer, _step integer
-            ) RETURNS text[] LANGUAGE plpgsql AS $$
-            DECLARE
-                _id bigint;
-                _gone text[];
-            BEGIN
-                IF _fence IS NOT NULL AND NOT EXISTS (
-                    SELECT 1 FROM \(name).line WHERE id = _job AND fence = _fence AND worker IS NOT NULL
-                ) THEN
-                    RETURN NULL;
-                END IF;
-                LOOP
-                    SELECT greatest(coalesce(max(id), 0) + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)
-                    INTO _id FROM \(name).event WHERE job = _job;
-                    INSERT INTO \(name).event (job, id, name, live, blob, image, index, step)
-                    VALUES (_job, _id, _name, _live, _blob, _image, _index, _step) ON CONFLICT DO NOTHING;
-                    EXIT WHEN FOUND;
-                END LOOP;
-                IF _fence IS NULL THEN RETURN '{}'; END IF;
-                WITH gone AS (
-                    DELETE FROM \(name).event WHERE job = _job AND (
-                        id <= (SELECT id FROM \(name).event WHERE job = _job
-                            ORDER BY id DESC OFFSET \(LedgerEvent.capacity) LIMIT 1)
-                        OR _blob IS NOT NULL AND blob IS NOT NULL AND id <= (
-                            SELECT id FROM \(name).event WHERE job = _job AND blob IS NOT NULL
-                            ORDER BY id DESC OFFSET \(LedgerEvent.previewCapacity) LIMIT 1)
-                    ) RETURNING blob
-                )
-                SELECT coalesce(array_agg(blob) FILTER (WHERE blob IS NOT NULL), '{}') INTO _gone FROM gone;
-                RETURN _gone;
-            END
-            $$
-            """,
+            tell("CREATE FUNCTION", first: ""),
         ]
+    }
+
+    private func tell(_ create: String, first: String) -> String {
+        """
+        \(create) \(name).tell(
+            _job text, _fence bigint, _name text, _live text, _blob text, _image integer, _index integer, _step integer
+        ) RETURNS text[] LANGUAGE plpgsql AS $$
+        DECLARE
+            _id bigint;
+            _gone text[];
+        BEGIN
+            \(first)
+            IF _fence IS NOT NULL AND NOT EXISTS (
+                SELECT 1 FROM \(name).line WHERE id = _job AND fence = _fence AND worker IS NOT NULL
+            ) THEN
+                RETURN NULL;
+            END IF;
+            LOOP
+                SELECT greatest(coalesce(max(id), 0) + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)
+                INTO _id FROM \(name).event WHERE job = _job;
+                INSERT INTO \(name).event (job, id, name, live, blob, image, index, step)
+                VALUES (_job, _id, _name, _live, _blob, _image, _index, _step) ON CONFLICT DO NOTHING;
+                EXIT WHEN FOUND;
+            END LOOP;
+            IF _fence IS NULL THEN RETURN '{}'; END IF;
+            WITH gone AS (
+                DELETE FROM \(name).event WHERE job = _job AND (
+                    id <= (SELECT id FROM \(name).event WHERE job = _job
+                        ORDER BY id DESC OFFSET \(LedgerEvent.capacity) LIMIT 1)
+                    OR _blob IS NOT NULL AND blob IS NOT NULL AND id <= (
+                        SELECT id FROM \(name).event WHERE job = _job AND blob IS NOT NULL
+                        ORDER BY id DESC OFFSET \(LedgerEvent.previewCapacity) LIMIT 1)
+                ) RETURNING blob
+            )
+            SELECT coalesce(array_agg(blob) FILTER (WHERE blob IS NOT NULL), '{}') INTO _gone FROM gone;
+            RETURN _gone;
+        END
+        $$
+        """
     }
 
     /// Triggers, so that whoever changes the state of a job writes in the same transaction who is to be told. An id of a
@@ -292,5 +300,15 @@ package struct LedgerSchema: Sendable {
             CREATE TRIGGER job_removed AFTER DELETE ON \(name).job FOR EACH ROW EXECUTE FUNCTION \(name).job_removed()
             """,
         ]
+    }
+
+    // MARK: 2
+
+    /// The numbers of a job's events are in the order in which they are there to be read: whoever tells one waits for the end
+    /// of a transaction that tells another. A reader that goes on behind a number misses none.
+    private var tellInOrder: String {
+        tell(
+            "CREATE OR REPLACE FUNCTION",
+            first: "PERFORM pg_advisory_xact_lock(hashtextextended('\(name) ' || _job, 0));")
     }
 }

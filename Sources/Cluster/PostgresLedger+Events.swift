@@ -43,8 +43,10 @@ extension PostgresLedger {
 
     /// The last event of a job that is no preview, or all that are kept after the event of an id. An id beyond the last event
     /// counts as none. The last is an end if the job has ended.
+    /// - Returns: the events, and the job as it was a moment later: one that ended in between is over without its end among
+    ///   the events.
     /// - Throws: `ServingError.unknownJob`, `storage`.
-    package func events(of id: String, after: Int64?) async throws -> [LedgerEvent] {
+    package func events(of id: String, after: Int64?) async throws -> (events: [LedgerEvent], job: Job) {
         try await run("reading events of job \(id)") { [self] db in
             // The events first: a job that ends in between is shown with its end.
             let rows = try db.execute(
@@ -54,19 +56,21 @@ extension PostgresLedger {
                 ELSE id = (SELECT max(id) FROM \(schema).event WHERE job = $1 AND blob IS NULL) END ORDER BY id
                 """, [.text(id), after.map { .integer($0) } ?? .null])
             let job = try shown(id, db).job
-            let isHeard = try after.map { after in
-                try !db.execute(
-                    "SELECT 1 FROM \(schema).event WHERE job = $1 AND id >= $2::bigint LIMIT 1",
-                    [.text(id), .integer(after)]
-                ).isEmpty
-            }
-            if rows.isEmpty, isHeard != true, job.state.isTerminal {
+            if rows.isEmpty, job.state.isTerminal, try !isHeard(id, after, db) {
                 // Its events are forgotten: all there is to tell is how it ended.
                 let end = EventLog.id(at: job.finishedAt ?? job.createdAt)
-                return [LedgerEvent(id: end, name: JobQueue.lastEvent(of: job), job: job, preview: nil)]
+                return ([LedgerEvent(id: end, name: JobQueue.lastEvent(of: job), job: job, preview: nil)], job)
             }
-            return rows.compactMap { event(from: $0, of: job) }
+            return (rows.compactMap { event(from: $0, of: job) }, job)
         }
+    }
+
+    /// Whether the last event of a job is the one that a reader has.
+    private func isHeard(_ id: String, _ after: Int64?, _ db: PostgresConnection) throws -> Bool {
+        guard let after else { return false }
+        return try !db.execute(
+            "SELECT 1 FROM \(schema).event WHERE job = $1 AND id >= $2::bigint LIMIT 1", [.text(id), .integer(after)]
+        ).isEmpty
     }
 
     /// The job as it was at an event.

@@ -31,7 +31,10 @@ extension PostgresLedger {
     /// leaves in between, retention finds.
     package func delete(_ id: String) async throws {
         let files = try await giveUp(id)
-        try await Blocking.run { [self] in try remove(files) }
+        try await Blocking.run { [self] in
+            try remove(files)
+            try removeAll(of: id) { _ in true }
+        }
         _ = try await run("deleting job \(id)") { [schema] db in
             try db.execute("DELETE FROM \(schema).job WHERE id = $1", [.text(id)])
         }
@@ -39,32 +42,17 @@ extension PostgresLedger {
     }
 
     /// Takes the files of a job, and the job from the line.
-    /// - Returns: names of blobs that nobody needs any more.
+    /// - Returns: names of the files.
     /// - Throws: `ServingError.unknownJob`.
     private func giveUp(_ id: String) async throws -> [String] {
         try await transaction("deleting job \(id)") { [schema] db in
             try db.execute("DELETE FROM \(schema).line WHERE id = $1", [.text(id)])
-            let rows = try db.execute(
-                "SELECT blob, parameters FROM \(schema).job WHERE id = $1 FOR UPDATE", [.text(id)])
-            guard let row = rows.first else { throw ServingError.unknownJob(id) }
-            let own = try db.execute(
+            let rows = try db.execute("SELECT 1 FROM \(schema).job WHERE id = $1 FOR UPDATE", [.text(id)])
+            guard !rows.isEmpty else { throw ServingError.unknownJob(id) }
+            return try db.execute(
                 "UPDATE \(schema).artifact SET expired = 1 WHERE job = $1 RETURNING file", [.text(id)]
             ).compactMap { $0.text("file") }
-            let previews = try db.execute(
-                "SELECT blob FROM \(schema).event WHERE job = $1 AND blob IS NOT NULL", [.text(id)]
-            ).compactMap { $0.text("blob") }
-            // A job that has no files may have left one when its worker ended just before its row was written.
-            return (own.isEmpty ? OwnName.artifacts(of: id) : own) + previews + [row.text("blob")].compactMap(\.self)
-                + Self.pictures(of: id, parameters: row.text("parameters"))
         }
-    }
-
-    /// The blobs of the pictures that a job starts from.
-    private static func pictures(of id: String, parameters: String?) -> [String] {
-        guard let parameters,
-            let request = try? JSONDecoder().decode(GenerationRequest.self, from: Data(parameters.utf8))
-        else { return [] }
-        return request.pictureDigests.map { OwnName.picture($0, of: id) }
     }
 
     /// Removes artifacts that are too old, then the oldest ones until the rest is small enough; forgets jobs that have been
@@ -89,17 +77,12 @@ extension PostgresLedger {
         let forgotten = try run("forgetting old jobs") { db in
             try db.execute(
                 """
-                SELECT id, blob, parameters, (SELECT string_agg(event.blob, ' ') FROM \(schema).event WHERE event.job = job.id)
-                AS previews FROM \(schema).job WHERE finished_at < \(Self.now) - $1::double precision
+                SELECT id FROM \(schema).job WHERE finished_at < \(Self.now) - $1::double precision
                 AND NOT EXISTS (SELECT 1 FROM \(schema).artifact WHERE artifact.job = job.id AND expired < 2) LIMIT 1000
                 """, [.number(options.historySeconds)])
         }
-        for row in forgotten {
-            guard let id = row.text("id") else { continue }
-            let previews = (row.text("previews") ?? "").unicodeScalars.split(separator: " ").map { String($0) }
-            try remove(
-                previews + [row.text("blob")].compactMap(\.self)
-                    + Self.pictures(of: id, parameters: row.text("parameters")))
+        for id in forgotten.compactMap({ $0.text("id") }) {
+            try removeAll(of: id) { _ in true }
             _ = try run("forgetting job \(id)") { db in
                 try db.execute("DELETE FROM \(schema).job WHERE id = $1 AND finished_at IS NOT NULL", [.text(id)])
             }
@@ -130,19 +113,37 @@ extension PostgresLedger {
         if let failure { throw failure }
     }
 
-    /// Whoever watches a job has heard its end by now; how it ended is in its row.
+    /// Whoever watches a job has heard its end by now; how it ended is in its row. What workers that were killed left of its
+    /// way goes with the events: previews, and latents that no row names.
     private func forgetEvents() throws {
-        let gone = try run("forgetting events") { db in
+        let old = try run("listing old events") { db in
             try db.execute(
                 """
-                DELETE FROM \(schema).event USING (
-                    SELECT id FROM \(schema).job WHERE finished_at < \(Self.now) - 3600 AND EXISTS (
-                        SELECT 1 FROM \(schema).event WHERE event.job = job.id
-                    ) LIMIT 1000
-                ) AS old WHERE event.job = old.id RETURNING blob
+                SELECT id, blob FROM \(schema).job WHERE finished_at < \(Self.now) - 3600 AND EXISTS (
+                    SELECT 1 FROM \(schema).event WHERE event.job = job.id
+                ) LIMIT 1000
                 """)
         }
-        try remove(gone.compactMap { $0.text("blob") })
+        for row in old {
+            guard let id = row.text("id") else { continue }
+            let kept = row.text("blob")
+            try removeAll(of: id) { OwnName.isOfAWay($0) && $0 != kept }
+            _ = try run("forgetting events of job \(id)") { db in
+                try db.execute(
+                    """
+                    DELETE FROM \(schema).event WHERE job = $1 AND EXISTS (
+                        SELECT 1 FROM \(schema).job WHERE id = $1 AND finished_at < \(Self.now) - 3600
+                    )
+                    """, [.text(id)])
+            }
+        }
+    }
+
+    /// Removes the blobs of a job, whether a row names them or not: the names of all begin with the job's.
+    private func removeAll(of id: String, where isUnneeded: (String) -> Bool) throws {
+        guard let blobs = options.blobs, OwnName.isJob(id), let prefix = BlobName("\(id)-") else { return }
+        let names = try BlobCache.storing { () throws(BlobFault) in try blobs.names(startingWith: prefix) }
+        try remove(names.map(\.description).filter(isUnneeded))
     }
 
     /// Removes blobs, and this machine's copies.

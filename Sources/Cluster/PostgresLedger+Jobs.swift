@@ -213,12 +213,18 @@ extension PostgresLedger {
     }
 
     package func artifact(_ id: String) async throws -> Artifact {
+        let artifact = try await knownArtifact(id)
+        try await bring(artifact)
+        return artifact
+    }
+
+    /// A finished file, which need not be here.
+    func knownArtifact(_ id: String) async throws -> Artifact {
         let artifact = try await run("reading artifact \(id)") { [self] db in
             try db.execute("SELECT * FROM \(schema).artifact WHERE id = $1", [.text(id)]).first.flatMap(artifact(from:))
         }
         guard let artifact else { throw ServingError.unknownArtifact(id) }
         guard !artifact.isExpired else { throw ServingError.expiredArtifact(id) }
-        try await bring(artifact)
         return artifact
     }
 }

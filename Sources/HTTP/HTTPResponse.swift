@@ -51,6 +51,7 @@ package struct HTTPResponse: Sendable {
         case 204: "No Content"
         case 206: "Partial Content"
         case 304: "Not Modified"
+        case 307: "Temporary Redirect"
         case 400: "Bad Request"
         case 401: "Unauthorized"
         case 403: "Forbidden"

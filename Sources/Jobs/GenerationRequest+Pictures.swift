@@ -57,6 +57,18 @@ extension GenerationRequest {
         }
     }
 
+    /// - Parameter sizes: of the pictures that the request calls `images`, in their order.
+    /// - Throws: `ServingError.invalid`, which names `images`, for one that the model's network does not look at.
+    package func validateReferences(of sizes: [PixelSize], for model: Pipeline) throws {
+        for (index, size) in sizes.enumerated() {
+            guard let reason = model.traits.pictures.referenceSides.refusal(width: size.width, height: size.height)
+            else {
+                continue
+            }
+            throw refusal("images", sizes.count > 1 ? "picture \(index + 1): \(reason)" : reason)
+        }
+    }
+
     private func validateFirst(_ inputs: PictureInputs, _ model: String) throws {
         guard image != nil else {
             if inputs.first == .required {

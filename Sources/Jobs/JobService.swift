@@ -46,6 +46,10 @@ package protocol JobService: Sendable {
     /// - Throws: `ServingError.unknownArtifact`, `expiredArtifact`, `storage`.
     func artifact(_ id: String) async throws -> Artifact
 
+    /// An address of another server that gives a finished file, for a while; nil where it is this one that does.
+    /// - Throws: `ServingError.unknownArtifact`, `expiredArtifact`, `storage`.
+    func link(toArtifact id: String) async throws -> String?
+
     /// Returns the path of a picture that a job starts from; retention may have removed the file.
     /// - Throws: `ServingError.unknownArtifact` for one that the job does not start from; `storage`.
     func picturePath(_ digest: String, of job: Job) async throws -> String

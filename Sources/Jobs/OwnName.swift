@@ -11,7 +11,7 @@ package enum OwnName {
     private static let files = 0..<10
 
     /// `image_` or `video_` and 32 hexadecimal digits.
-    static func isJob(_ name: some StringProtocol) -> Bool {
+    package static func isJob(_ name: some StringProtocol) -> Bool {
         let bytes = Array(name.utf8)
         return bytes.count == 38 && (name.hasPrefix("image_") || name.hasPrefix("video_"))
             && bytes[6...].allSatisfy(isHexadecimal)
@@ -26,6 +26,23 @@ package enum OwnName {
             String(index) == names[1]
         else { return nil }
         return (String(names[0]), index)
+    }
+
+    /// The blob of a state of a job's latents, which a worker with that fence was the `progress`th time to write.
+    package static func state(_ progress: Int64, of job: String, fence: Int64) -> String {
+        "\(job)-\(fence)-\(progress)\(stateEnding)"
+    }
+
+    /// The blob of a preview, which a worker with that fence has made.
+    package static func preview(_ number: Int, of job: String, fence: Int64) -> String {
+        "\(job)-\(fence)-\(number)\(previewEnding)"
+    }
+
+    private static let (stateEnding, previewEnding) = (".state", ".preview")
+
+    /// Whether a job's blob is of its way, not of what it was given or has made.
+    package static func isOfAWay(_ name: String) -> Bool {
+        name.hasSuffix(stateEnding) || name.hasSuffix(previewEnding)
     }
 
     /// The file of a picture that a job starts from.

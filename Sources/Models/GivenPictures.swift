@@ -23,6 +23,32 @@ package struct GivenPictures: Sendable, Equatable {
     package var isEmpty: Bool { first == nil && last == nil && references.isEmpty }
 }
 
+/// What sides of a picture a network can look at.
+package struct SideRule: Sendable, Equatable {
+    /// Pixels of the shorter side, at least.
+    private let least: Int
+    /// How many times the shorter side the longer one may be.
+    private let mostAspect: Int
+
+    package init(least: Int = 1, mostAspect: Int = .max) {
+        (self.least, self.mostAspect) = (least, mostAspect)
+    }
+
+    /// Why a picture of these sides is not looked at; nil if it is.
+    package func refusal(width: Int, height: Int) -> String? {
+        let (short, long) = (min(width, height), max(width, height))
+        if short < least {
+            return "it has \(width)x\(height) pixels; each side of a reference must be at least \(least)"
+        }
+        // Divided, for products of the largest sides do not fit.
+        if short == 0 || long / short > mostAspect || long / short == mostAspect && long % short > 0 {
+            return "it has \(width)x\(height) pixels; one side of a reference may be at most \(mostAspect) times the "
+                + "other"
+        }
+        return nil
+    }
+}
+
 /// Which pictures a model's network reads.
 package struct PictureInputs: Sendable, Equatable {
     package enum Need: String, Sendable, Codable {
@@ -35,16 +61,20 @@ package struct PictureInputs: Sendable, Equatable {
     package var last: Need
     /// How many reference pictures (FLUX.2, Qwen-Image-Edit); `0...0` for a network that reads none.
     package var references: ClosedRange<Int>
+    /// What sides a reference may have.
+    package var referenceSides: SideRule
     /// Where it is set, a result that no size is asked for has the last reference's ratio: both sides to the nearest of such
     /// multiples.
     package var resultMultiple: Int?
 
     package init(
-        first: Need = .never, last: Need = .never, references: ClosedRange<Int> = 0...0, resultMultiple: Int? = nil
+        first: Need = .never, last: Need = .never, references: ClosedRange<Int> = 0...0,
+        referenceSides: SideRule = SideRule(), resultMultiple: Int? = nil
     ) {
         self.first = first
         self.last = last
         self.references = references
+        self.referenceSides = referenceSides
         self.resultMultiple = resultMultiple
     }
 

@@ -68,6 +68,8 @@ package final class Engine: Sendable {
             }
             return file
         }
+        let references = (request.images ?? []).compactMap { digest in files.first { $0.digest == digest }?.size }
+        try request.validateReferences(of: references, for: model)
         let job = Job(
             id: Self.newID(request.kind), request: try request.settled(for: model), priority: priority, owner: owner,
             steps: steps, createdAt: .storable)
@@ -109,6 +111,9 @@ package final class Engine: Sendable {
 
     /// Calls `JobService.artifact`.
     package func artifact(_ id: String) async throws -> Artifact { try await service.artifact(id) }
+
+    /// Calls `JobService.link`.
+    package func link(toArtifact id: String) async throws -> String? { try await service.link(toArtifact: id) }
 
     /// Calls `JobService.picturePath`.
     package func picturePath(_ digest: String, of job: Job) async throws -> String {

@@ -98,6 +98,8 @@ final class LocalJobs: JobService {
 
     func artifact(_ id: String) async throws -> Artifact { try await store.artifact(id) }
 
+    func link(toArtifact id: String) -> String? { nil }
+
     func picturePath(_ digest: String, of job: Job) throws -> String { try store.picturePath(digest, of: job) }
 
     func events(of id: String, after: Int64?) async throws -> AsyncStream<JobEvent> {

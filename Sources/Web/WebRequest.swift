@@ -27,6 +27,12 @@ package struct WebRequest: Sendable {
         set { transfer.deadline = newValue }
     }
 
+    /// Seconds to wait for a connection, and for the next byte.
+    package var stallSeconds: Int {
+        get { transfer.stallSeconds }
+        set { transfer.stallSeconds = newValue }
+    }
+
     package struct Answer: Sendable {
         package let status: Int
         /// The fields by names in lower case; the last of several fields of one name.

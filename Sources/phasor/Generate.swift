@@ -174,6 +174,7 @@ struct Generate: ParsableCommand, SpeakingCommand {
         (request.fit, request.strength, request.decoder) = (fit, strength, decoder)
         (request.outputFormat, request.outputCompression) = (type.picture, outputCompression)
         _ = try request.validate(for: pipeline)
+        try request.validateReferences(of: given.referenceSizes, for: pipeline)
         return try request.settled(for: pipeline)
     }
 

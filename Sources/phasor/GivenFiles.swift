@@ -32,10 +32,11 @@ struct GivenFiles {
         }
     }
 
+    var referenceSizes: [PixelSize] { references.map(\.file.size) }
+
     /// The size where none is asked for.
     func usualSize(of model: Pipeline) -> (Int, Int) {
-        let size = model.usualSize(
-            first: first?.file.size, references: references.map(\.file.size))
+        let size = model.usualSize(first: first?.file.size, references: referenceSizes)
         return (size.width, size.height)
     }
 

@@ -161,6 +161,12 @@ struct Serve: AsyncParsableCommand, SpeakingCommand {
                 + "AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL.", valueName: "url"))
     var blobs: String?
 
+    @Flag(
+        help: ArgumentHelp(
+            "With --store and s3: send whoever asks for a file to the object store, by an address that opens for a quarter of an "
+                + "hour. Clients must reach AWS_ENDPOINT_URL; pages are given files here."))
+    var blobLinks = false
+
     @Option(
         name: .customLong("webhook"),
         help: ArgumentHelp(
@@ -253,6 +259,9 @@ struct Serve: AsyncParsableCommand, SpeakingCommand {
             guard settings.compute else {
                 throw ValidationError("--no-compute: with no --store there is nobody else to compute the jobs")
             }
+            guard !settings.blobLinks else {
+                throw ValidationError("--blob-links: with no --store this server has the files itself")
+            }
             serving.store.blobs = try settings.blobs.flatMap { BlobLocation($0) }?
                 .open(environment: ProcessInfo.processInfo.environment)
             engine = try await Self.engine(models, serving, logger, until: signals)
@@ -277,6 +286,8 @@ struct Serve: AsyncParsableCommand, SpeakingCommand {
         _ = await isDrained
     }
 
+    private static let linkSeconds = 900
+
     /// The time from the end of the engine to the last answer.
     private static let answerSeconds = 5.0
 
@@ -292,6 +303,7 @@ struct Serve: AsyncParsableCommand, SpeakingCommand {
         cluster.queueCapacity = settings.queueCapacity
         cluster.queueShare = serving.queueShare
         cluster.cacheBytes = serving.store.cacheBytes
+        cluster.linkSeconds = settings.blobLinks ? Self.linkSeconds : nil
         return try ClusterProcess(
             models: models, address: shared.address, blobs: shared.blobs, folder: folder, options: cluster,
             serving: serving, computes: settings.compute, logger: logger)
@@ -339,6 +351,7 @@ struct Serve: AsyncParsableCommand, SpeakingCommand {
             (.bodyProgress, bodyProgress.map { "\($0)" }), (.idle, idle.map { "\($0)" }),
             (.writeStall, writeStall.map { "\($0)" }), (.connections, connections.map { "\($0)" }),
             (.store, store), (.compute, noCompute ? "false" : nil), (.blobs, blobs),
+            (.blobLinks, blobLinks ? "true" : nil),
             (.webhooks, webhooks.isEmpty ? nil : webhooks.joined(separator: ",")),
             (.webhookSecret, webhookSecret),
             (.memory, options.memory), (.load, options.load?.rawValue), (.loras, options.loras),

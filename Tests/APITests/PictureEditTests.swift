@@ -122,6 +122,32 @@ import Testing
         }
     }
 
+    /// Pictures that are too small or too thin for the network are refused before anything is computed, by their field in each
+    /// dialect.
+    @Test(arguments: [
+        ("qwen-image-edit-tiny", 1, 201, "at most 200 times"), ("flux2-klein-tiny", 63, 100, "at least 64"),
+        ("flux2-klein-tiny", 64, 513, "at most 8 times"),
+    ])
+    func sidesThatItDoesNotLookAtAreRefused(fixture: String, width: Int, height: Int, says: String) async throws {
+        let model = try Pipeline(
+            ModelFiles(folder: Fixtures.root.appending(path: fixture).path), compute: Compute(threads: 2))
+        let thin = try PNG.encode(
+            RGBImage(width: width, height: height, bytes: [UInt8](repeating: 90, count: 3 * width * height)))
+        let photo = "\"\(Data(thin).base64EncodedString())\""
+        try await TestServer.run(model: model) { server in
+            for (path, fields, field) in [
+                ("/v1/images/edits", #""prompt": "a", "image": \#(photo)"#, "image"),
+                ("/v1/jobs", #""kind": "image", "prompt": "a", "images": [\#(photo)]"#, "images"),
+            ] {
+                let answer = try await server.client.post(path, "{\(fields)}")
+                #expect(answer.status == 400, "\(path): \(answer.text.prefix(200))")
+                #expect(try answer.error["param"] == field)
+                #expect(answer.text.contains(says), "\(answer.text.prefix(300))")
+            }
+            #expect(try await server.jobs().isEmpty)
+        }
+    }
+
     @Test func whatItDoesNotTakeIsRefusedByField() async throws {
         try await TestServer.run(model: try Self.model()) { server in
             let photo = "\"\(try Self.base64(2))\""

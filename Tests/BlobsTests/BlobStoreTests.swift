@@ -3,6 +3,7 @@ import Synchronization
 import Testing
 
 import Blobs
+import Web
 
 /// One suite for all stores.
 @Suite(.serialized, .timeLimit(.minutes(5))) struct BlobStoreTests {
@@ -56,6 +57,30 @@ import Blobs
             try store.delete(blob)
             #expect(try store.read(blob, nil) == nil && store.size(of: blob) == nil)
             try store.delete(blob)
+        }
+    }
+
+    /// More than a service of S3 lists at once.
+    @Test(arguments: kinds)
+    func `Names are found by what they begin with`(_ kind: Kind) throws {
+        let (store, keeper) = try open(kind)
+        try withExtendedLifetime(keeper) {
+            // rclone remembers a folder that it has read, so files that it did not write come first.
+            let ofS3 = (keeper as? S3Server).map { $0.folder.path + "/bucket/a/b" }
+            let place = try #require(ofS3 ?? (keeper as? TestFolder)?.path)
+            try FileManager.default.createDirectory(atPath: place, withIntermediateDirectories: true)
+            let mine = (0..<1003).map { "image_1-\($0).state" }
+            for file in mine {
+                try #require(FileManager.default.createFile(atPath: "\(place)/\(file)", contents: Data([7])))
+            }
+            for other in ["image_10-0.png", "image_2-1.png", "image_1"] { try store.put([1], as: name(other)) }
+            let first = try name("image_1-")
+            #expect(try store.names(startingWith: name("image_3")).isEmpty)
+            let found = try store.names(startingWith: first).map(\.description)
+            #expect(found.count == mine.count && Set(found) == Set(mine))
+            try store.delete(name(mine[5]))
+            #expect(try store.names(startingWith: name("image_1-5.")).isEmpty)
+            #expect(try store.names(startingWith: name("image_10")).map(\.description) == ["image_10-0.png"])
         }
     }
 
@@ -119,6 +144,68 @@ import Blobs
         #expect(away?.reason.contains("secret") == false)
         try server.start()
         #expect(try store.read(name("x"), nil) == [1, 2])
+    }
+
+    /// Connections are taken, and no word is said.
+    @Test func `A service that hangs is given up soon`() throws {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        defer { close(descriptor) }
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = inet_addr("127.0.0.1")
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let port = withUnsafeMutablePointer(to: &address) { address in
+            address.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
+                _ = bind(descriptor, address, length)
+                _ = listen(descriptor, 8)
+                _ = getsockname(descriptor, address, &length)
+            }
+            return UInt16(bigEndian: address.pointee.sin_port)
+        }
+        let access = try S3Access([
+            "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_ENDPOINT_URL": "http://127.0.0.1:\(port)",
+        ])
+        let store = S3Blobs(access, bucket: "bucket", prefix: "", stallSeconds: 1)
+        let begun = ContinuousClock.now
+        let fault = #expect(throws: BlobFault.self) { try store.put([1, 2], as: name("x")) }
+        #expect(fault?.place == "s3://bucket/x" && fault?.reason.isEmpty == false)
+        // Without the limit of one exchange it is two minutes, four times.
+        #expect(ContinuousClock.now - begun < .seconds(60))
+    }
+
+    // MARK: Links
+
+    /// The example of AWS's documentation ("Authenticating Requests: Using Query Parameters").
+    @Test func `A link is signed as AWS shows it`() throws {
+        let access = try S3Access([
+            "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
+            "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+        ])
+        let address = "https://examplebucket.s3.amazonaws.com/test.txt"
+        let link = S3Link(access: access, address: address)
+            .text(seconds: 86_400, date: Date(timeIntervalSince1970: 1_369_353_600))
+        #expect(
+            link == address + "?X-Amz-Algorithm=AWS4-HMAC-SHA256"
+                + "&X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F20130524%2Fus-east-1%2Fs3%2Faws4_request"
+                + "&X-Amz-Date=20130524T000000Z&X-Amz-Expires=86400&X-Amz-SignedHeaders=host"
+                + "&X-Amz-Signature=aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404")
+    }
+
+    @Test(.enabled(if: S3Server.program != nil, S3Server.skipped))
+    func `A link opens its blob, and no other`() async throws {
+        let server = try S3Server()
+        let store = try server.store()
+        try store.put([1, 2, 3], as: name("x.png"))
+        try store.put([4], as: name("y.png"))
+        let link = try #require(store.link(to: name("x.png"), seconds: 60))
+        let opened = try WebRequest("GET", link).send()
+        #expect(opened.status == 200 && opened.body == [1, 2, 3] && opened.headers["content-type"] == "image/png")
+        let changed = try WebRequest("GET", link.replacingOccurrences(of: "x.png", with: "y.png")).send()
+        #expect(changed.status == 403)
+        // AWS answers 403 to what is not signed, rclone 400.
+        let plain = try WebRequest("GET", String(link.prefix { $0 != "?" })).send()
+        #expect((400...403).contains(plain.status))
+        #expect(try FolderBlobs(path: server.folder.path).link(to: name("x"), seconds: 60) == nil)
     }
 
     // MARK: Names

@@ -21,7 +21,7 @@ struct SharedTests {
         let worker = try #require(bench.postgres)
         let front = try bench.another()
         let job = try await worker.insert(.new(), idempotency: nil).job
-        let queued = try await front.events(of: job.id, after: nil)
+        let queued = try await front.events(of: job.id, after: nil).events
         #expect(queued.map(\.name) == [.queued] && queued[0].job.state == .queued && queued[0].job.queuePosition == 0)
 
         let claim = try #require(try worker.claim(worker: "w", places: [text], held: nil, limit: 1).first)
@@ -43,24 +43,24 @@ struct SharedTests {
         let shown = try await front.job(job.id)
         #expect(shown.state == .running && shown.step == 3 && shown.sigma == 1 / Float(3) && shown.phase == "p3")
         #expect(shown.timings == running.timings)
-        let all = try await front.events(of: job.id, after: queued[0].id)
+        let all = try await front.events(of: job.id, after: queued[0].id).events
         #expect(all.map(\.name) == [.step, .preview, .step, .preview, .step, .preview])
         #expect(all.map(\.job.step) == [1, 1, 2, 2, 3, 3] && all.compactMap(\.preview?.blob) == blobs)
         #expect(zip(all, all.dropFirst()).allSatisfy { $0.id < $1.id } && queued[0].id < all[0].id)
         #expect(all.allSatisfy { abs(Double($0.id) / 1e6 - Date().timeIntervalSince1970) < 60 })
         // From the middle on, from nowhere, from beyond the end, and with nothing new.
-        #expect(try await front.events(of: job.id, after: all[2].id).map(\.id) == all.dropFirst(3).map(\.id))
-        #expect(try await front.events(of: job.id, after: nil).map(\.id) == [all[4].id])
-        #expect(try await front.events(of: job.id, after: all[5].id + 5_000_000).map(\.id) == [all[4].id])
-        #expect(try await front.events(of: job.id, after: all[5].id).isEmpty)
+        #expect(try await front.events(of: job.id, after: all[2].id).events.map(\.id) == all.dropFirst(3).map(\.id))
+        #expect(try await front.events(of: job.id, after: nil).events.map(\.id) == [all[4].id])
+        #expect(try await front.events(of: job.id, after: all[5].id + 5_000_000).events.map(\.id) == [all[4].id])
+        #expect(try await front.events(of: job.id, after: all[5].id).events.isEmpty)
 
         // Cancelled at another front.
         #expect(try await front.cancel(shown, at: Date()))
-        let end = try await worker.events(of: job.id, after: all[5].id)
+        let end = try await worker.events(of: job.id, after: all[5].id).events
         #expect(
             end.map(\.name) == [.cancelled] && end[0].job.state == .cancelled && end[0].job.timings == running.timings)
         #expect(try worker.append([WorkEvent(.step, running, fence: claim.fence)]).lost == [job.id])
-        #expect(try await front.events(of: job.id, after: end[0].id).isEmpty)
+        #expect(try await front.events(of: job.id, after: end[0].id).events.isEmpty)
         try await front.delete(job.id)
         await #expect(throws: ServingError.unknownJob(job.id)) { try await worker.events(of: job.id, after: nil) }
     }
@@ -81,7 +81,7 @@ struct SharedTests {
                     preview: .init(image: 0, index: round, step: round, blob: given[round])))
             gone += try ledger.append(events).givenUp
         }
-        let kept = try await ledger.events(of: job.id, after: 0)
+        let kept = try await ledger.events(of: job.id, after: 0).events
         #expect(kept.count <= EventLog.capacity && kept.count > EventLog.capacity - 10)
         #expect(kept.compactMap(\.preview?.blob) == given.suffix(EventLog.previewCapacity))
         #expect(gone == given.dropLast(EventLog.previewCapacity))
@@ -166,12 +166,88 @@ struct SharedTests {
         #expect(try small.retain() == (1, 0) && bench.files() == jobs.suffix(2).map { "\($0.id)-0.png" }.sorted())
         #expect(try small.retain() == (0, 0))
         // How it ended is known without its events.
-        let end = try await ledger.events(of: jobs[2].id, after: nil)
+        let end = try await ledger.events(of: jobs[2].id, after: nil).events
         #expect(end.map(\.name) == [.done] && end[0].job.state == .succeeded)
-        #expect(try await ledger.events(of: jobs[4].id, after: nil).map(\.name) == [.done])
+        #expect(try await ledger.events(of: jobs[4].id, after: nil).events.map(\.name) == [.done])
+    }
+
+    /// What workers leave that are killed between a blob and its row: no row names it.
+    @Test func `What no row names goes with the job's events, and all of a job with the job`() async throws {
+        let bench = try Bench(.postgres)
+        let ledger = try #require(bench.postgres)
+        let store = try FolderBlobs(path: "\(bench.folder)/blobs")
+        var kept: [[String]] = []
+        var jobs: [Job] = []
+        for hours in [2, 0] {
+            let job = try await ledger.insert(.new(), idempotency: nil).job
+            try bench.start(job)
+            #expect(try bench.end(job, .succeeded))
+            let state = OwnName.state(2, of: job.id, fence: 7)
+            try bench.edit(job.id, "finished_at = finished_at - \(hours) * 3600, blob = '\(state)'")
+            let lasting = ["\(job.id)-0.png", OwnName.picture(String(repeating: "a", count: 64), of: job.id)]
+            let way =
+                (1...3).map { OwnName.state(Int64($0), of: job.id, fence: 7) }
+                + [OwnName.preview(1, of: job.id, fence: 7)]
+            for blob in lasting.dropFirst() + way { try store.put([1], as: #require(BlobName(blob))) }
+            kept.append((lasting + (hours > 0 ? [way[1]] : way)).sorted())
+            jobs.append(job)
+        }
+        try store.put([1], as: #require(BlobName("somebody-elses.state")))
+        #expect(try ledger.retain() == (0, 0))
+        #expect(try bench.files() == (kept[0] + kept[1] + ["somebody-elses.state"]).sorted())
+        try await ledger.delete(jobs[0].id)
+        #expect(try bench.files() == (kept[1] + ["somebody-elses.state"]).sorted())
+        try await ledger.delete(jobs[1].id)
+        #expect(try bench.files() == ["somebody-elses.state"])
+    }
+
+    /// A reader goes on behind the last number that it has; so none may come later with a lower one.
+    @Test func `Events of a job are numbered in the order in which they can be read`() async throws {
+        let bench = try Bench(.postgres)
+        let ledger = try #require(bench.postgres)
+        let job = try await ledger.insert(.new(), idempotency: nil).job
+        let tell = "SELECT \(bench.schema).tell($1, NULL, 'queued', NULL, NULL, NULL, NULL, NULL)"
+        let (slow, fast) = try (bench.connection(), bench.connection())
+        try slow.execute("BEGIN")
+        try slow.execute(tell, [.text(job.id)])
+        let isTold = Atomic(false)
+        let told = DispatchSemaphore(value: 0)
+        nonisolated(unsafe) let other = fast
+        Thread.detachNewThread {
+            _ = try? other.execute(tell, [.text(job.id)])
+            isTold.store(true, ordering: .releasing)
+            told.signal()
+        }
+        // Events of another job do not wait.
+        let another = try await ledger.insert(.new(), idempotency: nil).job
+        try bench.connection().execute(tell, [.text(another.id)])
+        try await Task.sleep(for: .milliseconds(300))
+        let isEarly = isTold.load(ordering: .acquiring)
+        #expect(!isEarly)
+        #expect(try await ledger.events(of: job.id, after: 0).events.count == 1)
+        try slow.execute("COMMIT")
+        await withCheckedContinuation { done in
+            Thread.detachNewThread {
+                told.wait()
+                done.resume()
+            }
+        }
+        #expect(try await ledger.events(of: job.id, after: 0).events.count == 3)
     }
 
     // MARK: Versions
+
+    @Test func `Tables of the first version are brought up to this one`() async throws {
+        let bench = try Bench(.postgres)
+        let job = try await #require(bench.postgres).insert(.new(), idempotency: nil).job
+        let connection = try bench.connection()
+        let versions = "SELECT number FROM \(bench.schema).version ORDER BY number"
+        let latest = try connection.execute(versions).compactMap { $0.integer("number") }
+        try connection.execute("DELETE FROM \(bench.schema).version WHERE number > 1")
+        let ledger = try bench.another()
+        #expect(try connection.execute(versions).compactMap { $0.integer("number") } == latest && latest.count > 1)
+        #expect(try await ledger.job(job.id).state == .queued)
+    }
 
     @Test func `A newer schema is refused, unless it says that this version may`() throws {
         let bench = try Bench(.postgres)
@@ -198,7 +274,8 @@ struct SharedTests {
             return try await group.reduce(0) { count, _ in count + 1 }
         }
         #expect(count == 8)
-        #expect(try bench.connection().execute("SELECT number FROM \(schema).version").count == 1)
+        let versions = { (name: String) in try bench.connection().execute("SELECT number FROM \(name).version").count }
+        #expect(try versions(schema) == versions(bench.schema))
     }
 
     // MARK: Outages

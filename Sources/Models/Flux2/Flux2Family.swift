@@ -10,7 +10,8 @@ struct Flux2Family: ModelFamily {
     let traits = FamilyTraits(
         guidance: .classifierFree, guidesWithoutNegativePrompt: true, packing: AutoencoderKLFlux2.patch,
         defaults: SizeLimits.Defaults(width: 1024, height: 1024, frames: 1, fps: 16),
-        pictures: PictureInputs(references: 0...10), tiny: .pictures("taef2"))
+        pictures: PictureInputs(references: 0...10, referenceSides: Flux2PictureEncoder.sides), tiny: .pictures("taef2")
+    )
 
     // MARK: Files
 

@@ -13,8 +13,7 @@ struct Flux2PictureEncoder: PictureEncoder {
     /// Sides of what is encoded are multiples of so many pixels.
     var multiple: Int { autoencoder.spatialFactor * packing }
 
-    private static let leastSide = 64
-    private static let mostAspect = 8
+    static let sides = SideRule(least: 64, mostAspect: 8)
     /// Larger pictures are scaled down to it.
     private static let mostPixels = 1024 * 1024
 
@@ -33,15 +32,7 @@ struct Flux2PictureEncoder: PictureEncoder {
     /// - Throws: `ModelError.unusablePicture` for one that is too small, or too long and thin.
     static func prepared(_ picture: RGBImage, multiple: Int) throws -> RGBImage {
         let (width, height) = (picture.width, picture.height)
-        guard min(width, height) >= leastSide else {
-            throw ModelError.unusablePicture(
-                reason: "it has \(width)x\(height) pixels; each side of a reference must be at least \(leastSide)")
-        }
-        guard max(width, height) <= mostAspect * min(width, height) else {
-            throw ModelError.unusablePicture(
-                reason: "it has \(width)x\(height) pixels; one side of a reference may be at most \(mostAspect) times "
-                    + "the other")
-        }
+        if let reason = sides.refusal(width: width, height: height) { throw ModelError.unusablePicture(reason: reason) }
         let size = PictureSize(width: width, height: height)
         let reduced = size.reduced(toArea: mostPixels)
         let scaled =

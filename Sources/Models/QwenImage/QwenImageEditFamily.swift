@@ -12,7 +12,9 @@ struct QwenImageEditFamily: QwenImageNetworkFamily {
         guidance: .normPreserving, guidesWithoutNegativePrompt: true, packing: 2,
         // The model cards' negative prompt.
         absentNegativePrompt: " ", defaults: SizeLimits.Defaults(width: 1024, height: 1024, frames: 1, fps: 16),
-        pictures: PictureInputs(references: 1...3, resultMultiple: QwenImageEditPictureEncoder.multiple))
+        pictures: PictureInputs(
+            references: 1...3, referenceSides: QwenPictureProcessor.sides,
+            resultMultiple: QwenImageEditPictureEncoder.multiple))
 
     // MARK: Files
 

@@ -13,7 +13,7 @@ package struct QwenPictureProcessor: Sendable {
     private let mean, deviation: [Float]
 
     /// One side of a picture may be so many times the other at most.
-    private static let mostAspect = 200
+    package static let sides = SideRule(mostAspect: 200)
 
     /// The published numbers, which are CLIP's means and deviations.
     package init(for tower: QwenVisionConfig) {
@@ -89,10 +89,8 @@ package struct QwenPictureProcessor: Sendable {
     /// - Throws: `ModelError.unusablePicture` for one that is too long and thin.
     package func size(of picture: PictureSize) throws -> PictureSize {
         let (width, height) = (picture.width, picture.height)
-        guard max(width, height) <= Self.mostAspect * min(width, height) else {
-            throw ModelError.unusablePicture(
-                reason: "one side would be \(max(width, height)) pixels and the other \(min(width, height)); the text "
-                    + "encoder looks at pictures of at most \(Self.mostAspect) to 1")
+        if let reason = Self.sides.refusal(width: width, height: height) {
+            throw ModelError.unusablePicture(reason: reason)
         }
         let unit = patch * QwenVisionConfig.merge
         func side(_ side: Int, _ scale: Double, _ rule: FloatingPointRoundingRule) -> Int {

@@ -81,6 +81,7 @@ struct LineReader {
         guard line.faults.count == before, let template else { return [] }
         do {
             _ = try request.validate(for: model)
+            try request.validateReferences(of: sorted.references.compactMap(\.size), for: model)
             request = try request.settled(for: model)
         } catch ServingError.invalid(let field, let reason) {
             line.fault(RequestFields.name(of: field, for: .manifest), reason)
