@@ -39,6 +39,8 @@ const gallery = new Gallery(byID("gallery"), byID("pictures"), actions);
 const viewer = new Viewer({ entries: () => [...onStage, ...gallery.entries], actions });
 let served = null;
 let form = null;
+/** What the model knows, once it is read. */
+let card = null;
 let ideas = null;
 /** What was finished last stands on the stage; the gallery takes it when the next one begins. */
 let onStage = [];
@@ -109,8 +111,10 @@ async function take(model) {
     ready();
     byID("generate").disabled = false;
     byID("surprise").disabled = true;
-    const card = await Card.of(model);
+    card = null;
+    const known = await Card.of(model);
     if (form.model !== model) return;
+    card = known;
     ideas = new Ideas(card, form, say);
     ideas.setAside(session.isBusy || onStage.length > 0);
     byID("surprise").disabled = false;
@@ -311,9 +315,12 @@ async function change(entry) {
     byID("prompt").select();
 }
 
+/** A clip that begins with the picture, or else one of the same words. Of a picture that is given, words say how it goes on. */
 async function move(entry) {
     const { job, seed } = entry;
-    form.reuse({ ...job.parameters, ...NO_START, kind: "video", num_frames: form.model.frames.default }, seed);
+    const words = (actions.moveFrom && card?.movement()) ?? job.parameters.prompt;
+    form.reuse(
+        { ...job.parameters, ...NO_START, prompt: words, kind: "video", num_frames: form.model.frames.default }, seed);
     if (actions.moveFrom && !(await startFrom(entry))) return;
     generate();
 }

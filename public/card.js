@@ -64,6 +64,11 @@ export class Card {
         return scene.replace(/\ba (?=[aeiou])/g, "an ");
     }
 
+    /** How a picture may go on, at random; null where the model's card does not say. */
+    movement() {
+        return this.#data?.scenes?.moved ? this.surprise("moved") : null;
+    }
+
     get isKnown() {
         return this.#data !== null;
     }

@@ -32,7 +32,7 @@ struct Render: AsyncParsableCommand, SpeakingCommand {
             Exits 0 if all files are there, 1 if some failed, 2 if the manifest is wrong.
 
               phasor render Models/examples/clips.jsonl --out clips
-              phasor render --images photos --prompt "in the night sky" --out night
+              phasor render --images photos --prompt "it moves to the left" --out moved
               phasor render --verify clips
             """)
 

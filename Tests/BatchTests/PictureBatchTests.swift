@@ -55,7 +55,7 @@ import Testing
     private static let lines = """
         {"prompt": "a dog", "seed": 4, "image": "a.jpg", "strength": 0.6, "fit": "stretch", "size": "64x32", "file": "a"}
         {"prompt": "a dog", "seed": 4, "size": "64x32", "file": "plain"}
-        {"prompt": "a cat", "image": "deep/b.png", "size": "32x32", "file": "b"}
+        {"prompt": "a cat", "kind": "image", "image": "deep/b.png", "size": "32x32", "file": "b"}
         """
 
     @Test func `A line's picture is the one that a run of its own starts from`() async throws {

@@ -164,6 +164,8 @@ def a_clip_plays(page):
     page.wait("document.querySelector('.tile video').currentTime > 0")
     check(page.run("document.querySelector('.tile video').duration") > 0.5, "the clip has no length")
     check(page.run(VISIBLE % "#length-field") and not page.run(VISIBLE % "#count-field"), "a clip has a length and no count")
+    check(page.run(started.HELD), "the clip does not begin with the picture")
+    page.click("#start-remove")
 
 
 def the_gallery_outlives_the_page(page, url):
@@ -192,6 +194,7 @@ TRIALS = (
     cancel_stops, compared.one_beside_the_other, compared.all_generators, compared.blind, a_clip_plays,
     started.a_chosen_picture_is_the_start, started.a_picture_comes_back_after_a_reload,
     started.a_picture_of_the_gallery_is_the_start,
+    started.a_picture_of_the_gallery_is_moved,
     settings.of_a_file_come_back, settings.large_seeds_are_exact, settings.the_large_view_goes_through,
 )
 

@@ -83,8 +83,20 @@ def a_picture_of_the_gallery_is_the_start(page):
     check(page.value("#prompt") == prompt, f"{page.value('#prompt')!r}, not {prompt!r}")
     check(page.run("document.activeElement.id") == "prompt", "the prompt has no focus")
     page.click("label[for=kind-video]")
-    check("Not used" in page.text("#start-hint"), page.text("#start-hint"))
+    check(page.run(HELD) and page.run("document.querySelector('#start-hint').hidden"), page.text("#start-hint"))
     page.click("label[for=kind-image]")
+    page.click("#start-remove")
+
+
+def a_picture_of_the_gallery_is_moved(page):
+    """One click makes a clip that begins with the picture."""
+    name = page.run("document.querySelector('.card:has(.start-move) .show img').src")
+    make(page, ".card:has(.start-move) .start-move")
+    parameters = page.run(NEWEST)
+    shown = page.run("""fetch(%r).then(r => r.arrayBuffer()).then(b => crypto.subtle.digest('SHA-256', b))
+        .then(d => [...new Uint8Array(d)].map(byte => byte.toString(16).padStart(2, '0')).join(''))""" % name)
+    check(parameters["kind"] == "video" and parameters["image"] == shown, f"the clip begins with {parameters.get('image')}")
+    check(parameters.get("strength") is None, "a first frame has a strength")
     page.click("#start-remove")
 
 

@@ -80,7 +80,8 @@ import Testing
                 at: fixtures.appending(path: fixture), to: photos.appending(path: name))
         }
         let arguments = [
-            "render", "--images", "photos", "--prompt", "a dog", "--out", "o", "--model", CommandRun.model,
+            "render", "--images", "photos", "--prompt", "a dog", "--strength", "0.75", "--out", "o", "--model",
+            CommandRun.model,
         ]
         #expect(try command.run(arguments).code == 0)
         #expect(command.bytes("o/a.png") != nil && command.bytes("o/b.png") != nil)
@@ -91,7 +92,7 @@ import Testing
         let right = try command.run(["render", "--verify", "o", "--model", CommandRun.model])
         #expect(right.code == 0 && right.text.contains("2 with the same bytes, 0 not"), "\(right.said)")
         // A manifest's paths begin where it lies.
-        try Data("prompt,image,file\na dog,a.png,from-a\n".utf8).write(to: photos.appending(path: "m.csv"))
+        try Data("prompt,image,strength,file\na dog,a.png,0.75,from-a\n".utf8).write(to: photos.appending(path: "m.csv"))
         let listed = try command.run(["render", "photos/m.csv", "--out", "p", "--model", CommandRun.model])
         #expect(listed.code == 0 && command.bytes("p/from-a.png") == command.bytes("o/a.png"), "\(listed.said)")
     }
