@@ -92,7 +92,8 @@ import Testing
         let right = try command.run(["render", "--verify", "o", "--model", CommandRun.model])
         #expect(right.code == 0 && right.text.contains("2 with the same bytes, 0 not"), "\(right.said)")
         // A manifest's paths begin where it lies.
-        try Data("prompt,image,strength,file\na dog,a.png,0.75,from-a\n".utf8).write(to: photos.appending(path: "m.csv"))
+        let lines = Data("prompt,image,strength,file\na dog,a.png,0.75,from-a\n".utf8)
+        try lines.write(to: photos.appending(path: "m.csv"))
         let listed = try command.run(["render", "photos/m.csv", "--out", "p", "--model", CommandRun.model])
         #expect(listed.code == 0 && command.bytes("p/from-a.png") == command.bytes("o/a.png"), "\(listed.said)")
     }
