@@ -87,7 +87,7 @@ import Weights
         let error = #expect(throws: ModelError.self) {
             _ = try pipeline.encode("a", seeing: [Self.picture(4000, 4, step: 1)])
         }
-        #expect("\(try #require(error))".contains("200 to 1"))
+        #expect("\(try #require(error))".contains("at most 200 times the other"))
     }
 
     /// The published rule: the default area, the last picture's ratio, sides to the nearest multiples of 32.
