@@ -39,11 +39,14 @@ package final class EventLog: Sendable {
             state.lastID = event.id
             state.events.append(event)
             state.trim()
-            for listener in state.listeners.values { listener.yield(event) }
+            for (number, listener) in state.listeners {
+                // One that has gone is forgotten here and not when it goes: a task that is cancelled runs `onTermination`
+                // under a lock of the runtime, for which `yield` waits under this one.
+                if case .terminated = listener.yield(event) { state.listeners[number] = nil }
+            }
             guard name.isTerminal else { return [] }
             return state.close()
         }
-        // Outside the lock: `finish` calls `onTermination`, which takes it.
         for listener in closed { listener.finish() }
     }
 
@@ -57,23 +60,17 @@ package final class EventLog: Sendable {
     package func subscribe(after id: Int64?) -> AsyncStream<JobEvent> {
         let (stream, continuation) = AsyncStream.makeStream(
             of: JobEvent.self, bufferingPolicy: .bufferingNewest(Self.capacity))
-        let listener = state.withLock { state -> Int? in
+        let isOver = state.withLock { state in
             let past =
                 id.flatMap { id in id <= state.lastID ? state.events.filter { $0.id > id } : nil }
                 ?? state.events.filter { $0.preview == nil }.suffix(1)
             for event in past { continuation.yield(event) }
-            guard !state.isClosed else { return nil }
+            guard !state.isClosed else { return true }
             state.nextListener += 1
             state.listeners[state.nextListener] = continuation
-            return state.nextListener
+            return false
         }
-        guard let listener else {
-            continuation.finish()
-            return stream
-        }
-        continuation.onTermination = { [weak self] _ in
-            _ = self?.state.withLock { $0.listeners.removeValue(forKey: listener) }
-        }
+        if isOver { continuation.finish() }
         return stream
     }
 
