@@ -63,19 +63,12 @@ package struct FolderBlobs: BlobStore {
     }
 
     package func names(startingWith prefix: BlobName) throws(BlobFault) -> [BlobName] {
-        guard let folder = opendir(path) else { throw Self.fault(path) }
-        defer { closedir(folder) }
-        var names: [BlobName] = []
-        errno = 0
-        while let entry = readdir(folder) {
-            let text = withUnsafePointer(to: &entry.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: 1) { String(cString: $0) }
-            }
-            if text.hasPrefix(prefix.description), let name = BlobName(text) { names.append(name) }
-            errno = 0
+        do throws(FileFault) {
+            let names = try SystemFile.names(in: path)
+            return names.filter { $0.hasPrefix(prefix.description) }.compactMap { BlobName($0) }
+        } catch {
+            throw BlobFault(error.path, error.reason)
         }
-        guard errno == 0 else { throw Self.fault(path) }
-        return names
     }
 
     package func link(to name: BlobName, seconds: Int) -> String? { nil }

@@ -44,22 +44,14 @@ package struct FileFolder: Sendable {
     /// The names in a folder; none if it is not there.
     /// - Throws: `ServingError.storage`.
     static func names(in path: String) throws -> [String] {
-        guard let folder = opendir(path) else {
-            if errno == ENOENT { return [] }
-            throw fault("listing \(path)")
-        }
-        defer { closedir(folder) }
-        var names: [String] = []
-        errno = 0
-        while let entry = readdir(folder) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+        try storing { () throws(FileFault) in
+            do throws(FileFault) {
+                return try SystemFile.names(in: path)
+            } catch {
+                guard error.code == ENOENT else { throw error }
+                return []
             }
-            if name != ".", name != ".." { names.append(name) }
-            errno = 0
         }
-        guard errno == 0 else { throw fault("listing \(path)") }
-        return names
     }
 
     package func names() throws -> [String] { try Self.names(in: path) }
@@ -148,11 +140,9 @@ package struct FileFolder: Sendable {
         }
     }
 
-    private static func fault(_ operation: String) -> ServingError {
+    private func fault(_ operation: String) -> ServingError {
         ServingError.storage(operation: operation, reason: String(cString: strerror(errno)))
     }
-
-    private func fault(_ operation: String) -> ServingError { Self.fault(operation) }
 }
 
 /// Keeps a second process off a state folder, for as long as this lives. The system lets go of it when the process

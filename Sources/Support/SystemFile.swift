@@ -77,6 +77,23 @@ package enum SystemFile {
         return Int(status.st_size)
     }
 
+    /// The names in a folder, in no order.
+    package static func names(in path: String) throws(FileFault) -> [String] {
+        guard let folder = opendir(path) else { throw FileFault("listing", path) }
+        defer { closedir(folder) }
+        var names: [String] = []
+        errno = 0
+        while let entry = readdir(folder) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            if name != ".", name != ".." { names.append(name) }
+            errno = 0
+        }
+        guard errno == 0 else { throw FileFault("listing", path) }
+        return names
+    }
+
     /// The folder that holds a file.
     package static func folder(of path: String) -> String {
         URL(fileURLWithPath: path).deletingLastPathComponent().path
