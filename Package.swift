@@ -192,7 +192,9 @@ let package = Package(
         .testTarget(name: "PhasorKitTests", dependencies: ["PhasorKit"]),
         .testTarget(name: "VerificationTests", dependencies: ["Verification", "Pipelines"]),
         // They run the built command, as a person does.
-        .testTarget(name: "CommandTests", dependencies: ["phasor", "Jobs", "Media", "Support"]),
+        .testTarget(
+            name: "CommandTests",
+            dependencies: ["phasor", "PostgreSQL", "Jobs", "Media", "Support", "TestSupport"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -98,9 +98,10 @@ package final class ClaimThread: Sendable {
     private func claims() {
         var pause = 0.1
         var mustBeAlone = false
+        var others: [String: String] = [:]
         while work.queue.mode == .open {
             do {
-                pause = try claim(&mustBeAlone) ? 0.1 : min(pause * 1.5, 2)
+                pause = try claim(look(&others), &mustBeAlone) ? 0.1 : min(pause * 1.5, 2)
             } catch {
                 logger.error("\(error)")
                 pause = min(pause * 2, 5)
@@ -110,11 +111,28 @@ package final class ClaimThread: Sendable {
         }
     }
 
+    /// Leaves the models alone that others compute with another arithmetic by now (`PostgresLedger.agree`).
+    private func look(_ others: inout [String: String]) throws -> [PartLine.Place] {
+        let agreed = try work.ledger.arithmetics()
+        let now = models.reduce(into: [String: String]()) { others, model in
+            if let value = agreed[model.id], value != model.arithmetic { others[model.id] = value }
+        }
+        for (model, value) in now where others[model] != value {
+            logger.error(
+                "the store's workers compute with \(value) now; this one claims no more jobs of the model",
+                metadata: ["model": "\(model)"])
+        }
+        others = now
+        return places.filter { now[$0.model] == nil }
+    }
+
     /// Claims what there is room for. A job with which a worker was lost is held alone: if it takes this one with it too,
     /// no other job is blamed.
-    /// - Parameter mustBeAlone: whether such a job waits, so that nothing more is claimed until no other is held.
+    /// - Parameters:
+    ///   - places: the parts of which it claims jobs.
+    ///   - mustBeAlone: whether such a job waits, so that nothing more is claimed until no other is held.
     /// - Returns: whether anything was claimed.
-    private func claim(_ mustBeAlone: inout Bool) throws -> Bool {
+    private func claim(_ places: [PartLine.Place], _ mustBeAlone: inout Bool) throws -> Bool {
         let (count, isSuspect) = work.holding
         let room = work.options.heldJobs - count
         guard room > 0, work.queue.mode == .open, !isSuspect, !mustBeAlone || count == 0 else { return false }

@@ -32,6 +32,7 @@ package struct ClusterProcess {
         let metrics = Metrics()
         var work: ClusterWork?
         if computes {
+            for model in models { try ledger.agree(on: model.arithmetic, for: model.id) }
             let claimed = ClusterWork(ledger: ledger, blobs: blobs, folder: folder, options: options, logger: logger)
             var serving = serving
             // Embeddings travel with their runs, and lie in no folder that a deletion would not reach.

@@ -5,9 +5,15 @@ package enum ClusterFault: Error, Equatable, CustomStringConvertible {
     /// A later version has changed the tables in a way that this one does not understand.
     case newerSchema(place: String, found: Int, known: Int)
     case schemaName(String)
+    /// The store's jobs of a model are computed with another arithmetic than this process has.
+    case otherArithmetic(model: String, agreed: String, own: String)
 
     package var description: String {
         switch self {
+        case .otherArithmetic(let model, let agreed, let own):
+            "jobs of \(model) are under way whose phases are computed with \(agreed); this process computes with \(own), to "
+                + "other bytes. Start it with the same --precision on the same kind of processor, wait until no job of the "
+                + "model is under way, or let all jobs begin anew with phasor jobs arithmetic --forget"
         case .newerSchema(let place, let found, let known):
             "\(place): a newer version of Phasor has changed its tables (schema \(found); this version knows \(known)); "
                 + "use that version here too"
@@ -85,6 +91,7 @@ package struct LedgerSchema: Sendable {
         [
             Migration(compatible: 1, statements: jobs + line + events + notices + [secrets]),
             Migration(compatible: 1, statements: [tellInOrder]),
+            Migration(compatible: 1, statements: turns + [arithmetics]),
         ]
     }
 
@@ -311,4 +318,28 @@ package struct LedgerSchema: Sendable {
             "CREATE OR REPLACE FUNCTION",
             first: "PERFORM pg_advisory_xact_lock(hashtextextended('\(name) ' || _job, 0));")
     }
+
+    // MARK: 3
+
+    /// Of jobs that have not begun, owners take turns: `PostgresLedger.turn` says when a job comes. Those that have begun
+    /// have turn 0, and only their age counts.
+    private var turns: [String] {
+        [
+            "ALTER TABLE \(name).line ADD COLUMN turn bigint NOT NULL DEFAULT 0",
+            "DROP INDEX \(name).line_waiting, \(name).line_shape",
+            """
+            CREATE INDEX line_waiting ON \(name).line (model, part, priority, turn, since, sequence)
+            WHERE worker IS NULL
+            """,
+            """
+            CREATE INDEX line_shape ON \(name).line (model, part, priority, shape, turn, since, sequence)
+            WHERE worker IS NULL
+            """,
+            "CREATE INDEX line_turn ON \(name).line (priority, turn) WHERE NOT begun",
+            "CREATE INDEX line_owner_turn ON \(name).line (coalesce(owner, ''), priority, turn) WHERE NOT begun",
+        ]
+    }
+
+    /// What the phases of a model's jobs are computed with.
+    private var arithmetics: String { "CREATE TABLE \(name).arithmetic (model text PRIMARY KEY, value text NOT NULL)" }
 }

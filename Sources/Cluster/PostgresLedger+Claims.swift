@@ -43,8 +43,8 @@ extension PostgresLedger {
     ///
     /// The job that is taken first is the one whose wait has passed the age limit most often, then of the highest priority,
     /// then of the part that is held, then the oldest. Where nothing waits for the part that is held, that is the part whose
-    /// oldest job is oldest. Jobs of the same part, shape and priority come along, oldest first. A job with which a worker was
-    /// lost comes alone, so that no other is blamed.
+    /// oldest job is oldest. Jobs of the same part, shape and priority come along, oldest first. Of jobs that have not begun,
+    /// owners take turns. A job with which a worker was lost comes alone, so that no other is blamed.
     ///
     /// Now and then (`LedgerOptions.rescueSeconds`), leases that have ended are taken back before.
     /// - Parameters:
@@ -86,7 +86,7 @@ extension PostgresLedger {
             CROSS JOIN LATERAL (
                 SELECT id, model, part, shape, priority, attempts, since, sequence FROM \(schema).line
                 WHERE worker IS NULL AND model = place.model AND part = place.part AND priority = rank.priority
-                ORDER BY since, sequence LIMIT 1
+                ORDER BY turn, since, sequence LIMIT 1
             ) AS first
             ORDER BY floor(greatest(0, extract(epoch FROM clock_timestamp() - first.since)) / \(Self.ageLimit)) DESC,
             first.priority, coalesce(first.model = $3 AND first.part = $4, false) DESC, first.since, first.sequence LIMIT 1
@@ -95,7 +95,7 @@ extension PostgresLedger {
             WHERE worker IS NULL AND model = (SELECT model FROM head) AND part = (SELECT part FROM head)
             AND priority = (SELECT priority FROM head) AND shape = (SELECT shape FROM head)
             AND CASE WHEN (SELECT attempts FROM head) > 0 THEN id = (SELECT id FROM head) ELSE attempts = 0 END
-            ORDER BY since, sequence LIMIT $5::integer FOR UPDATE SKIP LOCKED
+            ORDER BY turn, since, sequence LIMIT $5::integer FOR UPDATE SKIP LOCKED
         ), claimed AS (
             UPDATE \(schema).line SET worker = $6, lease_end = clock_timestamp() + make_interval(secs => $7::double precision),
             fence = nextval('\(schema).fence'), begun = true
@@ -189,7 +189,8 @@ extension PostgresLedger {
                     LIMIT 1000 FOR UPDATE SKIP LOCKED
                 ), returned AS (
                     UPDATE \(schema).line SET worker = NULL, lease_end = NULL, attempts = ended.times,
-                    ended_progress = progress, begun = progress > 0
+                    ended_progress = progress, begun = progress > 0,
+                    turn = CASE WHEN progress > 0 THEN 0 ELSE turn END
                     FROM ended WHERE line.id = ended.id AND ended.times < $1::integer RETURNING line.id, begun
                 ), gone AS (
                     DELETE FROM \(schema).line USING ended WHERE line.id = ended.id AND ended.times >= $1::integer

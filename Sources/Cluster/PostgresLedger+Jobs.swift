@@ -49,12 +49,24 @@ extension PostgresLedger {
             VALUES ($1, $2, $3, $4, 'queued', $5::integer, $6, $7, $8, $9, $10, $11, $12)
             ON CONFLICT DO NOTHING RETURNING id, sequence, created_at
         ), placed AS (
-            INSERT INTO \(schema).line (id, sequence, model, part, shape, priority, owner)
-            SELECT id, sequence, $7, $8, $9, $13::smallint, $4 FROM new
+            INSERT INTO \(schema).line (id, sequence, model, part, shape, priority, owner, turn)
+            SELECT id, sequence, $7, $8, $9, $13::smallint, $4, \(turn(of: "$4", priority: "$13::smallint")) FROM new
         )
         SELECT sequence, created_at, NOT EXISTS (
             SELECT 1 FROM \(schema).line WHERE worker IS NULL AND model = $7 AND part = $8
         ) AS was_empty FROM new
+        """
+    }
+
+    /// The turn of a job that comes in now, of those that have not begun and have its priority: the one after its owner's
+    /// last, and none that is over. So owners take turns, whoever brings many jobs and whoever comes later.
+    private func turn(of owner: String, priority: String) -> String {
+        """
+        coalesce(greatest(
+            (SELECT min(turn) FROM \(schema).line WHERE priority = \(priority) AND NOT begun),
+            (SELECT max(turn) + 1 FROM \(schema).line
+            WHERE coalesce(owner, '') = coalesce(\(owner), '') AND priority = \(priority) AND NOT begun)
+        ), 0)
         """
     }
 
@@ -103,9 +115,12 @@ extension PostgresLedger {
                     UPDATE \(schema).job SET state = 'queued', timings = NULL, failure = NULL, started_at = NULL,
                     finished_at = NULL, ended_fence = NULL WHERE id = $1 AND state IN ('failed', 'cancelled') RETURNING *
                 ), placed AS (
-                    INSERT INTO \(schema).line (id, sequence, model, part, shape, priority, owner, blob, progress)
-                    SELECT id, sequence, model, part, shape, (priority <> 'interactive')::integer, owner, blob, progress
-                    FROM again ON CONFLICT DO NOTHING
+                    INSERT INTO \(schema).line
+                    (id, sequence, model, part, shape, priority, owner, blob, progress, turn)
+                    SELECT id, sequence, model, part, shape, rank, owner, blob, progress,
+                    \(turn(of: "ranked.owner", priority: "ranked.rank"))
+                    FROM (SELECT *, (priority <> 'interactive')::integer::smallint AS rank FROM again) AS ranked
+                    ON CONFLICT DO NOTHING
                 )
                 SELECT *, NOT EXISTS (
                     SELECT 1 FROM \(schema).line l WHERE worker IS NULL AND l.model = again.model AND l.part = again.part

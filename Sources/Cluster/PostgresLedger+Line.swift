@@ -15,14 +15,14 @@ extension PostgresLedger {
     /// Nobody is told a place further back than this.
     private static let toldPositions = 1000
 
-    /// How many jobs that wait are before each of some that wait: those of its part that come before it by priority and age.
+    /// How many jobs that wait are before each of some that wait: those of its part that come before it.
     func positions(of ids: [String], _ db: PostgresConnection) throws -> [String: Int] {
         let rows = try db.execute(
             """
             SELECT own.id, (
                 SELECT count(*) FROM (
                     SELECT 1 FROM \(schema).line WHERE worker IS NULL AND model = own.model AND part = own.part
-                    AND (priority, since, sequence) < (own.priority, own.since, own.sequence)
+                    AND (priority, turn, since, sequence) < (own.priority, own.turn, own.since, own.sequence)
                     LIMIT \(Self.toldPositions + 1)
                 ) AS before
             ) AS position FROM \(schema).line AS own WHERE id = ANY($1::text[]) AND worker IS NULL

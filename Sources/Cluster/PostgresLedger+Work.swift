@@ -21,7 +21,7 @@ extension PostgresLedger {
                 """
                 WITH handed AS (
                     UPDATE \(schema).line SET worker = NULL, lease_end = NULL, part = $3, shape = $4, blob = $5,
-                    progress = $6::bigint, since = clock_timestamp(),
+                    progress = $6::bigint, since = clock_timestamp(), turn = 0,
                     attempts = CASE WHEN $6::bigint > progress THEN 0 ELSE attempts END
                     WHERE id = $1 AND fence = $2::bigint AND worker IS NOT NULL RETURNING model
                 )
@@ -64,7 +64,8 @@ extension PostgresLedger {
             try db.execute(
                 """
                 WITH returned AS (
-                    UPDATE \(schema).line SET worker = NULL, lease_end = NULL, begun = progress > 0
+                    UPDATE \(schema).line SET worker = NULL, lease_end = NULL, begun = progress > 0,
+                    turn = CASE WHEN progress > 0 THEN 0 ELSE turn END
                     FROM unnest($1::text[], $2::bigint[]) AS held (id, fence)
                     WHERE line.id = held.id AND line.fence = held.fence AND worker IS NOT NULL
                     RETURNING line.id, model, part, begun

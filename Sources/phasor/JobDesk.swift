@@ -105,7 +105,7 @@ struct FolderDesk: JobDesk {
 
 /// The database that several machines share. It may be changed while they work: whoever computes a job learns of it.
 struct LedgerDesk: JobDesk {
-    private let ledger: PostgresLedger
+    let ledger: PostgresLedger
 
     /// - Throws: `PostgresFault`, `ClusterFault`, `ServingError.storage`.
     init(store: String) throws {

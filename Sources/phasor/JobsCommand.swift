@@ -16,7 +16,7 @@ struct JobsCommand: AsyncParsableCommand {
               phasor jobs list --only failed --ids | xargs phasor jobs retry --server http://127.0.0.1:8080
               phasor jobs show image_0123456789abcdef0123456789abcdef
             """,
-        subcommands: [List.self, Show.self, Cancel.self, Retry.self], defaultSubcommand: List.self)
+        subcommands: [List.self, Show.self, Cancel.self, Retry.self, Arithmetic.self], defaultSubcommand: List.self)
 
     struct List: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "The newest jobs, a line each.")
@@ -101,6 +101,38 @@ struct JobsCommand: AsyncParsableCommand {
                 try await desk.retry($0)
             } show: {
                 print(place.json ? $0.text : JobText.line(of: $0))
+            }
+        }
+    }
+
+    struct Arithmetic: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "What the workers of a shared store compute each model with.",
+            discussion: """
+                All workers of a store compute a model in one precision on one kind of processor, as a job's bytes would \
+                be those of no machine otherwise. The first worker says which; one that differs is refused while jobs are \
+                under way.
+                """)
+
+        @Option(
+            help: ArgumentHelp(
+                "The PostgreSQL database that several machines share.", valueName: "postgres://user@host/database"))
+        var store: String
+
+        @Flag(help: "Let the next worker that starts say it anew. Jobs under way begin anew where it differs.")
+        var forget = false
+
+        func validate() throws {
+            guard ServerConfiguration.isStore(store) else {
+                throw ValidationError("--store: it must be \(ServerConfiguration.storeForm)")
+            }
+        }
+
+        func run() async throws {
+            let desk = try LedgerDesk(store: store)
+            if forget { try desk.ledger.forgetArithmetics() }
+            for (model, value) in try desk.ledger.arithmetics().sorted(by: { $0.key < $1.key }) {
+                print("\(model): \(value)")
             }
         }
     }

@@ -23,11 +23,11 @@ struct ClaimTests {
         ledger = try #require(bench.postgres)
     }
 
-    private func insert(_ part: Part = "text", shape: String = "", priority: Priority = .interactive) async throws
-        -> Job
-    {
+    private func insert(
+        _ part: Part = "text", shape: String = "", priority: Priority = .interactive, owner: String? = nil
+    ) async throws -> Job {
         try await ledger.insert(
-            .new(priority: priority), needs: JobNeeds(part: part.name, shape: shape, weights: [part.name: "d"]),
+            .new(priority: priority, owner: owner), needs: JobNeeds(part: part.name, shape: shape, weights: [part.name: "d"]),
             idempotency: nil
         ).job
     }
@@ -106,6 +106,61 @@ struct ClaimTests {
         var order: [String] = []
         while let claim = try claim(held: high).first { order.append(claim.job.id) }
         #expect(order == [longest, overdue, held, old, batch].map(\.id))
+    }
+
+    /// As `WaitingLine` has it on one machine.
+    @Test func `Owners take turns with jobs that have not begun`() async throws {
+        var (jobs, names): ([String: Job], [String: String]) = ([:], [:])
+        func add(_ name: String, priority: Priority = .interactive) async throws {
+            let owner = name.first == "-" ? nil : String(name.prefix(1))
+            let job = try await insert(priority: priority, owner: owner)
+            (jobs[name], names[job.id]) = (job, name)
+        }
+        func next(_ count: Int = 1) throws -> [String] {
+            try (0..<count).flatMap { _ in try claim().map { names[$0.job.id] ?? "" } }
+        }
+        for name in ["a1", "a2", "a3", "a4", "a5", "a6", "b1", "b2", "-1"] { try await add(name) }
+        try await add("b3", priority: .batch)
+        #expect(try await ledger.job(#require(jobs["-1"]?.id)).queuePosition == 2)
+        #expect(try next(5) == ["a1", "b1", "-1", "a2", "b2"])
+        // Whoever comes later comes between, and not before all that one who came earlier has left.
+        for name in ["c1", "c2", "c3", "a7"] { try await add(name) }
+        #expect(try next(5) == ["a3", "c1", "a4", "c2", "a5"])
+        // What goes back goes to its old place, and what is handed on waits by its age.
+        let last = try #require(try claim().first)
+        #expect(names[last.job.id] == "c3")
+        #expect(try ledger.letGo([last.job.id: last.fence]) == [last.job.id])
+        #expect(try next() == ["c3"])
+        let handed = try #require(try claim().first)
+        #expect(names[handed.job.id] == "a6")
+        #expect(try ledger.handOn(handed.job.id, fence: handed.fence, to: "text", shape: "", blob: "x", progress: 1))
+        #expect(try next(3) == ["a6", "a7", "b3"])
+        // A retry is a new job of its owner.
+        let failed = try #require(jobs["a6"])
+        try await add("a8")
+        _ = try await ledger.cancel(failed, at: .storable)
+        _ = try await ledger.retry(failed.id)
+        try await add("d1")
+        #expect(try next(3) == ["a8", "d1", "a6"])
+    }
+
+    @Test func `All workers compute a model with one arithmetic while jobs are under way`() async throws {
+        try ledger.agree(on: "avx2 f32", for: "m")
+        try ledger.agree(on: "avx512 bf16", for: "n")
+        // Nothing is under way: the newcomer says it.
+        _ = try await insert()
+        try ledger.agree(on: "avx512 bf16", for: "m")
+        let job = try #require(try claim().first)
+        let fault = ClusterFault.otherArithmetic(model: "m", agreed: "avx512 bf16", own: "avx2 f32")
+        #expect(throws: fault) { try ledger.agree(on: "avx2 f32", for: "m") }
+        try ledger.agree(on: "avx512 bf16", for: "m")
+        try ledger.agree(on: "avx2 f32", for: "n")
+        #expect(try ledger.handOn(job.job.id, fence: job.fence, to: "high", shape: "", blob: "x", progress: 1))
+        #expect(throws: fault) { try ledger.agree(on: "avx2 f32", for: "m") }
+        #expect(try ledger.arithmetics() == ["m": "avx512 bf16", "n": "avx2 f32"])
+        try ledger.forgetArithmetics()
+        try ledger.agree(on: "avx2 f32", for: "m")
+        #expect(try ledger.arithmetics() == ["m": "avx2 f32"])
     }
 
     @Test func `Where nothing waits for the part that is held, the oldest job says which is next`() async throws {
@@ -330,7 +385,7 @@ struct ClaimTests {
         try await ledger.checkRoom(for: "b", capacity: 7, share: .fair, retryAfter: 3)
         #expect(try claim(limit: 9).count == 1 && claim(limit: 2).count == 2)
         #expect(try ledger.counts() == (2, 3) && ledger.waitingLines().mapValues(\.jobs) == [text: 2])
-        try await ledger.checkRoom(for: "a", capacity: 3, share: .atMost(1), retryAfter: 3)
+        try await ledger.checkRoom(for: "b", capacity: 3, share: .atMost(1), retryAfter: 3)
     }
 
     @Test func `The claim reads indexes and sorts nothing of the line`() throws {

@@ -243,10 +243,23 @@ struct SharedTests {
         let connection = try bench.connection()
         let versions = "SELECT number FROM \(bench.schema).version ORDER BY number"
         let latest = try connection.execute(versions).compactMap { $0.integer("number") }
-        try connection.execute("DELETE FROM \(bench.schema).version WHERE number > 1")
+        for statement in [
+            "ALTER TABLE \(bench.schema).line DROP COLUMN turn",
+            """
+            CREATE INDEX line_waiting ON \(bench.schema).line (model, part, priority, since, sequence)
+            WHERE worker IS NULL
+            """,
+            """
+            CREATE INDEX line_shape ON \(bench.schema).line (model, part, priority, shape, since, sequence)
+            WHERE worker IS NULL
+            """,
+            "DROP TABLE \(bench.schema).arithmetic", "DELETE FROM \(bench.schema).version WHERE number > 1",
+        ] { try connection.execute(statement) }
         let ledger = try bench.another()
         #expect(try connection.execute(versions).compactMap { $0.integer("number") } == latest && latest.count > 1)
         #expect(try await ledger.job(job.id).state == .queued)
+        let place = PartLine.Place(model: "m", part: "text")
+        #expect(try ledger.claim(worker: "w", places: [place], held: nil, limit: 1).map(\.job.id) == [job.id])
     }
 
     @Test func `A newer schema is refused, unless it says that this version may`() throws {

@@ -46,7 +46,8 @@ struct SharedStoreTests {
     private func until(_ condition: () async throws -> Bool) async throws {
         let deadline = ContinuousClock.now + .seconds(60)
         while try await !condition() {
-            try #require(ContinuousClock.now < deadline, "not within a minute; blobs: \(try blobs)")
+            let left = try blobs
+            try #require(ContinuousClock.now < deadline, "not within a minute; blobs: \(left)")
             try await Task.sleep(for: .milliseconds(5))
         }
     }
