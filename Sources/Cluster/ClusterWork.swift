@@ -116,6 +116,8 @@ package final class ClusterWork: WorkStore {
 
     // MARK: The compute thread's store
 
+    package func computes(_ place: PartLine.Place) -> Bool { options.parts?.contains(place) ?? true }
+
     package func markRunning(_ ids: [String], at date: Date) throws {
         // The claim has said so.
     }
@@ -130,7 +132,7 @@ package final class ClusterWork: WorkStore {
         guard let now = held.withLock({ $0[stop.job] }) else { return .here }
         last.withLock { $0 = stop.place }
         guard now.place != stop.place else { return .here }
-        let stays = stop.isResident && options.parts?.contains(stop.place) ?? true
+        let stays = stop.isResident && computes(stop.place)
         let state = try stop.save() ? FileManager.default.contents(atPath: checkpoints.path(of: stop.job)) : nil
         var next = now
         next.place = stop.place

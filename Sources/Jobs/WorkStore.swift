@@ -14,6 +14,9 @@ package protocol WorkStore: Sendable {
     /// embeddings too, so that whoever goes on from one needs no text encoder.
     var handsOver: Bool { get }
 
+    /// Whether runs come here for a part. Weights of others are not brought into memory.
+    func computes(_ place: PartLine.Place) -> Bool
+
     /// Notes that jobs have begun.
     /// - Throws: `ServingError.storage`.
     func markRunning(_ ids: [String], at date: Date) throws
@@ -76,6 +79,8 @@ package enum Onward: Sendable {
 /// One machine keeps its runs until their end.
 extension JobStore: WorkStore {
     package var handsOver: Bool { false }
+
+    package func computes(_ place: PartLine.Place) -> Bool { true }
 
     package func reach(_ stop: Stop) -> Onward { .here }
 

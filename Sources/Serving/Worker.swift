@@ -156,8 +156,9 @@ final class Worker {
         }
     }
 
-    /// Tells each model what it will compute with.
+    /// Tells each model what it will compute with, here.
     private func expect(_ passes: [StageWeights]) {
+        let passes = passes.filter { workshop.store.computes(PartLine.Place(model: $0.model, part: $0.part)) }
         guard passes != expected else { return }
         expected = passes
         for (model, group) in groups { group.model.expect(passes.filter { $0.model == model }.map(\.part)) }

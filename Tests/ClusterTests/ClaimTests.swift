@@ -27,7 +27,8 @@ struct ClaimTests {
         _ part: Part = "text", shape: String = "", priority: Priority = .interactive, owner: String? = nil
     ) async throws -> Job {
         try await ledger.insert(
-            .new(priority: priority, owner: owner), needs: JobNeeds(part: part.name, shape: shape, weights: [part.name: "d"]),
+            .new(priority: priority, owner: owner),
+            needs: JobNeeds(part: part.name, shape: shape, weights: [part.name: "d"]),
             idempotency: nil
         ).job
     }

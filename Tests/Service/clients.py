@@ -159,6 +159,34 @@ def openai_videos(s):
     need(client.videos.delete(video.id).deleted, "not deleted")
 
 
+def difference(one, other):
+    """Root mean square of the differences of two pictures, in levels of 255"""
+    from PIL import Image, ImageChops, ImageStat
+    one, other = (Image.open(io.BytesIO(data)).convert("RGB") for data in (one, other))
+    return max(ImageStat.Stat(ImageChops.difference(one, other)).rms)
+
+
+@case
+def openai_videos_from_a_picture(s):
+    import openai
+    client = openai.OpenAI(base_url=s.url + "/v1", api_key=KEY)
+    drawn = client.images.generate(model="gpt-image-1", prompt="a large dog on the beach", extra_body={"seed": 3})
+    dog = base64.b64decode(drawn.data[0].b64_json)
+    for reference in (("dog.png", dog, "image/png"), {"image_url": "data:image/png;base64," + base64.b64encode(dog).decode()}):
+        video = client.videos.create(model="sora-2", prompt="it moves down", seconds="2", input_reference=reference)
+        while (video := client.videos.retrieve(video.id)).status in ("queued", "in_progress"):
+            time.sleep(0.2)
+        need(video.status == "completed", video)
+        thumbnail = client.videos.download_content(video.id, variant="thumbnail").read()
+        # What the autoencoder makes of the picture; a clip of the words alone is 60 levels away.
+        need(difference(thumbnail, dog) < 12, "the clip does not begin with the picture:", difference(thumbnail, dog))
+    try:
+        client.videos.create(model="sora-2", prompt="it moves down", input_reference=("dog.png", dog[:2000], "image/png"))
+        need(False, "half a picture was not refused")
+    except openai.BadRequestError as e:
+        need(e.param == "input_reference", e)
+
+
 @case
 def litellm_images(s):
     import litellm
@@ -189,6 +217,11 @@ def webuiapi_package(s):
                 api.get_realesrgan_models, api.get_prompt_styles, api.get_upscalers, api.get_latent_upscale_modes, api.get_loras,
                 api.get_sd_vae, api.get_embeddings, api.get_memory, api.refresh_checkpoints, api.get_scripts):
         ask()
+    strong, weak = (api.img2img(images=[result.image], prompt="a red balloon in the night sky", seed=3, denoising_strength=strength)
+                    for strength in (0.75, 0.3))
+    need(strong.image.size == result.image.size and weak.info["denoising_strength"] == 0.3, weak.info)
+    distance = [difference(png(other.image), png(result.image)) for other in (weak, strong)]
+    need(0 < distance[0] < distance[1], "a weaker edit is not nearer to its picture:", distance)
     api.util_set_model(s.model)
     need(api.util_get_current_model() == s.model, api.util_get_current_model())
     need(api.png_info(result.image) is not None, "no info")
@@ -255,6 +288,12 @@ def openapi_client(s):
 
 # Replays
 
+def png(image):
+    data = io.BytesIO()
+    image.save(data, "PNG")
+    return data.getvalue()
+
+
 def picture(s, path, body, field="b64_json", **options):
     r = s.json(path, body, **options)
     data = r["data"][0]
@@ -285,6 +324,18 @@ def open_webui_openai(s):
         picture(s, "/v1/images/generations", {"model": model, "prompt": "a red balloon", "n": 1, "size": "512x512",
                                               "response_format": "b64_json"})
     picture(s, "/v1/images/generations", {"model": "dall-e-3", "prompt": "a red balloon", "n": 1, "size": "512x512"}, "url")
+
+
+@case
+def open_webui_edit(s):
+    # One picture as `image`, several as `image[]`, each with a name and type of its own; the answer as for new pictures.
+    dog = base64.b64decode(s.json("/v1/images/generations", {"prompt": "a large dog", "seed": 3})["data"][0]["b64_json"])
+    fields = {"model": "gpt-image-1", "prompt": "a large dog in the night sky", "n": 1, "size": "512x512", "response_format": "b64_json"}
+    body = form(fields, image=("image-1.png", "image/png", dog))
+    edited = base64.b64decode(s.json("/v1/images/edits", body, content_type="multipart/form-data; boundary=b0")["data"][0]["b64_json"])
+    need(png_size(edited) == (128, 128) and edited != dog, "not edited")
+    body = form(fields | {"background": "auto"}, **{"image[]": ("image-1.png", "image/png", dog)})
+    s.json("/v1/images/edits", body, content_type="multipart/form-data; boundary=b0")
 
 
 @case
@@ -350,9 +401,13 @@ def koboldai_lite(s):
     need(png_size(base64.b64decode(s.json("/sdapi/v1/txt2img", body, auth="basic")["images"][0])), "no picture")
 
 
-def form(fields):
-    text = "".join(f'--b0\r\nContent-Disposition: form-data; name="{k}"\r\n\r\n{v}\r\n' for k, v in fields.items()) + "--b0--\r\n"
-    return text.encode()
+def form(fields, **files):
+    """A multipart body; files are (name, type, bytes)"""
+    parts = [f'--b0\r\nContent-Disposition: form-data; name="{k}"\r\n\r\n{v}\r\n'.encode() for k, v in fields.items()]
+    for key, (name, kind, data) in files.items():
+        head = f'--b0\r\nContent-Disposition: form-data; name="{key}"; filename="{name}"\r\nContent-Type: {kind}\r\n\r\n'
+        parts.append(head.encode() + data + b"\r\n")
+    return b"".join(parts) + b"--b0--\r\n"
 
 
 def polled(s, created):
@@ -431,7 +486,7 @@ def main():
             for title, function in CASES:
                 if not fnmatch.fnmatch(title, a.only):
                     continue
-                needs_sizes = title in ("open-webui-a1111", "open-webui-openai", "sillytavern", "librechat", "aiyabot",
+                needs_sizes = title in ("open-webui-a1111", "open-webui-openai", "open-webui-edit", "sillytavern", "librechat", "aiyabot",
                                         "koboldai-lite", "sglang-bench", "vllm-omni-bench", "webuiapi-package")
                 start = time.time()
                 try:

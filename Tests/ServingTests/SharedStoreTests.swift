@@ -81,6 +81,9 @@ struct SharedStoreTests {
         let evaluations =
             first.parts.evaluations.load(ordering: .relaxed) + second.parts.evaluations.load(ordering: .relaxed)
         #expect(evaluations <= 3 * 4 + 2 * 4 + 6)
+        // Neither was told to bring weights of what the other does.
+        let told = [first, second].map { model in Set(model.parts.expectations.withLock { $0.joined() }.map(\.name)) }
+        #expect(told[0] == ["text_encoder", "transformer", "teacher"] && told[1] == ["transformer_2", "vae"])
         // The latents of a finished job go a moment after its end.
         for worker in workers { await worker.engine.drain(within: 5) }
         #expect(
