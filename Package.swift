@@ -194,7 +194,7 @@ let package = Package(
         // They run the built command, as a person does.
         .testTarget(
             name: "CommandTests",
-            dependencies: ["phasor", "PostgreSQL", "Jobs", "Media", "Support", "TestSupport"]),
+            dependencies: ["phasor", "Jobs", "Media", "Support", "TestSupport"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -106,7 +106,7 @@ extension APIError {
         case .storage(_, let reason), .refusedState(_, let reason), .stateInUse(let reason):
             // The operation names a path of the server; the log has it. Once there is room again it goes on by itself.
             self = .unavailable(
-                "the server cannot use its state folder: \(reason)", code: "storage_error", retryAfter: 5)
+                "the server cannot keep or read its jobs: \(reason)", code: "storage_error", retryAfter: 5)
         }
     }
 

@@ -63,7 +63,7 @@ struct OpenAIImages: Sendable {
             let headers = read.warnings.added(to: HTTPResponse()).headers
             return try await patience.answer(headers: headers) { [warnings = read.warnings] in
                 let job = try await attached.follow()
-                return try warnings.added(to: whole(job) { isURL ? links.url(of: $0, for: request) : nil })
+                return try await warnings.added(to: whole(job) { isURL ? links.url(of: $0, for: request) : nil })
             }
         }
         return read.warnings.added(
@@ -99,11 +99,16 @@ struct OpenAIImages: Sendable {
     // MARK: Whole
 
     /// - Parameter url: of an artifact; nil for the bytes themselves.
-    private func whole(_ job: Job, url: (Artifact) -> String?) throws -> JSON {
-        let data = try job.artifacts.enumerated().map { index, artifact -> JSON in
+    private func whole(_ job: Job, url: (Artifact) -> String?) async throws -> JSON {
+        var data: [JSON] = []
+        for (index, artifact) in job.artifacts.enumerated() {
             let seed = JSON(job.request.seed(ofImage: index))
-            if let url = url(artifact) { return ["url": .string(url), "seed": seed] }
-            return ["b64_json": .string(try Self.content(of: artifact)), "seed": seed]
+            if let url = url(artifact) {
+                data.append(["url": .string(url), "seed": seed])
+            } else {
+                let content = try await engine.content(of: artifact).base64EncodedString()
+                data.append(["b64_json": .string(content), "seed": seed])
+            }
         }
         let whole: JSON = [
             "created": JSON(Self.seconds(job.finishedAt ?? job.createdAt)),
@@ -145,7 +150,7 @@ struct OpenAIImages: Sendable {
                 try await writer.write(
                     Self.event(
                         "image_generation.completed", job.request, image: index, at: job.finishedAt ?? Date(),
-                        content: try Self.content(of: artifact), ("usage", usage)))
+                        content: try await engine.content(of: artifact).base64EncodedString(), ("usage", usage)))
             }
         } catch let error as APIError {
             // The status has been sent; clients of OpenAI look for `error` in the data.
@@ -187,15 +192,6 @@ struct OpenAIImages: Sendable {
             "output_tokens_details": ["text_tokens": 0, "image_tokens": JSON(output)],
             "total_tokens": JSON(input + output),
         ]
-    }
-
-    /// Base64.
-    static func content(of artifact: Artifact) throws -> String {
-        do {
-            return try Data(contentsOf: URL(fileURLWithPath: artifact.path)).base64EncodedString()
-        } catch {
-            throw ServingError.storage(operation: "reading \(artifact.path)", reason: error.localizedDescription)
-        }
     }
 
     static func seconds(_ date: Date) -> Int { Int(date.timeIntervalSince1970) }

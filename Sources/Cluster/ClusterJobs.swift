@@ -19,8 +19,6 @@ package final class ClusterJobs: JobService {
     private let logger: Logger
     private let state = Mutex<(isDraining: Bool, fault: String?)>((false, nil))
     private let upkeep = Mutex<Task<Void, Never>?>(nil)
-    /// Jobs with pictures that the database broke off to store, and when.
-    private let unclear = Mutex<[(job: Job, at: ContinuousClock.Instant)]>([])
     private let webhooks: Webhooks?
     /// What this process computes, which drains with it.
     private let work: ClusterWork?
@@ -61,12 +59,10 @@ package final class ClusterJobs: JobService {
         do {
             acceptance = try await ledger.insert(job, idempotency: idempotency)
         } catch {
-            // Whether a database that broke off has stored the job, nobody knows yet: it may need its pictures.
-            if case ServingError.storage = error {
-                if !files.isEmpty { unclear.withLock { $0.append((job, .now)) } }
-            } else {
-                await letGo(job)
-            }
+            // Whether a database that broke off has stored the job, nobody knows yet: it may need its pictures, which
+            // retention removes if it is not there.
+            if case ServingError.storage = error { throw error }
+            await letGo(job)
             throw error
         }
         if acceptance.isKnown { await letGo(job) }
@@ -98,7 +94,8 @@ package final class ClusterJobs: JobService {
     private func keep(_ files: [PictureFile], of job: Job) async throws {
         guard !files.isEmpty else { return }
         let pictures = pictures
-        try await Blocking.run {
+        try await Blocking.run { [ledger] in
+            try ledger.noteUpload(of: job.id)
             for (file, name) in zip(files, files.map { job.pictureName($0.digest) }) {
                 try pictures.put(file.bytes, as: name)
             }
@@ -182,8 +179,8 @@ package final class ClusterJobs: JobService {
         folder.release()
     }
 
-    /// Looks about once a second whether the ledger answers, every ten seconds whether the line wants cleaning, and once a
-    /// minute what retention would remove.
+    /// Looks about once a second whether the ledger answers, every ten seconds whether the blob store does and whether
+    /// the line wants cleaning, and once a minute what retention would remove.
     private static func keepUp(_ look: @Sendable () -> ClusterJobs?) async {
         var sweep = ContinuousClock.now
         var cleaning = ContinuousClock.now
@@ -191,15 +188,16 @@ package final class ClusterJobs: JobService {
             guard let service = look() else { return }
             do {
                 let isDue = service.options.retains && ContinuousClock.now >= sweep
-                let isUntidy = ContinuousClock.now >= cleaning
+                // A fault is looked at again at once.
+                let isUntidy = ContinuousClock.now >= cleaning || service.state.withLock { $0.fault != nil }
                 if isUntidy { cleaning = .now + .seconds(Double.random(in: 8...12)) }
                 try await Blocking.run {
                     try service.ledger.probe()
+                    if isUntidy { try service.probeBlobs() }
                     if isUntidy { try service.ledger.tidy() }
                     if isDue { try service.retain() }
                 }
                 if isDue { sweep = .now + .seconds(60) }
-                try await service.clearUp()
                 service.state.withLock { $0.fault = nil }
             } catch {
                 if service.state.withLock({ state in
@@ -213,16 +211,10 @@ package final class ClusterJobs: JobService {
         }
     }
 
-    /// Removes the pictures of jobs that were not stored after all, which is certain a minute later.
-    private func clearUp() async throws {
-        while let old = unclear.withLock({ $0.first }), old.at.duration(to: .now) > .seconds(60) {
-            do {
-                _ = try await ledger.job(old.job.id)
-            } catch ServingError.unknownJob {
-                await letGo(old.job)
-            }
-            unclear.withLock { _ = $0.removeFirst() }
-        }
+    /// Whether the blob store answers.
+    private func probeBlobs() throws {
+        guard let name = BlobName("probe") else { return }
+        _ = try BlobCache.storing { () throws(BlobFault) in try pictures.blobs.size(of: name) }
     }
 
     private func retain() throws {

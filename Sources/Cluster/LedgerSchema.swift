@@ -5,15 +5,15 @@ package enum ClusterFault: Error, Equatable, CustomStringConvertible {
     /// A later version has changed the tables in a way that this one does not understand.
     case newerSchema(place: String, found: Int, known: Int)
     case schemaName(String)
-    /// The store's jobs of a model are computed with another arithmetic than this process has.
+    /// The store's workers compute a model with another arithmetic than this process has.
     case otherArithmetic(model: String, agreed: String, own: String)
 
     package var description: String {
         switch self {
         case .otherArithmetic(let model, let agreed, let own):
-            "jobs of \(model) are under way whose phases are computed with \(agreed); this process computes with \(own), to "
-                + "other bytes. Start it with the same --precision on the same kind of processor, wait until no job of the "
-                + "model is under way, or let all jobs begin anew with phasor jobs arithmetic --forget"
+            "the workers of this store compute \(model) with \(agreed); this process would compute with \(own), to other bytes. "
+                + "Start it with the same --precision on the same kind of processor; or let it say anew what all compute with: "
+                + "phasor jobs arithmetic --forget"
         case .newerSchema(let place, let found, let known):
             "\(place): a newer version of Phasor has changed its tables (schema \(found); this version knows \(known)); "
                 + "use that version here too"
@@ -91,7 +91,7 @@ package struct LedgerSchema: Sendable {
         [
             Migration(compatible: 1, statements: jobs + line + events + notices + [secrets]),
             Migration(compatible: 1, statements: [tellInOrder]),
-            Migration(compatible: 1, statements: turns + [arithmetics]),
+            Migration(compatible: 1, statements: turns + [arithmetics, uploads]),
         ]
     }
 
@@ -338,6 +338,13 @@ package struct LedgerSchema: Sendable {
             "CREATE INDEX line_turn ON \(name).line (priority, turn) WHERE NOT begun",
             "CREATE INDEX line_owner_turn ON \(name).line (coalesce(owner, ''), priority, turn) WHERE NOT begun",
         ]
+    }
+
+    /// Jobs whose pictures were on their way to the blob store before they were in the ledger.
+    private var uploads: String {
+        """
+        CREATE TABLE \(name).upload (job text PRIMARY KEY, at timestamptz NOT NULL DEFAULT clock_timestamp())
+        """
     }
 
     /// What the phases of a model's jobs are computed with.

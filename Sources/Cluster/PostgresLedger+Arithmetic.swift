@@ -3,20 +3,13 @@ import PostgreSQL
 /// What the phases of a model's jobs are computed with. A job whose phases were computed with two arithmetics would have the
 /// bytes of neither, and a run begins anew where it finds latents of another; so all workers of a model have one.
 extension PostgresLedger {
-    /// Says what this process computes a model with, before it claims any job. Where no job of the model is under way, the
-    /// newcomer's arithmetic is the store's from now on.
+    /// Says what this process computes a model with, before it claims any job. Whoever says it first says it for all.
     /// - Throws: `ClusterFault.otherArithmetic`; `ServingError.storage`.
     package func agree(on own: String, for model: String) throws {
-        let rows = try transaction("agreeing on an arithmetic") { [schema] db in
-            // One after another: each sees what the other has said.
-            try db.execute("SELECT pg_advisory_xact_lock(hashtext($1))", [.text("phasor arithmetic \(schema)")])
+        let rows = try run("agreeing on an arithmetic") { [schema] db in
             try db.execute(
-                """
-                INSERT INTO \(schema).arithmetic (model, value) VALUES ($1, $2)
-                ON CONFLICT (model) DO UPDATE SET value = EXCLUDED.value WHERE NOT EXISTS (
-                    SELECT 1 FROM \(schema).line WHERE model = $1 AND (worker IS NOT NULL OR progress > 0)
-                )
-                """, [.text(model), .text(own)])
+                "INSERT INTO \(schema).arithmetic (model, value) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+                [.text(model), .text(own)])
             return try db.execute("SELECT value FROM \(schema).arithmetic WHERE model = $1", [.text(model)])
         }
         let agreed = rows.first?.text("value") ?? own

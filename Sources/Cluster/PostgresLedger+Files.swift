@@ -88,6 +88,7 @@ extension PostgresLedger {
             }
         }
         try forgetEvents()
+        try forgetUploads()
         return (expired, forgotten.count)
     }
 
@@ -135,6 +136,31 @@ extension PostgresLedger {
                         SELECT 1 FROM \(schema).job WHERE id = $1 AND finished_at < \(Self.now) - 3600
                     )
                     """, [.text(id)])
+            }
+        }
+    }
+
+    /// Notes that pictures of a job are on their way to the blob store, before the job is stored.
+    package func noteUpload(of id: String) throws {
+        _ = try run("noting an upload") { db in
+            try db.execute("INSERT INTO \(schema).upload (job) VALUES ($1) ON CONFLICT DO NOTHING", [.text(id)])
+        }
+    }
+
+    /// Removes the pictures of jobs that were not stored after all: their front was killed, or the database broke off.
+    private func forgetUploads() throws {
+        let old = try run("listing uploads") { db in
+            try db.execute(
+                """
+                SELECT job, EXISTS (SELECT 1 FROM \(schema).job WHERE id = upload.job) AS known FROM \(schema).upload
+                WHERE at < clock_timestamp() - make_interval(secs => $1::double precision) LIMIT 1000
+                """, [.number(options.uploadSeconds)])
+        }
+        for row in old {
+            guard let id = row.text("job") else { continue }
+            if row.boolean("known") != true { try removeAll(of: id) { _ in true } }
+            _ = try run("forgetting an upload") { db in
+                try db.execute("DELETE FROM \(schema).upload WHERE job = $1", [.text(id)])
             }
         }
     }

@@ -22,6 +22,8 @@ package struct LedgerOptions: Sendable {
     package var rescueSeconds: Double = 5
     /// Seconds after a start of the database in which no lease ends.
     package var graceSeconds = 15.0
+    /// Seconds after which pictures that came without a job are removed.
+    package var uploadSeconds = 600.0
     /// Artifacts older than this many seconds are removed.
     package var retentionSeconds: Double = 7 * 86_400
     /// When the artifacts hold more bytes than this, the oldest are removed.

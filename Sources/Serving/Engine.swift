@@ -112,6 +112,17 @@ package final class Engine: Sendable {
     /// Calls `JobService.artifact`.
     package func artifact(_ id: String) async throws -> Artifact { try await service.artifact(id) }
 
+    /// The bytes of a finished file, wherever it lies.
+    /// - Throws: as `JobService.artifact`.
+    package func content(of artifact: Artifact) async throws -> Data {
+        let path = try await service.artifact(artifact.id).path
+        do {
+            return try Data(contentsOf: URL(fileURLWithPath: path))
+        } catch {
+            throw ServingError.storage(operation: "reading \(path)", reason: error.localizedDescription)
+        }
+    }
+
     /// Calls `JobService.link`.
     package func link(toArtifact id: String) async throws -> String? { try await service.link(toArtifact: id) }
 

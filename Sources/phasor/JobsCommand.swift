@@ -110,25 +110,28 @@ struct JobsCommand: AsyncParsableCommand {
             abstract: "What the workers of a shared store compute each model with.",
             discussion: """
                 All workers of a store compute a model in one precision on one kind of processor, as a job's bytes would \
-                be those of no machine otherwise. The first worker says which; one that differs is refused while jobs are \
-                under way.
+                be those of no machine otherwise. The first worker says which; one that differs is refused.
                 """)
 
         @Option(
             help: ArgumentHelp(
-                "The PostgreSQL database that several machines share.", valueName: "postgres://user@host/database"))
-        var store: String
+                "The PostgreSQL database that several machines share (default: $PHASOR_STORE).",
+                valueName: "postgres://user@host/database"))
+        var store: String?
 
         @Flag(help: "Let the next worker that starts say it anew. Jobs under way begin anew where it differs.")
         var forget = false
 
         func validate() throws {
-            guard ServerConfiguration.isStore(store) else {
+            guard store.map(ServerConfiguration.isStore) ?? true else {
                 throw ValidationError("--store: it must be \(ServerConfiguration.storeForm)")
             }
         }
 
         func run() async throws {
+            guard let store = store ?? ProcessInfo.processInfo.environment["PHASOR_STORE"] else {
+                throw ValidationError("say with --store postgres://USER@HOST/DATABASE where the jobs are")
+            }
             let desk = try LedgerDesk(store: store)
             if forget { try desk.ledger.forgetArithmetics() }
             for (model, value) in try desk.ledger.arithmetics().sorted(by: { $0.key < $1.key }) {
@@ -166,7 +169,8 @@ struct JobPlace: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "The PostgreSQL database that several machines share.", valueName: "postgres://user@host/database"))
+            "The PostgreSQL database that several machines share (default: $PHASOR_STORE).",
+            valueName: "postgres://user@host/database"))
     var store: String?
 
     @Flag(help: "Jobs as the API has them, a JSON object a line.")
@@ -182,8 +186,10 @@ struct JobPlace: ParsableArguments {
     }
 
     func desk() throws -> any JobDesk {
-        if let store { return try LedgerDesk(store: store) }
         let environment = ProcessInfo.processInfo.environment
+        if let store = store ?? (server == nil && state == nil ? environment["PHASOR_STORE"] : nil) {
+            return try LedgerDesk(store: store)
+        }
         guard let server else {
             return FolderDesk(folder: state ?? environment["PHASOR_STATE"].map(HomeFolder.expand) ?? Serve.defaultState)
         }

@@ -297,6 +297,8 @@ struct Serve: AsyncParsableCommand, SpeakingCommand {
         _ logger: Logger
     ) throws -> ClusterProcess {
         let shared = try SharedStore(store: store, blobs: settings.blobs)
+        logger.notice(
+            "jobs are shared", metadata: ["store": "\(shared.address)", "blobs": "\(shared.blobs.location)"])
         let folder = try SharedStore.folder(settings.state)
         serving.store.folder = folder.path
         var cluster = ClusterOptions()

@@ -16,7 +16,7 @@ struct ClaimOrderTests {
         let parts: [Part] = ["text", "high", "low"]
         var random = SplitMix64(seed: 5)
         for _ in 0..<12 {
-            // Ages of whole minutes: the clock goes on between the two looks.
+            // Ages of whole minutes: the clock goes on between the two looks. Jobs that have begun have no turns.
             var jobs: [(id: String, head: ClaimOrder.Head)] = []
             for sequence in 0..<9 {
                 let part = Int(random.next() % 3)
@@ -27,8 +27,10 @@ struct ClaimOrderTests {
                     needs: JobNeeds(part: parts[part].name, shape: "", weights: [:]), idempotency: nil
                 ).job
                 _ = try bench.connection().execute(
-                    "UPDATE \(bench.schema).line SET since = clock_timestamp() - interval '\(age) s' WHERE id = '\(job.id)'"
-                )
+                    """
+                    UPDATE \(bench.schema).line SET turn = 0, since = clock_timestamp() - interval '\(age) s'
+                    WHERE id = '\(job.id)'
+                    """)
                 jobs.append((job.id, .init(part: part, priority: priority, since: -age, sequence: sequence)))
             }
             var held: Int?

@@ -201,6 +201,24 @@ struct SharedTests {
         #expect(try bench.files() == ["somebody-elses.state"])
     }
 
+    /// As a front leaves them that is killed between its pictures and its job.
+    @Test func `Pictures that came without a job go`() async throws {
+        let bench = try Bench(.postgres)
+        let ledger = try bench.another { $0.uploadSeconds = 0 }
+        let store = try FolderBlobs(path: "\(bench.folder)/blobs")
+        let (stored, lost) = (Job.new(), Job.new())
+        for job in [stored, lost] {
+            try ledger.noteUpload(of: job.id)
+            try store.put([1], as: #require(BlobName("\(job.id)-picture")))
+        }
+        _ = try await ledger.insert(stored, idempotency: nil)
+        try await #require(bench.postgres).retain()
+        #expect(try bench.files() == ["\(stored.id)-picture", "\(lost.id)-picture"].sorted())
+        try ledger.retain()
+        #expect(try bench.files() == ["\(stored.id)-picture"])
+        #expect(try bench.connection().execute("SELECT 1 FROM \(bench.schema).upload").isEmpty)
+    }
+
     /// A reader goes on behind the last number that it has; so none may come later with a lower one.
     @Test func `Events of a job are numbered in the order in which they can be read`() async throws {
         let bench = try Bench(.postgres)
@@ -253,7 +271,8 @@ struct SharedTests {
             CREATE INDEX line_shape ON \(bench.schema).line (model, part, priority, shape, since, sequence)
             WHERE worker IS NULL
             """,
-            "DROP TABLE \(bench.schema).arithmetic", "DELETE FROM \(bench.schema).version WHERE number > 1",
+            "DROP TABLE \(bench.schema).arithmetic", "DROP TABLE \(bench.schema).upload",
+            "DELETE FROM \(bench.schema).version WHERE number > 1",
         ] { try connection.execute(statement) }
         let ledger = try bench.another()
         #expect(try connection.execute(versions).compactMap { $0.integer("number") } == latest && latest.count > 1)

@@ -1,5 +1,4 @@
 import Foundation
-import PostgreSQL
 import TestSupport
 import Testing
 
@@ -10,12 +9,10 @@ import Testing
 struct WorkCommandTests {
     private let command: CommandRun
     private let server: PostgresServer
-    private let connection: PostgresConnection
 
     init() throws {
         command = try CommandRun()
         server = try PostgresServer()
-        connection = PostgresConnection(try PostgresAddress(server.address))
     }
 
     private func agreed() throws -> String { try jobs().text }
@@ -24,46 +21,106 @@ struct WorkCommandTests {
         try command.run(["jobs", "arithmetic", "--store", server.address] + more)
     }
 
-    /// Starts a worker and ends it as soon as the condition holds.
-    private func work(_ precision: String, while condition: (Process) throws -> Bool = { _ in false }) throws -> (
-        code: Int32, said: String
-    ) {
-        let (process, pipe) = (Process(), Pipe())
+    /// A process of the store that runs until it is told to end.
+    private func start(_ arguments: String...) throws -> (process: Process, output: Pipe, said: Pipe) {
+        let (process, output, said) = (Process(), Pipe(), Pipe())
         process.executableURL = CommandRun.binary
         process.currentDirectoryURL = command.folder
-        process.arguments = [
-            "work", CommandRun.model, "--store", server.address, "--blobs", "file://\(command.folder.path)/blobs",
-            "--precision", precision, "--threads", "1", "--drain", "0",
-        ]
+        process.arguments =
+            [
+                arguments[0], CommandRun.model, "--store", server.address, "--blobs",
+                "file://\(command.folder.path)/blobs",
+            ]
+            + ["--threads", "1"] + arguments.dropFirst()
         process.environment = ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("PHASOR") }
-        process.standardOutput = FileHandle.nullDevice
-        process.standardError = pipe
+        (process.standardOutput, process.standardError) = (output, said)
         try process.run()
-        let deadline = Date.now + 120
-        while process.isRunning, try condition(process), .now < deadline { Thread.sleep(forTimeInterval: 0.02) }
-        process.terminate()
-        let said = String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        process.waitUntilExit()
-        return (process.terminationStatus, said)
+        return (process, output, said)
     }
 
-    @Test func aWorkerOfAnotherPrecisionIsRefusedWhileJobsAreUnderWay() throws {
-        let first = try work("f32") { _ in try !agreed().contains("f32") }
+    /// Starts a worker and ends it when the condition does not hold any more.
+    private func work(_ precision: String, while condition: () throws -> Bool) throws -> (code: Int32, said: String) {
+        let (process, _, said) = try start("work", "--precision", precision, "--drain", "0")
+        let deadline = Date.now + 120
+        while process.isRunning, try condition(), .now < deadline { Thread.sleep(forTimeInterval: 0.02) }
+        process.terminate()
+        let text = String(decoding: said.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        process.waitUntilExit()
+        return (process.terminationStatus, text)
+    }
+
+    @Test func aWorkerOfAnotherPrecisionIsRefused() throws {
+        let first = try work("f32") { try !agreed().contains("f32") }
         #expect(first.code == 0, "\(first.said)")
-        // A job that a worker has handed on.
-        try connection.execute(
-            """
-            INSERT INTO phasor.line (id, sequence, model, part, shape, priority, progress)
-            VALUES ('a', 1, 'emoji-scenes', 'nobody has it', '', 0, 1)
-            """)
-        let refused = try work("bf16") { _ in true }
+        let refused = try work("bf16") { true }
         #expect(refused.code == 1)
-        #expect(refused.said.contains("f32; this process computes with") && refused.said.contains("--precision"))
+        #expect(refused.said.contains("f32; this process would compute with") && refused.said.contains("--precision"))
         #expect(try agreed().hasSuffix("f32\n"))
         #expect(try jobs("--forget").text.isEmpty)
-        let other = try work("bf16") { _ in try !agreed().contains("bf16") }
+        let other = try work("bf16") { try !agreed().contains("bf16") }
         #expect(other.code == 0, "\(other.said)")
         #expect(try agreed().hasPrefix("emoji-scenes: ") && agreed().hasSuffix(" bf16\n"))
         #expect(try command.run(["jobs", "arithmetic", "--store", "here"]).code == 64)
+    }
+
+    /// What a front has not computed it answers with all the same: whole, streamed, and in every dialect.
+    @Test func aFrontThatComputesNothingAnswersWithThePictures() throws {
+        let expected = try command.run([
+            "generate", "a dog", "--model", CommandRun.model, "--seed", "5", "-o", "dog.png",
+        ])
+        try #require(expected.code == 0, "\(expected.said)")
+        let front = try start("serve", "--no-compute", "--port", "0", "--state", "front", "--no-provenance")
+        let worker = try start("work", "--state", "worker", "--no-provenance")
+        defer {
+            for one in [front, worker] {
+                one.process.terminate()
+                one.process.waitUntilExit()
+            }
+        }
+        var line = ""
+        while !line.contains("\n") {
+            let data = front.output.fileHandleForReading.availableData
+            try #require(!data.isEmpty, "the front has ended")
+            line += String(decoding: data, as: UTF8.self)
+        }
+        let address = line.split(separator: " ").last.map { $0.trimmingCharacters(in: .newlines) } ?? ""
+        func ask(_ path: String, _ body: String) throws -> String {
+            let run = try command.run(
+                [
+                    "-sS", "-f", "--max-time", "120", "-H", "Content-Type: application/json", "-H",
+                    "Accept: application/json, text/event-stream", "--data", body, address + path,
+                ],
+                program: URL(filePath: "/usr/bin/curl"))
+            #expect(run.code == 0, "\(path): \(run.said)")
+            return run.text
+        }
+        let size = #""seed": 5, "size": "128x128""#
+        // The pixels are those of `generate`; the notes beside them differ.
+        func pixels(_ base64: some StringProtocol) throws -> Data {
+            let bytes = try #require(Data(base64Encoded: String(base64)))
+            let file = command.folder.appending(path: "answer.png")
+            try bytes.write(to: file)
+            return try raw(file.path)
+        }
+        func raw(_ path: String) throws -> Data {
+            try command.run(
+                ["-v", "error", "-i", path, "-f", "rawvideo", "-pix_fmt", "rgb24", "-"],
+                program: URL(filePath: "/usr/bin/ffmpeg")
+            ).output
+        }
+        let dog = try raw(command.folder.appending(path: "dog.png").path)
+        try #require(dog.count == 128 * 128 * 3)
+        let whole = try ask("/v1/images/generations", #"{"prompt": "a dog", \#(size)}"#)
+        #expect(try pixels(#require(whole.firstMatch(of: /"b64_json":\s*"([^"]+)"/)).1) == dog)
+        let streamed = try ask("/v1/images/generations", #"{"prompt": "a dog", "stream": true, \#(size)}"#)
+        #expect(streamed.contains("image_generation.completed"))
+        #expect(try pixels(#require(streamed.firstMatch(of: /"b64_json":\s*"([^"]+)"/)).1) == dog)
+        let webUI = try ask("/sdapi/v1/txt2img", #"{"prompt": "a dog", "seed": 5, "width": 128, "height": 128}"#)
+        #expect(try pixels(#require(webUI.firstMatch(of: /"images":\s*\[\s*"([^"]+)"/)).1) == dog)
+        let tool = try ask(
+            "/mcp",
+            #"{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "generate_image", "arguments": "#
+                + #"{"prompt": "a dog", \#(size)}}}"#)
+        #expect(try pixels(#require(tool.firstMatch(of: /"data":\s*"([^"]+)"/)).1) == dog)
     }
 }

@@ -115,7 +115,7 @@ struct MCPTools: Sendable {
             files.append(["url": url, "seed": JSON(job.request.seed(ofImage: index))])
             if isInline {
                 content.append([
-                    "type": "image", "data": .string(try OpenAIImages.content(of: artifact)),
+                    "type": "image", "data": .string(try await engine.content(of: artifact).base64EncodedString()),
                     "mimeType": .string(artifact.contentType),
                 ])
             } else {

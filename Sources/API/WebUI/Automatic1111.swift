@@ -105,16 +105,20 @@ struct Automatic1111: Sendable {
             return try await patience.answer { [board, warnings = read.warnings] in
                 defer { board.remove(attached.id) }
                 let job = try await attached.follow { board.show($0) }
-                return try answer(job, fields, warnings)
+                return try await answer(job, fields, warnings)
             }
         } catch {
             throw WebUIErrors.translated(wanted?.named(error) ?? error, of: wanted?.request, model: model)
         }
     }
 
-    private func answer(_ job: Job, _ fields: Fields, _ warnings: [RequestWarning]) throws -> JSON {
-        [
-            "images": .array(try job.artifacts.map { JSON.string(try OpenAIImages.content(of: $0)) }),
+    private func answer(_ job: Job, _ fields: Fields, _ warnings: [RequestWarning]) async throws -> JSON {
+        var images: [JSON] = []
+        for artifact in job.artifacts {
+            images.append(.string(try await engine.content(of: artifact).base64EncodedString()))
+        }
+        return [
+            "images": .array(images),
             "parameters": .object(
                 fields.names.map {
                     // As the web UI: what the client has it need not be sent.
