@@ -84,7 +84,7 @@ struct GenerationFields: Sendable {
         var all: [PictureFile] { [first, last].compactMap(\.self) + references }
     }
 
-    /// - Parameter isEdit: `image` is what OpenAI's edits mean by it.
+    /// - Parameter isEdit: nothing is made without a picture, and one of `images` is `image` to a model that looks at none.
     private func pictures(
         _ fields: Fields, _ taker: RequestField.Taker, _ model: Pipeline, isEdit: Bool
     ) async throws -> Given {
@@ -103,9 +103,14 @@ struct GenerationFields: Sendable {
             }
             return all.first
         }
-        let images = try await read(RequestFields.images)
-        let (first, references) = model.traits.pictures.sorted(
-            image: try await read(RequestFields.image), images: images, isEdit: isEdit)
+        var images = try await read(RequestFields.images)
+        var image = try await read(RequestFields.image)
+        if isEdit, image.isEmpty, !model.traits.pictures.looksAtImage {
+            (image, images) = (images, [])
+            given.names["image"] = given.names["images"] ?? "images"
+        }
+        let hasStrength = taker == .image && fields[RequestFields.strength.name] != nil
+        let (first, references) = model.traits.pictures.sorted(image: image, images: images, hasStrength: hasStrength)
         given.first = try one(RequestFields.image, first)
         given.references = references
         if images.isEmpty, !references.isEmpty { given.names["images"] = given.names["image"] ?? "image" }

@@ -131,13 +131,16 @@ struct ModelCatalogue: Sendable {
         }
     }
 
-    /// `strength`: a picture is changed by it, since the network reads no first one. One that may read the first frame of a clip
-    /// says so, and among the kinds from pictures whether a picture is changed by strength as well.
+    /// Of `image`, `strength`: a picture is changed by it, since the network reads no first one; `reference`: it is one of
+    /// `images`, unless a strength is named where a picture can be changed by it.
     private static func describe(_ inputs: PictureInputs, areTaken: Bool) -> JSON {
-        guard areTaken else { return ["image": "never", "last_image": "never", "images": [0, 0]] }
+        guard areTaken else { return ["image": "never", "last_image": "never", "images": [0, 0], "strength": false] }
         return [
             "image": .string(
-                inputs.first == .never && inputs.changesByStrength ? "strength" : inputs.first.rawValue),
+                inputs.looksAtImage
+                    ? "reference"
+                    : inputs.first == .never && inputs.changesByStrength ? "strength" : inputs.first.rawValue),
+            "strength": .bool(inputs.changesByStrength),
             "last_image": .string(inputs.last.rawValue),
             "images": [JSON(inputs.references.lowerBound), JSON(inputs.references.upperBound)],
         ]

@@ -18,7 +18,7 @@ struct OpenAIImages: Sendable {
     func register(in router: inout Router, uploadLimit: Int) {
         router.add("POST", "/v1/images/generations", bodyLimit: uploadLimit) { request in
             let fields = try Fields(json: request)
-            return try await answer(request, fields, reader.image(fields))
+            return try await answer(request, fields, reader.image(fields), events: "image_generation")
         }
         router.add("POST", "/v1/images/edits", bodyLimit: uploadLimit) { request in
             let fields = try Fields(body: request)
@@ -26,7 +26,7 @@ struct OpenAIImages: Sendable {
                 throw APIError.invalid(
                     "mask", "mask is not supported: edits are of whole pictures", code: "unsupported")
             }
-            return try await answer(request, fields, reader.image(fields, isEdit: true))
+            return try await answer(request, fields, reader.image(fields, isEdit: true), events: "image_edit")
         }
         router.add("POST", "/v1/images/variations", readsBody: false) { _ in
             throw APIError.invalid(
@@ -35,8 +35,9 @@ struct OpenAIImages: Sendable {
         }
     }
 
+    /// - Parameter events: what names of events of a stream begin with.
     @Sendable private func answer(
-        _ request: HTTPRequest, _ fields: Fields, _ wanted: ReadRequest
+        _ request: HTTPRequest, _ fields: Fields, _ wanted: ReadRequest, events: String
     ) async throws -> HTTPResponse {
         var read = wanted
         let isURL = try isAnsweredByURL(fields)
@@ -68,7 +69,7 @@ struct OpenAIImages: Sendable {
         }
         return read.warnings.added(
             to: .events { writer in
-                try await writer.withHeartbeats(every: heartbeat) { try await stream(attached, to: writer) }
+                try await writer.withHeartbeats(every: heartbeat) { try await stream(attached, events, to: writer) }
             })
     }
 
@@ -135,13 +136,13 @@ struct OpenAIImages: Sendable {
 
     // MARK: Streamed
 
-    private func stream(_ attached: AttachedJob, to writer: HTTPBodyWriter) async throws {
+    private func stream(_ attached: AttachedJob, _ events: String, to writer: HTTPBodyWriter) async throws {
         do {
             let job = try await attached.follow { event in
                 guard let preview = event.preview else { return }
                 try await writer.write(
                     Self.event(
-                        "image_generation.partial_image", event.job.request, image: preview.image, at: Date(),
+                        "\(events).partial_image", event.job.request, image: preview.image, at: Date(),
                         content: Data(preview.file).base64EncodedString(),
                         ("partial_image_index", JSON(preview.index))))
             }
@@ -149,7 +150,7 @@ struct OpenAIImages: Sendable {
             for (index, artifact) in job.artifacts.enumerated() {
                 try await writer.write(
                     Self.event(
-                        "image_generation.completed", job.request, image: index, at: job.finishedAt ?? Date(),
+                        "\(events).completed", job.request, image: index, at: job.finishedAt ?? Date(),
                         content: try await engine.content(of: artifact).base64EncodedString(), ("usage", usage)))
             }
         } catch let error as APIError {

@@ -75,8 +75,9 @@ extension OpenAPI {
             "models": {"type": "array", "items": {"type": "object", "required": ["id", "kinds", "kinds_from_pictures", "default_generator", "generators", "sizes", "frames", "fps", "loras", "inputs", "output_formats", "card"], "properties": {
               "card": {"type": ["string", "null"], "description": "Where card.json and its samples lie, relative to the server: what the model knows"},
               "output_formats": {"type": "array", "items": {"type": "string"}},
-              "inputs": {"type": "object", "required": ["image", "last_image", "images"], "description": "Which pictures the model takes", "properties": {
-                "image": {"type": "string", "enum": ["strength", "never", "optional", "required"], "description": "strength: the network reads none, and a picture is changed by strength. never: a picture that comes under this name is one of images"},
+              "inputs": {"type": "object", "required": ["image", "last_image", "images", "strength"], "description": "Which pictures the model takes", "properties": {
+                "image": {"type": "string", "enum": ["strength", "reference", "never", "optional", "required"], "description": "strength: the network reads none, and a picture is changed by strength. reference: it is one of images, unless the request names a strength. optional, required: the first frame of a clip"},
+                "strength": {"type": "boolean", "description": "Whether a picture can be changed by strength"},
                 "last_image": {"type": "string", "enum": ["never", "optional", "required"]},
                 "images": {"type": "array", "items": {"type": "integer"}, "minItems": 2, "maxItems": 2, "description": "How many reference pictures: at least, at most"}}},
               "loras": {"type": "array", "items": {"type": "string"}, "description": "Names of the LoRA files that requests may use"},

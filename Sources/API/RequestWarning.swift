@@ -24,11 +24,12 @@ struct RequestWarning: Sendable, Equatable {
         "user", "metadata", "moderation", "safety_identifier", "store", "service_tier", "extra_headers", "timeout",
     ]
 
-    /// A warning for each field given that nobody read.
+    /// A warning for each field or file given that nobody read.
     /// - Parameter known: names that are read, and harmless ones.
     static func ignored(of fields: Fields, known: some Sequence<String>) -> [RequestWarning] {
         let known = harmless.union(known)
-        return fields.names.filter { !known.contains($0) && fields[$0] != nil }.map { .ignored($0) }
+        let files = fields.files.keys.sorted()
+        return (fields.names.filter { fields[$0] != nil } + files).filter { !known.contains($0) }.map { .ignored($0) }
     }
 }
 

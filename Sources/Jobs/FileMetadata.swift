@@ -22,6 +22,7 @@ package enum FileMetadata {
             let strength = request.strength ?? GenerationParameters.defaultStrength
             pairs += [("Denoising strength", "\(strength)"), ("Start sigma", "\(sigma)")]
         }
+        if let fit = request.fit { pairs.append(("Fit", fit.rawValue)) }
         pairs += request.pictureDigests.map { ("Input picture", $0) }
         // Where the large VAE decodes, files are as they were before there was another.
         if ran.decoder == .tiny { pairs.append(("VAE Decoder", "tiny")) }

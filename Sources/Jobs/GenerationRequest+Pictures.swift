@@ -45,6 +45,9 @@ extension GenerationRequest {
             throw refusal("fit", "it says how a picture is fitted; give image as well")
         }
         guard let strength else { return }
+        guard image == nil || kind == .image || inputs.first == .never else {
+            throw refusal("strength", "a clip begins with the picture as it is; a picture is changed by strength")
+        }
         guard isChangeByStrength(of: model) else {
             throw refusal(
                 "strength", "it is for a picture that is changed by strength: give image, to a model of text to image")
@@ -78,7 +81,7 @@ extension GenerationRequest {
         }
         switch (inputs.first, kind) {
         case (.never, .image):
-            guard (images ?? []).isEmpty else {
+            guard (images ?? []).isEmpty || !inputs.looksAtImage else {
                 throw refusal(
                     "images", "a picture is changed by strength (image) or looked at (images): give one of them")
             }

@@ -85,14 +85,17 @@ package struct PictureInputs: Sendable, Equatable {
     package var needsReference: Bool { references.lowerBound > 0 }
 
     /// Which of the pictures that a request calls `image` are references, before those that it calls `images`: all of them for
-    /// a model that makes nothing without a reference, and for an edit by one that looks at pictures.
-    /// - Parameter isEdit: the request is OpenAI's edit, whose `image` means whatever the model reads.
+    /// a model that looks at pictures, but where one is to be changed by strength and the model can.
+    /// - Parameter hasStrength: whether the request names a strength.
     /// - Returns: `first`, those to change by strength or to begin a clip with: more than one is a fault.
     package func sorted<Picture>(
-        image: [Picture], images: [Picture], isEdit: Bool = false
+        image: [Picture], images: [Picture], hasStrength: Bool
     ) -> (first: [Picture], references: [Picture]) {
-        needsReference || isEdit && references.upperBound > 0 ? ([], image + images) : (image, images)
+        looksAtImage && (needsReference || !hasStrength) ? ([], image + images) : (image, images)
     }
+
+    /// Whether `image` is a picture to look at where no strength is named.
+    package var looksAtImage: Bool { references.upperBound > 0 }
 
     /// Whether a picture can be made of a first one by strength: the network does not have to read one.
     package var changesByStrength: Bool { first != .required && !needsReference }

@@ -46,7 +46,7 @@ struct Generate: ParsableCommand, SpeakingCommand {
     @Option(RequestFields.guidanceScale) var guidanceScale: Float?
     @Option(RequestFields.guidanceScale2) var guidanceScale2: Float?
     @Option(RequestFields.negativePrompt) var negativePrompt: String?
-    @Option(RequestFields.image) var image: String?
+    @Option(RequestFields.image) var image: [String] = []
     @Option(RequestFields.lastImage) var lastImage: String?
     @Option(RequestFields.images) var reference: [String] = []
     @Option(RequestFields.fit) var fit: PictureFit?
@@ -91,7 +91,8 @@ struct Generate: ParsableCommand, SpeakingCommand {
         try requireNoClipOptions(unless: isClip)
         let latents = try latents.map { try OutputFile($0) }
         let pipeline = try options.openPipeline(model, compute: options.makeCompute())
-        let given = try GivenFiles(image: image, lastImage: lastImage, references: reference, for: pipeline)
+        let given = try GivenFiles(
+            image: image, lastImage: lastImage, references: reference, hasStrength: strength != nil, for: pipeline)
         let request = try request(for: pipeline, given, output.type)
 
         var times = StageTimes()
@@ -137,6 +138,10 @@ struct Generate: ParsableCommand, SpeakingCommand {
             "\(output.file.name): \(request.width)x\(request.height), \(request.frames) frame\(request.frames == 1 ? "" : "s"), "
                 + "seed \(seed), NFE \(ran.nfe), \(String(format: "%.2f", times.total)) s")
         console.result("  \(times.description)")
+        if let sigma = ran.sigmas.first, request.isChangeByStrength(of: pipeline) {
+            let strength = request.strength ?? GenerationParameters.defaultStrength
+            console.result(String(format: "  strength %.2f: begun at sigma %.2f, the nearest step", strength, sigma))
+        }
         if let tally = pipeline.residency.report?.tally {
             console.result(
                 String(

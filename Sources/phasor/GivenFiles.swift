@@ -14,13 +14,17 @@ struct GivenFiles {
     private let last: Given?
     private let references: [Given]
 
-    /// - Parameter image: the picture to change, or the first frame; to a model that makes nothing without a reference, one.
+    /// - Parameter image: the picture to change, or the first frame; to a model that looks at pictures, those. More than one is a
+    ///   fault to any other.
     /// - Throws: `ValidationError` for a file that cannot be read or is no picture.
-    init(image: String?, lastImage: String?, references: [String], for model: Pipeline) throws {
+    init(image: [String], lastImage: String?, references: [String], hasStrength: Bool, for model: Pipeline) throws {
         last = try lastImage.map { try Self.read($0, "--last-image") }
         let sorted = model.traits.pictures.sorted(
-            image: try [image].compactMap(\.self).map { try Self.read($0, "--image") },
-            images: try references.map { try Self.read($0, "--reference") })
+            image: try image.map { try Self.read($0, "--image") },
+            images: try references.map { try Self.read($0, "--reference") }, hasStrength: hasStrength)
+        guard sorted.first.count <= 1 else {
+            throw ValidationError("--image: \(sorted.first.count) pictures given; \(model.id) takes one")
+        }
         (first, self.references) = (sorted.first.first, sorted.references)
     }
 

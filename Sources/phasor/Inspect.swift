@@ -1,6 +1,7 @@
 import ArgumentParser
 import Diffusion
 import Foundation
+import Media
 import Models
 import Pipelines
 
@@ -48,6 +49,11 @@ struct Inspect: ParsableCommand, SpeakingCommand {
         if let model, options.partOptions.allSatisfy({ $0 == "--tokenizer" }), !Installation.isModelFolder(model) {
             guard size == nil, frames == nil else {
                 throw ValidationError("--size and --frames are for models; \(model) is a weight file")
+            }
+            if let type = FileType(path: model) {
+                throw ValidationError(
+                    "\(model): a .\(type.rawValue) holds no weights; the page and /sdapi/v1/png-info read how it was made"
+                )
             }
             return try FileInspection(path: model, compute: options.makeCompute()).show()
         }
@@ -113,12 +119,15 @@ struct Inspect: ParsableCommand, SpeakingCommand {
     /// Which pictures requests may give, and which they must.
     private func pictures(_ inputs: PictureInputs) -> String {
         var taken: [String] = []
-        if inputs.changesByStrength { taken.append("one to change by strength (image)") }
+        if inputs.changesByStrength {
+            taken.append("one to change by strength (image\(inputs.looksAtImage ? " with strength" : ""))")
+        }
         if inputs.first != .never { taken.append("a first frame (image), \(inputs.first.rawValue)") }
         if inputs.last != .never { taken.append("a last frame (last_image), \(inputs.last.rawValue)") }
         let (least, most) = (inputs.references.lowerBound, inputs.references.upperBound)
         if most > 0 {
-            taken.append("\(least) to \(most) to look at (images)" + (inputs.needsReference ? ", required" : ""))
+            taken.append(
+                "\(least) to \(most) to look at (image or images)" + (inputs.needsReference ? ", required" : ""))
         }
         return taken.joined(separator: "; ")
     }

@@ -118,7 +118,51 @@ import Testing
             #expect((told["kinds"] as? [String])?.isEmpty == true)
             #expect(told["kinds_from_pictures"] as? [String] == ["image"])
             let inputs = try #require(told["inputs"] as? [String: Any])
-            #expect(inputs["images"] as? [Int] == [1, 3] && inputs["image"] as? String == "never")
+            #expect(inputs["images"] as? [Int] == [1, 3] && inputs["image"] as? String == "reference")
+            #expect(inputs["strength"] as? Bool == false)
+        }
+    }
+
+    /// A model that looks at pictures and can change one by strength, too: what `image` is follows from `strength`, at every
+    /// door.
+    @Test func aPictureIsLookedAtUnlessAStrengthIsNamed() async throws {
+        let folder = Fixtures.root.appending(path: "flux2-klein-tiny").path
+        let model = try Pipeline(ModelFiles(folder: folder), compute: Compute(threads: 2))
+        let picture = try PNG.encode(
+            RGBImage(width: 64, height: 64, bytes: (0..<3 * 64 * 64).map { UInt8($0 / 64 % 256) }))
+        let photo = "\"\(Data(picture).base64EncodedString())\""
+        try await TestServer.run(model: model) { server in
+            func made(_ path: String, _ fields: String) async throws -> String {
+                let answer = try await server.client.post(
+                    path, #"{"prompt": "a", "seed": 5, "size": "64x64", \#(fields)}"#)
+                let data = (try answer.json["data"] as? [[String: Any]])?.first
+                return try #require(data?["b64_json"] as? String, "\(path): \(answer.text.prefix(300))")
+            }
+            let (edits, generations) = ("/v1/images/edits", "/v1/images/generations")
+            let seen = try await made(edits, "\"images\": [\(photo)]")
+            #expect(try await made(edits, "\"image\": \(photo)") == seen)
+            #expect(try await made(generations, "\"image\": \(photo)") == seen)
+            let strength = "\"image\": \(photo), \"strength\": 0.75, \"fit\": \"stretch\""
+            let changed = try await made(edits, strength)
+            #expect(try await made(generations, strength) == changed)
+            #expect(changed != seen)
+            let web = try await server.client.post(
+                "/sdapi/v1/img2img",
+                #"{"prompt": "a", "seed": 5, "width": 64, "height": 64, "denoising_strength": 0.75, "init_images": [\#(photo)]}"#
+            )
+            #expect((try web.json["images"] as? [String])?.first == changed, "\(web.text.prefix(300))")
+            for (fields, isSeen) in [("", true), (#", "strength": 0.75"#, false)] {
+                let answer = try await server.client.post(
+                    "/v1/jobs", #"{"kind": "image", "prompt": "a", "size": "64x64", "image": \#(photo)\#(fields)}"#)
+                let job = try await server.engine.job(#require(try answer.json["id"] as? String))
+                #expect((job.request.image == nil) == isSeen && (job.request.images?.count == 1) == isSeen)
+            }
+            let both = try await server.client.post(
+                edits, #"{"prompt": "a", "image": \#(photo), "images": [\#(photo)], "strength": 0.5}"#)
+            #expect(try both.status == 400 && both.error["param"] == "images", "\(both.text)")
+            let body = try await server.client.get("/v1/capabilities").json
+            let inputs = (body["models"] as? [[String: Any]])?.first?["inputs"] as? [String: Any]
+            #expect(inputs?["image"] as? String == "reference" && inputs?["strength"] as? Bool == true)
         }
     }
 

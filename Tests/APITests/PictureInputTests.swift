@@ -73,6 +73,50 @@ import Testing
         }
     }
 
+    /// OpenAI's newer form of an edit: one of `images` is the picture, where the model looks at none.
+    @Test func anEditMayNameItsPictureInAList() async throws {
+        try await TestServer.run { server in
+            let picture = "\"data:image/jpeg;base64,\(try Self.base64("rgb.jpg"))\""
+            func edit(_ fields: String) async throws -> Client.Answer {
+                try await server.client.post(
+                    "/v1/images/edits", #"{"prompt": "a", "seed": 4, "size": "64x48", "strength": 0.5, \#(fields)}"#)
+            }
+            let one = try await edit("\"image\": \(picture)")
+            let listed = try await edit("\"images\": [{\"image_url\": \(picture)}]")
+            func image(_ answer: Client.Answer) throws -> String? {
+                (try answer.json["data"] as? [[String: Any]])?.first?["b64_json"] as? String
+            }
+            #expect(try image(one) != nil && image(one) == image(listed), "\(listed.text.prefix(300))")
+            let two = try await edit("\"images\": [{\"image_url\": \(picture)}, {\"image_url\": \(picture)}]")
+            #expect(try two.status == 400 && two.error["param"] == "images", "\(two.text)")
+        }
+    }
+
+    @Test func filesThatNobodyReadsAreTold() async throws {
+        try await TestServer.run { server in
+            let picture = [UInt8](try Data(contentsOf: URL(filePath: "\(Self.folder)/rgb.jpg")))
+            let answer = try await server.client.post(
+                "/v1/images/edits",
+                form: [
+                    ("prompt", nil, Array("a".utf8)), ("image", "a.jpg", picture),
+                    ("last_image", "b.jpg", Array("no picture".utf8)), ("input_reference", "c.jpg", picture),
+                ])
+            #expect(answer.status == 200, "\(answer.text.prefix(300))")
+            #expect(try answer.json["warnings"] as? [String] == ["input_reference: ignored", "last_image: ignored"])
+        }
+    }
+
+    @Test func anEditIsStreamedUnderItsOwnName() async throws {
+        try await TestServer.run { server in
+            let answer = try await server.client.post(
+                "/v1/images/edits",
+                #"{"prompt": "a", "stream": true, "partial_images": 1, "strength": 1, "image": "\#(try Self.base64("rgb.jpg"))"}"#
+            )
+            let names = answer.text.split(separator: "\n").filter { $0.hasPrefix("event: ") }.map { $0.dropFirst(7) }
+            #expect(names == ["image_edit.partial_image", "image_edit.completed"], "\(answer.text.prefix(300))")
+        }
+    }
+
     @Test(arguments: ["animated.webp", "animated.png", "other.tiff", "other.avif", "other.bmp", "other.gif"])
     func whatIsNotReadIsRefusedByField(name: String) async throws {
         try await TestServer.run { server in

@@ -147,15 +147,36 @@ import Testing
         for (file, pictures) in [
             ("a.png", ["--image", photos[0]]), ("b.png", ["--reference", photos[0]]),
             ("c.png", ["--image", photos[0], "--reference", photos[1]]),
+            ("e.png", ["--image", photos[0], "--image", photos[1]]),
         ] {
             let run = try command.run(base + pictures + ["-o", file])
             #expect(run.code == 0, "\(run.said)")
         }
         #expect(command.bytes("a.png") == command.bytes("b.png"))
         #expect(command.bytes("a.png") != command.bytes("c.png"))
+        #expect(command.bytes("e.png") == command.bytes("c.png"))
+        // Where one is taken, none is left out silently.
+        let two = try command.run(
+            [
+                "generate", "a dog", "--model", CommandRun.model, "--image", photos[0], "--image", photos[1], "-o",
+                "f.png",
+            ])
+        #expect(two.code == 64 && two.said.contains("--image: 2 pictures given; emoji-scenes takes one"), "\(two.said)")
+        let changed = try command.run(
+            [
+                "generate", "a dog", "--model", CommandRun.model, "--image", photos[0], "--strength", "0.3", "-o",
+                "g.png",
+            ])
+        #expect(changed.text.contains("strength 0.30: begun at sigma 0.50, the nearest step"), "\(changed.text)")
+        let clip = try command.run(
+            [
+                "generate", "a dog", "--model", CommandRun.model, "--image", photos[0], "--strength", "0.3", "-o",
+                "h.mp4",
+            ])
+        #expect(clip.code == 64 && clip.said.contains("a clip begins with the picture as it is"), "\(clip.said)")
         let none = try command.run(base + ["-o", "d.png"])
         #expect(none.code == 64 && none.said.contains("takes 1 to 3"), "\(none.said)")
         let told = try command.run(["inspect", folder])
-        #expect(told.text.contains("pictures: 1 to 3 to look at (images), required\n"))
+        #expect(told.text.contains("pictures: 1 to 3 to look at (image or images), required\n"))
     }
 }

@@ -58,7 +58,7 @@ struct Automatic1111: Sendable {
             let files = try fields.pictures("init_images")
             guard !files.isEmpty else { throw APIError.missing("init_images") }
             let inputs = try catalogue.model(read.request.model).traits.pictures
-            let (first, references) = inputs.sorted(image: files, images: [])
+            let (first, references) = inputs.sorted(image: files, images: [], hasStrength: true)
             guard references.isEmpty else {
                 for bytes in references {
                     read.pictures.append(try await PictureReader.shared.read(bytes, "init_images"))

@@ -59,7 +59,8 @@ struct LineReader {
             seed: UInt64(seeds?.lowerBound ?? 0), loras: line.loras("loras"))
         request.take(from: &line)
         request.generator = request.generator ?? defaults.generator ?? model.generators.defaultName
-        let sorted = inputs.sorted(image: [first].compactMap(\.self), images: [])
+        let sorted = inputs.sorted(
+            image: [first].compactMap(\.self), images: [], hasStrength: saysStrength)
         request.image = sorted.first.first?.digest
         request.images = sorted.references.isEmpty ? nil : sorted.references.map(\.digest)
         request.lastImage = last?.digest
