@@ -46,7 +46,7 @@ size_t phasor_attention_scratch(const phasor_engine *engine, const phasor_attent
     return work->batch * work->kv_heads * j.head_bytes + (size_t)threads * j.worker_bytes;
 }
 
-/// Values of one head follow its keys: for each 64 dimensions, all keys in order, 64 of them a segment.
+/// Values of one head follow its keys: for each group of 64 dimensions, all keys in order.
 static char *value_panel(const job *j, char *head, size_t dim, size_t key) {
     size_t width = j->dim_width - dim < ENGINE_COLUMNS ? j->dim_width - dim : ENGINE_COLUMNS;
     return head + j->key_panels * (j->key_panel_bytes + KEY_PANEL * dim * j->engine->element)
@@ -68,19 +68,16 @@ static void pack(void *context, size_t item, int worker) {
     for (size_t c = 0; c < KEY_PANEL; c += ENGINE_LANES) {
         size_t lanes = c >= count ? 0 : count - c < ENGINE_LANES ? count - c : ENGINE_LANES;
         e->transpose(
-            w->k + place + (lanes ? c * stride : 0), stride, lanes, w->head_dim,
-            engine_group(e, KEY_PANEL), keys + engine_column(e, c, j->dim_steps));
+            w->k + place + (lanes ? c * stride : 0), stride, lanes, w->head_dim, KEY_PANEL,
+            keys + c * e->step * e->element);
     }
     for (size_t dim = 0; dim < j->dim_width; dim += ENGINE_COLUMNS) {
         size_t width = j->dim_width - dim < ENGINE_COLUMNS ? j->dim_width - dim : ENGINE_COLUMNS;
         size_t columns = w->head_dim - dim < width ? w->head_dim - dim : width;
         char *values = value_panel(j, target, dim, first);
-        size_t group = engine_group(e, width), written = engine_steps(e, count) * e->step;
-        for (size_t c = 0; c < width; c += group, values += KEY_PANEL * group * e->element) {
-            size_t own = c >= columns ? 0 : columns - c < group ? columns - c : group;
-            e->interleave(w->v + place + dim + (own ? c : 0), stride, count, own, group, values);
-            memset(values + written * group * e->element, 0, (KEY_PANEL - written) * group * e->element);
-        }
+        e->interleave(w->v + place + dim, stride, count, columns, width, values);
+        size_t written = engine_steps(e, count) * e->step;
+        memset(values + written * width * e->element, 0, (KEY_PANEL - written) * width * e->element);
     }
 }
 
@@ -108,8 +105,7 @@ static void attend(void *context, size_t item, int worker) {
     }
     memset(sums, 0, rows * j->dim_width * sizeof(float));
 
-    size_t none = 0, pieces[KEY_BLOCK / KEY_PANEL];  // of a row of weights
-    for (size_t s = 0; s < KEY_BLOCK / KEY_PANEL; s++) pieces[s] = s * KEY_PANEL * e->element;
+    size_t none = 0;
     size_t last = w->keys_before + first + rows;  // keys that the last row sees, if it sees only those
     size_t end = w->causal && last < w->keys ? last : w->keys;
     for (size_t key = 0; key < end; key += KEY_BLOCK) {
@@ -136,9 +132,8 @@ static void attend(void *context, size_t item, int worker) {
             phasor_softmax_block(&softmax[i]);
             e->pack(softmax[i].scores, padded, 1, weights + i * j->weight_bytes);
         }
-        size_t piece = e->grouped ? KEY_PANEL : padded;
         tile = (phasor_tile){
-            .segments = padded / piece, .steps = engine_steps(e, piece), .offsets = pieces, .stride = j->dim_width,
+            .segments = 1, .steps = engine_steps(e, padded), .offsets = &none, .stride = j->dim_width,
             .accumulate = true};
         for (size_t dim = 0; dim < j->dim_width; dim += ENGINE_COLUMNS) {
             tile.columns = j->dim_width - dim < ENGINE_COLUMNS ? j->dim_width - dim : ENGINE_COLUMNS;

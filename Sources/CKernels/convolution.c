@@ -61,9 +61,7 @@ void phasor_convolution_pack(
                 for (size_t i = 0; i < lanes; i++)
                     for (size_t channel = 0; channel < channels; channel++)
                         buffer[i * channels + channel] = weight[((first + c + i) * channels + channel) * taps + tap];
-                e->transpose(
-                    buffer, channels, lanes, channels, engine_group(e, width),
-                    panel + engine_column(e, c, engine_steps(e, channels)));
+                e->transpose(buffer, channels, lanes, channels, width, panel + c * e->step * e->element);
             }
         }
     }

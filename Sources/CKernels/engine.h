@@ -10,8 +10,7 @@
 // The left operand is rows of packed values, each at an address of its own. The right one is a panel: for each step of
 // `step` values along K, `width` columns (a multiple of 16), each with its `step` values side by side. Packed values are
 // float32 (step 1), pairs of bf16 (step 2), tiles of bf16 (step 32, see amx.h), or blocks of int8 with their scales (step 256,
-// see int8.h), where sixteen columns lie side by side as the instructions take them. An engine that takes sixteen columns at a time
-// has them in groups of sixteen, each with all of its steps: memory is then read in order. Sums are float32. An
+// see int8.h), where sixteen columns lie side by side as the instructions take them. Sums are float32. An
 // output element is summed over K in order, with the same instructions whatever its place in a tile, so that it does not
 // depend on what it is computed with.
 enum {
@@ -35,7 +34,7 @@ typedef struct phasor_tile {
     size_t segments, steps;  // steps of one segment
     const size_t *offsets;   // of each segment in a row, in bytes
     const char *a[ENGINE_MOST_ROWS];
-    const void *panel;  // [segments][steps][columns][step], 64-byte aligned; grouped: [segments][columns / 16][steps][16][step]
+    const void *panel;  // [segments * steps][columns][step], 64-byte aligned
     float *c;
     size_t stride;    // of c, in floats
     bool accumulate;  // add to what c holds
@@ -47,13 +46,12 @@ struct phasor_engine {
     size_t element;  // bytes of a packed value
     size_t scales;   // bytes of a step beside its values, for each column of a panel
     size_t head;     // the same in a row
-    bool grouped;    // its panels are
 
     /// out[0..<count] = in * scale as packed values, zero padded to a whole step.
     void (*pack)(const float *in, size_t count, float scale, void *out);
 
     /// Sixteen columns of a panel, from `columns` <= 16 rows [columns, k] of float32 (`stride` floats apart) that hold
-    /// one column each; the others become zero, as does the end of the last step. `width`: columns of the panel, or of a group.
+    /// one column each; the others become zero, as does the end of the last step. `width`: columns of the panel.
     void (*transpose)(const float *rows, size_t stride, size_t columns, size_t k, size_t width, void *panel);
 
     /// The same from rows of bf16, `stride` bytes apart and unaligned; NULL where bf16 has no advantage.
@@ -80,14 +78,6 @@ static inline size_t engine_step_bytes(const phasor_engine *e) { return e->step 
 
 /// Bytes of a step in a row.
 static inline size_t engine_row_step_bytes(const phasor_engine *e) { return e->step * e->element + e->head; }
-
-/// Columns of a panel of `width` that lie side by side in a step.
-static inline size_t engine_group(const phasor_engine *e, size_t width) { return e->grouped ? ENGINE_LANES : width; }
-
-/// Bytes from the beginning of a panel's segment of `steps` steps to its column, a multiple of sixteen.
-static inline size_t engine_column(const phasor_engine *e, size_t column, size_t steps) {
-    return column * (e->grouped ? steps : 1) * engine_step_bytes(e);
-}
 
 /// Columns of a panel for `columns` outputs.
 static inline size_t engine_width(size_t columns) {

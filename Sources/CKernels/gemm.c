@@ -94,13 +94,13 @@ static void pack_panel(
     const phasor_engine *e, const phasor_gemm *g, size_t first, size_t columns, size_t k0, size_t k, size_t width,
     char *panel, float *decoded) {
     size_t stride = g->k / phasor_format_elements(g->format) * phasor_format_bytes(g->format);
-    size_t step_bytes = engine_step_bytes(e), group = engine_group(e, width);
+    size_t step_bytes = engine_step_bytes(e);
     for (size_t c = 0; c < width; c += ENGINE_LANES) {
         size_t lanes = columns - c < ENGINE_LANES ? columns - c : ENGINE_LANES;
         const char *rows = (const char *)g->w + (first + c) * stride;
-        char *target = panel + engine_column(e, c, engine_steps(e, k));
+        char *target = panel + c * step_bytes;
         if (g->format == PHASOR_BF16 && e->transpose_bf16 && !g->scales) {
-            e->transpose_bf16(rows + k0 * 2, stride, lanes, k, group, target);
+            e->transpose_bf16(rows + k0 * 2, stride, lanes, k, width, target);
             continue;
         }
         float factors[ENGINE_LANES];
@@ -108,16 +108,16 @@ static void pack_panel(
         engine_units units = units_of(e, g->format);
         for (size_t p = 0; p < k; p += CHUNK) {
             size_t count = k - p < CHUNK ? k - p : CHUNK;
-            char *place = target + p / e->step * group * step_bytes;
+            char *place = target + p / e->step * width * step_bytes;
             for (size_t i = 0; i < lanes; i++) {
                 float *row = decoded + i * CHUNK;
                 phasor_decode(g->format, rows + i * stride, k0 + p, count, row);
                 for (size_t q = 0; q < count && g->scales && units == ENGINE_UNITS_FITTED; q++) row[q] *= factors[i];
             }
             if (units == ENGINE_UNITS_FITTED)
-                e->transpose(decoded, CHUNK, lanes, count, group, place);
+                e->transpose(decoded, CHUNK, lanes, count, width, place);
             else
-                e->transpose_stored(decoded, CHUNK, lanes, count, group, units, g->scales ? factors : NULL, place);
+                e->transpose_stored(decoded, CHUNK, lanes, count, width, units, g->scales ? factors : NULL, place);
         }
     }
 }

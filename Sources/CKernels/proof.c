@@ -31,7 +31,7 @@ enum way { FROM_F32, FROM_BF16, IN_K_ORDER };
 
 /// Packs and multiplies `rows` x `columns` outputs over k in two segments' worth of accumulation: c = c + x w^T.
 static void product(bench *b, const phasor_engine *e, enum way way, size_t rows, size_t columns, size_t k, float *c) {
-    size_t width = engine_width(columns), group = engine_group(e, width), row_bytes = engine_row_bytes(e, k), none = 0;
+    size_t width = engine_width(columns), step = engine_step_bytes(e), row_bytes = engine_row_bytes(e, k), none = 0;
     memset(b->panel, 0x5a, b->bytes);
     phasor_tile tile = {
         .rows = rows, .columns = width, .segments = 1, .steps = engine_steps(e, k), .offsets = &none,
@@ -42,17 +42,13 @@ static void product(bench *b, const phasor_engine *e, enum way way, size_t rows,
         e->pack(b->x + i * MOST_K, k, 0.5f, row);
         tile.a[i] = row;
     }
-    for (size_t j = 0; j < width && way == IN_K_ORDER; j += group) {
-        size_t own = columns - j < group ? columns - j : group;
-        e->interleave(b->across + j, COLUMNS, k, own, group, b->panel + engine_column(e, j, tile.steps));
-    }
+    if (way == IN_K_ORDER) e->interleave(b->across, COLUMNS, k, columns, width, b->panel);
     for (size_t j = 0; j < width && way != IN_K_ORDER; j += ENGINE_LANES) {
-        char *target = b->panel + engine_column(e, j, tile.steps);
         size_t lanes = columns - j < ENGINE_LANES ? columns - j : ENGINE_LANES;
         if (way == FROM_BF16)
-            e->transpose_bf16(b->halves + j * MOST_K, MOST_K * 2, lanes, k, group, target);
+            e->transpose_bf16(b->halves + j * MOST_K, MOST_K * 2, lanes, k, width, b->panel + j * step);
         else
-            e->transpose(b->w + j * MOST_K, MOST_K, lanes, k, group, target);
+            e->transpose(b->w + j * MOST_K, MOST_K, lanes, k, width, b->panel + j * step);
     }
     e->multiply(&tile);
 }
