@@ -125,7 +125,7 @@ struct ModelCatalogue: Sendable {
         return GenerationRequest.Kind.allCases.filter { kind in
             switch kind {
             case .image:
-                fromPictures ? inputs.changesByStrength || inputs.references.upperBound > 0 : !inputs.isRequired
+                fromPictures ? inputs.changesByStrength || inputs.looksAtImage : !inputs.isRequired
             case .video: model.sizes.makesClips && (fromPictures ? inputs.first != .never : !inputs.isRequired)
             }
         }

@@ -33,7 +33,7 @@ package final class ClaimThread: Sendable {
         }
         self.weights = weights
         places = models.flatMap { model in model.passedParts.map { PartLine.Place(model: model.id, part: $0) } }
-            .filter { work.options.parts?.contains($0) ?? true }
+            .filter(work.computes)
     }
 
     package func start() {
@@ -99,9 +99,14 @@ package final class ClaimThread: Sendable {
         var pause = 0.1
         var mustBeAlone = false
         var others: [String: String] = [:]
+        var (allowed, look) = (places, ContinuousClock.now)
         while work.queue.mode == .open {
             do {
-                pause = try claim(look(&others), &mustBeAlone) ? 0.1 : min(pause * 1.5, 2)
+                if ContinuousClock.now >= look {
+                    allowed = try places(besides: &others)
+                    look = .now + .seconds(Self.lookSeconds)
+                }
+                pause = try claim(allowed, &mustBeAlone) ? 0.1 : min(pause * 1.5, 2)
             } catch {
                 logger.error("\(error)")
                 pause = min(pause * 2, 5)
@@ -111,8 +116,12 @@ package final class ClaimThread: Sendable {
         }
     }
 
+    /// Another arithmetic is seen after so long. What was claimed in between begins anew where it must.
+    private static let lookSeconds = 10.0
+
     /// Leaves the models alone that others compute with another arithmetic by now (`PostgresLedger.agree`).
-    private func look(_ others: inout [String: String]) throws -> [PartLine.Place] {
+    /// - Parameter others: such models, and what they are computed with; each is told once.
+    private func places(besides others: inout [String: String]) throws -> [PartLine.Place] {
         let agreed = try work.ledger.arithmetics()
         let now = models.reduce(into: [String: String]()) { others, model in
             if let value = agreed[model.id], value != model.arithmetic { others[model.id] = value }

@@ -9,7 +9,8 @@ struct JobsCommand: AsyncParsableCommand {
         commandName: "jobs",
         abstract: "List, show, cancel and retry jobs of a server, of a state folder, or of a shared store.",
         discussion: """
-            With --server a running server is asked; its API key is that of $PHASOR_API_KEY. Without it the state folder is \
+            With --server a running server is asked; its API key is that of $PHASOR_API_KEY. With --store or \
+            $PHASOR_STORE the jobs are those of a shared store. Without either the state folder is \
             read, whether or not a server works on it; to cancel or retry there, none may.
 
               phasor jobs                                      the newest jobs of the default state folder
@@ -113,26 +114,13 @@ struct JobsCommand: AsyncParsableCommand {
                 be those of no machine otherwise. The first worker says which; one that differs is refused.
                 """)
 
-        @Option(
-            help: ArgumentHelp(
-                "The PostgreSQL database that several machines share (default: $PHASOR_STORE).",
-                valueName: "postgres://user@host/database"))
-        var store: String?
+        @OptionGroup var store: StoreOption
 
         @Flag(help: "Let the next worker that starts say it anew. Jobs under way begin anew where it differs.")
         var forget = false
 
-        func validate() throws {
-            guard store.map(ServerConfiguration.isStore) ?? true else {
-                throw ValidationError("--store: it must be \(ServerConfiguration.storeForm)")
-            }
-        }
-
         func run() async throws {
-            guard let store = store ?? ProcessInfo.processInfo.environment["PHASOR_STORE"] else {
-                throw ValidationError("say with --store postgres://USER@HOST/DATABASE where the jobs are")
-            }
-            let desk = try LedgerDesk(store: store)
+            let desk = try LedgerDesk(store: store.required())
             if forget { try desk.ledger.forgetArithmetics() }
             for (model, value) in try desk.ledger.arithmetics().sorted(by: { $0.key < $1.key }) {
                 print("\(model): \(value)")
@@ -167,29 +155,20 @@ struct JobPlace: ParsableArguments {
         transform: HomeFolder.expand)
     var state: String?
 
-    @Option(
-        help: ArgumentHelp(
-            "The PostgreSQL database that several machines share (default: $PHASOR_STORE).",
-            valueName: "postgres://user@host/database"))
-    var store: String?
+    @OptionGroup var store: StoreOption
 
     @Flag(help: "Jobs as the API has them, a JSON object a line.")
     var json = false
 
     func validate() throws {
-        guard [server, state, store].compactMap(\.self).count <= 1 else {
+        guard [server, state, store.store].compactMap(\.self).count <= 1 else {
             throw ValidationError("--server, --state and --store exclude each other: give one")
-        }
-        guard store.map(ServerConfiguration.isStore) ?? true else {
-            throw ValidationError("--store: it must be \(ServerConfiguration.storeForm)")
         }
     }
 
     func desk() throws -> any JobDesk {
         let environment = ProcessInfo.processInfo.environment
-        if let store = store ?? (server == nil && state == nil ? environment["PHASOR_STORE"] : nil) {
-            return try LedgerDesk(store: store)
-        }
+        if server == nil, state == nil, store.address != nil { return try LedgerDesk(store: store.required()) }
         guard let server else {
             return FolderDesk(folder: state ?? environment["PHASOR_STATE"].map(HomeFolder.expand) ?? Serve.defaultState)
         }

@@ -1,3 +1,4 @@
+import API
 import ArgumentParser
 import Blobs
 import Cluster
@@ -39,5 +40,34 @@ struct SharedStore {
             } catch ServingError.stateInUse {}
         }
         throw ValidationError("\(base): 999 processes have their folders there; name another with --state")
+    }
+}
+
+/// `--store` of the commands that work on a shared store.
+struct StoreOption: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "The PostgreSQL database that several machines share (default: $PHASOR_STORE). The password is that of PGPASSWORD or "
+                + "~/.pgpass.", valueName: "postgres://user@host/database"))
+    var store: String?
+
+    func validate() throws { try Self.check(store) }
+
+    private static func check(_ store: String?) throws {
+        guard store.map(ServerConfiguration.isStore) ?? true else {
+            throw ValidationError("--store: it must be \(ServerConfiguration.storeForm)")
+        }
+    }
+
+    /// What is given, or what the environment says.
+    var address: String? { store ?? ProcessInfo.processInfo.environment["PHASOR_STORE"] }
+
+    /// - Throws: `ValidationError` where neither says one, and for what is none.
+    func required() throws -> String {
+        guard let address else {
+            throw ValidationError("say with --store postgres://USER@HOST/DATABASE where the jobs are")
+        }
+        try Self.check(address)
+        return address
     }
 }

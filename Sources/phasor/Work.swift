@@ -32,11 +32,7 @@ struct Work: AsyncParsableCommand, SpeakingCommand {
         help: "Model folders, as for phasor serve (none: the embedded model).", transform: HomeFolder.expand)
     var folders: [String] = []
 
-    @Option(
-        help: ArgumentHelp(
-            "The PostgreSQL database of the jobs (default: $PHASOR_STORE). The password is that of PGPASSWORD or ~/.pgpass.",
-            valueName: "postgres://user@host/database"))
-    var store: String?
+    @OptionGroup var store: StoreOption
 
     @Option(
         help: ArgumentHelp(
@@ -88,12 +84,7 @@ struct Work: AsyncParsableCommand, SpeakingCommand {
 
     func run() async throws {
         let environment = ProcessInfo.processInfo.environment
-        guard let store = store ?? environment["PHASOR_STORE"] else {
-            throw ValidationError("say with --store postgres://USER@HOST/DATABASE where the jobs are")
-        }
-        guard ServerConfiguration.isStore(store) else {
-            throw ValidationError("--store: it must be \(ServerConfiguration.storeForm)")
-        }
+        let store = try store.required()
         StandardErrorLog.install(console)
         defer { LogWriter.standardError.flush(within: 1) }
         DescriptorLimit.raise()

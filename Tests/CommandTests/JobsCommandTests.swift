@@ -7,44 +7,12 @@ import Testing
 
     init() throws { command = try CommandRun() }
 
-    /// A server on a free port, until it is told to end.
-    private final class Server {
-        let process = Process()
-        let address: String
-
-        init(_ command: CommandRun, _ arguments: [String] = []) throws {
-            let pipe = Pipe()
-            process.executableURL = CommandRun.binary
-            process.currentDirectoryURL = command.folder
-            process.arguments =
-                ["serve", CommandRun.model, "--port", "0", "--state", "state", "--threads", "1"] + arguments
-            process.environment = ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("PHASOR") }
-            process.standardOutput = pipe
-            process.standardError = FileHandle.nullDevice
-            try process.run()
-            var text = ""
-            while !text.contains("\n") {
-                let data = pipe.fileHandleForReading.availableData
-                guard !data.isEmpty else { break }
-                text += String(decoding: data, as: UTF8.self)
-            }
-            address = text.split(separator: " ").last.map { $0.trimmingCharacters(in: .newlines) } ?? ""
-            try #require(address.hasPrefix("http://"), "\(text)")
-        }
-
-        func stop() {
-            process.terminate()
-            process.waitUntilExit()
-        }
-
-        deinit { if process.isRunning { stop() } }
-    }
-
     private func jobs(_ arguments: String..., environment: [String: String] = [:]) throws -> CommandRun.Result {
         try command.run(["jobs"] + arguments, environment: environment)
     }
 
-    private func post(_ server: Server, _ prompt: String, steps: Int? = nil, key: String? = nil) async throws -> String
+    private func post(_ server: ServerRun, _ prompt: String, steps: Int? = nil, key: String? = nil) async throws
+        -> String
     {
         var body: [String: Any] = ["kind": "image", "prompt": prompt, "size": "32x32", "seed": 5]
         if let steps { (body["num_inference_steps"], body["generator"]) = (steps, "teacher") }
@@ -72,7 +40,7 @@ import Testing
     }
 
     @Test func `Jobs are listed, shown, cancelled and retried, on the server and in its folder`() async throws {
-        let server = try Server(command)
+        let server = try ServerRun(command)
         let place = ["--server", server.address]
         let dog = try await post(server, "a dog\u{1B}[31m")
         #expect(try ends(dog, place) == "succeeded")
@@ -113,7 +81,7 @@ import Testing
 
     @Test func `A key opens what a server keeps for it`() async throws {
         try Data("secret\n".utf8).write(to: command.folder.appending(path: "keys"))
-        let server = try Server(command, ["--api-keys", "keys"])
+        let server = try ServerRun(command, ["--api-keys", "keys"])
         let id = try await post(server, "a dog", key: "secret")
         let closed = try jobs("--server", server.address)
         #expect(closed.code == 1 && closed.said.contains("API key"), "\(closed.said)")

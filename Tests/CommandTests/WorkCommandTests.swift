@@ -21,26 +21,25 @@ struct WorkCommandTests {
         try command.run(["jobs", "arithmetic", "--store", server.address] + more)
     }
 
-    /// A process of the store that runs until it is told to end.
-    private func start(_ arguments: String...) throws -> (process: Process, output: Pipe, said: Pipe) {
-        let (process, output, said) = (Process(), Pipe(), Pipe())
+    private var store: [String] {
+        ["--store", server.address, "--blobs", "file://\(command.folder.path)/blobs"]
+    }
+
+    /// A worker that runs until it is told to end.
+    private func startWorker(_ arguments: String...) throws -> (process: Process, said: Pipe) {
+        let (process, said) = (Process(), Pipe())
         process.executableURL = CommandRun.binary
         process.currentDirectoryURL = command.folder
-        process.arguments =
-            [
-                arguments[0], CommandRun.model, "--store", server.address, "--blobs",
-                "file://\(command.folder.path)/blobs",
-            ]
-            + ["--threads", "1"] + arguments.dropFirst()
+        process.arguments = ["work", CommandRun.model, "--threads", "1"] + store + arguments
         process.environment = ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("PHASOR") }
-        (process.standardOutput, process.standardError) = (output, said)
+        (process.standardOutput, process.standardError) = (FileHandle.nullDevice, said)
         try process.run()
-        return (process, output, said)
+        return (process, said)
     }
 
     /// Starts a worker and ends it when the condition does not hold any more.
     private func work(_ precision: String, while condition: () throws -> Bool) throws -> (code: Int32, said: String) {
-        let (process, _, said) = try start("work", "--precision", precision, "--drain", "0")
+        let (process, said) = try startWorker("--precision", precision, "--drain", "0")
         let deadline = Date.now + 120
         while process.isRunning, try condition(), .now < deadline { Thread.sleep(forTimeInterval: 0.02) }
         process.terminate()
@@ -69,26 +68,18 @@ struct WorkCommandTests {
             "generate", "a dog", "--model", CommandRun.model, "--seed", "5", "-o", "dog.png",
         ])
         try #require(expected.code == 0, "\(expected.said)")
-        let front = try start("serve", "--no-compute", "--port", "0", "--state", "front", "--no-provenance")
-        let worker = try start("work", "--state", "worker", "--no-provenance")
+        let front = try ServerRun(command, ["--no-compute", "--no-provenance"] + store)
+        let worker = try startWorker("--state", "worker", "--no-provenance")
         defer {
-            for one in [front, worker] {
-                one.process.terminate()
-                one.process.waitUntilExit()
-            }
+            front.stop()
+            worker.process.terminate()
+            worker.process.waitUntilExit()
         }
-        var line = ""
-        while !line.contains("\n") {
-            let data = front.output.fileHandleForReading.availableData
-            try #require(!data.isEmpty, "the front has ended")
-            line += String(decoding: data, as: UTF8.self)
-        }
-        let address = line.split(separator: " ").last.map { $0.trimmingCharacters(in: .newlines) } ?? ""
         func ask(_ path: String, _ body: String) throws -> String {
             let run = try command.run(
                 [
                     "-sS", "-f", "--max-time", "120", "-H", "Content-Type: application/json", "-H",
-                    "Accept: application/json, text/event-stream", "--data", body, address + path,
+                    "Accept: application/json, text/event-stream", "--data", body, front.address + path,
                 ],
                 program: URL(filePath: "/usr/bin/curl"))
             #expect(run.code == 0, "\(path): \(run.said)")
