@@ -20,6 +20,7 @@ PHASOR_AVX2 static inline __attribute__((always_inline)) void strip(const phasor
         const float *a[ENGINE_ROWS];
 #pragma unroll
         for (int i = 0; i < rows; i++) a[i] = (const float *)(t->a[i] + t->offsets[s]);
+#pragma unroll 4
         for (size_t p = 0; p < t->steps; p++, b += t->columns) {
             __m256 b0 = _mm256_load_ps(b), b1 = _mm256_load_ps(b + 8);
 #pragma unroll
