@@ -262,4 +262,4 @@ static void transpose_stored(
     };
 
 /// The engine `name` of int8 tiles.
-#define AMX_INT8_ENGINE(name) const phasor_engine name = {INT8_ENGINE(2 * AMX_SIDE)};
+#define AMX_INT8_ENGINE(name) const phasor_engine name = {INT8_ENGINE(2 * AMX_SIDE, INT8_ROW_STEP)};

@@ -45,7 +45,7 @@ struct phasor_engine {
     size_t step;     // values along K in one step
     size_t element;  // bytes of a packed value
     size_t scales;   // bytes of a step beside its values, for each column of a panel
-    size_t head;     // the same in a row
+    size_t head;     // bytes of a row's step beside `step` times `element`
 
     /// out[0..<count] = in * scale as packed values, zero padded to a whole step.
     void (*pack)(const float *in, size_t count, float scale, void *out);

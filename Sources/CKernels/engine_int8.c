@@ -42,14 +42,15 @@ static void multiply(const phasor_tile *t) {
         }
 }
 
-const phasor_engine phasor_engine_int8_plain = {INT8_ENGINE(ENGINE_ROWS)};
+const phasor_engine phasor_engine_int8_plain = {INT8_ENGINE(ENGINE_ROWS, INT8_ROW_STEP)};
 
 const phasor_engine *phasor_engine_int8(phasor_isa level) {
 #if defined(__x86_64__)
     if (level >= PHASOR_ISA_AMX)
         return phasor_isa_has_tiles() ? &phasor_engine_int8_amx : &phasor_engine_int8_amx_model;
     if (level >= PHASOR_ISA_AVX512 && __builtin_cpu_supports("avx512vnni")) return &phasor_engine_int8_vnni;
-    if (level >= PHASOR_ISA_AVX2 && phasor_isa_has_int8(PHASOR_ISA_AVX2)) return &phasor_engine_int8_avx2;
+    if (level >= PHASOR_ISA_AVX2 && phasor_isa_has_avx_vnni()) return &phasor_engine_int8_avx_vnni;
+    if (level == PHASOR_ISA_AVX2) return &phasor_engine_int8_avx2;
 #endif
 #if defined(__aarch64__)
     if (level >= PHASOR_ISA_NEON && phasor_isa_has_int8(level)) return &phasor_engine_int8_neon;

@@ -58,5 +58,5 @@ static void transpose(const float *rows, size_t stride, size_t columns, size_t k
     transpose_stored(rows, stride, columns, k, width, ENGINE_UNITS_FITTED, NULL, panel);
 }
 
-const phasor_engine phasor_engine_int8_neon = {INT8_ENGINE(ENGINE_ROWS)};
+const phasor_engine phasor_engine_int8_neon = {INT8_ENGINE(ENGINE_ROWS, INT8_ROW_STEP)};
 #endif

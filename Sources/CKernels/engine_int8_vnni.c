@@ -111,5 +111,5 @@ PHASOR_AVX512_VNNI static void transpose(
     transpose_stored(rows, stride, columns, k, width, ENGINE_UNITS_FITTED, NULL, panel);
 }
 
-const phasor_engine phasor_engine_int8_vnni = {INT8_ENGINE(ENGINE_ROWS)};
+const phasor_engine phasor_engine_int8_vnni = {INT8_ENGINE(ENGINE_ROWS, INT8_ROW_STEP)};
 #endif

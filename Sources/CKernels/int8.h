@@ -159,10 +159,12 @@ PHASOR_INLINE void int8_transpose(
     }
 }
 
-/// What all int8 engines of one kind have in common; each has a `pack`, a `transpose_stored` and a `multiply`.
-#define INT8_ENGINE(tile_rows)                                                                                 \
-    .rows = tile_rows, .step = INT8_BLOCK, .element = sizeof(int8_t), .scales = INT8_SCALES, .head = INT8_HEAD, \
-    .pack = pack, .transpose = transpose, .transpose_stored = transpose_stored, .multiply = multiply
+/// What all int8 engines of one kind have in common; each has a `pack`, a `transpose_stored` and a `multiply`. `row_step`: bytes of a
+/// row's step.
+#define INT8_ENGINE(tile_rows, row_step)                                                         \
+    .rows = tile_rows, .step = INT8_BLOCK, .element = sizeof(int8_t), .scales = INT8_SCALES,      \
+    .head = (row_step) - INT8_BLOCK, .pack = pack, .transpose = transpose,                        \
+    .transpose_stored = transpose_stored, .multiply = multiply
 
 extern const phasor_engine phasor_engine_int8_plain;
 extern const phasor_engine phasor_engine_int8_amx_model;
@@ -170,6 +172,7 @@ extern const phasor_engine phasor_engine_int8_amx_model;
 extern const phasor_engine phasor_engine_int8_neon;
 #elif defined(__x86_64__)
 extern const phasor_engine phasor_engine_int8_vnni;
+extern const phasor_engine phasor_engine_int8_avx_vnni;
 extern const phasor_engine phasor_engine_int8_avx2;
 extern const phasor_engine phasor_engine_int8_amx;
 #endif

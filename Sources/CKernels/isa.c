@@ -132,11 +132,20 @@ bool phasor_isa_has_int8(phasor_isa level) {
     know();
 #if defined(__x86_64__)
     if (level >= PHASOR_ISA_AVX512 && __builtin_cpu_supports("avx512vnni")) return true;
-    return level >= PHASOR_ISA_AVX2 && found.int8;
+    return level == PHASOR_ISA_AVX2 || (level > PHASOR_ISA_AVX2 && found.int8);
 #elif defined(__aarch64__)
     return level >= PHASOR_ISA_NEON && found.int8;
 #else
     return (void)level, false;
+#endif
+}
+
+bool phasor_isa_has_avx_vnni(void) {
+    know();
+#if defined(__x86_64__)
+    return found.int8;
+#else
+    return false;
 #endif
 }
 

@@ -59,7 +59,21 @@ PHASOR_AVX512_VNNI static double multiply_int8(size_t rounds) {
     return (double)rounds * CHAINS * 64 * 2;
 }
 
-PHASOR_AVX_VNNI static double multiply_int8_avx2(size_t rounds) {
+/// Pairs of 16 bits, which int8 without VNNI is multiplied as.
+PHASOR_AVX2 static double multiply_int8_pairs(size_t rounds) {
+    __m256i sum[CHAINS], a = _mm256_set1_epi16(3), b = _mm256_set1_epi16(2);
+    for (int i = 0; i < CHAINS; i++) sum[i] = _mm256_set1_epi32(i);
+    for (size_t r = 0; r < rounds; r++)
+#pragma unroll
+        for (int i = 0; i < CHAINS; i++) {
+            __asm__ volatile("" : "+x"(a));  // each product is computed anew
+            sum[i] = _mm256_add_epi32(sum[i], _mm256_madd_epi16(a, b));
+            __asm__ volatile("" : "+x"(sum[i]));
+        }
+    return (double)rounds * CHAINS * 16 * 2;
+}
+
+PHASOR_AVX_VNNI static double multiply_int8_avx_vnni(size_t rounds) {
     __m256i sum[CHAINS], a = _mm256_set1_epi8(3), b = _mm256_set1_epi8(2);
     for (int i = 0; i < CHAINS; i++) sum[i] = _mm256_set1_epi32(i);
     for (size_t r = 0; r < rounds; r++)
@@ -131,8 +145,9 @@ double phasor_peak_multiply(phasor_isa level, phasor_operands operands, size_t r
         return phasor_peak_tiles(operands == PHASOR_OPERANDS_INT8, (rounds + 7) / 8);
     if (operands == PHASOR_OPERANDS_INT8 && level >= PHASOR_ISA_AVX512 && __builtin_cpu_supports("avx512vnni"))
         return multiply_int8(rounds);
-    if (operands == PHASOR_OPERANDS_INT8 && level >= PHASOR_ISA_AVX2 && phasor_isa_has_int8(PHASOR_ISA_AVX2))
-        return multiply_int8_avx2(rounds);
+    if (operands == PHASOR_OPERANDS_INT8 && level >= PHASOR_ISA_AVX2 && phasor_isa_has_avx_vnni())
+        return multiply_int8_avx_vnni(rounds);
+    if (operands == PHASOR_OPERANDS_INT8 && level == PHASOR_ISA_AVX2) return multiply_int8_pairs(rounds);
     if (level >= PHASOR_ISA_AVX512_BF16 && operands != PHASOR_OPERANDS_F32) return multiply_bf16(rounds);
     if (level >= PHASOR_ISA_AVX512) return multiply_avx512(rounds);
     if (level >= PHASOR_ISA_AVX2) return multiply_avx2(rounds);

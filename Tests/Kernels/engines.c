@@ -280,6 +280,10 @@ int main(void) {
         snprintf(narrow, sizeof narrow, "%s int8", name);
         if (int8 != &phasor_engine_int8_plain) int8_engine(int8, narrow);
     }
+#if defined(__x86_64__)
+    // Processors with VNNI choose other engines.
+    if (top >= PHASOR_ISA_AVX2) int8_engine(&phasor_engine_int8_avx2, "avx2 int8 in pairs of 16 bits");
+#endif
     // What no processor here may have: the same source over a model of its instructions.
     check(phasor_engine_proves(&phasor_engine_amx_bf16_model, &phasor_engine_plain), "amx model", "bf16 proves itself");
     check(phasor_engine_proves(&phasor_engine_int8_amx_model, &phasor_engine_int8_plain), "amx model", "int8 proves itself");

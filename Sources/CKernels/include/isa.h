@@ -35,13 +35,16 @@ typedef enum phasor_obstacle {
 
 phasor_obstacle phasor_isa_obstacle(phasor_isa level);
 
-/// Whether a level has products of bytes on this processor (VNNI of AVX-512 or AVX, tiles; I8MM on arm64). No level of its own: some
-/// have them without bf16.
+/// Whether a level multiplies int8 faster than float32 on this processor: by VNNI of AVX-512 or AVX, tiles, pairs of 16 bits at the
+/// AVX2 level (which AVX-512 without VNNI would be no faster with), or I8MM on arm64. No level of its own: some have that without bf16.
 bool phasor_isa_has_int8(phasor_isa level);
 
 /// Whether this process may use tiles: processor and system have them, and the system's permission, which is asked for once,
 /// was given.
 bool phasor_isa_has_tiles(void);
+
+/// Whether the processor has the AVX form of VNNI.
+bool phasor_isa_has_avx_vnni(void);
 
 /// The name PHASOR_ISA has for a level.
 const char *phasor_isa_name(phasor_isa level);
