@@ -157,7 +157,8 @@ struct ModelOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "What products are computed in: f32; bf16 with float32 sums where the processor has it; or int8 for the large "
-                + "ones of the experts where the processor multiplies int8 faster (AVX2, VNNI, AMX, I8MM), and bf16 for the others."))
+                + "ones of the experts where the processor multiplies int8 faster (AVX2, VNNI, AMX, I8MM), and bf16 for the "
+                + "others."))
     var precision = Precision.f32
 
     @Option(help: "The same for the VAE, whose output is rounded to 8 bits a sample.")
