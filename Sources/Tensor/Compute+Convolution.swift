@@ -16,18 +16,22 @@ package struct Convolution: Sendable {
     ///   - weight: `[out, in, kt, kh, kw]`, or `[out, in, kh, kw]` for a 2-D convolution.
     ///   - frames: of a 2-D convolution whose input channels are those of so many frames, `[out, frames * in, kh, kw]`, the
     ///     last frame first: it becomes a convolution in time as well, with kt = frames.
-    ///   - updates: what LoRA files add to the weight, which stay beside it.
-    package init(weight: Weight, bias: Tensor?, frames: Int = 1, updates: [ConvolutionUpdate] = []) {
+    ///   - updates: what LoRA files add to the weight as a matrix `[out, in * kernel]`. Low-rank ones stay beside it; the
+    ///     others are added to it where its taps are packed, which makes a copy anyway.
+    package init(weight: Weight, bias: Tensor?, frames: Int = 1, updates: [LayerUpdate] = []) {
         let dims =
             weight.shape.count == 4
             ? [weight.shape[0], weight.shape[1] / frames, frames] + weight.shape[2...] : weight.shape
-        taps = Taps(weight.reshaped(dims), framesAsChannels: frames)
+        let beside = updates.map { ConvolutionUpdate($0, inputs: dims[1], kernel: Array(dims[2...])) }
+        taps = Taps(
+            weight.reshaped(dims), framesAsChannels: frames,
+            changes: zip(updates, beside).filter { $0.1 == nil }.map(\.0))
         first = 0
         self.bias = bias
         inputs = dims[1]
         outputs = dims[0]
         kernel = (dims[2], dims[3], dims[4])
-        self.updates = updates
+        self.updates = beside.compactMap { $0 }
     }
 
     private init(_ other: Convolution, bias: Tensor) {
@@ -73,29 +77,33 @@ package struct Convolution: Sendable {
         private let source: Weight
         /// More than 1 where the source has the taps in time, from the last to the first, outside its input channels.
         private let framesAsChannels: Int
+        private let changes: [LayerUpdate]
         private let results = Mutex<[UInt: Tensor]>([:])
 
-        init(_ source: Weight, framesAsChannels: Int) {
+        init(_ source: Weight, framesAsChannels: Int, changes: [LayerUpdate]) {
             self.source = source
             self.framesAsChannels = framesAsChannels
+            self.changes = changes
         }
 
         var count: Int { source.shape[2...].reduce(1, *) }
 
-        func panels(for engine: OpaquePointer) -> Tensor {
+        func panels(for compute: Compute) -> Tensor {
             results.withLock { results in
-                let key = UInt(bitPattern: engine)
+                let key = UInt(bitPattern: compute.engine)
                 if let known = results[key] { return known }
-                if let plan = MemoryScope.current.plan { return plan.made(by: self) { packed(for: engine) } }
-                let made = packed(for: engine)
+                if let plan = MemoryScope.current.plan { return plan.made(by: self) { packed(for: compute) } }
+                let made = packed(for: compute)
                 results[key] = made
                 return made
             }
         }
 
-        private func packed(for engine: OpaquePointer) -> Tensor {
-            let (outputs, inputs) = (source.shape[0], source.shape[1])
-            let values = framesAsChannels > 1 ? tapsInTime(source.widened()) : source.widened()
+        private func packed(for compute: Compute) -> Tensor {
+            let (engine, outputs, inputs) = (compute.engine, source.shape[0], source.shape[1])
+            var values = source.widened()
+            for change in changes { compute.merge(change, into: values) }
+            if framesAsChannels > 1 { values = tapsInTime(values) }
             let bytes = phasor_convolution_panel_bytes(engine, outputs, inputs, count)
             let panels = Tensor.lasting { Tensor(bytes: bytes) }
             let buffer = Tensor(uninitialized: [16, inputs])
@@ -124,29 +132,30 @@ package struct Convolution: Sendable {
     }
 }
 
-/// An update of a convolution that stays beside its weight: up(down(x)) is added to what the weight gives.
-package struct ConvolutionUpdate: Sendable {
-    /// The convolution to the rank's channels, or the whole change.
+/// A low-rank update of a convolution that stays beside its weight: up(down(x)) is added to what the weight gives.
+struct ConvolutionUpdate: Sendable {
+    /// The convolution to the rank's channels.
     let down: Convolution
-    /// `[out, rank]`; nil after a whole change.
-    let up: Linear?
+    /// `[out, rank]`
+    let up: Linear
     let scale: Float
 
     /// - Parameter update: of the weight as a matrix `[out, in * kernel]`.
-    /// - Returns: nil for a form that is not two factors or a whole.
-    package init?(_ update: LayerUpdate, inputs: Int, kernel: [Int]) {
-        func convolution(_ matrix: Weight) -> Convolution {
-            Convolution(weight: matrix.reshaped([matrix.shape[0], inputs] + kernel), bias: nil)
-        }
+    /// - Returns: nil for a form that is not two factors.
+    init?(_ update: LayerUpdate, inputs: Int, kernel: [Int]) {
+        let plain: LayerUpdate
         switch update.form {
-        case .lowRank(let down, let up):
-            self.init(down: convolution(down), up: Linear(weight: up, bias: nil), scale: update.scale)
-        case .whole(let delta): self.init(down: convolution(delta), up: nil, scale: update.scale)
-        case .kronecker, .hadamard: return nil
+        case .lowRank: plain = update
+        case .tucker(_, .lowRank): plain = Tensor.lasting { update.expanded() }
+        case .tucker, .kronecker, .hadamard, .whole: return nil
         }
+        guard case .lowRank(let down, let up) = plain.form else { return nil }
+        self.down = Convolution(weight: down.reshaped([down.shape[0], inputs] + kernel), bias: nil)
+        self.up = Linear(weight: up, bias: nil)
+        scale = update.scale
     }
 
-    private init(down: Convolution, up: Linear?, scale: Float) {
+    private init(down: Convolution, up: Linear, scale: Float) {
         self.down = down
         self.up = up
         self.scale = scale
@@ -204,7 +213,7 @@ extension Compute {
         precondition(x.shape[3] == layer.inputs, "convolution of \(x.shape) with \(layer.inputs) input channels")
         precondition(scaling.map { $0.factors.shape == [2, layer.inputs] } ?? true, "scaling of other channels")
         let out = Tensor(uninitialized: [frames, height, width, layer.outputs])
-        let panels = layer.taps.panels(for: engine)
+        let panels = layer.taps.panels(for: self)
         var work = phasor_convolution(
             frames_zero: plan.framesBefore - held, frames_held: held, frames_in: x.shape[0], height_in: x.shape[1],
             width_in: x.shape[2], channels: layer.inputs,
@@ -225,8 +234,7 @@ extension Compute {
         withExtendedLifetime((x, past, layer, panels, scaling, residual)) {}
         return layer.updates.reduce(out) { sum, update in
             let inner = convolve(x, update.down, plan, after: past, scaling: scaling)
-            let change = update.up.map { unquantized.linear(inner, $0) } ?? inner
-            return add(sum, change, scale: update.scale)
+            return add(sum, unquantized.linear(inner, update.up), scale: update.scale)
         }
     }
 }

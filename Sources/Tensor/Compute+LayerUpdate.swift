@@ -13,6 +13,7 @@ extension Compute {
             return combine(left, inner, rows: update.firstRow..<update.firstRow + update.outputs)
         case .hadamard(let down1, let up1, let down2, let up2):
             return hadamard(x, down1.widened(), up1.widened(), down2.widened(), up2.widened(), times)
+        case .tucker: return product(x, update.expanded())
         }
     }
 

@@ -20,8 +20,8 @@ package struct Linear: Sendable {
 
     /// The weight with its adapters added, float32 `[out, in]`: W + sum of scale * delta.
     package func merged(on compute: Compute) -> Tensor {
-        adapters.reduce(weight.widened()) { sum, adapter in
-            compute.add(sum, adapter.delta(on: compute), scale: adapter.scale)
-        }
+        let sum = weight.widened()
+        for adapter in adapters { compute.merge(adapter, into: sum) }
+        return sum
     }
 }

@@ -191,24 +191,63 @@ private struct Factors {
         return Double(weight.widened().array[0])
     }
 
-    /// A pair of factors that multiply; nil if neither is there.
-    private func pair(
-        _ up: AdapterFile.Part, _ down: AdapterFile.Part
-    ) throws(WeightError) -> (up: Weight, down: Weight)? {
+    /// Factors that multiply: up `[out, r]`, down `[r, in]`, and in Tucker's form of a convolution a core `[r, r, cells]`
+    /// between them.
+    private struct Product {
+        let up: Weight
+        let down: Weight
+        let core: Weight?
+    }
+
+    /// - Parameter turned: whether tools write up as `[r, out]` where a core is beside it.
+    /// - Returns: nil if neither factor is there.
+    private func product(
+        _ up: AdapterFile.Part, _ down: AdapterFile.Part, core: AdapterFile.Part? = nil, turned: Bool = false
+    ) throws(WeightError) -> Product? {
+        let hasCore = core.map { module.parts[$0] != nil } ?? false
         switch (try matrix(up), try matrix(down)) {
-        case (nil, nil): return nil
+        case (nil, nil):
+            if let core, hasCore { throw missing(down, beside: core) }
+            return nil
         case (nil, _): throw missing(up, beside: down)
         case (_, nil): throw missing(down, beside: up)
         case (let upper?, let lower?):
-            guard upper.shape[1] == lower.shape[0] else {
+            let (rank, isTurned) = (lower.shape[0], turned && hasCore)
+            guard upper.shape[isTurned ? 0 : 1] == rank else {
                 throw .malformed(
                     file: file,
-                    reason:
-                        "\"\(module.name)\": \(down.rawValue) \(lower.shape) and \(up.rawValue) \(upper.shape) do not "
-                        + "multiply")
+                    reason: "\"\(module.key(up))\" has shape \(upper.shape), beside \"\(module.key(down))\" of "
+                        + "\(lower.shape) it should have \(isTurned ? "\(rank) rows" : "\(rank) columns")")
             }
-            return (upper, lower)
+            return Product(
+                up: isTurned ? Self.transposed(upper) : upper, down: lower,
+                core: try core.flatMap { part throws(WeightError) in try self.core(part, rank: rank) })
         }
+    }
+
+    /// A core as `[r, r, cells]`. One of another form could make a small file into a large update.
+    private func core(_ part: AdapterFile.Part, rank: Int) throws(WeightError) -> Weight? {
+        guard let weight = module.parts[part] else { return nil }
+        guard try matrix(part) != nil, weight.shape.starts(with: [rank, rank]) else {
+            throw .malformed(
+                file: file,
+                reason: "\"\(module.key(part))\" has shape \(weight.shape), a core of rank \(rank) should have "
+                    + "[\(rank), \(rank), kernel]")
+        }
+        return weight.reshaped([rank, rank, weight.shape.dropFirst(2).reduce(1, *)])
+    }
+
+    private static func transposed(_ weight: Weight) -> Weight {
+        let (rows, columns) = (weight.shape[0], weight.shape[1])
+        let values = weight.widened()
+        let turned = Tensor.lasting {
+            Tensor(shape: [columns, rows]) { out in
+                values.withUnsafe { values in
+                    for index in out.indices { out[index] = values[index % rows * columns + index / rows] }
+                }
+            }
+        }
+        return Weight(name: weight.name, turned)
     }
 
     private func missing(_ part: AdapterFile.Part, beside other: AdapterFile.Part) -> WeightError {
@@ -227,29 +266,38 @@ private struct Factors {
     }
 
     private func lowRank() throws(WeightError) -> (form: LayerUpdate.Form, rank: Int?)? {
-        guard let pair = try pair(.up, .down) else { return nil }
-        return (.lowRank(down: pair.down, up: pair.up), pair.down.shape[0])
+        guard let factors = try product(.up, .down, core: .core) else { return nil }
+        let form = LayerUpdate.Form.lowRank(down: factors.down, up: factors.up)
+        return (factors.core.map { .tucker(cores: [$0], form) } ?? form, factors.down.shape[0])
     }
 
     private func hadamard() throws(WeightError) -> (form: LayerUpdate.Form, rank: Int?)? {
-        let first = try pair(.hadamardUp1, .hadamardDown1)
-        let second = try pair(.hadamardUp2, .hadamardDown2)
+        let first = try product(.hadamardUp1, .hadamardDown1, core: .hadamardCore1, turned: true)
+        let second = try product(.hadamardUp2, .hadamardDown2, core: .hadamardCore2, turned: true)
         switch (first, second) {
         case (nil, nil): return nil
         case (let first?, let second?):
-            guard first.up.shape[0] == second.up.shape[0], first.down.shape[1] == second.down.shape[1] else {
+            let cores = [first.core, second.core].compactMap { $0 }
+            guard cores.count != 1 else {
+                let parts: [AdapterFile.Part] = [.hadamardCore1, .hadamardCore2]
+                throw first.core == nil
+                    ? missing(parts[0], beside: parts[1]) : missing(parts[1], beside: parts[0])
+            }
+            guard first.up.shape[0] == second.up.shape[0], first.down.shape[1] == second.down.shape[1],
+                cores.isEmpty || cores[0].shape[2] == cores[1].shape[2]
+            else {
                 throw .malformed(file: file, reason: "\"\(module.name)\": the two products of the LoHa differ in shape")
             }
-            return (
-                .hadamard(down1: first.down, up1: first.up, down2: second.down, up2: second.up), first.down.shape[0]
-            )
+            let form = LayerUpdate.Form.hadamard(
+                down1: first.down, up1: first.up, down2: second.down, up2: second.up)
+            return (cores.isEmpty ? form : .tucker(cores: cores, form), first.down.shape[0])
         default: throw .malformed(file: file, reason: "\"\(module.name)\" has one of the two products of a LoHa")
         }
     }
 
     private func kronecker() throws(WeightError) -> (form: LayerUpdate.Form, rank: Int?)? {
-        let leftPair = try pair(.kroneckerLeftUp, .kroneckerLeftDown)
-        let rightPair = try pair(.kroneckerRightUp, .kroneckerRightDown)
+        let leftPair = try product(.kroneckerLeftUp, .kroneckerLeftDown)
+        let rightPair = try product(.kroneckerRightUp, .kroneckerRightDown, core: .kroneckerRightCore, turned: true)
         let (wholeLeft, wholeRight) = (try matrix(.kroneckerLeft), try matrix(.kroneckerRight))
         guard leftPair != nil || rightPair != nil || wholeLeft != nil || wholeRight != nil else { return nil }
         guard (wholeLeft == nil) != (leftPair == nil), (wholeRight == nil) != (rightPair == nil) else {
@@ -271,7 +319,11 @@ private struct Factors {
             throw .unusableAdapter(file: file, reason: "\"\(module.name)\": lokr_w1 is too large a matrix")
         }
         let right = rightPair.map { [$0.up, $0.down] } ?? [wholeRight].compactMap { $0 }
-        return (.kronecker(left: left, right: right), rightPair?.down.shape[0] ?? leftPair?.down.shape[0])
+        let form = LayerUpdate.Form.kronecker(left: left, right: right)
+        return (
+            rightPair?.core.map { .tucker(cores: [$0], form) } ?? form,
+            rightPair?.down.shape[0] ?? leftPair?.down.shape[0]
+        )
     }
 
     /// The left factor is the small one: tools split widths by at most a few dozen.

@@ -27,6 +27,8 @@ package struct AdapterFile: Sendable {
         case kroneckerRight = "lokr_w2", kroneckerRightUp = "lokr_w2_a", kroneckerRightDown = "lokr_w2_b"
         case hadamardUp1 = "hada_w1_a", hadamardDown1 = "hada_w1_b", hadamardUp2 = "hada_w2_a", hadamardDown2 =
             "hada_w2_b"
+        /// Cores of convolutions in Tucker's form.
+        case core = "lora_mid", kroneckerRightCore = "lokr_t2", hadamardCore1 = "hada_t1", hadamardCore2 = "hada_t2"
         /// Whole changes of a weight, a bias and a table of modulation.
         case weightDelta = "diff", biasDelta = "diff_b", tableDelta = "diff_m"
         /// What the factors' shapes say as well (FastVideo).
@@ -65,9 +67,7 @@ package struct AdapterFile: Sendable {
         ("oft_r", "OFT (orthogonal finetuning)"), ("oft_R", "OFT (orthogonal finetuning)"),
         ("boft_R", "BOFT (orthogonal finetuning)"), ("boft_s", "BOFT (orthogonal finetuning)"),
         ("ia3_l", "(IA)^3"), ("on_input", "(IA)^3"), ("vera_lambda_b", "VeRA"), ("vera_lambda_d", "VeRA"),
-        ("hra_u", "HRA"), ("lora_mid", "a LoRA of convolutions with Tucker cores"),
-        ("lokr_t2", "a LoKr with Tucker cores"), ("hada_t1", "a LoHa with Tucker cores"),
-        ("hada_t2", "a LoHa with Tucker cores"),
+        ("hra_u", "HRA"),
     ]
 
     package init(_ checkpoint: Checkpoint) throws(WeightError) {
@@ -172,14 +172,15 @@ package struct AdapterFile: Sendable {
         var endings: [(String, Part)] = [
             (".lora.down.weight", .down), (".lora.up.weight", .up), ("_lora.down.weight", .down),
             (".lora_linear_layer.down.weight", .down), (".lora_linear_layer.up.weight", .up),
-            ("_lora.up.weight", .up), (".lora_down.weight", .down), (".lora_up.weight", .up), (".lora_A.weight", .down),
+            ("_lora.up.weight", .up), (".lora_down.weight", .down), (".lora_up.weight", .up),
+            (".lora_mid.weight", .core), (".lora_A.weight", .down),
             (".lora_B.weight", .up), (".lora_A", .down), (".lora_B", .up), (".w_norm", .weightDelta),
             (".b_norm", .biasDelta), (".lora_alpha", .alpha),
         ]
         for part in [
             Part.alpha, .kroneckerLeft, .kroneckerLeftUp, .kroneckerLeftDown, .kroneckerRight, .kroneckerRightUp,
-            .kroneckerRightDown, .hadamardUp1, .hadamardDown1, .hadamardUp2, .hadamardDown2, .weightDelta, .biasDelta,
-            .tableDelta, .rank,
+            .kroneckerRightDown, .kroneckerRightCore, .hadamardUp1, .hadamardDown1, .hadamardCore1, .hadamardUp2,
+            .hadamardDown2, .hadamardCore2, .weightDelta, .biasDelta, .tableDelta, .rank,
         ] {
             endings.append((".\(part.rawValue)", part))
         }

@@ -96,7 +96,9 @@ package struct WeightReader: Sendable {
         _ name: String, inputs: Int, outputs: Int, bias: Bool = true, storedShape: [Int]? = nil,
         partOf whole: FusedRows? = nil
     ) throws(WeightError) -> Linear {
-        let low = try updates(of: name, inputs: inputs, outputs: outputs)
+        let low = try updates(of: name, inputs: inputs, outputs: outputs).map { update in
+            Tensor.lasting { update.expanded() }
+        }
         let layer: Linear
         if let whole, !contains("\(name).weight"), contains("\(whole.name).weight") {
             layer = Linear(
@@ -112,7 +114,8 @@ package struct WeightReader: Sendable {
         return layer
     }
 
-    /// What adapters add to a layer, each with its strength; a convolution counts with `in * kernel` inputs.
+    /// What adapters add to a layer, each with its strength; a convolution counts with `in * kernel` inputs. Cores are not
+    /// multiplied in before this says that the dimensions are the layer's.
     private func updates(of name: String, inputs: Int, outputs: Int) throws(WeightError) -> [LayerUpdate] {
         let module = prefix + name
         var found: [LayerUpdate] = []
@@ -146,18 +149,7 @@ package struct WeightReader: Sendable {
     package func convolution(
         _ name: String, inputs: Int, outputs: Int, kernel: [Int], bias: Bool = true, frames: Int = 1
     ) throws(WeightError) -> Convolution {
-        let added = try updates(of: name, inputs: inputs * kernel.reduce(1, *), outputs: outputs)
-        var updates: [ConvolutionUpdate] = []
-        for update in added {
-            guard let update = ConvolutionUpdate(update, inputs: inputs, kernel: kernel) else {
-                throw .unusableAdapter(
-                    file: adapters.map(\.file).joined(separator: ", "),
-                    reason:
-                        "LoKr and LoHa of convolutions (\"\(prefix)\(name)\") are not computed here: merge the file "
-                        + "into its model, or use a LoRA of the same")
-            }
-            updates.append(update)
-        }
+        let updates = try updates(of: name, inputs: inputs * kernel.reduce(1, *), outputs: outputs)
         return Convolution(
             weight: try weight("\(name).weight", [outputs, inputs * frames] + kernel),
             bias: bias ? try vector("\(name).bias", [outputs]) : nil, frames: frames, updates: updates)

@@ -176,21 +176,100 @@ private let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent
         }
     }
 
-    /// A Kronecker product of a convolution is neither computed nor left out in silence.
-    @Test func otherProductsOfConvolutionsAreRefused() throws {
+    /// Modules of LyCORIS on convolutions, against what its own forward gives.
+    @Test(arguments: [
+        "locon_1", "locon_3", "locon_tucker_3", "loha_1", "loha_3", "loha_tucker_3", "lokr_whole_1", "lokr_whole_3",
+        "lokr_right_1", "lokr_right_3", "lokr_both_1", "lokr_both_3", "lokr_tucker_3",
+    ]) func convolutionsAreChangedAsByLyCORIS(module: String) throws {
+        let golden = try Checkpoint(file: "\(fixtures)/convolutions_golden.safetensors").tensors
+        func tensor(_ name: String) throws -> Tensor { try #require(golden[name]).widened() }
+        let side = try #require(module.last?.wholeNumberValue)
+        let (weight, x) = (try tensor("kernel\(side)"), try tensor("x"))
         let folder = try TemporaryFolder()
-        let (base, file) = ("\(folder.path)/base.safetensors", "\(folder.path)/lokr.safetensors")
+        let base = "\(folder.path)/base.safetensors"
+        try SafetensorsWriter.write(
+            [("\(module).weight", weight), ("\(module).bias", try tensor("bias"))], to: base)
+        func layer(_ strengths: [Float]) throws -> Convolution {
+            let adapters = try strengths.map { strength throws in
+                try Adapter(file: "\(fixtures)/convolutions.safetensors", strength: strength) { $0 }
+            }
+            return try WeightReader(try Checkpoint(file: base), adapters: adapters).convolution(
+                module, inputs: weight.shape[1], outputs: weight.shape[0], kernel: [side, side])
+        }
+        let compute = Compute(threads: 2)
+        for stride in [1, 2] {
+            let plan = ConvolutionPlan(stride: stride, padding: side / 2)
+            let expected = try tensor("\(module).stride\(stride)")
+            let changed = compute.convolve(x, try layer([1]), plan)
+            let largest = expected.array.reduce(1) { max($0, abs($1)) }
+            #expect(difference(changed, expected) < 2e-6 * largest)
+            #expect(Compute(threads: 1).convolve(x, try layer([1]), plan).array == changed.array)
+            // Strengths add up.
+            #expect(difference(compute.convolve(x, try layer([0.75, 0.25]), plan), expected) < 2e-6 * largest)
+            let bare = compute.convolve(x, try layer([]), plan)
+            #expect(difference(bare, expected) > 0.1)
+            let half = zip(bare.array, expected.array).map { ($0 + $1) / 2 }
+            let unmade = compute.convolve(x, try layer([0.5]), plan)
+            #expect(difference(unmade, Tensor(half, shape: bare.shape)) < 2e-6 * largest)
+        }
+    }
+
+    /// Shapes of the parts of a module, and what the message must say of them.
+    static let unfitting: [(parts: [(name: String, shape: [Int])], says: [String])] = [
+        // Other outputs, other kernels, other channels than the layer's.
+        ([("lokr_w1", [2, 3]), ("lokr_w2", [3, 2, 3, 3])], ["\"c\"", "[4, 54]", "[6, 54]"]),
+        ([("lokr_w1", [2, 3]), ("lokr_w2", [2, 2, 1, 1])], ["\"c\"", "[4, 54]", "[4, 6]"]),
+        (
+            [
+                ("lora_down.weight", [2, 6, 1, 1]), ("lora_up.weight", [4, 2, 1, 1]),
+                ("lora_mid.weight", [2, 2, 5, 5]),
+            ],
+            ["\"c\"", "[4, 54]", "[4, 150]"]
+        ),
+        // Parts that do not fit each other.
+        (
+            [
+                ("lora_down.weight", [2, 6, 1, 1]), ("lora_up.weight", [4, 2, 1, 1]),
+                ("lora_mid.weight", [2, 3, 3, 3]),
+            ],
+            ["\"c.lora_mid.weight\" has shape [2, 3, 3, 3]", "[2, 2, kernel]"]
+        ),
+        (
+            [("lora_down.weight", [2, 6, 1, 1]), ("lora_up.weight", [4, 3, 1, 1])],
+            ["\"c.lora_up.weight\" has shape [4, 3]", "2 columns"]
+        ),
+        (
+            [
+                ("hada_w1_a", [4, 3]), ("hada_w1_b", [3, 6]), ("hada_t1", [3, 3, 3, 3]), ("hada_w2_a", [3, 4]),
+                ("hada_w2_b", [3, 6]), ("hada_t2", [3, 3, 3, 3]),
+            ], ["\"c.hada_w1_a\" has shape [4, 3]", "3 rows"]
+        ),
+        (
+            [
+                ("hada_w1_a", [3, 4]), ("hada_w1_b", [3, 6]), ("hada_t1", [3, 3, 3, 3]), ("hada_w2_a", [4, 3]),
+                ("hada_w2_b", [3, 54]),
+            ], ["\"c\" has a hada_t1 matrix but no hada_t2 matrix"]
+        ),
+        (
+            [("lokr_w1", [2, 3]), ("lokr_w2", [2, 2, 3, 3]), ("lokr_t2", [1, 1, 3, 3])],
+            ["\"c\" has a lokr_t2 matrix but no lokr_w2_b matrix"]
+        ),
+        ([("lora_mid.weight", [2, 2, 3, 3])], ["\"c\" has a lora_mid matrix but no down matrix"]),
+    ]
+
+    @Test(arguments: unfitting.indices) func convolutionsThatDoNotFitAreRefused(index: Int) throws {
+        let folder = try TemporaryFolder()
+        let (base, file) = ("\(folder.path)/base.safetensors", "\(folder.path)/a.safetensors")
         try SafetensorsWriter.write(
             [("c.weight", Tensor(zeros: [4, 6, 3, 3])), ("c.bias", Tensor(zeros: [4]))], to: base)
         try SafetensorsWriter.write(
-            [("c.lokr_w1", Tensor(zeros: [2, 3])), ("c.lokr_w2", Tensor(zeros: [2, 2, 3, 3]))], to: file)
-        let reader = WeightReader(
-            try Checkpoint(file: base), adapters: [try Adapter(file: file, strength: 1) { $0 }])
+            Self.unfitting[index].parts.map { ("c.\($0.name)", Tensor(zeros: $0.shape)) }, to: file)
         let error = #expect(throws: WeightError.self) {
-            try reader.convolution("c", inputs: 6, outputs: 4, kernel: [3, 3])
+            try WeightReader(try Checkpoint(file: base), adapters: [try Adapter(file: file, strength: 1) { $0 }])
+                .convolution("c", inputs: 6, outputs: 4, kernel: [3, 3])
         }
         let message = "\(try #require(error))"
-        #expect(message.contains("lokr.safetensors") && message.contains("\"c\""), "\(message)")
+        for part in Self.unfitting[index].says + ["a.safetensors"] { #expect(message.contains(part), "\(message)") }
     }
 
     @Test func strengthScalesEveryForm() throws {
@@ -215,9 +294,7 @@ private let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent
     @Test(arguments: [
         ("blocks.0.a.dora_scale", "DoRA"), ("blocks.0.a.lora_magnitude_vector.weight", "DoRA"),
         ("blocks.0.a.lora_magnitude_vector.default.weight", "DoRA"), ("lora_unet_blocks_0_a.oft_blocks", "OFT"),
-        ("base_model.model.a.oft_r.weight", "OFT"), ("a.lokr_t2", "LoKr with Tucker"),
-        ("a.hada_t1", "LoHa with Tucker"),
-        ("a.lora_mid.weight", "Tucker"),
+        ("base_model.model.a.oft_r.weight", "OFT"),
     ]) func otherKindsAreRefusedByName(key: String, kind: String) throws {
         let folder = try TemporaryFolder()
         let path = "\(folder.path)/a.safetensors"

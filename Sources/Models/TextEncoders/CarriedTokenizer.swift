@@ -72,9 +72,10 @@ package enum CarriedTokenizer {
         return try BytePairTokenizer(vocabulary(checkpoint), named: name(checkpoint))
     }
 
-    /// Whether a file of a text encoder brings a tokenizer, whole or damaged.
+    /// Whether a file of a text encoder brings a tokenizer of a kind that is read, whole or damaged. Gemma's in GGUF is not.
     package static func isCarried(by checkpoint: Checkpoint) -> Bool {
-        !checkpoint.tokenizerModels.isEmpty || checkpoint.metadata["tokenizer.ggml.model"] != nil
+        !checkpoint.tokenizerModels.isEmpty
+            || ["t5", "gpt2"].contains(checkpoint.metadata["tokenizer.ggml.model"] ?? "")
     }
 
     private static func name(_ checkpoint: Checkpoint) -> String { "\(checkpoint.path) (tokenizer.ggml)" }

@@ -100,17 +100,23 @@ extension Gemma2Config {
         window = try values.decodeIfPresent(Int.self, forKey: .window) ?? 4096
     }
 
-    /// The numbers that no shape tells are those of gemma-2-2b.
+    /// The numbers that no shape tells are a GGUF file's, else those of gemma-2-2b.
     package init(shapesOf checkpoint: Checkpoint) throws(NetworkError) {
         let prefix = Gemma2Keys.prefix { checkpoint.tensors[$0] != nil }
         let embedding = try checkpoint.shape(of: "\(prefix)embed_tokens.weight", axes: 2)
         (vocabulary, dim) = (embedding[0], embedding[1])
-        headDim = 256
+        let metadata = checkpoint.metadata
+        headDim = max(metadata["gemma2.attention.key_length"].flatMap { Int($0) } ?? 256, 1)
         let first = "\(prefix)layers.0"
         heads = max(try checkpoint.shape(of: "\(first).self_attn.q_proj.weight", axes: 2)[0] / headDim, 1)
         kvHeads = max(try checkpoint.shape(of: "\(first).self_attn.k_proj.weight", axes: 2)[0] / headDim, 1)
         ffnDim = try checkpoint.shape(of: "\(first).mlp.gate_proj.weight", axes: 2)[0]
         layers = checkpoint.blocks(after: "\(prefix)layers.")
-        (eps, ropeTheta, scoreScalar, scoreCap, window) = (1e-6, 10000, 256, 50, 4096)
+        eps = metadata["gemma2.attention.layer_norm_rms_epsilon"].flatMap { Float($0) } ?? 1e-6
+        ropeTheta = metadata["gemma2.rope.freq_base"].flatMap { Double($0) } ?? 10000
+        scoreCap = metadata["gemma2.attn_logit_softcapping"].flatMap { Float($0) } ?? 50
+        window = metadata["gemma2.attention.sliding_window"].flatMap { Int($0) } ?? 4096
+        // Of the published models all but the largest, whose width fits no network that runs here, have this.
+        scoreScalar = Float(headDim)
     }
 }

@@ -118,8 +118,10 @@ private struct Gemma2Layer: Sendable {
         down = try mlp.linear("down_proj", inputs: config.ffnDim, outputs: dim, bias: false)
     }
 
-    /// Gemma's norms multiply by 1 + w.
+    /// Gemma's norms multiply by 1 + w, of which files have w, or the sum.
     static func norm(_ reader: WeightReader, _ name: String, _ config: Gemma2Config) throws(WeightError) -> Tensor {
+        let sum = "\(name).\(Gemma2Keys.sum).weight"
+        if reader.contains(sum) { return try reader.vector(sum, [config.dim]) }
         let stored = try reader.vector("\(name).weight", [config.dim])
         return Tensor.lasting {
             Tensor(shape: stored.shape) { out in
