@@ -97,6 +97,19 @@ import Testing
         }
     }
 
+    /// As the web UI quotes what would not be read back as one value.
+    @Test func `A model's name is read back whatever marks it has`() async throws {
+        let name = #"a: b, "c""#
+        try await TestServer.run(model: try FakeModel.pipeline(id: name)) { server in
+            let made = try await server.client.post("/sdapi/v1/txt2img", #"{"prompt": "a", "width": 64, "height": 48}"#)
+            let picture = try #require((made.json["images"] as? [String])?.first, "\(made.text.prefix(300))")
+            let answer = try await server.client.post("/sdapi/v1/png-info", #"{"image": "\#(picture)"}"#)
+            #expect(try (answer.json["info"] as? String)?.contains(#"Model: "a: b, \"c\"", Generator"#) == true)
+            let parameters = try #require(try answer.json["parameters"] as? [String: String])
+            #expect(parameters["Model"] == name && parameters["Generator"] == "student")
+        }
+    }
+
     /// Of a changed picture the steps are those that were asked for, as the web UI writes them.
     @Test func `A changed picture tells its steps and strength`() async throws {
         let bytes = (0..<64 * 48 * 3).map { UInt8(truncatingIfNeeded: $0) }
