@@ -127,12 +127,11 @@ export function parametersOf(text) {
     if (last < 1) return null;
     const pairs = new Map(
         Array.from(lines[last].matchAll(/([A-Za-z][A-Za-z0-9 ]*): ("(?:[^"\\]|\\.)*"|[^,]*)/g), ([, name, value]) =>
-            [name.toLowerCase(), value.trim()]));
+            [name.toLowerCase(), unquoted(value.trim())]));
     const negative = lines.slice(1, last).findIndex((line) => line.startsWith("Negative prompt: ")) + 1;
     const tagged = lines.slice(0, negative || last).join("\n").trim();
     const [, width, height] = /^(\d+)x(\d+)$/.exec(pairs.get("size") ?? "") ?? [];
     const number = (name) => (pairs.has(name) && Number.isFinite(Number(pairs.get(name))) ? Number(pairs.get(name)) : null);
-    const strength = number("denoising strength");
     return {
         prompt: tagged.replace(LORA, "").replace(/ {2,}/g, " ").trim(),
         loras: Array.from(tagged.matchAll(LORA), ([, name, strength, expert]) =>
@@ -140,9 +139,8 @@ export function parametersOf(text) {
         negative_prompt: negative ? lines.slice(negative, last).join("\n").slice("Negative prompt: ".length) : null,
         kind: pairs.has("frames") ? "video" : "image",
         image: pairs.get("input picture") ?? null,
-        strength,
-        // Of a picture that was changed by strength these are the steps that were left to do.
-        num_inference_steps: strength === null ? number("steps") : null,
+        strength: number("denoising strength"),
+        num_inference_steps: number("steps"),
         guidance_scale: number("cfg scale"),
         guidance_scale_2: number("cfg scale 2"),
         seed: /^\d+$/.test(pairs.get("seed") ?? "") ? pairs.get("seed") : null,
@@ -154,6 +152,16 @@ export function parametersOf(text) {
         generator: pairs.get("generator") ?? null,
         decoder: pairs.get("vae decoder") === "tiny" ? "tiny" : null,
     };
+}
+
+/** What holds a comma, a colon or a line's end stands as a JSON string. */
+function unquoted(value) {
+    if (!/^".*"$/.test(value)) return value;
+    try {
+        return JSON.parse(value);
+    } catch {
+        return value;
+    }
 }
 
 const LORA = /<lora:([^:<>]+)(?::(-?[\d.]+))?(?::expert=([^:<>]+))?[^<>]*>/g;

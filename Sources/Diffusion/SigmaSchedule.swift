@@ -25,6 +25,8 @@ package struct SigmaSchedule: Sendable, Equatable {
     package let prediction: Prediction
     /// How each step makes the next latent, where that does not follow from the sigmas.
     package let mixes: [StepMix]?
+    /// Steps of the whole schedule that lie before the first: where it is the rest of one.
+    package let passed: Int
 
     /// The number of steps n.
     package var count: Int { timesteps.count }
@@ -40,10 +42,11 @@ package struct SigmaSchedule: Sendable, Equatable {
     /// - Parameters:
     ///   - sigmas: n + 1 values, the last one 0.
     ///   - timesteps: n values.
-    ///   - start, prediction, mixes: see the properties.
+    ///   - start, prediction, mixes, passed: see the properties.
     /// - Throws: `DiffusionError.schedule` unless the sigmas decrease strictly from at most 1 to 0.
     package init(
-        sigmas: [Float], timesteps: [Float], start: Float = 1, prediction: Prediction = .own, mixes: [StepMix]? = nil
+        sigmas: [Float], timesteps: [Float], start: Float = 1, prediction: Prediction = .own, mixes: [StepMix]? = nil,
+        passed: Int = 0
     ) throws {
         guard sigmas.count >= 2, timesteps.count == sigmas.count - 1 else {
             throw DiffusionError.schedule("\(sigmas.count) sigmas and \(timesteps.count) timesteps make no schedule")
@@ -67,7 +70,11 @@ package struct SigmaSchedule: Sendable, Equatable {
         guard start > 0, start.isFinite, mixes?.count ?? timesteps.count == timesteps.count else {
             throw DiffusionError.schedule("a start of \(start) and \(mixes?.count ?? 0) mixes make no schedule")
         }
-        self.init(checked: sigmas, timesteps: timesteps, start: start, prediction: prediction, mixes: mixes)
+        guard (0..<Self.maximumSteps).contains(passed) else {
+            throw DiffusionError.schedule("no schedule has \(passed) steps before these")
+        }
+        self.init(
+            checked: sigmas, timesteps: timesteps, start: start, prediction: prediction, mixes: mixes, passed: passed)
     }
 
     /// The steps from the one whose sigma is nearest to `strength`, of two equally near ones the noisier: how a picture is
@@ -76,17 +83,19 @@ package struct SigmaSchedule: Sendable, Equatable {
         let index = sigmas.indices.dropLast().min { abs(sigmas[$0] - strength) < abs(sigmas[$1] - strength) } ?? 0
         return SigmaSchedule(
             checked: Array(sigmas[index...]), timesteps: Array(timesteps[index...]), start: start,
-            prediction: prediction, mixes: mixes.map { Array($0[index...]) })
+            prediction: prediction, mixes: mixes.map { Array($0[index...]) }, passed: passed + index)
     }
 
     private init(
-        checked sigmas: [Float], timesteps: [Float], start: Float, prediction: Prediction, mixes: [StepMix]?
+        checked sigmas: [Float], timesteps: [Float], start: Float, prediction: Prediction, mixes: [StepMix]?,
+        passed: Int
     ) {
         self.sigmas = sigmas
         self.timesteps = timesteps
         self.start = start
         self.prediction = prediction
         self.mixes = mixes
+        self.passed = passed
     }
 
     /// Given sigmas, without the final 0, used as they are; t = 1000 sigma.
@@ -264,7 +273,7 @@ package struct EmpiricalShift: Sendable, Equatable {
 }
 
 extension SigmaSchedule: Codable {
-    private enum CodingKeys: String, CodingKey { case sigmas, timesteps, start, prediction, mixes }
+    private enum CodingKeys: String, CodingKey { case sigmas, timesteps, start, prediction, mixes, passed }
 
     package init(from decoder: any Decoder) throws {
         let values = try decoder.container(keyedBy: CodingKeys.self)
@@ -273,6 +282,7 @@ extension SigmaSchedule: Codable {
             timesteps: values.decode([Float].self, forKey: .timesteps),
             start: values.decodeIfPresent(Float.self, forKey: .start) ?? 1,
             prediction: values.decodeIfPresent(Prediction.self, forKey: .prediction) ?? .own,
-            mixes: values.decodeIfPresent([StepMix].self, forKey: .mixes))
+            mixes: values.decodeIfPresent([StepMix].self, forKey: .mixes),
+            passed: values.decodeIfPresent(Int.self, forKey: .passed) ?? 0)
     }
 }

@@ -1,21 +1,23 @@
 import Media
 import Pipelines
+import Support
 
 /// How a file was made, in the words of the A1111 web UI, which many programs read: prompt, negative prompt, and one
 /// line of `Name: value` pairs.
 package enum FileMetadata {
+    /// The steps are those of the whole schedule, as the web UI counts them: the strength says how many of them ran.
     /// - Parameter ran: what made the picture or clip.
     package static func text(_ request: GenerationRequest, image: Int, ran: RunRecord) -> String {
         let scales = ran.guidanceScales
-        var pairs = [("Steps", "\(ran.stepCount)"), ("Sampler", ran.sampler)]
+        var pairs = [("Steps", "\(ran.requestedSteps)"), ("Sampler", ran.sampler)]
         for (index, scale) in scales.prefix(2).enumerated() {
             pairs.append((index == 0 ? "CFG scale" : "CFG scale 2", "\(scale)"))
         }
         pairs += [
             ("Seed", "\(request.seed(ofImage: image))"),
             ("Size", "\(request.width)x\(request.height)"),
-            ("Model", request.model),
-            ("Generator", ran.generator),
+            ("Model", quoted(request.model)),
+            ("Generator", quoted(ran.generator)),
         ]
         if let size = request.scaledSize { pairs.append(("Scaled to", "\(size)")) }
         if let sigma = ran.sigmas.first, request.image != nil, request.kind == .image {
@@ -32,6 +34,11 @@ package enum FileMetadata {
         let line = pairs.map { "\($0): \($1)" }.joined(separator: ", ")
         let negative = request.negativePrompt.map { "Negative prompt: \($0)\n" } ?? ""
         return "\(LoRATags.text(request.prompt, request.loras ?? []))\n\(negative)\(line)"
+    }
+
+    /// As the web UI does: what would not be read back as one value stands as a JSON string.
+    private static func quoted(_ value: String) -> String {
+        value.unicodeScalars.contains { [",", "\n", ":"].contains($0) } ? JSON.string(value).text : value
     }
 }
 

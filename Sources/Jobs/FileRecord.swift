@@ -9,15 +9,14 @@ import Pipelines
 /// asked for alone. Neither ids, times nor API keys are in it.
 package struct FileRecord: Codable, Equatable {
     let request: GenerationRequest
-    /// Steps that were done, also where the request left them to the model.
+    /// Steps that were done: of a picture that is changed by strength only the last of those that the request counts.
     let steps: Int
 
     /// - Parameter ran: what made the file; what the request left to the model is settled by it.
     package init(_ request: GenerationRequest, image: Int, ran: RunRecord) {
         var request = request
         request.generator = ran.generator
-        // A picture that is changed by strength takes only the last of the steps that the request counts.
-        if request.image == nil || request.kind == .video { request.steps = ran.stepCount }
+        request.steps = ran.requestedSteps
         request.seed = request.seed(ofImage: image)
         request.count = 1
         request.previews = 0

@@ -39,7 +39,7 @@ package struct RequestField: Sendable, Equatable {
         case loras
         /// A picture: base64 or a data URL; in a form a file; in a manifest the path of one.
         case picture
-        /// So many pictures at most.
+        /// So many pictures at most: a list; in a table of a manifest paths with `|` between them.
         case pictures(most: Int)
     }
 

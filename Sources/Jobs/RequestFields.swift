@@ -74,7 +74,7 @@ package enum RequestFields {
     package static let lastImage = RequestField(
         "last_image", .picture, [.video, .manifest, .generate], "The last frame of a clip")
     package static let images = RequestField(
-        "images", .pictures(most: mostPictures), http + [.generate], as: [.generate: "reference"],
+        "images", .pictures(most: mostPictures), own + [.generate], as: [.generate: "reference"],
         "Pictures for the model to look at: edits",
         help: "A picture for the model to look at; may be given more than once")
     package static let fit = RequestField(

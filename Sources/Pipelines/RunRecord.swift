@@ -25,6 +25,9 @@ package struct RunRecord: Sendable, Equatable, Codable {
     package let guidanceScales: [Float]
     /// The sigmas of the steps, and the last one's target.
     package let sigmas: [Float]
+    /// Steps of the whole schedule, of which a picture that is changed by strength takes the last; nil in records of versions
+    /// that did not say it.
+    package let scheduledSteps: Int?
     /// Network evaluations.
     package let nfe: Int
     /// What made frames of the latent; nil in records of versions that had one decoder.
@@ -39,7 +42,10 @@ package struct RunRecord: Sendable, Equatable, Codable {
     /// Decoding, and what the receiver of frames did meanwhile.
     package var decodeSeconds = 0.0
 
+    /// Steps that ran.
     package var stepCount: Int { sigmas.count - 1 }
+    /// Steps that were asked for, by the request or for it by the generator.
+    package var requestedSteps: Int { scheduledSteps ?? stepCount }
 
     package init(of run: Run) {
         let generation = run.generation
@@ -47,6 +53,7 @@ package struct RunRecord: Sendable, Equatable, Codable {
         sampler = generation.samplerKind.rawValue
         guidanceScales = generation.guidance.scales
         sigmas = generation.schedule.sigmas
+        scheduledSteps = generation.schedule.passed + generation.schedule.count
         nfe = generation.evaluations
         decoder = run.decoder
         weights = run.pipeline.identities(of: generation.plan, decoder: run.decoder)

@@ -19,7 +19,7 @@ struct Render: AsyncParsableCommand, SpeakingCommand {
             semicolons or tabs, whose first line names the fields: \
             \(Manifest.fieldNames.joined(separator: ", ")). prompt is required; seed is a number or a range such as \
             0-9; file is a name with {line}, {index} and {seed}; image and last_image are paths of pictures, from where \
-            the manifest lies.
+            the manifest lies, and images several of them to look at: a list, in a table with | between them.
 
             Every line is checked before anything is computed. Beside each file lies NAME.json with all that is needed \
             to make the same bytes again; --verify does so and compares. After an interruption the same command goes on: \

@@ -188,7 +188,7 @@ struct Automatic1111: Sendable {
             "height": JSON(request.deliveredSize.height),
             "sampler_name": .string(job.ran?.generator ?? ""),
             "cfg_scale": JSON(job.ran?.guidanceScales.first),
-            "steps": JSON(job.steps),
+            "steps": JSON(job.ran?.requestedSteps ?? job.steps),
             "batch_size": JSON(request.count),
             "restore_faces": false,
             "denoising_strength": JSON(

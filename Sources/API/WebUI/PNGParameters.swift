@@ -18,9 +18,9 @@ enum PNGParameters {
             throw APIError.invalid("image", "image is no PNG, JPEG or WebP in base64")
         }
         let items = texts.map { JSON.Member(name: $0.keyword, value: .string($0.text)) }
+        let info = texts.first { $0.keyword == "parameters" }?.text ?? ""
         return .json([
-            "info": .string(texts.first { $0.keyword == "parameters" }?.text ?? ""), "items": .object(items),
-            "parameters": [:],
+            "info": .string(info), "items": .object(items), "parameters": .object(Infotext(info).members),
         ])
     }
 

@@ -27,6 +27,7 @@ struct LineReader {
         let frames = line.integer(RequestFields.frames)
         let first = pictures.take(RequestFields.image, of: &line)
         let last = pictures.take(RequestFields.lastImage, of: &line)
+        let listed = pictures.takeAll(RequestFields.images, of: &line)
         // A network that reads a first picture makes a clip of it; by strength a picture is made of one.
         let inputs = model.traits.pictures
         let saysStrength = line.has(RequestFields.strength.name) || defaults.strength != nil
@@ -39,7 +40,11 @@ struct LineReader {
         } else if let prompt, prompt.unicodeScalars.allSatisfy(\.properties.isWhitespace) {
             line.fault("prompt", "it is empty")
         }
-        let size = line.size("size") ?? model.usualSize(first: first?.size)
+        let sorted = inputs.sorted(
+            image: [first].compactMap(\.self), images: listed, hasStrength: saysStrength)
+        let references = sorted.references.compactMap(\.size)
+        let size =
+            line.size("size") ?? model.usualSize(first: sorted.first.first?.size, references: references)
         let seeds = line.seeds("seed", atMost: Manifest.mostFiles)
         let count = line.integer(RequestFields.fileCount) ?? 1
         let lastSeed = RequestFields.seeds.upperBound
@@ -59,8 +64,6 @@ struct LineReader {
             seed: UInt64(seeds?.lowerBound ?? 0), loras: line.loras("loras"))
         request.take(from: &line)
         request.generator = request.generator ?? defaults.generator ?? model.generators.defaultName
-        let sorted = inputs.sorted(
-            image: [first].compactMap(\.self), images: [], hasStrength: saysStrength)
         request.image = sorted.first.first?.digest
         request.images = sorted.references.isEmpty ? nil : sorted.references.map(\.digest)
         request.lastImage = last?.digest
@@ -82,10 +85,12 @@ struct LineReader {
         guard line.faults.count == before, let template else { return [] }
         do {
             _ = try request.validate(for: model)
-            try request.validateReferences(of: sorted.references.compactMap(\.size), for: model)
+            try request.validateReferences(of: references, for: model)
             request = try request.settled(for: model)
         } catch ServingError.invalid(let field, let reason) {
-            line.fault(RequestFields.name(of: field, for: .manifest), reason)
+            // What the model looks at, the line may have called its image.
+            let isImage = field == RequestFields.images.name && listed.isEmpty && !sorted.references.isEmpty
+            line.fault(RequestFields.name(of: isImage ? RequestFields.image.name : field, for: .manifest), reason)
         } catch {
             line.fault(nil, "\(error)")
         }
@@ -98,7 +103,7 @@ struct LineReader {
             )
             return []
         }
-        let named = [first, last].compactMap(\.self)
+        let named = [first, last].compactMap(\.self) + listed
         return items(line.line, request, named, seeds ?? 0...0, count, template)
     }
 

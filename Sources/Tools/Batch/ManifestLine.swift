@@ -150,6 +150,27 @@ struct ManifestLine: RequestFieldReader {
         return name.map { LoRA(name: $0, strength: strength, expert: expert) }
     }
 
+    /// `["a.png", "b.png"]`, or `a.png | b.png` as text, for which a path has no `|` and neither begins nor ends with a
+    /// blank.
+    mutating func paths(_ name: String) -> [String]? {
+        guard let value = values[name] else { return nil }
+        if isText, case .string(let text) = value {
+            // By bytes: a bar is one whatever combining character follows it.
+            return text.utf8.split(separator: UInt8(ascii: "|"), omittingEmptySubsequences: false).map { part in
+                let blanks = { (byte: UInt8) in byte == 0x20 || byte == 0x09 }
+                let start = part.drop(while: blanks)
+                let end = start.lastIndex { !blanks($0) }.map { start.index(after: $0) } ?? start.startIndex
+                return String(decoding: start[..<end], as: UTF8.self)
+            }
+        }
+        if case .array(let elements) = value {
+            let paths = elements.compactMap(\.string)
+            if paths.count == elements.count { return paths }
+        }
+        fault(name, "\(Self.show(value)) is not a list of paths, such as [\"a.png\", \"b.png\"]")
+        return nil
+    }
+
     /// `832x480`.
     mutating func size(_ name: String) -> PixelSize? {
         guard let text = string(name) else { return nil }

@@ -1,7 +1,7 @@
 import Jobs
 import Support
 
-/// A picture that a line starts from. Of its bytes only the digest is kept until they are needed.
+/// A picture that a line starts from or looks at. Of its bytes only the digest is kept until they are needed.
 struct NamedPicture: Sendable, Equatable {
     /// The manifest's column.
     let field: String
@@ -52,7 +52,21 @@ struct NamedPictures {
 
     /// - Returns: nil where the line names none.
     mutating func take(_ field: RequestField, of line: inout ManifestLine) -> NamedPicture? {
-        guard let name = field.name(for: .manifest), let text = line.string(name) else { return nil }
+        guard let name = field.name(for: .manifest), let path = line.string(name) else { return nil }
+        return picture(name, path, of: &line)
+    }
+
+    /// - Returns: nothing where the line names none, or where anything is wrong with the list.
+    mutating func takeAll(_ field: RequestField, of line: inout ManifestLine) -> [NamedPicture] {
+        guard let name = field.name(for: .manifest), let paths = line.paths(name) else { return [] }
+        guard paths.count <= RequestFields.mostPictures else {
+            line.fault(name, "\(paths.count) given; at most \(RequestFields.mostPictures) are taken")
+            return []
+        }
+        return paths.compactMap { picture(name, $0, of: &line) }
+    }
+
+    private mutating func picture(_ name: String, _ text: String, of line: inout ManifestLine) -> NamedPicture? {
         guard !text.isEmpty, !text.utf8.contains(0) else {
             line.fault(name, "it is no path of a file")
             return nil
