@@ -13,11 +13,10 @@ struct BatchFolder: Sendable {
     var shard: Shard?
 
     static let state = ".phasor"
-    static let deliveries = "deliveries"
     /// What runs of all shards have together.
     private var sharedPath: String { "\(path)/\(Self.state)" }
     var statePath: String { shard.map { "\(sharedPath)/\($0.folderName)" } ?? sharedPath }
-    private var asidePath: String { "\(statePath)/\(Self.deliveries)" }
+    private var asidePath: String { "\(statePath)/deliveries" }
 
     // MARK: What is there
 
@@ -125,14 +124,32 @@ struct BatchFolder: Sendable {
 
     // MARK: What files start from
 
-    var given: KeptPictures { KeptPictures(path: "\(sharedPath)/given", asidePath: asidePath) }
+    private var givenPath: String { "\(sharedPath)/given" }
 
-    /// Removes the pictures that no file starts from any more.
-    func removeUnusedPictures(of manifest: Manifest) {
-        // A share does not tell what the others start from.
-        guard shard == nil else { return }
-        given.removeUnused(
-            wanted: Set(manifest.items.flatMap(\.pictures).map(\.digest)), sidecars: SidecarNames(path: path))
+    /// Keeps a picture that a file starts from, once, so that the file can be made again from the folder alone.
+    func keep(_ picture: PictureFile) throws(BatchError) {
+        let target = "\(givenPath)/\(picture.digest)"
+        guard PathKind(of: target) == .nothing else { return }
+        try DurableFile.makeFolder(givenPath)
+        // Two shards may keep the same picture at once.
+        try DurableFile.makeFolder(asidePath)
+        let aside = "\(asidePath)/\(picture.digest).picture"
+        try DurableFile.write(Data(picture.bytes), to: aside)
+        try DurableFile.move(aside, to: target)
+    }
+
+    /// A picture that was kept.
+    /// - Throws: `BatchError.picture` if it is gone or was changed.
+    func kept(_ digest: String) throws(BatchError) -> PictureFile {
+        let path = "\(givenPath)/\(digest)"
+        let file: PictureFile
+        do throws(PictureFile.Unreadable) {
+            file = try PictureFile(path: path)
+        } catch {
+            throw .picture("the picture it starts from, \(path): \(error)")
+        }
+        guard file.digest == digest else { throw .picture("the picture it starts from, \(path), was changed") }
+        return file
     }
 
     // MARK: The overview

@@ -65,7 +65,6 @@ package struct BatchRun: Sendable {
             let summary = try await Self.first(
                 of: { try await make(plan, in: engine) },
                 unless: { try await watchStorage(of: engine, onFault) })
-            folder.removeUnusedPictures(of: manifest)
             await engine.drain(within: 60)
             return summary
         } catch {
@@ -83,15 +82,9 @@ package struct BatchRun: Sendable {
     }
 
     private func plan() throws -> Plan {
-        var (done, missing): ([Manifest.Item], [Manifest.Item]) = ([], [])
-        for item in manifest.items {
-            if folder.isDone(item, made: made, identity: try identity(of: item)) {
-                done.append(item)
-            } else {
-                missing.append(item)
-            }
+        let missing = try manifest.items.filter { item in
+            !folder.isDone(item, made: made, identity: try identity(of: item))
         }
-        keepPictures(of: done)
         // Nothing is computed that could not get its name.
         var pending: [Manifest.Item] = []
         var blocked: [BatchSummary.Failure] = []
@@ -106,7 +99,7 @@ package struct BatchRun: Sendable {
             sum + BatchProgress.work(of: item.request, steps: try item.request.validate(for: model))
         }
         let progress = BatchProgress(
-            total: manifest.items.count, kept: done.count, work: work)
+            total: manifest.items.count, kept: manifest.items.count - missing.count, work: work)
         for _ in blocked { progress.finish(succeeded: false) }
         return Plan(pending: pending, blocked: blocked, progress: progress)
     }
@@ -201,7 +194,7 @@ package struct BatchRun: Sendable {
     private func submit(_ item: Manifest.Item, to engine: Engine) async throws -> Job {
         let key = try key(of: item)
         let pictures = try item.pictures.map { picture throws(BatchError) in try picture.file() }
-        for picture in pictures { try folder.given.keep(picture) }
+        for picture in pictures { try folder.keep(picture) }
         let owner = options.elsewhere?.owner
         let job = try await engine.submit(
             item.request, pictures: pictures, priority: .batch, owner: owner, idempotency: key)
@@ -243,7 +236,6 @@ package struct BatchRun: Sendable {
         let obstacle: BatchError?
         do throws(BatchError) {
             try folder.deliver(item, artifact: file, made: made, identity: identity)
-            try await keepPictures(of: item, ended, engine)
             obstacle = nil
         } catch {
             obstacle = error
@@ -253,32 +245,6 @@ package struct BatchRun: Sendable {
         if let obstacle { return try failure(of: item, obstacle, progress) }
         progress.finish(succeeded: true)
         return nil
-    }
-
-    /// Sees to it that what a delivered file starts from is kept: since the job was submitted another run may have found that
-    /// no sidecar names it.
-    private func keepPictures(of item: Manifest.Item, _ job: Job, _ engine: Engine) async throws(BatchError) {
-        for picture in item.pictures where !folder.given.surelyHolds(picture.digest) {
-            if let file = try? picture.file() {
-                try folder.given.write(file)
-                continue
-            }
-            guard let path = try? await engine.picturePath(picture.digest, of: job),
-                let file = try? PictureFile(path: path), file.digest == picture.digest
-            else { throw .picture("\(picture.field): \(picture.path): it could not be kept") }
-            try folder.given.write(file)
-        }
-    }
-
-    /// The same for files that are there, of which a run may have been killed before it had.
-    private func keepPictures(of items: [Manifest.Item]) {
-        var seen: Set<String> = []
-        for picture in items.lazy.flatMap(\.pictures)
-        where seen.insert(picture.digest).inserted && !folder.given.holds(picture.digest) {
-            // Without it the file cannot be made again, but it is there.
-            guard let file = try? picture.file() else { continue }
-            try? folder.given.keep(file)
-        }
     }
 
     /// What goes wrong with one file is told of that file, and the others are made. What concerns all of them is thrown.

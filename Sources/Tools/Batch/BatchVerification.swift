@@ -101,9 +101,7 @@ package struct BatchVerification: Sendable {
         request.model = model.id
         let job: Job
         do {
-            let pictures = try request.pictureDigests.map { digest throws(BatchError) in
-                try folder.given.picture(digest)
-            }
+            let pictures = try request.pictureDigests.map { digest throws(BatchError) in try folder.kept(digest) }
             let accepted = try await engine.submit(request, pictures: pictures, priority: .batch)
             for await _ in try await engine.events(of: accepted.id) {}
             job = try await engine.job(accepted.id)

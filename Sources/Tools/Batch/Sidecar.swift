@@ -39,6 +39,8 @@ package struct Sidecar: Codable, Sendable, Equatable {
     }
 
     static let ending = ".json"
+    /// No sidecar is longer: a prompt has 16 KB.
+    private static let longest = 1 << 20
 
     static func path(of file: String) -> String { file + ending }
 
@@ -54,8 +56,7 @@ package struct Sidecar: Codable, Sendable, Equatable {
 
     private static func text(at path: String) -> Data? {
         var status = stat()
-        guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_size <= SidecarNames.longest
-        else {
+        guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_size <= longest else {
             return nil
         }
         return FileManager.default.contents(atPath: path)
