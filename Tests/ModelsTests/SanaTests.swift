@@ -174,6 +174,19 @@ struct SanaTests {
         }
     }
 
+    /// The published autoencoders' own spelling, and the other kind that diffusers has.
+    @Test func onlyTheOtherKindOfShrinkingIsRefused() throws {
+        let text = try String(contentsOfFile: "\(Self.path)/vae/config.json", encoding: .utf8)
+        let written = try AutoencoderDCConfig.read("\(Self.path)/vae/config.json")
+        func read(_ kind: String) throws -> AutoencoderDCConfig {
+            let key = "\"downsample_block_type\": "
+            let changed = text.replacing("\(key)\"conv\"", with: "\(key)\"\(kind)\"")
+            return try JSONDecoder().decode(AutoencoderDCConfig.self, from: Data(changed.utf8))
+        }
+        #expect(try read("Conv").levels == written.levels)
+        #expect { try read("pixel_unshuffle") } throws: { "\($0)".contains("downsample_block_type") }
+    }
+
     @Test func aDecodeStopsBetweenBlocks() throws {
         let vae = try AutoencoderDC(
             WeightReader(try Checkpoint(folder: "\(Self.path)/vae")),

@@ -102,7 +102,11 @@ extension AutoencoderDCConfig {
             }
         }
         try require(.upsample, "interpolate")
-        try require(.downsample, "conv")
+        // Published files say "Conv", diffusers' own tests "conv"; diffusers asks only whether it is the other kind.
+        let shuffles = "pixel_unshuffle"
+        if try fields.decodeIfPresent(String.self, forKey: .downsample) == shuffles {
+            throw refuse(.downsample, "\"\(shuffles)\" is not supported, only \"Conv\", which SANA's autoencoder has")
+        }
         try require(.norms, "rms_norm")
         try require(.activations, "silu")
         try require(.outActivation, "relu")
