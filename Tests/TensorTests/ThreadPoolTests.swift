@@ -106,6 +106,8 @@ import Testing
                 let maps = try? String(contentsOfFile: "/proc/thread-self/numa_maps", encoding: .utf8)
                 let processors = Self.allowedProcessors()
                 seen.withLock { $0[worker] = (processors, maps) }
+                // The caller may have the processor that the helper is bound to.
+                if worker == 0 { usleep(500) }
             }
         }
         let helper = try #require(seen.withLock { $0[1] })
