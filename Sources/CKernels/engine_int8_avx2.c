@@ -1,9 +1,7 @@
 #include "int8.h"
 
 #if defined(__x86_64__)
-#include <immintrin.h>
-
-#include "levels.h"
+#include "int8_avx.h"
 
 // int8 without VNNI: AVX2 multiplies pairs of 16 bits and adds their products in one instruction, twice the products of one in
 // float32, and a second instruction adds them to the sum. The sums are the twin's to the bit, as they are whole numbers.
@@ -60,13 +58,9 @@ PAIRS_INLINE void strip(const phasor_tile *t, size_t j, const int rows) {
 #pragma unroll
             for (int i = 0; i < rows; i++)
 #pragma unroll
-                for (int v = 0; v < 2; v++) {
-                    float *c = t->c + i * t->stride + j + 8 * v;
-                    __m256 both = _mm256_mul_ps(
-                        _mm256_set1_ps(*(const float *)a[i]), _mm256_load_ps((const float *)b + 8 * v));
-                    __m256 before = continues ? _mm256_loadu_ps(c) : _mm256_setzero_ps();
-                    _mm256_storeu_ps(c, _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum[i][v]), both, before));
-                }
+                for (int v = 0; v < 2; v++)
+                    int8_add_scaled(
+                        sum[i][v], a[i], (const float *)b + 8 * v, continues, t->c + i * t->stride + j + 8 * v);
             for (int i = 0; i < rows; i++) add_apart(a[i], b, t->c + i * t->stride + j);
         }
 }

@@ -1,9 +1,7 @@
 #include "int8.h"
 
 #if defined(__x86_64__)
-#include <immintrin.h>
-
-#include "levels.h"
+#include "int8_avx.h"
 
 // int8 with AVX-VNNI, which client processors have without AVX-512: strips of 16 columns, 6 rows x 2 vectors of int32
 // accumulators.
@@ -36,13 +34,9 @@ PHASOR_AVX_VNNI PHASOR_INLINE void strip(const phasor_tile *t, size_t j, const i
 #pragma unroll
             for (int i = 0; i < rows; i++)
 #pragma unroll
-                for (int v = 0; v < 2; v++) {
-                    float *c = t->c + i * t->stride + j + 8 * v;
-                    __m256 both = _mm256_mul_ps(
-                        _mm256_set1_ps(*(const float *)a[i]), _mm256_load_ps((const float *)b + 8 * v));
-                    __m256 before = continues ? _mm256_loadu_ps(c) : _mm256_setzero_ps();
-                    _mm256_storeu_ps(c, _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum[i][v]), both, before));
-                }
+                for (int v = 0; v < 2; v++)
+                    int8_add_scaled(
+                        sum[i][v], a[i], (const float *)b + 8 * v, continues, t->c + i * t->stride + j + 8 * v);
             for (int i = 0; i < rows; i++) int8_add_apart(a[i], b, 4, t->c + i * t->stride + j);
         }
 }

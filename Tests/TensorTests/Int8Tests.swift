@@ -6,7 +6,7 @@ import Testing
 /// Products whose operands are rounded to int8. On a processor that has no instruction for them `Precision.int8` computes as
 /// bf16 does, and what compares levels says nothing.
 @Suite struct Int8Tests {
-    /// The fast engine at this machine's level, its plain twin below AVX-512.
+    /// The fast engine at a level, its plain twin where there is none.
     private func compute(_ instructions: InstructionSet = .current, threads: Int = 2) -> Compute {
         Compute(threads: threads, precision: .int8, instructions: instructions)
     }
