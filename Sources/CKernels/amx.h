@@ -214,7 +214,7 @@ TILE_TARGET PHASOR_INLINE void int8_block(const phasor_tile *t, size_t j, const 
     for (size_t s = 0; s < t->segments; s++)
         for (size_t p = 0; p < t->steps; p++, b += t->columns * step, continues = true) {
             AMX_ZERO_SUMS();
-            for (size_t q = 0; q < INT8_BLOCK / AMX_ROW; q++) {
+            for (size_t q = 0; q < int8_values(t, p) / AMX_ROW; q++) {
                 size_t at = t->offsets[s] + p * INT8_ROW_STEP + INT8_HEAD + q * AMX_ROW;
                 TILE_LOAD(6, b + INT8_VALUES + q * AMX_TILE, AMX_ROW);
                 if (second) TILE_LOAD(7, b + INT8_GROUP + INT8_VALUES + q * AMX_TILE, AMX_ROW);

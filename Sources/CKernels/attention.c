@@ -112,7 +112,8 @@ static void attend(void *context, size_t item, int worker) {
         size_t count = end - key < KEY_BLOCK ? end - key : KEY_BLOCK;
         size_t padded = (count + KEY_PANEL - 1) / KEY_PANEL * KEY_PANEL;
         phasor_tile tile = {
-            .columns = KEY_PANEL, .segments = 1, .steps = j->dim_steps, .offsets = &none, .stride = KEY_BLOCK};
+            .columns = KEY_PANEL, .segments = 1, .steps = j->dim_steps, .last = engine_last(e, w->head_dim),
+            .offsets = &none, .stride = KEY_BLOCK};
         for (size_t c = 0; c < padded; c += KEY_PANEL) {
             tile.panel = panels + (key + c) / KEY_PANEL * j->key_panel_bytes;
             for (size_t i = 0; i < rows; i += e->rows) {
@@ -133,7 +134,7 @@ static void attend(void *context, size_t item, int worker) {
             e->pack(softmax[i].scores, padded, 1, weights + i * j->weight_bytes);
         }
         tile = (phasor_tile){
-            .segments = 1, .steps = engine_steps(e, padded), .offsets = &none, .stride = j->dim_width,
+            .segments = 1, .steps = engine_steps(e, padded), .last = engine_last(e, padded), .offsets = &none, .stride = j->dim_width,
             .accumulate = true};
         for (size_t dim = 0; dim < j->dim_width; dim += ENGINE_COLUMNS) {
             tile.columns = j->dim_width - dim < ENGINE_COLUMNS ? j->dim_width - dim : ENGINE_COLUMNS;

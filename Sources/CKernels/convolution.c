@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "engine.h"
+#include "convolution_job.h"
 
 // An implicit matrix product: output pixels are rows, taps times channels are K. The input is packed, enlarged and
 // with its border of zeros, so that every tap of a pixel lies at a fixed distance from its first one and the kernel can
@@ -12,40 +12,26 @@
 enum {
     PIXEL_BLOCK = 1020,  // pixels that a part of a panel is used for while it is in the cache
     FEW_PIXELS = 96,     // the least of them
+    SQUARE_BLOCK = 60,   // squares, whose sixteen sums for each output stay in the cache
+    FEW_SQUARES = 12,
     ITEMS = 16,          // that a small picture is cut into, for threads to share, and
     THREAD_ITEMS = 4,    // that each of many threads should find
     K_BYTES = 2048,      // of K in a part of a panel's column, unless one tap has more
     PACK_VALUES = 4096,  // that are packed at a time, unless one pixel has more
-    BAND_BYTES = 8 << 20,            // of packed input that a band should not exceed
+    BAND_BYTES = 8 << 20,            // of packed input, or of its frequencies, that a band should not exceed
     BAND_PIXELS = 4 * PIXEL_BLOCK    // the least output pixels of a band, for threads to share
 };
-
-typedef struct {
-    const phasor_convolution *work;
-    const phasor_engine *engine;
-    size_t items;             // wanted
-    size_t bands, band_rows;  // output rows of a band
-    size_t first, rows;       // output rows of the band at hand
-    size_t height, width;     // of a packed frame of it
-    size_t pixel_bytes;    // of a packed pixel
-    size_t taps, block_taps, tap_steps;
-    size_t pixels, panels, blocks, block_pixels;
-    size_t pack_pixels;  // packed at a time
-    size_t offset_bytes, worker_bytes;
-    char *packed, *workers;
-    size_t *offsets;  // [taps] from a pixel's first tap
-} job;
 
 static size_t at_least(size_t a, size_t b) { return a > b ? a : b; }
 
 static size_t at_most(size_t a, size_t b) { return a < b ? a : b; }
 
-static size_t packed_pixel_bytes(const phasor_engine *e, size_t channels) {
-    return engine_steps(e, channels) * e->step * e->element;
+static size_t packed_tap_bytes(const phasor_engine *e, size_t channels) {
+    return engine_steps(e, channels) * engine_step_bytes(e);
 }
 
 size_t phasor_convolution_panel_bytes(const phasor_engine *e, size_t outputs, size_t channels, size_t taps) {
-    return engine_width(outputs) * taps * packed_pixel_bytes(e, channels);
+    return engine_width(outputs) * taps * packed_tap_bytes(e, channels);
 }
 
 // A panel for each 64 outputs, in it each tap's channels.
@@ -55,13 +41,13 @@ void phasor_convolution_pack(
     char *panel = panels;
     for (size_t first = 0; first < outputs; first += ENGINE_COLUMNS) {
         size_t columns = outputs - first < ENGINE_COLUMNS ? outputs - first : ENGINE_COLUMNS, width = engine_width(columns);
-        for (size_t tap = 0; tap < taps; tap++, panel += width * packed_pixel_bytes(e, channels)) {
+        for (size_t tap = 0; tap < taps; tap++, panel += width * packed_tap_bytes(e, channels)) {
             for (size_t c = 0; c < width; c += ENGINE_LANES) {
                 size_t lanes = columns - c < ENGINE_LANES ? columns - c : ENGINE_LANES;
                 for (size_t i = 0; i < lanes; i++)
                     for (size_t channel = 0; channel < channels; channel++)
                         buffer[i * channels + channel] = weight[((first + c + i) * channels + channel) * taps + tap];
-                e->transpose(buffer, channels, lanes, channels, width, panel + c * e->step * e->element);
+                e->transpose(buffer, channels, lanes, channels, width, panel + c * engine_step_bytes(e));
             }
         }
     }
@@ -70,66 +56,95 @@ void phasor_convolution_pack(
 static size_t frames(const phasor_convolution *w) { return w->frames_zero + w->frames_held + w->frames_in; }
 
 /// Rows of packed input that some output rows read.
-static size_t rows_read(const phasor_convolution *w, size_t rows) { return (rows - 1) * w->stride + w->kernel_height; }
+static size_t rows_read(const phasor_convolution *w, size_t rows) {
+    return w->winograd ? (rows + 1) / 2 * 2 + WINOGRAD_SIDE - 2 : (rows - 1) * w->stride + w->kernel_height;
+}
 
-/// Cuts the output rows from `first` on, a band or what is left of one, into blocks of pixels.
-static void take_band(job *j, size_t first) {
+/// Cuts the output rows from `first` on, a band or what is left of one, into blocks of places.
+static void take_band(convolution_job *j, size_t first) {
     const phasor_convolution *w = j->work;
     j->first = first;
     j->rows = w->height_out - first < j->band_rows ? w->height_out - first : j->band_rows;
     j->height = rows_read(w, j->rows);
-    j->pixels = w->frames_out * j->rows * w->width_out;
-    j->blocks = at_least((j->pixels + PIXEL_BLOCK / 2) / PIXEL_BLOCK, 1);
+    j->squares = (j->rows + 1) / 2 * j->square_columns;
+    j->places = w->frames_out * (w->winograd ? j->squares : j->rows * w->width_out);
+    size_t block = w->winograd ? SQUARE_BLOCK : PIXEL_BLOCK, few = w->winograd ? FEW_SQUARES : FEW_PIXELS;
+    j->blocks = at_least((j->places + block / 2) / block, 1);
     if (j->blocks * j->panels < j->items) {
-        size_t blocks = (j->items + j->panels - 1) / j->panels, most = at_least(j->pixels / FEW_PIXELS, 1);
+        size_t blocks = (j->items + j->panels - 1) / j->panels, most = at_least(j->places / few, 1);
         j->blocks = at_least(j->blocks, blocks < most ? blocks : most);
     }
-    size_t pixels = (j->pixels + j->blocks - 1) / j->blocks;
+    size_t places = (j->places + j->blocks - 1) / j->blocks;
     size_t tile = j->engine->rows;
-    j->block_pixels = at_least((pixels + tile - 1) / tile * tile, tile);
-    j->blocks = (j->pixels + j->block_pixels - 1) / j->block_pixels;
+    j->block_places = at_least((places + tile - 1) / tile * tile, tile);
+    j->blocks = (j->places + j->block_places - 1) / j->block_places;
 }
 
-static size_t band_bytes(const job *j) { return frames(j->work) * j->height * j->width * j->pixel_bytes; }
+static size_t packed_bytes(const convolution_job *j) {
+    return (frames(j->work) * j->height * j->width * j->pixel_bytes + 63) / 64 * 64;
+}
 
-static job plan(const phasor_engine *e, const phasor_convolution *w, int threads) {
-    job j = {.work = w, .engine = e, .items = at_least(ITEMS, THREAD_ITEMS * (size_t)threads)};
+static size_t frequency_bytes(const convolution_job *j) {
+    return j->work->winograd ? frames(j->work) * WINOGRAD_FREQUENCIES * j->squares * j->square_bytes : 0;
+}
+
+/// Output rows of a band.
+static size_t rows_of_bands(const convolution_job *j) {
+    const phasor_convolution *w = j->work;
+    size_t row_pixels = w->frames_out * w->width_out, halo = at_least(w->kernel_height, w->stride) - w->stride, rows;
+    if (w->winograd) {
+        size_t square_row = frames(w) * WINOGRAD_FREQUENCIES * j->square_columns * j->square_bytes;
+        size_t blocks = (j->items + j->panels - 1) / j->panels, squares = row_pixels / 2 + 1;
+        rows = 2 * at_least(BAND_BYTES / at_least(square_row, 1), (2 * blocks * SQUARE_BLOCK + squares - 1) / squares);
+    } else {
+        size_t most = BAND_BYTES / at_least(frames(w) * j->width * j->pixel_bytes, 1);
+        rows = at_least(most > halo ? (most - halo) / w->stride : 0, (BAND_PIXELS + row_pixels - 1) / row_pixels);
+    }
+    // Bands of about one size, of whole squares.
+    size_t bands = (w->height_out + rows - 1) / rows;
+    rows = (w->height_out + bands - 1) / bands;
+    return w->winograd ? (rows + 1) / 2 * 2 : rows;
+}
+
+static convolution_job plan(const phasor_engine *e, const phasor_convolution *w, int threads) {
+    convolution_job j = {.work = w, .engine = e, .items = at_least(ITEMS, THREAD_ITEMS * (size_t)threads)};
+    j.square_columns = (w->width_out + 1) / 2;
     // As far as taps reach, and at least what is written of the frame itself.
-    j.width = at_least((w->width_out - 1) * w->stride + w->kernel_width, w->pad + w->width_in * w->upsample);
+    size_t reach = w->winograd ? 2 * j.square_columns + WINOGRAD_SIDE - 2 : (w->width_out - 1) * w->stride + w->kernel_width;
+    j.width = at_least(reach, w->pad + w->width_in * w->upsample);
     j.tap_steps = engine_steps(e, w->channels);
-    j.pixel_bytes = packed_pixel_bytes(e, w->channels);
+    j.pixel_bytes = j.tap_steps * engine_row_step_bytes(e);
+    j.square_bytes = engine_row_bytes(e, w->channels);
+    j.tap_bytes = packed_tap_bytes(e, w->channels);
     j.taps = w->kernel_time * w->kernel_height * w->kernel_width;
-    j.block_taps = at_least(K_BYTES / j.pixel_bytes, 1);
+    j.block_taps = at_least(K_BYTES / j.tap_bytes, 1);
     if (j.block_taps > j.taps) j.block_taps = j.taps;
     j.panels = (w->outputs + ENGINE_COLUMNS - 1) / ENGINE_COLUMNS;
-
-    size_t row_bytes = at_least(frames(w) * j.width * j.pixel_bytes, 1), row_pixels = w->frames_out * w->width_out;
-    size_t most = BAND_BYTES / row_bytes, halo = at_least(w->kernel_height, w->stride) - w->stride;
-    j.band_rows = at_least(most > halo ? (most - halo) / w->stride : 0, (BAND_PIXELS + row_pixels - 1) / row_pixels);
-    // Bands of about one size.
-    j.bands = (w->height_out + j.band_rows - 1) / j.band_rows;
-    j.band_rows = (w->height_out + j.bands - 1) / j.bands;
+    j.band_rows = rows_of_bands(&j);
     j.bands = (w->height_out + j.band_rows - 1) / j.band_rows;
 
     take_band(&j, (j.bands - 1) * j.band_rows);
-    size_t sums = j.block_pixels * ENGINE_COLUMNS;
+    size_t places = j.block_places;
     take_band(&j, 0);
-    sums = at_least(sums, j.block_pixels * ENGINE_COLUMNS);
+    places = at_least(places, j.block_places);
     j.pack_pixels = at_least(PACK_VALUES / at_least(w->channels, 1), 1);
+    size_t sums = w->winograd ? winograd_worker_floats(places) : places * ENGINE_COLUMNS;
     j.worker_bytes = (at_least(sums, j.pack_pixels * w->channels) * sizeof(float) + 63) / 64 * 64;
     j.offset_bytes = (j.taps * sizeof(size_t) + 63) / 64 * 64;
     return j;
 }
 
+bool phasor_engine_does_winograd(const phasor_engine *engine) { return engine->step == 1; }
+
 size_t phasor_convolution_scratch(const phasor_engine *engine, const phasor_convolution *work, int threads) {
     if (work->frames_out * work->height_out * work->width_out == 0) return 0;
-    job j = plan(engine, work, threads);
-    return j.offset_bytes + (size_t)threads * j.worker_bytes + band_bytes(&j);
+    convolution_job j = plan(engine, work, threads);
+    return j.offset_bytes + (size_t)threads * j.worker_bytes + packed_bytes(&j) + frequency_bytes(&j);
 }
 
 /// Packs one row of one frame.
 static void pack(void *context, size_t item, int worker) {
-    const job *j = context;
+    const convolution_job *j = context;
     const phasor_convolution *w = j->work;
     // Wraps above the frame: then it is not inside.
     size_t frame = item / j->height, y = j->first * w->stride + item % j->height - w->pad;
@@ -170,19 +185,20 @@ static void pack(void *context, size_t item, int worker) {
 }
 
 static void convolve(void *context, size_t item, int worker) {
-    const job *j = context;
+    const convolution_job *j = context;
     const phasor_convolution *w = j->work;
-    size_t first = item % j->panels * ENGINE_COLUMNS, start = item / j->panels * j->block_pixels;
+    size_t first = item % j->panels * ENGINE_COLUMNS, start = item / j->panels * j->block_places;
     size_t columns = w->outputs - first < ENGINE_COLUMNS ? w->outputs - first : ENGINE_COLUMNS;
-    size_t end = j->pixels - start < j->block_pixels ? j->pixels : start + j->block_pixels;
+    size_t end = j->places - start < j->block_places ? j->places : start + j->block_places;
     size_t frame_pixels = j->rows * w->width_out;
     float *sums = (float *)(j->workers + (size_t)worker * j->worker_bytes);
-    const char *panel = (const char *)w->panels + first * w->packed_taps * j->pixel_bytes;
+    const char *panel = (const char *)w->panels + first * w->packed_taps * j->tap_bytes;
     for (size_t tap = 0; tap < j->taps; tap += j->block_taps) {
         size_t taps = j->taps - tap < j->block_taps ? j->taps - tap : j->block_taps;
         phasor_tile tile = {
-            .columns = engine_width(columns), .segments = taps, .steps = j->tap_steps, .offsets = j->offsets + tap,
-            .panel = panel + (w->first_tap + tap) * engine_width(columns) * j->pixel_bytes, .stride = ENGINE_COLUMNS,
+            .columns = engine_width(columns), .segments = taps, .steps = j->tap_steps,
+            .last = engine_last(j->engine, w->channels), .offsets = j->offsets + tap,
+            .panel = panel + (w->first_tap + tap) * engine_width(columns) * j->tap_bytes, .stride = ENGINE_COLUMNS,
             .accumulate = tap > 0};
         for (size_t pixel = start; pixel < end; pixel += tile.rows) {
             // Pixels of one frame, whose outputs are neighbours.
@@ -207,10 +223,11 @@ static void convolve(void *context, size_t item, int worker) {
 void phasor_convolution_run(
     phasor_pool *pool, const phasor_engine *engine, const phasor_convolution *work, void *scratch) {
     if (work->frames_out * work->height_out * work->width_out == 0) return;
-    job j = plan(engine, work, phasor_pool_threads(pool));
+    convolution_job j = plan(engine, work, phasor_pool_threads(pool));
     j.offsets = scratch;
     j.workers = (char *)scratch + j.offset_bytes;
     j.packed = j.workers + (size_t)phasor_pool_threads(pool) * j.worker_bytes;
+    j.frequencies = j.packed + packed_bytes(&j);
     size_t plane = work->kernel_height * work->kernel_width;
     for (size_t band = 0; band < j.bands; band++) {
         take_band(&j, band * j.band_rows);
@@ -219,6 +236,7 @@ void phasor_convolution_run(
             j.offsets[tap] = ((time * j.height + y) * j.width + x) * j.pixel_bytes;
         }
         phasor_pool_run(pool, frames(work) * j.height, pack, &j);
-        phasor_pool_run(pool, j.panels * j.blocks, convolve, &j);
+        if (work->winograd) phasor_pool_run(pool, frames(work) * j.squares / j.square_columns, winograd_transform, &j);
+        phasor_pool_run(pool, j.panels * j.blocks, work->winograd ? winograd_multiply : convolve, &j);
     }
 }

@@ -32,6 +32,7 @@ typedef enum engine_units {
 typedef struct phasor_tile {
     size_t rows, columns;
     size_t segments, steps;  // steps of one segment
+    size_t last;             // values of a segment's last step; those behind them are zeros
     const size_t *offsets;   // of each segment in a row, in bytes
     const char *a[ENGINE_MOST_ROWS];
     const void *panel;  // [segments * steps][columns][step], 64-byte aligned
@@ -72,6 +73,9 @@ struct phasor_engine {
 
 /// Steps that hold k values.
 static inline size_t engine_steps(const phasor_engine *e, size_t k) { return (k + e->step - 1) / e->step; }
+
+/// Values in the last of the steps that hold k.
+static inline size_t engine_last(const phasor_engine *e, size_t k) { return k - (engine_steps(e, k) - 1) * e->step; }
 
 /// Bytes of one column's step in a panel.
 static inline size_t engine_step_bytes(const phasor_engine *e) { return e->step * e->element + e->scales; }

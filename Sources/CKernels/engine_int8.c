@@ -14,13 +14,13 @@ static void transpose(const float *rows, size_t stride, size_t columns, size_t k
     transpose_stored(rows, stride, columns, k, width, ENGINE_UNITS_FITTED, NULL, panel);
 }
 
-/// One step of one row and sixteen columns.
-static void add_block(const char *row, const char *group, float *c) {
+/// One step of one row and sixteen columns, of which `count` values are multiplied.
+static void add_block(const char *row, const char *group, size_t count, float *c) {
     const uint8_t *a = (const uint8_t *)row + INT8_HEAD;
     const int8_t *b = (const int8_t *)group + INT8_VALUES;
     int32_t sum[ENGINE_LANES];
     memcpy(sum, group + INT8_STARTS, sizeof sum);
-    for (size_t p = 0; p < INT8_BLOCK; p += 4, b += 4 * ENGINE_LANES)
+    for (size_t p = 0; p < count; p += 4, b += 4 * ENGINE_LANES)
         for (size_t l = 0; l < ENGINE_LANES; l++)
             for (size_t q = 0; q < 4; q++) sum[l] += a[p + q] * b[4 * l + q];
     float scale = *(const float *)row;
@@ -38,7 +38,7 @@ static void multiply(const phasor_tile *t) {
             const char *b = (const char *)t->panel + j * step;
             for (size_t s = 0; s < t->segments; s++)
                 for (size_t p = 0; p < t->steps; p++, b += t->columns * step)
-                    add_block(t->a[i] + t->offsets[s] + p * INT8_ROW_STEP, b, c);
+                    add_block(t->a[i] + t->offsets[s] + p * INT8_ROW_STEP, b, int8_values(t, p), c);
         }
 }
 

@@ -44,8 +44,9 @@ PAIRS_INLINE void strip(const phasor_tile *t, size_t j, const int rows) {
                 sum[i][0] = sum[i][1] = _mm256_setzero_si256();
             }
             const char *values = b + INT8_VALUES;
+            const size_t end = INT8_HEAD + int8_values(t, p) * sizeof(int16_t);
 #pragma unroll 2
-            for (size_t w = INT8_HEAD; w < WIDE_ROW_STEP; w += 4, values += PAIR_BYTES) {
+            for (size_t w = INT8_HEAD; w < end; w += 4, values += PAIR_BYTES) {
                 __m256i y0 = _mm256_cvtepi8_epi16(_mm_load_si128((const __m128i *)values));
                 __m256i y1 = _mm256_cvtepi8_epi16(_mm_load_si128((const __m128i *)(values + 16)));
 #pragma unroll

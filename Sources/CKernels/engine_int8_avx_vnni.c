@@ -21,7 +21,8 @@ PHASOR_AVX_VNNI PHASOR_INLINE void strip(const phasor_tile *t, size_t j, const i
                 sum[i][1] = _mm256_load_si256((const __m256i *)(b + INT8_STARTS + 32));
             }
             const char *values = b + INT8_VALUES;
-            for (size_t w = INT8_HEAD; w < INT8_ROW_STEP; w += 4, values += 64) {
+            const size_t end = INT8_HEAD + int8_values(t, p);
+            for (size_t w = INT8_HEAD; w < end; w += 4, values += 64) {
                 __m256i y0 = _mm256_load_si256((const __m256i *)values);
                 __m256i y1 = _mm256_load_si256((const __m256i *)(values + 32));
 #pragma unroll

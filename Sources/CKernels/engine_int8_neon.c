@@ -22,7 +22,8 @@ PHASOR_NEON_I8MM PHASOR_INLINE void strip(const phasor_tile *t, size_t j, const 
                 for (int i = 0; i < pairs; i++) sum[i][v] = vcombine_s32(start, start);
             }
             const int8_t *values = (const int8_t *)b + INT8_VALUES;
-            for (size_t w = INT8_HEAD; w < INT8_ROW_STEP; w += EIGHT, values += ENGINE_LANES * EIGHT) {
+            const size_t end = INT8_HEAD + int8_values(t, p);
+            for (size_t w = INT8_HEAD; w < end; w += EIGHT, values += ENGINE_LANES * EIGHT) {
                 uint8x16_t x[PAIRS];
                 for (int i = 0; i < pairs; i++)
                     x[i] = vcombine_u8(

@@ -43,7 +43,8 @@ VNNI_INLINE void block(const phasor_tile *t, const int rows, const int vectors) 
                 for (int i = 0; i < rows; i++) sum[i][j] = start;
             }
             const char *values = b + INT8_VALUES;
-            for (size_t w = 0; w < INT8_BLOCK; w += 4, values += 64) {
+            const size_t count = int8_values(t, p);
+            for (size_t w = 0; w < count; w += 4, values += 64) {
                 __m512i y[4];
 #pragma unroll
                 for (int j = 0; j < vectors; j++) y[j] = _mm512_load_si512(values + j * INT8_GROUP);

@@ -176,8 +176,8 @@ static void multiply(void *context, size_t item, int worker) {
         size_t k = g->k - k0 < k_block(e) ? g->k - k0 : k_block(e);
         size_t place = k0 / e->step * engine_row_step_bytes(e);
         phasor_tile tile = {
-            .columns = engine_width(columns), .segments = 1, .steps = engine_steps(e, k), .offsets = &none,
-            .panel = panel, .stride = ENGINE_COLUMNS, .accumulate = k0 > 0};
+            .columns = engine_width(columns), .segments = 1, .steps = engine_steps(e, k), .last = engine_last(e, k),
+            .offsets = &none, .panel = panel, .stride = ENGINE_COLUMNS, .accumulate = k0 > 0};
         pack_panel(e, g, first, columns, k0, k, tile.columns, panel, decoded);
         for (size_t row = start; row < end; row += e->rows) {
             tile.rows = end - row < e->rows ? end - row : e->rows;

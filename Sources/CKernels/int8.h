@@ -22,6 +22,7 @@
 // times four consecutive values of each column.
 enum {
     INT8_BLOCK = 256,
+    INT8_PART = 64,  // of a block, that is multiplied or left out as a whole
     INT8_APART = 8,
     INT8_HEAD = 64,  // of a row's step: int8_head, filled up to a cache line
     INT8_ROW_STEP = INT8_HEAD + INT8_BLOCK,
@@ -119,6 +120,12 @@ PHASOR_INLINE void int8_pack(const float *in, size_t count, float scale, char *o
         for (size_t a = 0; a < head.count; a++) head.values[a] *= scale;
         memcpy(out, &head, sizeof head);
     }
+}
+
+/// Values of a step that are multiplied: all, or of a segment's last step as many 64s as it has values of. The sums are whole
+/// numbers, which the zeros behind them would not change.
+PHASOR_INLINE size_t int8_values(const phasor_tile *t, size_t step) {
+    return step + 1 < t->steps ? (size_t)INT8_BLOCK : (t->last + INT8_PART - 1) / INT8_PART * INT8_PART;
 }
 
 /// Adds the values of a row's step that stand apart to its sums c of sixteen columns. `group`: the columns' step, whose

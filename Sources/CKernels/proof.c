@@ -34,8 +34,8 @@ static void product(bench *b, const phasor_engine *e, enum way way, size_t rows,
     size_t width = engine_width(columns), step = engine_step_bytes(e), row_bytes = engine_row_bytes(e, k), none = 0;
     memset(b->panel, 0x5a, b->bytes);
     phasor_tile tile = {
-        .rows = rows, .columns = width, .segments = 1, .steps = engine_steps(e, k), .offsets = &none,
-        .panel = b->panel, .c = c, .stride = COLUMNS, .accumulate = true};
+        .rows = rows, .columns = width, .segments = 1, .steps = engine_steps(e, k), .last = engine_last(e, k),
+        .offsets = &none, .panel = b->panel, .c = c, .stride = COLUMNS, .accumulate = true};
     for (size_t i = 0; i < rows; i++) {
         // In order, or where there are many at distances that differ.
         char *row = b->rows + (rows & 1 ? i * 5 % ROWS : i) * row_bytes;
@@ -86,7 +86,7 @@ bool phasor_engine_proves(const phasor_engine *e, const phasor_engine *twin) {
             b->w[c * MOST_K + p] = b->across[p * COLUMNS + c] = value;
             b->halves[c * MOST_K + p] = (uint16_t)(bits >> 16);
         }
-    static const size_t lengths[] = {1, 2, 3, 37, 256, 517};
+    static const size_t lengths[] = {1, 2, 3, 37, 100, 256, 517};
     static const size_t heights[] = {1, 2, 3, 4, 5, 6, 15, 16, 17, 31, 32};
     bool all = true;
     for (size_t l = 0; all && l < sizeof lengths / sizeof *lengths; l++)

@@ -71,6 +71,12 @@ package struct Convolution: Sendable {
     /// Where the taps begin among those that are packed.
     var firstTap: Int { first * kernel.height * kernel.width }
 
+    /// What reads packed taps. Engines are constants, which threads may share.
+    fileprivate struct Form: Hashable, @unchecked Sendable {
+        let engine: OpaquePointer
+        let isWinograd: Bool
+    }
+
     /// The checkpoint's `[out, in, taps]` as the kernel of an engine reads them. Packed when they are first used: opening a
     /// model reads no convolution, and making pictures from text no encoder.
     fileprivate final class Taps: Sendable {
@@ -78,7 +84,7 @@ package struct Convolution: Sendable {
         /// More than 1 where the source has the taps in time, from the last to the first, outside its input channels.
         private let framesAsChannels: Int
         private let changes: [LayerUpdate]
-        private let results = Mutex<[UInt: Tensor]>([:])
+        private let results = Mutex<[Form: Tensor]>([:])
 
         init(_ source: Weight, framesAsChannels: Int, changes: [LayerUpdate]) {
             self.source = source
@@ -88,30 +94,42 @@ package struct Convolution: Sendable {
 
         var count: Int { source.shape[2...].reduce(1, *) }
 
-        func panels(for compute: Compute) -> Tensor {
+        func panels(_ form: Form, _ compute: Compute) -> Tensor {
             results.withLock { results in
-                let key = UInt(bitPattern: compute.engine)
-                if let known = results[key] { return known }
-                if let plan = MemoryScope.current.plan { return plan.made(by: self) { packed(for: compute) } }
-                let made = packed(for: compute)
-                results[key] = made
+                if let known = results[form] { return known }
+                if let plan = MemoryScope.current.plan { return plan.made(by: self) { packed(form, compute) } }
+                let made = packed(form, compute)
+                results[form] = made
                 return made
             }
         }
 
-        private func packed(for compute: Compute) -> Tensor {
-            let (engine, outputs, inputs) = (compute.engine, source.shape[0], source.shape[1])
+        private func packed(_ form: Form, _ compute: Compute) -> Tensor {
+            let (outputs, inputs) = (source.shape[0], source.shape[1])
             var values = source.widened()
             for change in changes { compute.merge(change, into: values) }
             if framesAsChannels > 1 { values = tapsInTime(values) }
-            let bytes = phasor_convolution_panel_bytes(engine, outputs, inputs, count)
-            let panels = Tensor.lasting { Tensor(bytes: bytes) }
-            let buffer = Tensor(uninitialized: [16, inputs])
-            if !MemoryPlan.isUnderway {
-                phasor_convolution_pack(
-                    engine, values.pointer, outputs, inputs, count, buffer.pointer, panels.pointer)
-                withExtendedLifetime((values, buffer)) {}
+            // 64 outputs at a time. As frequencies they are a tensor of their own first.
+            let taps = form.isWinograd ? count / 9 * 16 : count
+            let frequencies = form.isWinograd ? 64 * inputs * taps : 0
+            let bytes = phasor_convolution_panel_bytes(form.engine, 64, inputs, taps)
+            let panels = Tensor.lasting {
+                Tensor(bytes: phasor_convolution_panel_bytes(form.engine, outputs, inputs, taps))
             }
+            let buffers = Tensor(uninitialized: [compute.threads, 16 * inputs + frequencies])
+            compute.parallel((outputs + 63) / 64) { panel, worker in
+                let (first, columns) = (64 * panel, min(64, outputs - 64 * panel))
+                let buffer = buffers.pointer + worker * (16 * inputs + frequencies)
+                var weight = values.pointer + first * inputs * count
+                if form.isWinograd {
+                    phasor_winograd_weights(weight, columns * inputs * count / 9, buffer + 16 * inputs)
+                    weight = buffer + 16 * inputs
+                }
+                phasor_convolution_pack(
+                    form.engine, weight, columns, inputs, taps, buffer,
+                    UnsafeMutableRawPointer(panels.pointer) + panel * bytes)
+            }
+            withExtendedLifetime((values, buffers)) {}
             return panels
         }
 
@@ -191,6 +209,17 @@ package struct ConvolutionPlan {
 }
 
 extension Compute {
+    /// How the layer's taps are multiplied. The rule looks at the layer alone, so that a picture does not depend on what it is
+    /// computed with. With fewer channels Winograd's sums would take longer than the products that they save; it saves more
+    /// than pairs of bytes do, and less than wider products of bytes.
+    private func form(of layer: Convolution, stride: Int) -> Convolution.Form {
+        let isSquare =
+            layer.kernel.height == 3 && layer.kernel.width == 3 && stride == 1 && min(layer.inputs, layer.outputs) >= 64
+        let quantized = self.engine(outputs: layer.outputs, inputs: layer.inputs)
+        let engine = isSquare && !phasor_isa_has_int8_dots() ? self.engine : quantized
+        return Convolution.Form(engine: engine, isWinograd: isSquare && phasor_engine_does_winograd(engine))
+    }
+
     /// x `[T, H, W, in]` -> `[T', H', W', out]`, plus `residual` of that shape and what updates add.
     /// - Parameters:
     ///   - past: the last of the plan's `framesBefore`, `[at most that many, H, W, in]`; earlier ones are zeros.
@@ -213,7 +242,8 @@ extension Compute {
         precondition(x.shape[3] == layer.inputs, "convolution of \(x.shape) with \(layer.inputs) input channels")
         precondition(scaling.map { $0.factors.shape == [2, layer.inputs] } ?? true, "scaling of other channels")
         let out = Tensor(uninitialized: [frames, height, width, layer.outputs])
-        let panels = layer.taps.panels(for: self)
+        let form = form(of: layer, stride: plan.stride)
+        let panels = layer.taps.panels(form, self)
         var work = phasor_convolution(
             frames_zero: plan.framesBefore - held, frames_held: held, frames_in: x.shape[0], height_in: x.shape[1],
             width_in: x.shape[2], channels: layer.inputs,
@@ -221,15 +251,16 @@ extension Compute {
             kernel_time: kernel.time, kernel_height: kernel.height, kernel_width: kernel.width,
             stride_time: plan.strideTime, stride: plan.stride, pad: plan.padding, upsample: plan.upsample,
             first_tap: layer.firstTap, packed_taps: layer.taps.count, panels: panels.pointer,
+            winograd: form.isWinograd,
             before: past.map { UnsafePointer($0.pointer) }, in: x.pointer,
             scale: scaling.map { UnsafePointer($0.factors.pointer) },
             shift: scaling.map { UnsafePointer($0.factors.pointer + layer.inputs) },
             activation: scaling?.activation.kernel ?? PHASOR_IDENTITY,
             bias: layer.bias.map { UnsafePointer($0.pointer) },
             residual: residual.map { UnsafePointer($0.pointer) }, out: out.pointer)
-        let scratch = Tensor(bytes: phasor_convolution_scratch(engine, &work, Int32(threads)))
+        let scratch = Tensor(bytes: phasor_convolution_scratch(form.engine, &work, Int32(threads)))
         scratch.withUnsafeMutable { scratch in
-            withPool { phasor_convolution_run($0, engine, &work, scratch.baseAddress) }
+            withPool { phasor_convolution_run($0, form.engine, &work, scratch.baseAddress) }
         }
         withExtendedLifetime((x, past, layer, panels, scaling, residual)) {}
         return layer.updates.reduce(out) { sum, update in

@@ -120,12 +120,15 @@ extension Compute {
     }
 
     private func engine(for weight: Weight) -> OpaquePointer {
-        Self.quantizes(weight) ? int8Engine ?? engine : engine
+        engine(outputs: weight.shape[0], inputs: weight.shape[1])
     }
 
-    /// Whether a weight is large enough for int8. The rule looks at the weight alone: were it to look at the rows of x, a
-    /// row would differ with what it is computed with. Projections from and to latents, and adapters, stay below it.
-    private static func quantizes(_ weight: Weight) -> Bool { weight.shape.allSatisfy { $0 >= 256 } }
+    /// The engine for a weight: int8's if the weight is large enough. The rule looks at the weight alone: were it to look at
+    /// the rows of x, a row would differ with what it is computed with. Projections from and to latents, and adapters, stay
+    /// below it.
+    func engine(outputs: Int, inputs: Int) -> OpaquePointer {
+        min(outputs, inputs) >= 256 ? int8Engine ?? engine : engine
+    }
 
     /// The activation and residual of a product that is already whole.
     private func finish(_ y: Tensor, activation: Activation, residual: GatedResidual?) -> Tensor {

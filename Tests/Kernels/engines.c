@@ -96,15 +96,18 @@ typedef struct {
     bool normed;
 } picture;
 
-static float *convolved(const phasor_engine *e, int threads, picture p, bool in_pieces) {
-    enum { TAPS = 18 };
+static float *convolved(const phasor_engine *e, int threads, picture p, bool in_pieces, bool winograd) {
+    enum { TAPS = 18, MOST_TAPS = 2 * 16 };
+    size_t taps = winograd ? MOST_TAPS : TAPS;
     size_t side = p.height * p.width * p.channels;
     size_t height = (p.height * p.upsample + 2 - 3) / p.stride + 1, width = (p.width * p.upsample + 2 - 3) / p.stride + 1;
     float *in = noise(3 * side, 6), *weight = noise(p.outputs * p.channels * TAPS, 7), *bias = noise(p.outputs, 8);
     float *scale = noise(2 * p.channels, 9), *buffer = zeros(16 * p.channels);
     float *residual = noise(2 * height * width * p.outputs, 10), *out = zeros(2 * height * width * p.outputs);
-    void *panels = aligned_alloc(64, (phasor_convolution_panel_bytes(e, p.outputs, p.channels, TAPS) + 63) / 64 * 64);
-    phasor_convolution_pack(e, weight, p.outputs, p.channels, TAPS, buffer, panels);
+    float *frequencies = zeros(p.outputs * p.channels * MOST_TAPS);
+    phasor_winograd_weights(weight, p.outputs * p.channels * 2, frequencies);
+    void *panels = aligned_alloc(64, (phasor_convolution_panel_bytes(e, p.outputs, p.channels, taps) + 63) / 64 * 64);
+    phasor_convolution_pack(e, winograd ? frequencies : weight, p.outputs, p.channels, taps, buffer, panels);
     phasor_pool *pool = phasor_pool_create(threads, NULL);
     for (size_t frame = 0; frame < 2; frame++) {
         phasor_convolution w = {
@@ -112,6 +115,7 @@ static float *convolved(const phasor_engine *e, int threads, picture p, bool in_
             .channels = p.channels, .frames_out = in_pieces ? 1 : 2, .height_out = height, .width_out = width,
             .outputs = p.outputs, .kernel_time = 2, .kernel_height = 3, .kernel_width = 3, .stride_time = 1,
             .stride = p.stride, .pad = 1, .upsample = p.upsample, .packed_taps = TAPS, .panels = panels,
+            .winograd = winograd,
             .before = in + frame * side, .in = in + (frame + 1) * side, .scale = p.normed ? scale : NULL,
             .shift = p.normed ? scale + p.channels : NULL, .activation = p.normed ? PHASOR_SILU : PHASOR_IDENTITY,
             .bias = bias, .residual = residual + frame * height * width * p.outputs,
@@ -122,7 +126,7 @@ static float *convolved(const phasor_engine *e, int threads, picture p, bool in_
         if (!in_pieces) break;
     }
     phasor_pool_destroy(pool);
-    free(in), free(weight), free(bias), free(scale), free(buffer), free(residual), free(panels);
+    free(in), free(weight), free(bias), free(scale), free(buffer), free(residual), free(panels), free(frequencies);
     return out;
 }
 
@@ -157,20 +161,36 @@ static float *defined(picture p) {
     return out;
 }
 
-static void convolution(const phasor_engine *e, double tolerance, const char *level) {
+/// `twin`: an engine whose bits it has, or NULL.
+static void convolution(const phasor_engine *e, const phasor_engine *twin, double tolerance, const char *level) {
     static const picture pictures[] = {
         {"a convolution of 24 channels agrees with its definition", 24, 70, 9, 21, 1, 1, false},
         {"one of 3 channels, normed first, does", 3, 16, 5, 40, 1, 1, true},
         {"one in strides of two does", 32, 33, 12, 13, 2, 1, false},
-        {"one of an enlarged picture does", 37, 64, 6, 7, 1, 2, true}};
+        {"one of an enlarged picture does", 37, 64, 6, 7, 1, 2, true},
+        {"one of several bands does", 24, 33, 67, 131, 1, 1, false},
+        {"one of 330 channels does", 330, 80, 5, 9, 1, 1, true}};
     for (size_t i = 0; i < sizeof pictures / sizeof *pictures; i++) {
         picture p = pictures[i];
         size_t height = (p.height * p.upsample - 1) / p.stride + 1, width = (p.width * p.upsample - 1) / p.stride + 1;
         size_t count = 2 * height * width * p.outputs;
-        float *expected = defined(p), *out = convolved(e, 1, p, false), *again = convolved(e, 3, p, true);
+        float *expected = defined(p), *out = convolved(e, 1, p, false, false), *again = convolved(e, 3, p, true, false);
         check(distance(out, expected, count) <= tolerance, level, p.what);
         check(memcmp(out, again, count * sizeof(float)) == 0, level, "threads and pieces change no bit of it");
-        free(expected), free(out), free(again);
+        free(again);
+        if (p.stride == 1 && phasor_engine_does_winograd(e)) {
+            float *few = convolved(e, 1, p, false, true), *squares = convolved(e, 3, p, true, true);
+            check(distance(few, expected, count) <= tolerance, level, "so does Winograd's way");
+            check(memcmp(few, squares, count * sizeof(float)) == 0, level, "threads and pieces change no bit of it");
+            free(few), free(squares);
+        }
+        free(expected);
+        if (twin) {
+            float *same = convolved(twin, 2, p, false, false);
+            check(memcmp(out, same, count * sizeof(float)) == 0, level, "its bits are those of the plain twin");
+            free(same);
+        }
+        free(out);
     }
 }
 
@@ -251,12 +271,13 @@ static bool none(phasor_isa level) { return (void)level, false; }
 static void float_engine(const phasor_engine *e, double tolerance, const char *name) {
     products(e, &phasor_engine_plain, tolerance, name);
     attention(e, &phasor_engine_plain, 2 * tolerance, name);
-    convolution(e, tolerance, name);
+    convolution(e, NULL, 2 * tolerance, name);
     if (e != &phasor_engine_plain) faults(e, &phasor_engine_plain, name);
 }
 
 static void int8_engine(const phasor_engine *e, const char *name) {
     products(e, &phasor_engine_int8_plain, 0, name);
+    convolution(e, &phasor_engine_int8_plain, 0.012, name);
     faults(e, &phasor_engine_int8_plain, name);
 }
 

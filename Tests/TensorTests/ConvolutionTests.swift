@@ -35,6 +35,13 @@ import Testing
         Case(height: 111, width: 90, inputs: 300, outputs: 3, kernel: [1, 3, 3], plan: .init(padding: 1)),
         Case(frames: 3, height: 75, width: 40, inputs: 270, outputs: 2, kernel: [2, 3, 3], plan: .init(padding: 1)),
         Case(height: 61, width: 50, inputs: 210, outputs: 3, kernel: [1, 3, 3], plan: .init(padding: 1, upsample: 2)),
+        // By Winograd's way, with squares that end inside the picture or not, in parts of the channels, and in time.
+        Case(height: 5, width: 7, inputs: 64, outputs: 66, kernel: [1, 3, 3], plan: .init(padding: 1)),
+        Case(height: 1, width: 1, inputs: 65, outputs: 64, kernel: [1, 3, 3], plan: .init(padding: 1)),
+        Case(height: 4, width: 2, inputs: 600, outputs: 64, kernel: [1, 3, 3], plan: .init(padding: 1)),
+        Case(height: 8, width: 9, inputs: 64, outputs: 130, kernel: [1, 3, 3]),
+        Case(height: 3, width: 5, inputs: 64, outputs: 80, kernel: [1, 3, 3], plan: .init(padding: 1, upsample: 2)),
+        Case(frames: 4, height: 6, width: 9, inputs: 70, outputs: 64, kernel: [3, 3, 3], plan: .init(padding: 1)),
         Case(
             height: 201, width: 111, inputs: 120, outputs: 3, kernel: [1, 3, 3],
             plan: .init(stride: 2, padding: 0, paddingAfter: 1)),
@@ -93,11 +100,12 @@ import Testing
     }
 
     /// A video decoded in pieces has no seams: frames are the same bits whatever comes with them.
-    @Test func threadsAndPiecesDoNotChangeABit() {
+    @Test(arguments: [(24, 40), (66, 70)])
+    func threadsAndPiecesDoNotChangeABit(inputs: Int, outputs: Int) {
         var dice = Dice(9)
-        let c = Case(frames: 7, height: 12, width: 11, inputs: 24, outputs: 40, kernel: [3, 3, 3])
+        let c = Case(frames: 7, height: 12, width: 11, inputs: inputs, outputs: outputs, kernel: [3, 3, 3])
         let plan = ConvolutionPlan(padding: 1)
-        let x = dice.tensor([7, 12, 11, 24])
+        let x = dice.tensor([7, 12, 11, inputs])
         let (layer, _, _) = Self.layer(c, &dice)
         let whole = Compute(threads: 1).convolve(x, layer, plan)
         for threads in [2, 3] {
@@ -110,18 +118,32 @@ import Testing
     }
 
     /// Frames from before a chunk count as if they stood in it, and those that nobody holds as zeros.
-    @Test(arguments: [0, 1, 2], [1, 2])
-    func framesBeforeAChunkAreReadWhereTheyAre(held: Int, stride: Int) {
-        var dice = Dice(held + 4)
-        let c = Case(frames: 5, height: 9, width: 7, inputs: 10, outputs: 20, kernel: [3, 3, 3])
+    @Test(arguments: [(0, 10), (1, 10), (2, 10), (0, 64), (1, 64), (2, 64)], [1, 2])
+    func framesBeforeAChunkAreReadWhereTheyAre(held: (frames: Int, channels: Int), stride: Int) {
+        var dice = Dice(held.frames + 4)
+        let channels = held.channels
+        let c = Case(frames: 5, height: 9, width: 7, inputs: channels, outputs: 2 * channels, kernel: [3, 3, 3])
         let (layer, _, _) = Self.layer(c, &dice)
-        let x = dice.tensor([5, 9, 7, 10])
-        let past = held > 0 ? dice.tensor([held, 9, 7, 10]) : nil
+        let x = dice.tensor([5, 9, 7, channels])
+        let past = held.frames > 0 ? dice.tensor([held.frames, 9, 7, channels]) : nil
         let joined = Tensor.concatenate(
-            [Tensor(zeros: [2 - held, 9, 7, 10])].filter { $0.count > 0 } + [past].compactMap { $0 } + [x])
+            [Tensor(zeros: [2 - held.frames, 9, 7, channels])].filter { $0.count > 0 } + [past].compactMap { $0 } + [x])
         let compute = Compute(threads: 2)
         let whole = compute.convolve(joined, layer, .init(strideTime: stride, padding: 1))
         let apart = compute.convolve(x, layer, .init(strideTime: stride, framesBefore: 2, padding: 1), after: past)
         #expect(bits(apart) == bits(whole))
+    }
+
+    /// The first frame of a clip, with zeros before it, is what the last tap in time makes.
+    @Test(arguments: [10, 64])
+    func theLastTapIsWhatZerosLeave(channels: Int) {
+        var dice = Dice(channels)
+        let c = Case(height: 5, width: 6, inputs: channels, outputs: channels, kernel: [3, 3, 3])
+        let (layer, _, _) = Self.layer(c, &dice)
+        let x = dice.tensor([1, 5, 6, channels])
+        let compute = Compute(threads: 2)
+        let whole = compute.convolve(x, layer, .init(framesBefore: 2, padding: 1))
+        let last = compute.convolve(x, layer.lastTap, .init(padding: 1))
+        #expect(distance(last.array, whole.array.map(Double.init)) < 1e-5)
     }
 }

@@ -202,6 +202,44 @@ import Testing
         }
     }
 
+    static let convolutions = [
+        ConvolutionTests.Case(
+            height: 7, width: 8, inputs: 320, outputs: 300, kernel: [1, 3, 3], plan: .init(stride: 2, padding: 1)),
+        ConvolutionTests.Case(height: 3, width: 6, inputs: 600, outputs: 257, kernel: [1, 1, 1]),
+        ConvolutionTests.Case(frames: 3, height: 4, width: 5, inputs: 333, outputs: 270, kernel: [2, 1, 1]),
+    ]
+
+    @Test(.enabled(if: phasor_isa_has_int8(phasor_isa_level())), arguments: levels, convolutions)
+    func convolutionsOfAllLevelsAgreeToTheBit(instructions: InstructionSet, c: ConvolutionTests.Case) {
+        var dice = Dice(c.inputs)
+        let x = dice.tensor([c.frames, c.height, c.width, c.inputs])
+        let (layer, _, _) = ConvolutionTests.layer(c, &dice)
+        let out = compute(instructions).convolve(x, layer, c.plan)
+        #expect(bits(out) == bits(compute(.plain).convolve(x, layer, c.plan)))
+        #expect(bits(compute(instructions, threads: 3).convolve(x, layer, c.plan)) == bits(out))
+    }
+
+    /// The sum of a convolution loses what a product of as many terms does.
+    /// One of 3x3 in strides of one among them, which is not int8 where Winograd's way saves more.
+    @Test(
+        arguments: convolutions + [
+            ConvolutionTests.Case(
+                height: 2, width: 3, inputs: 256, outputs: 257, kernel: [1, 3, 3], plan: .init(padding: 1, upsample: 2))
+        ])
+    func convolutionsAgreeWithThePlainSum(c: ConvolutionTests.Case) {
+        var dice = Dice(c.inputs)
+        let x = dice.tensor([c.frames, c.height, c.width, c.inputs])
+        let (layer, weight, bias) = ConvolutionTests.layer(c, &dice)
+        let sum = Plain.convolve(
+            x.array, frames: c.frames, height: c.height, width: c.width, inputs: c.inputs, weight,
+            outputs: c.outputs, kernel: layer.kernel, c.plan)
+        let b = bias.array
+        let out = compute().convolve(x, layer, c.plan).array
+        let lost = sum.indices.reduce(0.0) { $0 + pow(Double(out[$1]) - sum[$1] - Double(b[$1 % c.outputs]), 2) }
+        let all = sum.reduce(0.0) { $0 + $1 * $1 }
+        #expect(out.count == sum.count && (lost / all).squareRoot() < 0.009)
+    }
+
     /// Attention, and products with a weight that is small along either side, are those of bf16.
     @Test(arguments: [(255, 256), (256, 255), (64, 1024)])
     func smallWeightsStayAsInBF16(n: Int, k: Int) {
@@ -213,6 +251,12 @@ import Testing
         let q = dice.tensor([30, 64])
         let attended = compute().attention(q: q, k: q, v: q, heads: 1)
         #expect(bits(attended) == bits(rough.attention(q: q, k: q, v: q, heads: 1)))
+        let c = ConvolutionTests.Case(
+            height: 3, width: 4, inputs: k, outputs: n, kernel: [1, 3, 3], plan: .init(padding: 1))
+        let picture = dice.tensor([1, 3, 4, k])
+        let (convolution, _, _) = ConvolutionTests.layer(c, &dice)
+        let convolved = compute().convolve(picture, convolution, c.plan)
+        #expect(bits(convolved) == bits(rough.convolve(picture, convolution, c.plan)))
         #expect(compute().unquantized.precision == .bf16)
         #expect(Compute(threads: 1).unquantized.precision == .f32)
     }

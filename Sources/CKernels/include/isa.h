@@ -39,6 +39,9 @@ phasor_obstacle phasor_isa_obstacle(phasor_isa level);
 /// AVX2 level (which AVX-512 without VNNI would be no faster with), or I8MM on arm64. No level of its own: some have that without bf16.
 bool phasor_isa_has_int8(phasor_isa level);
 
+/// Whether the level in use has int8 by an instruction that multiplies more than pairs.
+bool phasor_isa_has_int8_dots(void);
+
 /// Whether this process may use tiles: processor and system have them, and the system's permission, which is asked for once,
 /// was given.
 bool phasor_isa_has_tiles(void);

@@ -1,7 +1,7 @@
 import Tensor
 
 extension KernelBenchmark {
-    /// What `phasor bench kernels` measures: the shapes of Wan 1.3B, Wan 14B, Qwen-Image and SANA-Sprint 1.6B.
+    /// What `phasor bench kernels` measures: the shapes of Wan 1.3B, Wan 14B, Qwen-Image, SDXL and SANA-Sprint 1.6B.
     package static var subjects: [Subject] {
         let products = [
             ("wan-1.3b attention", 1536, 1536), ("wan-1.3b feed-forward", 8960, 1536),
@@ -26,6 +26,9 @@ extension KernelBenchmark {
             convolution("wan-vae", channels: 192, size: 128, precision: .f32),
             flatConvolution("dc-ae", channels: 128, size: 256), flatConvolution("dc-ae", channels: 256, size: 128),
             flatConvolution("dc-ae", channels: 512, size: 64),
+            flatConvolution("sdxl", channels: 320, size: 64), flatConvolution("sdxl", channels: 640, size: 32),
+            flatConvolution("sdxl", channels: 320, size: 64, precision: .int8),
+            flatConvolution("sdxl", channels: 640, size: 32, precision: .int8),
             depthwise("sana", channels: 11200, size: 32), depthwise("dc-ae", channels: 4096, size: 128),
             linearAttention("sana", cells: 1024, heads: 70), linearAttention("dc-ae", cells: 16384, heads: 32),
         ]
@@ -68,10 +71,10 @@ extension KernelBenchmark {
     }
 
     /// A 3x3 convolution of one picture.
-    static func flatConvolution(_ name: String, channels: Int, size: Int) -> Subject {
+    static func flatConvolution(_ name: String, channels: Int, size: Int, precision: Precision = .bf16) -> Subject {
         Subject(
-            name: "convolution 3x3 bf16, \(name)", shape: "\(size)x\(size)x\(channels)",
-            work: 2 * 9 * Double(channels * channels) * Double(size * size), precision: .bf16
+            name: "convolution 3x3 \(precision.rawValue), \(name)", shape: "\(size)x\(size)x\(channels)",
+            work: 2 * 9 * Double(channels * channels) * Double(size * size), precision: precision
         ) { compute in
             let layer = Convolution(weight: noise(.f32, [channels, channels, 3, 3]), bias: nil)
             let x = noise([1, size, size, channels])
