@@ -104,6 +104,11 @@ import Weights
         let found = try FileIdentity.all(in: Checkpoint(file: tower))
         #expect(found.map(\.part) == [.visionTower])
         #expect(found.first?.name == "Qwen2.5-VL vision tower of width 24, rows of width 32")
+        let names = try [text, "\(editFixture)/text_encoder"].map {
+            try FileIdentity.all(in: Checkpoint(path: $0))[0].name
+        }
+        #expect(
+            names == ["", ", with its vision tower"].map { "Qwen2.5 text model of width 32, vocabulary 1408\($0)" })
         #expect(try refusal(files(tower, nil)).contains("not the text encoder it was named for, but Qwen2.5-VL vision"))
         #expect(try refusal(files(text, text)).contains("not the vision tower it was named for, but Qwen2.5 text"))
         #expect(try refusal(files(text, nil)).contains("--vision-tower"))
