@@ -6,6 +6,8 @@ package struct FileIdentity: Sendable {
     package enum Part: String, Sendable {
         case expert
         case textEncoder = "text encoder"
+        /// What looks at pictures for a text encoder in another file.
+        case visionTower = "vision tower"
         case vae = "VAE"
         /// Stands in for a VAE.
         case tinyVAE = "tiny autoencoder"

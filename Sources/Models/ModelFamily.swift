@@ -37,6 +37,9 @@ package protocol ModelFamily: Sendable {
     var networkKeys: KeyTable { get }
     /// The text encoders, the first of which `--text-encoder` replaces.
     var textEncoders: [PartFiles] { get }
+    /// Names that other tools give the keys of the first text encoder's vision tower in a file of its own; nil where it looks at
+    /// no pictures.
+    var visionTowerKeys: KeyTable? { get }
     var autoencoder: PartFiles { get }
 
     /// - Parameters:
@@ -78,6 +81,8 @@ extension ModelFamily {
     package func runs(_ index: ModelIndex) -> Bool { pipelineClasses.contains(index.pipelineClass) }
 
     package var originalLayout: OriginalLayout? { nil }
+
+    package var visionTowerKeys: KeyTable? { nil }
 
     package func pictureEncoder(_ autoencoder: any Autoencoder) -> (any PictureEncoder)? { nil }
 

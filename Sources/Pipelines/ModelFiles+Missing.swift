@@ -32,6 +32,7 @@ extension ModelFiles {
                 add(tokenizer, [fault])
             }
         }
+        if let visionTower, !Self.isThere(visionTower) { add("vision tower", [visionTower]) }
         add(family.autoencoder.folder, faults(of: family.autoencoder.folder, given: vae))
         for adapter in adapters where !Self.isThere(adapter.path) { add("\(adapter.expert) LoRA", [adapter.path]) }
         return missing

@@ -16,6 +16,8 @@ package struct ModelFiles: Sendable {
     /// Weight files or component folders, by expert.
     package var experts: [String: String] = [:]
     package var textEncoder: String?
+    /// What looks at pictures for the text encoder, where its file does not hold that.
+    package var visionTower: String?
     /// A folder with the tokenizer's files, or its `tokenizer.json`.
     package var tokenizer: String?
     /// The model's own autoencoder, or a tiny one in its place.
@@ -91,9 +93,7 @@ package struct ModelFiles: Sendable {
 
     /// - Throws: `ModelError`, also for an expert's file that cannot be used: that is said before anything else is missed.
     package func family() throws -> any ModelFamily {
-        for file in experts.sorted(by: { $0.key < $1.key }).map(\.value) {
-            _ = try Self.requireUsable(file, as: .expert)
-        }
+        let given = try experts.sorted(by: { $0.key < $1.key }).map { try Self.requireUsable($0.value, as: .expert) }
         if let folder, originalParts == nil {
             if let familyName {
                 throw ModelError.unsupported(
@@ -102,10 +102,10 @@ package struct ModelFiles: Sendable {
             }
             return try Families.family(of: ModelIndex(folder: folder), folder: folder)
         }
-        guard let expert = experts.min(by: { $0.key < $1.key })?.value ?? originalParts?["transformer"] else {
-            throw ModelError.notAModel(folder: source, reason: "give a folder, or the files of its experts")
-        }
-        let identity = try Self.requireUsable(expert, as: .expert).identity
+        guard
+            let first = try given.first
+                ?? originalParts?["transformer"].map({ try Self.requireUsable($0, as: .expert) })
+        else { throw ModelError.notAModel(folder: source, reason: "give a folder, or the files of its experts") }
         if let familyName {
             guard let family = Families.family(named: familyName) else {
                 throw ModelError.unsupported(
@@ -115,8 +115,9 @@ package struct ModelFiles: Sendable {
             }
             return family
         }
-        guard let family = identity.family else {
-            throw ModelError.unsupported(folder: expert, reason: "\(identity.name): no family runs it")
+        guard let family = first.identity.family else {
+            throw ModelError.unsupported(
+                folder: first.checkpoint.path, reason: "\(first.identity.name): no family runs it")
         }
         return family
     }
@@ -167,6 +168,17 @@ package struct ModelFiles: Sendable {
             throw ModelError.missingComponent(folder: source, component: name, neededBy: neededBy)
         }
         return try Checkpoint(folder: own).renamed(by: keys)
+    }
+
+    /// Opens the vision tower that was named, if one was.
+    /// - Throws: `ModelError`, also where the family's text encoder looks at no pictures; `WeightError`.
+    func openVisionTower(for family: any ModelFamily) throws -> Checkpoint? {
+        guard let visionTower else { return nil }
+        guard let keys = family.visionTowerKeys else {
+            throw ModelError.unsupported(
+                folder: visionTower, reason: "the text encoder of \(family.name) looks at no pictures")
+        }
+        return try Self.requireUsable(visionTower, as: .visionTower).checkpoint.renamed(by: keys)
     }
 
     /// Opens a file and tells what it is.

@@ -119,6 +119,7 @@ private struct Opening {
                     part.folder, .textEncoder, file: index == 0 ? files.textEncoder : nil, keys: part.keys,
                     neededBy: "the pipeline"))
         }
+        if let tower = try files.openVisionTower(for: family) { texts[0] = texts[0].joined(with: tower) }
         let readers = try family.textReaders(texts)
         var tokenizers: [URL] = []
         let encoder = try family.promptEncoder(

@@ -10,17 +10,11 @@ extension Checkpoint {
     /// a whole would take longer than running it. Files under other names or shards in other sizes have the same digest.
     package var contentDigest: String {
         var hash = SHA256()
+        // A page fault in each block would read as far ahead as the disk is set to: nearly everything, on some.
+        Self.request(tensors.values.lazy.flatMap { Self.blocks(of: $0.bytes) })
         for (key, weight) in tensors.sorted(by: { $0.key < $1.key }) {
             hash.update(Array("\(key) \(weight.type.rawValue) \(weight.shape)\n".utf8))
-            let bytes = weight.bytes
-            if bytes.count <= 4 * Self.block {
-                hash.update(bytes)
-            } else {
-                for index in 0..<4 {
-                    let start = (bytes.count - Self.block) / 3 * index
-                    hash.update(UnsafeRawBufferPointer(rebasing: bytes[start..<start + Self.block]))
-                }
-            }
+            for block in Self.blocks(of: weight.bytes) { hash.update(block) }
             if let scales = weight.scales { scales.withUnsafe { hash.update(UnsafeRawBufferPointer($0)) } }
         }
         if let configuration { hash.update(configuration.json) }
@@ -40,4 +34,13 @@ extension Checkpoint {
     }
 
     private static let block = 4 << 10
+
+    /// What tells a tensor's bytes.
+    private static func blocks(of bytes: UnsafeRawBufferPointer) -> [UnsafeRawBufferPointer] {
+        guard bytes.count > 4 * block else { return [bytes] }
+        return (0..<4).map { index in
+            let start = (bytes.count - block) / 3 * index
+            return UnsafeRawBufferPointer(rebasing: bytes[start..<start + block])
+        }
+    }
 }

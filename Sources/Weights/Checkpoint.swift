@@ -174,13 +174,20 @@ package struct Checkpoint: Sendable {
         return copy
     }
 
-    func replacingTensors(_ tensors: [String: Weight]) -> Checkpoint { Checkpoint(self, tensors: tensors) }
+    func replacingTensors(_ tensors: [String: Weight]) -> Checkpoint {
+        Checkpoint(self, tensors: tensors, files: files)
+    }
 
-    private init(_ other: Checkpoint, tensors: [String: Weight]) {
+    /// The same checkpoint with the tensors of another beside its own; a key of both is the other's.
+    package func joined(with other: Checkpoint) -> Checkpoint {
+        Checkpoint(self, tensors: tensors.merging(other.tensors) { $1 }, files: files + other.files)
+    }
+
+    private init(_ other: Checkpoint, tensors: [String: Weight], files: [(path: String, bytes: Int)]) {
         path = other.path
         self.tensors = tensors
         metadata = other.metadata
-        files = other.files
+        self.files = files
         arrays = other.arrays
         tokenizerModels = other.tokenizerModels
         configuration = other.configuration

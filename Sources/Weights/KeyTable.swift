@@ -34,6 +34,7 @@ package struct KeyTable: Sendable {
 
     /// Our name of a module (`blocks.0.self_attn.q`) or of a whole key (`blocks.0.self_attn.q.weight`).
     package func rename(_ name: String) -> String {
+        guard !names.isEmpty else { return name }
         if let ours = Self.lookUp(name, in: names) { return ours }
         guard let dot = name.lastIndex(of: "."), let ours = Self.lookUp(String(name[..<dot]), in: names) else {
             return name
@@ -85,11 +86,25 @@ package struct KeyTable: Sendable {
     /// What `find` has for a name, or for the name with `#` in place of its first number, which is then put back.
     private static func numbered(_ name: String, _ find: (String) -> [String]?) -> [String] {
         if let found = find(name), !found.isEmpty { return found }
-        var parts = name.split(separator: ".", omittingEmptySubsequences: false)
-        guard let place = parts.firstIndex(where: { Int($0) != nil }) else { return [] }
-        let number = parts[place]
-        parts[place] = "#"
-        return find(parts.joined(separator: "."))?.map { $0.replacing("#", with: number) } ?? []
+        guard let place = firstNumber(in: name) else { return [] }
+        let pattern = "\(name[..<place.lowerBound])#\(name[place.upperBound...])"
+        return find(pattern)?.map { $0.replacing("#", with: name[place]) } ?? []
+    }
+
+    /// Where the first number stands between dots, or a dot and an end. Bytes are looked at: all keys of all tables pass here
+    /// when a file is recognised.
+    private static func firstNumber(in name: String) -> Range<String.Index>? {
+        let bytes = name.utf8
+        var start = bytes.startIndex
+        while true {
+            let end = bytes[start...].firstIndex(of: UInt8(ascii: ".")) ?? bytes.endIndex
+            let digits = bytes[start..<end]
+            if !digits.isEmpty, digits.allSatisfy({ UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }) {
+                return start..<end
+            }
+            guard end < bytes.endIndex else { return nil }
+            start = bytes.index(after: end)
+        }
     }
 }
 

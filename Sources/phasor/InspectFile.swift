@@ -45,6 +45,8 @@ struct FileInspection {
             )
         case .expert: Console.current.result("  use it as --expert FILE")
         case .textEncoder: Console.current.result("  use it as --text-encoder FILE, with --tokenizer DIR")
+        case .visionTower:
+            Console.current.result("  use it as --vision-tower FILE, beside a --text-encoder that has none")
         case .vae: Console.current.result("  use it as --vae FILE")
         case .tinyVAE:
             Console.current.result("  use it as --preview-vae FILE, or as --vae FILE in place of the large one")

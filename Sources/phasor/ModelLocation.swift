@@ -56,7 +56,8 @@ extension ModelOptions {
     /// The options given that name a part of a model apart from its folder, or what is put on one.
     var partOptions: [String] {
         let isGiven = [
-            ("--expert", !experts.isEmpty), ("--text-encoder", textEncoder != nil), ("--tokenizer", tokenizer != nil),
+            ("--expert", !experts.isEmpty), ("--text-encoder", textEncoder != nil),
+            ("--vision-tower", visionTower != nil), ("--tokenizer", tokenizer != nil),
             ("--vae", vae != nil), ("--preview-vae", previewVAE != nil), ("--family", family != nil),
             ("--phases", phases != nil),
             ("--lora", !adapters.isEmpty),
@@ -99,6 +100,7 @@ extension ModelOptions {
             )
         }
         files.textEncoder = textEncoder ?? files.textEncoder
+        files.visionTower = visionTower
         files.tokenizer = tokenizer
         files.vae = vae ?? files.vae
         files.familyName = family

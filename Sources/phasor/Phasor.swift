@@ -110,6 +110,12 @@ struct ModelOptions: ParsableArguments {
     var textEncoder: String?
 
     @Option(
+        help: ArgumentHelp(
+            "The vision tower of a text encoder whose file has none: an mmproj GGUF.", valueName: "file"),
+        completion: .file(), transform: HomeFolder.expand)
+    var visionTower: String?
+
+    @Option(
         help: ArgumentHelp("Folder of the tokenizer (tokenizer.json).", valueName: "dir"), completion: .directory,
         transform: HomeFolder.expand)
     var tokenizer: String?

@@ -2,16 +2,16 @@
 
     pip install gguf numpy diffusers torch && python make_random.py OUT [PART ...]
 
-Parts: wan-high, wan-low, umt5, wan-vae (Wan2.2-T2V-A14B, 23 GB), qwen-image, qwen-text, qwen-vae (Qwen-Image, 16 GB),
-z-image, qwen3, kl-vae (Z-Image-Turbo, 6.2 GB), klein, flux2-vae (with qwen3: FLUX.2-klein-4B, 4.8 GB), wan-i2v-high,
-wan-i2v-low (Wan2.2-I2V-A14B, 16 GB, with umt5 and wan-vae), wan-ti2v, wan22-vae (Wan2.2-TI2V-5B, 4.4 GB, with umt5), sdxl
-(one checkpoint of everything, float16, 6.9 GB), sana-sprint-1.6b, sana-sprint-0.6b (diffusers folders, 9.7 and 7.7 GB), taef1, taew2_1,
-taew2_2 (tiny autoencoders, 70 MB).
+Parts: wan-high, wan-low, umt5, wan-vae (Wan2.2-T2V-A14B, 23 GB), qwen-image, qwen-text, qwen-vae (Qwen-Image, 16 GB), qwen-vl,
+qwen-sight (in place of qwen-text or beside it: Qwen-Image-Edit-2509, 21 or 17 GB), z-image, qwen3, kl-vae (Z-Image-Turbo, 6.2 GB), klein, flux2-vae
+(with qwen3: FLUX.2-klein-4B, 4.8 GB), wan-i2v-high, wan-i2v-low (Wan2.2-I2V-A14B, 16 GB, with umt5 and wan-vae), wan-ti2v,
+wan22-vae (Wan2.2-TI2V-5B, 4.4 GB, with umt5), sdxl (one checkpoint of everything, float16, 6.9 GB), sana-sprint-1.6b,
+sana-sprint-0.6b (diffusers folders, 9.7 and 7.7 GB), taef1, taew2_1, taew2_2 (tiny autoencoders, 70 MB).
 
 Random weights make noise. What they show is that every byte of the real shapes is opened, read and computed, how long
 that takes and how much memory. Written in a stream: matrices repeat random blocks from a pool of 16 MB, each from another
-place of it. Transformers and Qwen's text encoders are Q4_K, UMT5-XXL Q8_0, VAEs float32; SANA-Sprint is bfloat16 as it is
-published.
+place of it. Transformers and Qwen's text encoders are Q4_K, the one with a vision tower scaled fp8, UMT5-XXL Q8_0, VAEs
+float32; SANA-Sprint is bfloat16 as it is published.
 """
 
 import json
@@ -35,6 +35,8 @@ def pool(kind):
         d = np.full(len(blocks), 0.02 / (36 * 4.6), np.float16)
         blocks[:, 0:2] = d.view(np.uint8).reshape(-1, 2)
         blocks[:, 2:4] = (d * np.float16(7.5)).view(np.uint8).reshape(-1, 2)
+    elif kind == gguf.GGMLQuantizationType.F16:
+        blocks = (0.02 * rng.standard_normal(POOL // size)).astype(np.float16).view(np.uint8)
     else:
         d = np.full(len(blocks), 0.02 / 74, np.float16)
         blocks[:, 0:2] = d.view(np.uint8).reshape(-1, 2)
@@ -238,6 +240,31 @@ def qwen_text(path, vocabulary=152064, dim=3584, ffn=18944, kv=512, blocks=28):
         out.matrix(f"{name}.ffn_up.weight", q4, ffn, dim)
         out.matrix(f"{name}.ffn_down.weight", q4, dim, ffn)
     out.values("output_norm.weight", (dim,), mean=1)
+    out.finish()
+
+
+def qwen_sight(path, dim=1280, ffn=3420, depth=32, rows=3584):
+    """The vision tower of Qwen2.5-VL-7B as llama.cpp converts it, into a file of its own."""
+    f16 = gguf.GGMLQuantizationType.F16
+    out = Writer(path, "clip")
+
+    def linear(name, inputs, outputs):
+        out.matrix(f"{name}.weight", f16, outputs, inputs)
+        out.values(f"{name}.bias", (outputs,))
+
+    for frame in ["", ".1"]:
+        out.values(f"v.patch_embd.weight{frame}", (dim, 3, 14, 14))
+    for block in range(depth):
+        name = f"v.blk.{block}"
+        for norm in ["ln1", "ln2"]:
+            out.values(f"{name}.{norm}.weight", (dim,), mean=1)
+        for part in ["attn_q", "attn_k", "attn_v", "attn_out"]:
+            linear(f"{name}.{part}", dim, dim)
+        for part, inputs, outputs in [("ffn_gate", dim, ffn), ("ffn_up", dim, ffn), ("ffn_down", ffn, dim)]:
+            linear(f"{name}.{part}", inputs, outputs)
+    out.values("v.post_ln.weight", (dim,), mean=1)
+    linear("mm.0", 4 * dim, 4 * dim)
+    linear("mm.2", 4 * dim, rows)
     out.finish()
 
 
@@ -593,27 +620,33 @@ def sdxl(path, channels=(320, 640, 1280), depths=(0, 2, 10), text=2048, layers=2
     out.write(path)
 
 
-class Folder:
-    """A component in diffusers' layout, written tensor by tensor: matrices of bfloat16 or float32 with a deviation of one over the
-    root of their inputs, vectors of one number."""
+class TensorFile:
+    """A safetensors file, written tensor by tensor: matrices with a deviation of one over the root of their inputs, those of fp8
+    with a factor beside them as ComfyUI's files have it, vectors of one number."""
 
-    def __init__(self, path, file, config):
-        path.mkdir(parents=True, exist_ok=True)
-        (path / "config.json").write_text(json.dumps(config, indent=1))
-        self.path = path / file
+    def __init__(self, path):
+        self.path = path
         self.tensors = []
 
     def matrix(self, name, *shape, kind="BF16"):
-        self.tensors.append((name, kind, shape, (int(np.prod(shape[1:])) ** -0.5, None)))
+        deviation = int(np.prod(shape[1:])) ** -0.5
+        if kind == "F8_E4M3":
+            self.vector(f"{name.removesuffix('weight')}scale_weight", value=deviation, kind="F32")
+            deviation = 1
+        self.tensors.append((name, kind, shape, (deviation, None)))
 
     def vector(self, name, *shape, value=0.0, kind="BF16"):
         self.tensors.append((name, kind, shape, (0, value)))
 
     def finish(self):
-        sizes = {"BF16": 2, "F32": 4}
+        sizes = {"BF16": 2, "F32": 4, "F8_E4M3": 1}
         normal = rng.standard_normal(POOL // 4).astype(np.float32)
 
         def encoded(values, kind):
+            if kind == "F8_E4M3":
+                import torch
+
+                return torch.from_numpy(values).to(torch.float8_e4m3fn).view(torch.uint8).numpy().tobytes()
             bits = values.astype(np.float32).view(np.uint32)
             return (bits if kind == "F32" else (bits >> 16).astype(np.uint16)).tobytes()
 
@@ -638,6 +671,54 @@ class Folder:
                     part = memoryview(pool)[start:start + left]
                     out.write(part)
                     left -= len(part)
+
+
+class Folder(TensorFile):
+    """A component in diffusers' layout."""
+
+    def __init__(self, path, file, config):
+        path.mkdir(parents=True, exist_ok=True)
+        (path / "config.json").write_text(json.dumps(config, indent=1))
+        super().__init__(path / file)
+
+
+def qwen_vl(path, vocabulary=152064, dim=3584, ffn=18944, kv=512, layers=28, sight=1280, sight_ffn=3420, depth=32):
+    """Qwen2.5-VL-7B with its vision tower, the file of scaled fp8 that ComfyUI reads."""
+    out = TensorFile(path)
+
+    def linear(name, inputs, outputs, bias=True):
+        out.matrix(f"{name}.weight", outputs, inputs, kind="F8_E4M3")
+        if bias:
+            out.vector(f"{name}.bias", outputs)
+
+    def mlp(name, width, hidden, bias):
+        linear(f"{name}.gate_proj", width, hidden, bias)
+        linear(f"{name}.up_proj", width, hidden, bias)
+        linear(f"{name}.down_proj", hidden, width, bias)
+
+    out.vector("scaled_fp8", 0, kind="F8_E4M3")
+    out.matrix("visual.patch_embed.proj.weight", sight, 3, 2, 14, 14)
+    for block in range(depth):
+        name = f"visual.blocks.{block}"
+        for norm in ["norm1", "norm2"]:
+            out.vector(f"{name}.{norm}.weight", sight, value=1)
+        linear(f"{name}.attn.qkv", sight, 3 * sight)
+        linear(f"{name}.attn.proj", sight, sight)
+        mlp(f"{name}.mlp", sight, sight_ffn, bias=True)
+    out.vector("visual.merger.ln_q.weight", sight, value=1)
+    linear("visual.merger.mlp.0", 4 * sight, 4 * sight)
+    linear("visual.merger.mlp.2", 4 * sight, dim)
+    out.matrix("model.embed_tokens.weight", vocabulary, dim)
+    for layer in range(layers):
+        name = f"model.layers.{layer}"
+        for norm in ["input_layernorm", "post_attention_layernorm"]:
+            out.vector(f"{name}.{norm}.weight", dim, value=1)
+        for part, outputs, bias in [("q", dim, True), ("k", kv, True), ("v", kv, True), ("o", dim, False)]:
+            linear(f"{name}.self_attn.{part}_proj", dim, outputs, bias)
+        mlp(f"{name}.mlp", dim, ffn, bias=False)
+    out.vector("model.norm.weight", dim, value=1)
+    out.matrix("lm_head.weight", vocabulary, dim)
+    out.finish()
 
 
 def sana_sprint(path, heads, layers, cross, head=32, caption=2304, channels=32):
@@ -769,6 +850,8 @@ PARTS = {
     "wan-vae": lambda out: wan_vae(out / "vae"),
     "qwen-image": lambda out: qwen_image(out / "qwen-image-Q4_K.gguf"),
     "qwen-text": lambda out: qwen_text(out / "Qwen2.5-VL-7B-Q4_K.gguf"),
+    "qwen-vl": lambda out: qwen_vl(out / "qwen_2.5_vl_7b_fp8_scaled.safetensors"),
+    "qwen-sight": lambda out: qwen_sight(out / "mmproj-F16.gguf"),
     "qwen-vae": lambda out: qwen_vae(out / "qwen-vae"),
     "z-image": lambda out: z_image(out / "z-image-turbo-Q4_K.gguf"),
     "qwen3": lambda out: qwen3(out / "Qwen3-4B-Q4_K.gguf"),

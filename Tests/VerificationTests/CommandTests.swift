@@ -9,7 +9,8 @@ struct CommandTests {
 
     /// They name parts of a model to open; the references belong to the folder's own.
     @Test(arguments: [
-        "--expert", "--text-encoder", "--tokenizer", "--vae", "--preview-vae", "--phases", "--lora", "--loras",
+        "--expert", "--text-encoder", "--vision-tower", "--tokenizer", "--vae", "--preview-vae", "--phases", "--lora",
+        "--loras",
     ])
     func verifyRefusesOtherParts(option: String) throws {
         let process = Process()

@@ -27,6 +27,8 @@ struct QwenImageEditFamily: QwenImageNetworkFamily {
 
     // MARK: Parts
 
+    let visionTowerKeys: KeyTable? = QwenVisionKeys.tower
+
     /// - Throws: `ModelError.unsupported` for a text encoder without a vision tower.
     func promptEncoder(
         _ readers: [String: WeightReader], tokenizer: (String) throws -> URL, compute: Compute
@@ -36,8 +38,8 @@ struct QwenImageEditFamily: QwenImageNetworkFamily {
             throw ModelError.unsupported(
                 folder: reader.checkpoint.path,
                 reason: "Qwen-Image-Edit's text encoder looks at the pictures, and this file has no vision tower "
-                    + "(visual.*): it is pruned to text, or a GGUF whose tower is another file (mmproj); use "
-                    + "qwen_2.5_vl_7b.safetensors or the text_encoder folder")
+                    + "(visual.*): it is pruned to text, or a GGUF whose tower is another file; give that "
+                    + "(mmproj-*.gguf) as --vision-tower, or use qwen_2.5_vl_7b.safetensors or the text_encoder folder")
         }
         // The tower first, as it runs first.
         let tower = try QwenVisionTower(

@@ -18,7 +18,7 @@ extension QwenImageNetworkFamily {
     func recognise(_ checkpoint: Checkpoint) throws -> [FileIdentity] {
         try [
             transformer(checkpoint), QwenImageRelatives.part(checkpoint), Qwen25Encoder.recognise(checkpoint),
-            WanVAE.recognise(checkpoint),
+            QwenVisionTower.recognise(checkpoint), WanVAE.recognise(checkpoint),
         ]
         .compactMap(\.self)
     }

@@ -9,8 +9,9 @@ extension Qwen25Encoder {
         guard let table, table.shape.count == 2,
             tensors.keys.contains(where: { $0.hasSuffix("layers.0.self_attn.q_proj.bias") })
         else { return nil }
+        let sight = QwenVisionTower.prefix { tensors[$0] != nil } == nil ? "" : ", with its vision tower"
         return FileIdentity(
-            .textEncoder, "Qwen2.5 text model of width \(table.shape[1]), vocabulary \(table.shape[0])",
+            .textEncoder, "Qwen2.5 text model of width \(table.shape[1]), vocabulary \(table.shape[0])\(sight)",
             architecture: "qwen2vl", keys: Qwen25Keys.encoder
         ) { reader, compute in
             _ = try Qwen25Encoder(reader, config: try QwenConfig.of(reader.checkpoint), compute: compute)

@@ -57,11 +57,12 @@ package struct QwenVisionConfig: Sendable {
             }
             return shape
         }
-        let patches = try shape("patch_embed.proj.weight", axes: 5)
-        (dim, frames, patch) = (patches[0], patches[2], patches[4])
+        let hasFramesApart = checkpoint.tensors["\(prefix).patch_embed.proj.weight.1"] != nil
+        let patches = try shape("patch_embed.proj.weight", axes: hasFramesApart ? 4 : 5)
+        (dim, frames, patch) = (patches[0], hasFramesApart ? 2 : patches[2], patches[patches.count - 1])
         ffnDim = try shape("blocks.0.mlp.gate_proj.weight", axes: 2)[0]
         outDim = try shape("merger.mlp.2.weight", axes: 2)[0]
-        depth = (0...).first { checkpoint.tensors["\(prefix).blocks.\($0).attn.qkv.weight"] == nil } ?? 0
+        depth = (0...).first { checkpoint.tensors["\(prefix).blocks.\($0).norm1.weight"] == nil } ?? 0
         heads = 16
         window = 112
         fullBlocks = [7, 15, 23, 31]

@@ -24,9 +24,7 @@ package struct QwenVisionTower: Sendable {
         let reader = reader.scope(Self.prefix(of: reader.contains) ?? "visual")
         self.config = config
         self.compute = compute
-        patches = try reader.linear(
-            "patch_embed.proj", inputs: config.patchValues, outputs: config.dim, bias: false,
-            storedShape: [config.dim, 3, config.frames, config.patch, config.patch])
+        patches = try Self.patches(reader, config)
         var blocks: [QwenVisionBlock] = []
         for index in 0..<config.depth {
             blocks.append(try QwenVisionBlock(reader.scope("blocks", index), config: config, compute: compute))
@@ -36,6 +34,23 @@ package struct QwenVisionTower: Sendable {
         mergerNorm = try reader.vector("merger.ln_q.weight", [config.dim])
         merger1 = try reader.linear("merger.mlp.0", inputs: merged, outputs: merged)
         merger2 = try reader.linear("merger.mlp.2", inputs: merged, outputs: config.outDim)
+    }
+
+    /// The product with the patches: one weight, or one for each of two frames.
+    private static func patches(_ reader: WeightReader, _ config: QwenVisionConfig) throws(WeightError) -> Linear {
+        let (name, patch) = ("patch_embed.proj", config.patch)
+        guard config.frames == 2, reader.contains("\(name).weight.1") else {
+            return try reader.linear(
+                name, inputs: config.patchValues, outputs: config.dim, bias: false,
+                storedShape: [config.dim, 3, config.frames, patch, patch])
+        }
+        let frames = try [
+            reader.weight("\(name).weight", [config.dim, 3, patch, patch]),
+            reader.weight("\(name).weight.1", [config.dim, 3, patch, patch]),
+        ]
+        let apart = frames.map { $0.widened().reshaped([3 * config.dim, patch * patch]) }
+        let together = Tensor.lasting { Tensor.beside(apart[0], apart[1]).reshaped([config.dim, config.patchValues]) }
+        return Linear(weight: Weight(name: name, together), bias: nil)
     }
 
     /// The rows `[groups, outDim]` of pictures, one after the other, each in the order of its groups.
@@ -90,8 +105,12 @@ private struct QwenVisionBlock: Sendable {
         self.config = config
         self.compute = compute
         attentionNorm = try reader.vector("norm1.weight", [dim])
-        let fused = try reader.linear("attn.qkv", inputs: dim, outputs: 3 * dim)
-        queriesKeysValues = (0..<3).map { fused.slice($0 * dim..<($0 + 1) * dim) }
+        var parts: [Linear] = []
+        for (index, name) in ["attn.q", "attn.k", "attn.v"].enumerated() {
+            let rows = FusedRows("attn.qkv", part: index, of: 3, rows: dim)
+            parts.append(try reader.linear(name, inputs: dim, outputs: dim, partOf: rows))
+        }
+        queriesKeysValues = parts
         out = try reader.linear("attn.proj", inputs: dim, outputs: dim)
         mlpNorm = try reader.vector("norm2.weight", [dim])
         let mlp = reader.scope("mlp")
