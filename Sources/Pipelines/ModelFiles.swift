@@ -94,13 +94,13 @@ package struct ModelFiles: Sendable {
         for file in experts.sorted(by: { $0.key < $1.key }).map(\.value) {
             _ = try Self.requireUsable(file, as: .expert)
         }
-        if let folder, originalParts == nil {
+        if let folder, let index = try index() {
             if let familyName {
                 throw ModelError.unsupported(
                     folder: folder,
                     reason: "the family \(familyName) was named for it; a folder's own is in its model_index.json")
             }
-            return try Families.family(of: ModelIndex(folder: folder), folder: folder)
+            return try Families.family(of: index, folder: folder)
         }
         guard let expert = experts.min(by: { $0.key < $1.key })?.value ?? originalParts?["transformer"] else {
             throw ModelError.notAModel(folder: source, reason: "give a folder, or the files of its experts")
@@ -119,6 +119,13 @@ package struct ModelFiles: Sendable {
             throw ModelError.unsupported(folder: expert, reason: "\(identity.name): no family runs it")
         }
         return family
+    }
+
+    /// The description of a folder in diffusers' layout; nil for other files.
+    /// - Throws: `ModelError.notAModel` for a folder without one.
+    func index() throws -> ModelIndex? {
+        guard let folder, originalParts == nil else { return nil }
+        return try ModelIndex(folder: folder)
     }
 
     /// The `phases.json` that says how to generate, if there is one.
