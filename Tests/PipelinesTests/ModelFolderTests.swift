@@ -78,6 +78,14 @@ import Weights
         Damage("config without a field", ["ffn_dim"]) {
             try $0.replace("\"ffn_dim\"", with: "\"ffn_size\"", in: "transformer/config.json")
         },
+        Damage("FastVideo's sparse attention", ["not supported", "to_gate_compress"]) { model in
+            let file = "\(model.path)/transformer_2/diffusion_pytorch_model.safetensors"
+            var weights = try Checkpoint(file: file).tensors.map { ($0, $1.widened()) }
+            weights.append(("blocks.0.to_gate_compress.weight", Tensor(zeros: [60, 60])))
+            try SafetensorsWriter.write(weights, to: file + ".new")
+            try FileManager.default.removeItem(atPath: file)
+            try FileManager.default.moveItem(atPath: file + ".new", toPath: file)
+        },
         Damage("image-to-video", ["not supported", "image-to-video"]) {
             try $0.replace("\"in_channels\": 16", with: "\"in_channels\": 36", in: "transformer/config.json")
         },
@@ -174,6 +182,31 @@ import Weights
         #expect(pipeline.sizes.sideMultiple == 32 && pipeline.sizes.defaultFrames == 121)
         #expect(pipeline.generators.generators.map(\.name) == ["default", "fastwan", "turbo"])
         #expect(pipeline.latentShape(width: 1280, height: 704, frames: 121) == [48, 31, 44, 80])
+    }
+
+    /// FastVideo's class names its student, whose steps come first.
+    @Test func fastVideosClassIsItsStudent() throws {
+        let model = try ModelCopy(textImageToVideoFixture)
+        try model.replace("\"WanPipeline\"", with: "\"WanDMDPipeline\"", in: "model_index.json")
+        let pipeline = try Pipeline(folder: model.path, compute: Compute(threads: 1))
+        #expect(pipeline.generators.defaultName == "fastwan")
+        #expect(pipeline.generators.generators.map(\.name) == ["fastwan", "turbo"])
+        #expect(try pipeline.generators.generator(nil).schedule(steps: nil, tokens: 0).timesteps == [1000, 757, 522])
+    }
+
+    /// The teacher's folder as it is published: its scheduler's file has a number that JSON has not.
+    @Test func sanasFolderOpens() throws {
+        let model = try ModelCopy(sanaFixture)
+        for part in ["scheduler", "transformer"] {
+            try model.remove(part)
+            try model.rename("teacher/\(part)", to: part)
+        }
+        try model.replace("SanaSprintPipeline", with: "SanaPipeline", in: "model_index.json")
+        let scheduler = "\(model.path)/scheduler/scheduler_config.json"
+        #expect(try String(contentsOfFile: scheduler, encoding: .utf8).contains("-Infinity"))
+        let pipeline = try Pipeline(folder: model.path, compute: Compute(threads: 1))
+        #expect(pipeline.generators.generators.map(\.name) == ["teacher"])
+        #expect(try pipeline.generators.generator(nil).schedule(steps: nil, tokens: 0).count == 20)
     }
 
     /// Few steps come first where LoRA files are named.
