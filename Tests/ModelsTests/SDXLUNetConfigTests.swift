@@ -18,8 +18,8 @@ struct SDXLUNetConfigTests {
         ("reverse_transformer_layers_per_block", "[[2, 1, 1]]"),
     ])
     func optionsOfTheUNetAreNamed(key: String, value: String) throws {
-        let text = try String(contentsOfFile: Fixtures.root.appending(path: "sdxl-tiny/unet/config.json").path, encoding: .utf8)
-        var fields = try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
+        let text = try Data(contentsOf: Fixtures.root.appending(path: "sdxl-tiny/unet/config.json"))
+        var fields = try #require(try JSONSerialization.jsonObject(with: text) as? [String: Any])
         func read() throws -> SDXLUNetConfig {
             try JSONDecoder().decode(SDXLUNetConfig.self, from: JSONSerialization.data(withJSONObject: fields))
         }

@@ -78,6 +78,10 @@ import Weights
         Damage("config without a field", ["ffn_dim"]) {
             try $0.replace("\"ffn_dim\"", with: "\"ffn_size\"", in: "transformer/config.json")
         },
+        Damage("a causal student", ["transformer_2/config.json", "not supported", "CausalWanTransformer3DModel"]) {
+            try $0.replace(
+                "\"WanTransformer3DModel\"", with: "\"CausalWanTransformer3DModel\"", in: "transformer_2/config.json")
+        },
         Damage("FastVideo's sparse attention", ["not supported", "to_gate_compress"]) { model in
             let file = "\(model.path)/transformer_2/diffusion_pytorch_model.safetensors"
             var weights = try Checkpoint(file: file).tensors.map { ($0, $1.widened()) }
