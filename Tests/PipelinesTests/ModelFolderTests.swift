@@ -82,13 +82,8 @@ import Weights
             try $0.replace(
                 "\"WanTransformer3DModel\"", with: "\"CausalWanTransformer3DModel\"", in: "transformer_2/config.json")
         },
-        Damage("FastVideo's sparse attention", ["not supported", "to_gate_compress"]) { model in
-            let file = "\(model.path)/transformer_2/diffusion_pytorch_model.safetensors"
-            var weights = try Checkpoint(file: file).tensors.map { ($0, $1.widened()) }
-            weights.append(("blocks.0.to_gate_compress.weight", Tensor(zeros: [60, 60])))
-            try SafetensorsWriter.write(weights, to: file + ".new")
-            try FileManager.default.removeItem(atPath: file)
-            try FileManager.default.moveItem(atPath: file + ".new", toPath: file)
+        Damage("FastVideo's sparse attention", ["not supported", "to_gate_compress"]) {
+            try $0.add("blocks.0.to_gate_compress.weight", to: "transformer_2")
         },
         Damage("image-to-video", ["not supported", "image-to-video"]) {
             try $0.replace("\"in_channels\": 16", with: "\"in_channels\": 36", in: "transformer/config.json")
@@ -242,6 +237,9 @@ import Weights
     }
 
     static let qwenDamages: [Damage] = [
+        Damage("a student that is told two times", ["not supported", "TwinFlow"]) {
+            try $0.add("time_text_embed_2.timestep_embedder.linear_1.weight", to: "transformer")
+        },
         Damage("editing pipeline", ["not supported", "QwenImageEditPipeline", "QwenImagePipeline"]) {
             try $0.replace("\"QwenImagePipeline", with: "\"QwenImageEditPipeline", in: "model_index.json")
         },
@@ -288,8 +286,20 @@ import Weights
     func everyKeyOfThePipelineIsUsed(folder: String) throws {
         let pipeline = try Pipeline(folder: folder, compute: Compute(threads: 1))
         for component in pipeline.components { #expect(component.unusedKeys == [], "\(component.name)") }
+        #expect(pipeline.unreadWeights == [])
         let experts = folder == fixture || folder == imageToVideoFixture ? 2 : 1
         #expect(pipeline.generators.generators.allSatisfy { $0.plan.phases.count == experts })
+    }
+
+    /// Of the networks alone: text encoders come with heads and towers that no pipeline reads.
+    @Test func weightsOfNoLayerAreTold() throws {
+        let model = try ModelCopy(zImageFixture)
+        try model.add("other_embedder.weight", to: "transformer")
+        try model.add("lm_head.weight", to: "text_encoder")
+        let told = try Pipeline(folder: model.path, compute: Compute(threads: 1)).unreadWeights
+        #expect(told.count == 1)
+        #expect(told.first?.hasPrefix("transformer: 1 of its weights") == true)
+        #expect(told.first?.hasSuffix("other_embedder.weight") == true)
     }
 
     @Test func qwenMakesSinglePictures() throws {
