@@ -16,14 +16,19 @@ extension DiffusersGenerator {
         guard let sampler = Self.discreteSchedulers[try name.string()] else {
             throw name.fault(
                 "'\(try name.string())' is not supported; supported are "
-                    + Self.discreteSchedulers.keys.sorted().joined(separator: ", "))
+                    + Self.discreteSchedulers.keys.sorted().joined(separator: ", ")
+                    + " (or describe the generator in phases.json)")
         }
         try require([
             ("num_train_timesteps", 1000), ("beta_schedule", "scaled_linear"), ("beta_start", .number("0.00085")),
             ("beta_end", .number("0.012")), ("use_karras_sigmas", false), ("use_exponential_sigmas", false),
             ("use_beta_sigmas", false), ("rescale_betas_zero_snr", false), ("clip_sample", false),
-            ("thresholding", false),
+            ("thresholding", false), ("interpolation_type", "linear"), ("timestep_type", "discrete"),
+            ("final_sigmas_type", "zero"), ("original_inference_steps", 50), ("timestep_scaling", 10),
         ])
+        try requireNull(["trained_betas"])
+        // What follows must be there: diffusers' own default is another one. DDIM's last step goes to time 0.
+        if sampler == .ddim { try require([("set_alpha_to_one", false)], mayBeAbsent: false) }
         var prediction = Prediction.own
         if let type = try scheduler.optional("prediction_type") {
             switch try type.string() {
@@ -42,6 +47,7 @@ extension DiffusersGenerator {
         case (_, "trailing"):
             grid = DiscreteGrid(.trailing, steps: prediction == .sample ? 1 : 4, prediction: prediction)
         case (_, "leading"):
+            try require([("steps_offset", 1)], mayBeAbsent: false)
             grid = DiscreteGrid(.leading, steps: 30, prediction: prediction)
             guidance = 5
         default: throw scheduler.fault("timestep_spacing '\(spacing)' is not supported, only leading and trailing")

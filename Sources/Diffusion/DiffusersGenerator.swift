@@ -92,9 +92,7 @@ struct DiffusersGenerator {
         if let disabled = try scheduler.optional("disable_corrector"), try !disabled.elements().isEmpty {
             throw disabled.fault("a corrector that is off at some steps is not supported")
         }
-        if let terminal = try scheduler.optional("shift_terminal") {
-            throw terminal.fault("is not supported with UniPC")
-        }
+        try requireNull(["shift_terminal", "solver_p"])
         return SamplerKind.uniPC.grid(steps: published.steps, shift: try flowShift())
     }
 
@@ -127,6 +125,13 @@ struct DiffusersGenerator {
                 throw scheduler.fault("'\(key)' is missing and must be \(wanted)")
             }
             guard option.matches(wanted) else { throw option.fault("only \(wanted.text) is supported") }
+        }
+    }
+
+    /// Options that must be null, or not there.
+    func requireNull(_ keys: [String]) throws {
+        for key in keys {
+            if let option = try scheduler.optional(key) { throw option.fault("only null is supported") }
         }
     }
 }

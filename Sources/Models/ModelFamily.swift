@@ -10,6 +10,9 @@ package protocol ModelFamily: Sendable {
     var name: String { get }
     var traits: FamilyTraits { get }
 
+    /// The traits of a folder of that description.
+    func traits(of index: ModelIndex) -> FamilyTraits
+
     // MARK: Recognising files
 
     /// `_class_name` in `model_index.json` of the pipelines that this family runs.
@@ -78,6 +81,8 @@ package protocol ModelFamily: Sendable {
 }
 
 extension ModelFamily {
+    package func traits(of index: ModelIndex) -> FamilyTraits { traits }
+
     package func runs(_ index: ModelIndex) -> Bool { pipelineClasses.contains(index.pipelineClass) }
 
     package var originalLayout: OriginalLayout? { nil }
@@ -104,7 +109,7 @@ package struct FamilyTraits: Sendable {
     /// Cells of the autoencoder's latent, along a side, that are folded into the channels of one before diffusion.
     package let packing: Int
     /// What is encoded for a negative prompt that was not given, where guidance needs one.
-    package let absentNegativePrompt: String
+    package var absentNegativePrompt: String
     /// What goes before a negative prompt where the text encoder treats it otherwise than a prompt.
     package let negativeMark: String
     /// Size and length where nothing else says so; one frame: the family makes pictures only.

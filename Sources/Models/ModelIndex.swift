@@ -11,6 +11,8 @@ package struct ModelIndex: Sendable {
 
     /// Whether the network was distilled to do without guidance (`is_distilled` of FLUX.2's pipelines).
     package let isDistilled: Bool
+    /// Whether zeros stand for a negative prompt that was not given (`force_zeros_for_empty_prompt` of SDXL's pipelines).
+    package let zerosEmptyPrompt: Bool
 
     /// - Throws: `ModelError.notAModel` with what is missing.
     package init(folder: String) throws {
@@ -30,6 +32,7 @@ package struct ModelIndex: Sendable {
         pipelineClass = name
         expandsTimesteps = fields["expand_timesteps"] as? Bool ?? false
         isDistilled = fields["is_distilled"] as? Bool ?? false
+        zerosEmptyPrompt = fields["force_zeros_for_empty_prompt"] as? Bool ?? true
         components = fields.compactMapValues { value in
             // [library, class]; null for a component that is absent.
             guard let pair = value as? [Any], pair.count == 2 else { return nil }

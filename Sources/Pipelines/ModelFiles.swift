@@ -94,13 +94,13 @@ package struct ModelFiles: Sendable {
     /// - Throws: `ModelError`, also for an expert's file that cannot be used: that is said before anything else is missed.
     package func family() throws -> any ModelFamily {
         let given = try experts.sorted(by: { $0.key < $1.key }).map { try Self.requireUsable($0.value, as: .expert) }
-        if let folder, originalParts == nil {
+        if let folder, let index = try index() {
             if let familyName {
                 throw ModelError.unsupported(
                     folder: folder,
                     reason: "the family \(familyName) was named for it; a folder's own is in its model_index.json")
             }
-            return try Families.family(of: ModelIndex(folder: folder), folder: folder)
+            return try Families.family(of: index, folder: folder)
         }
         guard
             let first = try given.first
@@ -120,6 +120,13 @@ package struct ModelFiles: Sendable {
                 folder: first.checkpoint.path, reason: "\(first.identity.name): no family runs it")
         }
         return family
+    }
+
+    /// The description of a folder in diffusers' layout; nil for other files.
+    /// - Throws: `ModelError.notAModel` for a folder without one.
+    func index() throws -> ModelIndex? {
+        guard let folder, originalParts == nil else { return nil }
+        return try ModelIndex(folder: folder)
     }
 
     /// The `phases.json` that says how to generate, if there is one.

@@ -48,7 +48,8 @@ extension Pipeline {
         let library = try files.loras.map(LoRALibrary.init(folder:))
         let texts = try opening.adaptedTexts(library, compute.unquantized)
         self.init(
-            id: id, source: files.source, traits: family.traits, generators: generators,
+            id: id, source: files.source, traits: try files.index().map(family.traits) ?? family.traits,
+            generators: generators,
             sizes: try opening.sizes(parts), components: opening.components, parts: parts,
             adapted: AdaptedNetworks(library, sources: opening.sources, family: family, compute: compute),
             adaptedTexts: texts,
@@ -73,11 +74,10 @@ extension Pipeline {
             let isStudent = !files.adapters.isEmpty || !files.experts.isEmpty
             return try GeneratorSet(own, default: own[isStudent ? 0 : own.count - 1].name)
         }
-        guard let folder = files.folder else {
+        guard let folder = files.folder, let index = try files.index() else {
             let own = try family.generators(experts: files.experts.count)
             return try GeneratorSet(own, default: own[0].name)
         }
-        let index = try ModelIndex(folder: folder)
         let described = try GeneratorSet(folder: URL(fileURLWithPath: folder)) { family.published(index, experts: $0) }
         guard let spec = described.generators.first else { return described }
         var generators = try family.generators(publishedAs: spec)

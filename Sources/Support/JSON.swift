@@ -12,7 +12,8 @@ package enum JSON: Sendable, Equatable {
 
     case null
     case bool(Bool)
-    /// The number as it is written: no digit of a seed is lost, and 1.5 stays apart from 1.
+    /// The number as it is written: no digit of a seed is lost, and 1.5 stays apart from 1. Python's words for numbers that are
+    /// not finite are kept where they are read (`Limits.hasPythonNumbers`), and are no value that anything asks for.
     case number(String)
     case string(String)
     case array([JSON])

@@ -13,15 +13,18 @@ extension JSON {
         package var bytes: Int
         /// Levels of arrays and objects.
         package var depth: Int
+        /// Whether `Infinity`, `-Infinity` and `NaN` count as numbers, which JSON does not have and Python writes.
+        package var hasPythonNumbers: Bool
 
         /// A body of a request, a line of a manifest: the deepest has four levels.
         package static let request = Limits(bytes: 64 << 20, depth: 32)
-        /// A file that describes a model.
-        package static let file = Limits(bytes: 16 << 20, depth: 64)
+        /// A file that describes a model. diffusers' schedulers save bounds that are none as `-Infinity`.
+        package static let file = Limits(bytes: 16 << 20, depth: 64, hasPythonNumbers: true)
 
-        package init(bytes: Int, depth: Int) {
+        package init(bytes: Int, depth: Int, hasPythonNumbers: Bool = false) {
             self.bytes = bytes
             self.depth = depth
+            self.hasPythonNumbers = hasPythonNumbers
         }
     }
 
@@ -35,7 +38,7 @@ extension JSON {
         guard String(validating: bytes, as: UTF8.self) != nil else {
             throw JSONFault(reason: "the text is not UTF-8", offset: 0)
         }
-        var parser = JSONParser(bytes: bytes, deepest: limits.depth)
+        var parser = JSONParser(bytes: bytes, limits: limits)
         self = try parser.document()
     }
 }
@@ -47,25 +50,30 @@ extension JSONFault: JSONSyntaxError {
 /// Makes values of bytes that are known to be UTF-8.
 private struct JSONParser {
     private var scanner: JSONScanner<JSONFault>
-    private let deepest: Int
+    private let limits: JSON.Limits
 
-    init(bytes: [UInt8], deepest: Int) {
+    init(bytes: [UInt8], limits: JSON.Limits) {
         scanner = JSONScanner(bytes)
-        self.deepest = deepest
+        self.limits = limits
     }
 
     mutating func document() throws(JSONFault) -> JSON {
         scanner.skipBlanks()
-        let value = try Self.value(&scanner, depth: 0, deepest: deepest)
+        let value = try Self.value(&scanner, depth: 0, limits)
         scanner.skipBlanks()
         guard scanner.peek == nil else { throw scanner.fault("there is more after the value") }
         return value
     }
 
+    private static let pythonNumbers: [StaticString] = ["-Infinity", "Infinity", "NaN"]
+
     private static func value(
-        _ scanner: inout JSONScanner<JSONFault>, depth: Int, deepest: Int
+        _ scanner: inout JSONScanner<JSONFault>, depth: Int, _ limits: JSON.Limits
     ) throws(JSONFault) -> JSON {
-        guard depth <= deepest else { throw scanner.fault("more than \(deepest) levels") }
+        guard depth <= limits.depth else { throw scanner.fault("more than \(limits.depth) levels") }
+        if limits.hasPythonNumbers {
+            for word in pythonNumbers where scanner.take(word) { return .number("\(word)") }
+        }
         switch scanner.peek {
         case UInt8(ascii: "{"):
             var members: [JSON.Member] = []
@@ -76,13 +84,13 @@ private struct JSONParser {
                     throw scanner.fault("\"\(name.prefix(40))\" is given twice")
                 }
                 members.append(
-                    JSON.Member(name: name, value: try value(&scanner, depth: depth + 1, deepest: deepest)))
+                    JSON.Member(name: name, value: try value(&scanner, depth: depth + 1, limits)))
             }
             return .object(members)
         case UInt8(ascii: "["):
             var elements: [JSON] = []
             try scanner.forEachElement { scanner throws(JSONFault) in
-                elements.append(try value(&scanner, depth: depth + 1, deepest: deepest))
+                elements.append(try value(&scanner, depth: depth + 1, limits))
             }
             return .array(elements)
         case UInt8(ascii: "\""): return .string(String(decoding: try scanner.string(), as: UTF8.self))

@@ -147,11 +147,17 @@ package struct JSONScanner<Fault: JSONSyntaxError> {
 
     /// Passes over the word, or refuses what stands there.
     package mutating func word(_ word: StaticString) throws(Fault) {
+        guard take(word) else { throw fault("no value begins like this") }
+    }
+
+    /// Passes over the word if it stands here.
+    package mutating func take(_ word: StaticString) -> Bool {
         let count = word.utf8CodeUnitCount
         guard position + count <= bytes.count,
             (0..<count).allSatisfy({ bytes[position + $0] == word.utf8Start[$0] })
-        else { throw fault("no value begins like this") }
+        else { return false }
         position += count
+        return true
     }
 
     private mutating func take(_ byte: UInt8) -> Bool {

@@ -79,9 +79,15 @@ extension ModelOptions {
     func open(
         _ files: ModelFiles, compute: Compute, memory: String? = nil, load: WeightLoading? = nil
     ) throws -> Pipeline {
-        try Pipeline(
-            files, compute: compute, vaeCompute: compute.with(vaePrecision),
-            residency: residency(memory: memory, load: load))
+        try open(files, compute: compute, residency: residency(memory: memory, load: load))
+    }
+
+    /// Opens a model, and tells what its files have that is not used.
+    func open(_ files: ModelFiles, compute: Compute, residency: Residency?) throws -> Pipeline {
+        let pipeline = try Pipeline(
+            files, compute: compute, vaeCompute: compute.with(vaePrecision), residency: residency)
+        pipeline.unreadWeights.forEach(Console.current.note)
+        return pipeline
     }
 
     /// - Parameters:

@@ -26,8 +26,7 @@ extension ModelOptions {
         func open(_ folder: String?) throws -> Pipeline {
             var files = try files(folder, pulling: true)
             files.loras = loras ?? files.loras
-            return try Pipeline(
-                files, compute: compute, vaeCompute: compute.with(vaePrecision), residency: residency)
+            return try self.open(files, compute: compute, residency: residency)
         }
         var models = try folders.map { try open($0) }
         for folder in found {

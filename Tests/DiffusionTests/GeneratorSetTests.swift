@@ -284,6 +284,62 @@ import Testing
         }
     }
 
+    /// As it is published, with a bound that is none.
+    @Test func sanaAsPublished() throws {
+        let bound = Self.sana.replacing("\"flow_shift\"", with: "\"lambda_min_clipped\": -Infinity, \"flow_shift\"")
+        let index = #"{"_class_name": "SanaPipeline"}"#
+        #expect(bound != Self.sana)
+        #expect(try read(index, bound) == read(index, Self.sana))
+        let shift = Self.sana.replacing("3.0", with: "Infinity")
+        #expect(complaint { try read(index, shift) }.contains("flow_shift: must be a number"))
+    }
+
+    /// That of stable-diffusion-xl-base-1.0, with what newer versions of diffusers add.
+    private static let stableDiffusion = """
+        {"_class_name": "EulerDiscreteScheduler", "_diffusers_version": "0.19.0.dev0", "beta_end": 0.012,
+         "beta_schedule": "scaled_linear", "beta_start": 0.00085, "clip_sample": false, "interpolation_type": "linear",
+         "num_train_timesteps": 1000, "prediction_type": "epsilon", "sample_max_value": 1.0, "set_alpha_to_one": false,
+         "skip_prk_steps": true, "steps_offset": 1, "timestep_spacing": "leading", "trained_betas": null,
+         "use_karras_sigmas": false, "final_sigmas_type": "zero", "rescale_betas_zero_snr": false, "sigma_max": null,
+         "sigma_min": null, "timestep_type": "discrete", "use_beta_sigmas": false, "use_exponential_sigmas": false}
+        """
+    private static let consistency = """
+        {"_class_name": "LCMScheduler", "beta_end": 0.012, "beta_schedule": "scaled_linear", "beta_start": 0.00085,
+         "original_inference_steps": 50, "timestep_scaling": 10.0, "set_alpha_to_one": true, "steps_offset": 0,
+         "timestep_spacing": "leading", "prediction_type": "epsilon", "clip_sample": false}
+        """
+
+    @Test func stableDiffusionAsPublished() throws {
+        let index = #"{"_class_name": "StableDiffusionXLPipeline"}"#
+        let published = PublishedSampling(isDiscrete: true, expert: "unet")
+        func generator(_ scheduler: String) throws -> GeneratorSpec {
+            try read(index, scheduler, published: published).generator(nil)
+        }
+        let base = try generator(Self.stableDiffusion)
+        #expect(base.sampler == .euler && base.grid == .discrete(DiscreteGrid(.leading, steps: 30)))
+        #expect(try generator(Self.consistency).sampler == .renoise)
+        let ddim = Self.stableDiffusion.replacing("EulerDiscrete", with: "DDIM")
+        #expect(try generator(ddim).sampler == .ddim)
+        for (scheduler, old, new, key) in [
+            (Self.stableDiffusion, "\"linear\"", "\"log_linear\"", "interpolation_type"),
+            (Self.stableDiffusion, "\"trained_betas\": null", "\"trained_betas\": [0.1]", "trained_betas"),
+            (Self.stableDiffusion, "\"steps_offset\": 1", "\"steps_offset\": 0", "steps_offset"),
+            (Self.stableDiffusion, "\"steps_offset\": 1,", "", "steps_offset"),
+            (Self.stableDiffusion, "\"discrete\"", "\"continuous\"", "timestep_type"),
+            (Self.stableDiffusion, "\"zero\"", "\"sigma_min\"", "final_sigmas_type"),
+            (ddim, "\"set_alpha_to_one\": false", "\"set_alpha_to_one\": true", "set_alpha_to_one"),
+            (ddim, "\"set_alpha_to_one\": false,", "", "set_alpha_to_one"),
+            (Self.consistency, "_steps\": 50", "_steps\": 100", "original_inference_steps"),
+            (Self.consistency, "10.0", "1.0", "timestep_scaling"),
+        ] {
+            let other = scheduler.replacing(old, with: new)
+            #expect(other != scheduler, "nothing to replace: \(old)")
+            #expect(complaint { try generator(other) }.contains(key), "\(new)")
+        }
+        let solver = Self.stableDiffusion.replacing("EulerDiscrete", with: "DPMSolverMultistep")
+        #expect(complaint { try generator(solver) }.contains("phases.json"))
+    }
+
     @Test func oneExpertWanTakesTheSchedulersOwnGrid() throws {
         let generator = try read(Self.single, Self.euler).generator("default")
         #expect(generator.plan.phases.count == 1 && generator.plan.phases[0].guidanceScale == 5)
@@ -321,6 +377,7 @@ import Testing
         #expect(uniPC("solver_type", "\"bh1\"").contains("solver_type: only \"bh2\""))
         #expect(uniPC("use_karras_sigmas", "true").contains("use_karras_sigmas: only false"))
         #expect(uniPC("use_dynamic_shifting", "true").contains("use_dynamic_shifting"))
+        #expect(uniPC("solver_p", "{}").contains("solver_p: only null"))
         #expect(uniPC("flow_shift_", "1").isEmpty)
 
         let epsilon = Self.uniPC.replacingOccurrences(of: "flow_prediction", with: "epsilon")

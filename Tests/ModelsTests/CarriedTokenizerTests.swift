@@ -85,6 +85,19 @@ import Weights
         }
     }
 
+    /// A folder of older tokenizers has no other file.
+    @Test func sentencePieceAloneInAFolder() throws {
+        try withTemporaryFolder { folder in
+            let without = try Checkpoint(file: Fixtures.root.appending(path: "gguf/types.gguf").path)
+            func open() throws -> UnigramTokenizer {
+                try CarriedTokenizer.unigram(folder: { folder }, encoder: without, rows: Self.rows)
+            }
+            #expect(throws: TextError.self) { try open() }
+            try FileManager.default.copyItem(at: Self.spiece, to: folder.appending(path: "spiece.model"))
+            try expectReferenceIDs(try open())
+        }
+    }
+
     @Test func unigramInGGUF() throws {
         let checkpoint = try Checkpoint(file: Fixtures.root.appending(path: "gguf/umt5.gguf").path)
         try expectReferenceIDs(try CarriedTokenizer.unigram(in: checkpoint, rows: Self.rows))

@@ -25,7 +25,8 @@ import Testing
         """
     private static let leading = """
         {"_class_name": "EulerDiscreteScheduler", "beta_start": 0.00085, "beta_end": 0.012,
-         "beta_schedule": "scaled_linear", "timestep_spacing": "leading"}
+         "beta_schedule": "scaled_linear", "timestep_spacing": "leading",
+         "steps_offset": 1}
         """
     private static let sana = """
         {"_class_name": "DPMSolverMultistepScheduler", "algorithm_type": "dpmsolver++", "flow_shift": 3.0,
@@ -38,6 +39,10 @@ import Testing
         Case(index: #""WanPipeline""#, scheduler: unipc, steps: 50, guidance: [5]),
         Case(index: #""WanImageToVideoPipeline", \#(two)"#, scheduler: unipc, steps: 40, guidance: [3.5, 3.5]),
         Case(index: #""WanPipeline", "expand_timesteps": true"#, scheduler: unipc, steps: 50, guidance: [5]),
+        // FastWan2.2-TI2V-5B-FullAttn-Diffusers: the scheduler's file is the teacher's.
+        Case(
+            index: #""WanDMDPipeline", "expand_timesteps": true"#, scheduler: unipc, steps: 3, guidance: [1],
+            name: "fastwan"),
         Case(index: #""QwenImagePipeline""#, scheduler: dynamic, steps: 50, guidance: [4]),
         Case(index: #""QwenImageEditPlusPipeline""#, scheduler: dynamic, steps: 40, guidance: [4]),
         Case(index: #""Flux2KleinPipeline""#, scheduler: dynamic, steps: 50, guidance: [4], name: "teacher"),

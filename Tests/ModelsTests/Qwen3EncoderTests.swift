@@ -89,6 +89,32 @@ struct Qwen3EncoderTests {
         }
     }
 
+    /// The numbers of GGUF files: Qwen3-4B-Instruct-2507 turns by other angles than Qwen3-4B, and the long-context forms scale.
+    @Test func numbersOfAGGUFFileCount() throws {
+        let tensors = try Checkpoint(folder: Self.folder).tensors
+        func config(_ metadata: [String: String]) throws -> QwenConfig {
+            var made: QwenConfig?
+            try withTemporaryFolder { folder in
+                let file = folder.appending(path: "qwen3.gguf").path
+                let writer = try WeightFileWriter(
+                    path: file, format: .gguf,
+                    entries: tensors.map { .init(name: $0, type: $1.type, shape: $1.shape) },
+                    metadata: ["general.architecture": "qwen3"].merging(metadata) { $1 })
+                for entry in writer.entries { try writer.append(Array(try #require(tensors[entry.name]).bytes)) }
+                try writer.finish()
+                made = try QwenConfig.of(Checkpoint(file: file))
+            }
+            return try #require(made)
+        }
+        let plain = try config([:])
+        #expect(plain.ropeTheta == 1e6 && plain.eps == 1e-6)
+        let other = try config(["qwen3.rope.freq_base": "5000000.0", "qwen3.attention.layer_norm_rms_epsilon": "1e-05"])
+        #expect(other.ropeTheta == 5e6 && other.eps == 1e-5)
+        #expect(try config(["qwen3.rope.scaling.type": "none"]).ropeTheta == 1e6)
+        let error = #expect(throws: TextError.self) { try config(["qwen3.rope.scaling.type": "yarn"]) }
+        #expect("\(try #require(error))".contains("qwen3.rope.scaling.type"))
+    }
+
     @Test func promptsAreCutToTheirLength() throws {
         let config = try Self.config()
         let encoder = try Qwen3Encoder(

@@ -125,6 +125,15 @@ struct ZImageTests {
         #expect(throws: NetworkError.self) { try told.check(file: "") }
     }
 
+    @Test func fewerHeadsOfKeysAreNamed() throws {
+        let text = try String(contentsOfFile: "\(SingleFile.path)/transformer/config.json", encoding: .utf8)
+        let fewer = text.replacing("\"n_kv_heads\": 3", with: "\"n_kv_heads\": 1")
+        #expect(fewer != text)
+        let config = try JSONDecoder().decode(ZImageTransformerConfig.self, from: Data(fewer.utf8))
+        let error = #expect(throws: NetworkError.self) { try config.check(file: "config.json") }
+        #expect("\(try #require(error))".contains("n_kv_heads"))
+    }
+
     /// Turbo and the base model have one pipeline and differ in their scheduler's shift.
     @Test(arguments: [(3.0, ["student", "teacher"]), (6.0, ["teacher"])])
     func theShiftTellsTheStudent(shift: Double, names: [String]) throws {

@@ -79,6 +79,10 @@ import Weights
                 qwenImage(more: ["time_text_embed.addition_t_embedding.weight": [2, 256]]), ["Qwen-Image-Layered"]
             ),
             (
+                qwenImage(more: ["time_text_embed_2.timestep_embedder.linear_1.weight": [2, 256]]),
+                ["TwinFlow", "second time"]
+            ),
+            (
                 [
                     "token_embd.weight": [100, 32], "enc.blk.0.attn_rel_b.weight": [32, 4],
                     "enc.blk.1.attn_q.weight": [32, 32],

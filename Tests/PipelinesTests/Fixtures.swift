@@ -2,6 +2,8 @@ import Foundation
 import Models
 import Pictures
 import Pipelines
+import Tensor
+import Weights
 
 let fixture = Fixture.path("wan22-tiny")
 let imageToVideoFixture = Fixture.path("wan22-i2v-tiny")
@@ -80,6 +82,19 @@ final class ModelCopy {
         }
         guard text.contains(old) else { throw NotThere(what: "\(file) has no \(old)") }
         try write(text.replacingOccurrences(of: old, with: new), file)
+    }
+
+    /// Writes the weights of a component anew, as one file with a tensor more.
+    func add(_ key: String, to component: String) throws {
+        let folder = "\(path)/\(component)"
+        var weights = try Checkpoint(folder: folder).tensors.map { ($0, $1.widened()) }
+        weights.append((key, Tensor(zeros: [4, 4])))
+        for file in try FileManager.default.contentsOfDirectory(atPath: folder) where file.contains(".safetensors") {
+            try remove("\(component)/\(file)")
+        }
+        let isText = component.hasPrefix("text_encoder")
+        try SafetensorsWriter.write(
+            weights, to: "\(folder)/\(isText ? "model" : "diffusion_pytorch_model").safetensors")
     }
 
     func remove(_ file: String) throws { try FileManager.default.removeItem(atPath: "\(path)/\(file)") }

@@ -78,6 +78,13 @@ import Weights
         Damage("config without a field", ["ffn_dim"]) {
             try $0.replace("\"ffn_dim\"", with: "\"ffn_size\"", in: "transformer/config.json")
         },
+        Damage("a causal student", ["transformer_2/config.json", "not supported", "CausalWanTransformer3DModel"]) {
+            try $0.replace(
+                "\"WanTransformer3DModel\"", with: "\"CausalWanTransformer3DModel\"", in: "transformer_2/config.json")
+        },
+        Damage("FastVideo's sparse attention", ["not supported", "to_gate_compress"]) {
+            try $0.add("blocks.0.to_gate_compress.weight", to: "transformer_2")
+        },
         Damage("image-to-video", ["not supported", "image-to-video"]) {
             try $0.replace("\"in_channels\": 16", with: "\"in_channels\": 36", in: "transformer/config.json")
         },
@@ -176,6 +183,31 @@ import Weights
         #expect(pipeline.latentShape(width: 1280, height: 704, frames: 121) == [48, 31, 44, 80])
     }
 
+    /// FastVideo's class names its student, whose steps come first.
+    @Test func fastVideosClassIsItsStudent() throws {
+        let model = try ModelCopy(textImageToVideoFixture)
+        try model.replace("\"WanPipeline\"", with: "\"WanDMDPipeline\"", in: "model_index.json")
+        let pipeline = try Pipeline(folder: model.path, compute: Compute(threads: 1))
+        #expect(pipeline.generators.defaultName == "fastwan")
+        #expect(pipeline.generators.generators.map(\.name) == ["fastwan", "turbo"])
+        #expect(try pipeline.generators.generator(nil).schedule(steps: nil, tokens: 0).timesteps == [1000, 757, 522])
+    }
+
+    /// The teacher's folder as it is published: its scheduler's file has a number that JSON has not.
+    @Test func sanasFolderOpens() throws {
+        let model = try ModelCopy(sanaFixture)
+        for part in ["scheduler", "transformer"] {
+            try model.remove(part)
+            try model.rename("teacher/\(part)", to: part)
+        }
+        try model.replace("SanaSprintPipeline", with: "SanaPipeline", in: "model_index.json")
+        let scheduler = "\(model.path)/scheduler/scheduler_config.json"
+        #expect(try String(contentsOfFile: scheduler, encoding: .utf8).contains("-Infinity"))
+        let pipeline = try Pipeline(folder: model.path, compute: Compute(threads: 1))
+        #expect(pipeline.generators.generators.map(\.name) == ["teacher"])
+        #expect(try pipeline.generators.generator(nil).schedule(steps: nil, tokens: 0).count == 20)
+    }
+
     /// Few steps come first where LoRA files are named.
     @Test func aStudentIsTheDefaultWithLoRAs() throws {
         var files = ModelFiles(folder: textImageToVideoFixture)
@@ -205,6 +237,9 @@ import Weights
     }
 
     static let qwenDamages: [Damage] = [
+        Damage("a student that is told two times", ["not supported", "TwinFlow"]) {
+            try $0.add("time_text_embed_2.timestep_embedder.linear_1.weight", to: "transformer")
+        },
         Damage("editing pipeline", ["not supported", "QwenImageEditPipeline", "QwenImagePipeline"]) {
             try $0.replace("\"QwenImagePipeline", with: "\"QwenImageEditPipeline", in: "model_index.json")
         },
@@ -251,8 +286,20 @@ import Weights
     func everyKeyOfThePipelineIsUsed(folder: String) throws {
         let pipeline = try Pipeline(folder: folder, compute: Compute(threads: 1))
         for component in pipeline.components { #expect(component.unusedKeys == [], "\(component.name)") }
+        #expect(pipeline.unreadWeights == [])
         let experts = folder == fixture || folder == imageToVideoFixture ? 2 : 1
         #expect(pipeline.generators.generators.allSatisfy { $0.plan.phases.count == experts })
+    }
+
+    /// Of the networks alone: text encoders come with heads and towers that no pipeline reads.
+    @Test func weightsOfNoLayerAreTold() throws {
+        let model = try ModelCopy(zImageFixture)
+        try model.add("other_embedder.weight", to: "transformer")
+        try model.add("lm_head.weight", to: "text_encoder")
+        let told = try Pipeline(folder: model.path, compute: Compute(threads: 1)).unreadWeights
+        #expect(told.count == 1)
+        #expect(told.first?.hasPrefix("transformer: 1 of its weights") == true)
+        #expect(told.first?.hasSuffix("other_embedder.weight") == true)
     }
 
     @Test func qwenMakesSinglePictures() throws {

@@ -133,6 +133,39 @@ import Weights
         #expect(try frames(files) == expected)
     }
 
+    /// Where a folder says so, the empty prompt stands for a negative one that was not given; else zeros do.
+    @Test func aFolderSaysWhatNoNegativePromptMeans() throws {
+        let folder = try ModelCopy(sdxlFixture)
+        try folder.replace(
+            "\"force_zeros_for_empty_prompt\": true", with: "\"force_zeros_for_empty_prompt\": false",
+            in: "model_index.json")
+        func latent(_ path: String, negative: String?) throws -> [Float] {
+            let pipeline = try Pipeline(folder: path, compute: compute)
+            var run = try Run(
+                GenerationParameters(
+                    prompt: "a red fox", negativePrompt: negative, width: 64, height: 64, seed: 5,
+                    generator: "teacher", steps: 2, guidanceScale: 5), of: pipeline)
+            _ = try run.finish { _ in }
+            return run.generation.latent.array
+        }
+        let empty = try latent(sdxlFixture, negative: "")
+        #expect(try latent(folder.path, negative: nil) == empty)
+        #expect(try latent(sdxlFixture, negative: nil) != empty)
+    }
+
+    /// LCM's whole U-Net, whose weights are those of SDXL and one layer more.
+    @Test func aNetworkThatIsToldTheScaleOfGuidanceIsRefused() throws {
+        let folder = try bareFolder(keeping: ["text_encoder", "text_encoder_2", "vae"])
+        let path = "\(folder.path)/unet/lcm.safetensors"
+        var tensors = try Checkpoint(folder: "\(sdxlFixture)/unet").tensors.mapValues { Stored($0) }
+        tensors["time_embedding.cond_proj.weight"] = Stored(.f32, [16, 1], [UInt8](repeating: 0, count: 64))
+        try Self.write(tensors, to: path)
+        let checkpoint = try Checkpoint(file: path)
+        #expect(try FileIdentity.of(checkpoint, as: .expert).refusal?.contains("LCM") == true)
+        let error = #expect(throws: (any Error).self) { try Pipeline(folder: folder.path, compute: compute) }
+        #expect("\(try #require(error))".contains("LCM's LoRA file"))
+    }
+
     /// Without a folder the file's parts are found, too: this one's are narrower than any that shapes tell of.
     @Test func oneFileAloneIsOpenedByItsShapes() throws {
         let folder = try bareFolder()

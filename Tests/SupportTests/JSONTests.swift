@@ -44,6 +44,16 @@ import Testing
         #expect(long?.description == "more than 10 bytes at byte 10")
     }
 
+    /// Python writes them into files; what comes from outside may not have them, and nothing that asks for a number gets them.
+    @Test(arguments: ["-Infinity", "Infinity", "NaN"]) func pythonsNumbersAreForFilesAlone(word: String) throws {
+        let text = Array("{\"a\": [\(word), 1], \"b\": \(word)}".utf8)
+        #expect(throws: JSONFault.self) { try JSON(parsing: text) }
+        let file = try JSON(parsing: text, limits: .file)
+        #expect(file["a"]?.array?.last == 1)
+        #expect(file["b"]?.number == nil && file["b"]?.integer == nil)
+        #expect(throws: JSONFault.self) { try JSON(parsing: Array("\(word)s".utf8), limits: .file) }
+    }
+
     /// No double holds these integers.
     @Test func integersAreExactTo64Bits() throws {
         for number in [Int.max, Int.max - 1, Int.min, (1 << 53) + 1] {

@@ -54,11 +54,8 @@ struct QwenImageEditFamily: QwenImageNetworkFamily {
     private func processor(
         _ folder: (String) throws -> URL, for tower: QwenVisionConfig
     ) throws -> QwenPictureProcessor {
-        for name in ["processor", "tokenizer"] {
-            guard let found = try? folder(name).appending(path: "preprocessor_config.json"),
-                FileManager.default.fileExists(atPath: found.path)
-            else { continue }
-            return try .read(found, for: tower)
+        for place in ["processor", "tokenizer"].compactMap({ try? folder($0) }) {
+            if let found = try QwenPictureProcessor.read(in: place, for: tower) { return found }
         }
         return QwenPictureProcessor(for: tower)
     }

@@ -17,8 +17,9 @@ struct QwenImageEditTextChecks {
         prompts = try QwenImageEditPromptEncoder(
             tokenizer: try BytePairTokenizer(directory: URL(fileURLWithPath: "\(folder)/tokenizer")),
             encoder: try Qwen25Encoder(reader, config: try QwenConfig.read(config), compute: compute), tower: tower,
-            processor: try .read(
-                URL(fileURLWithPath: "\(folder)/processor/preprocessor_config.json"), for: tower.config))
+            processor: try QwenPictureProcessor.read(
+                in: URL(fileURLWithPath: "\(folder)/processor"), for: tower.config)
+                ?? QwenPictureProcessor(for: tower.config))
     }
 
     func run(_ check: GoldenCheck) throws -> [String: Computed] {

@@ -42,8 +42,7 @@ struct QwenImageFamily: QwenImageNetworkFamily {
 
     /// - Throws: `NetworkError.unsupported` also for Qwen-Image-Edit-2511's.
     func network(_ reader: WeightReader, compute: Compute) throws -> any DenoisingNetwork {
-        let network = try QwenImageTransformer(
-            reader, config: try QwenImageTransformerConfig.of(reader.checkpoint), compute: compute)
+        let network = try transformer(reader, compute: compute)
         guard !network.picturesAtZero else {
             throw NetworkError.unsupported(
                 file: reader.checkpoint.configuration?.source ?? reader.checkpoint.path,

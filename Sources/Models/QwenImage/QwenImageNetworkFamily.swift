@@ -56,7 +56,17 @@ extension QwenImageNetworkFamily {
     var autoencoder: PartFiles { PartFiles("vae", keys: WanKeys.vae) }
 
     func network(_ reader: WeightReader, compute: Compute) throws -> any DenoisingNetwork {
-        try QwenImageTransformer(reader, config: try QwenImageTransformerConfig.of(reader.checkpoint), compute: compute)
+        try transformer(reader, compute: compute)
+    }
+
+    /// - Throws: `NetworkError.unsupported` for a relative's network.
+    func transformer(_ reader: WeightReader, compute: Compute) throws -> QwenImageTransformer {
+        if let relative = QwenImageRelatives.network(keys: reader.checkpoint.tensors.keys) {
+            throw NetworkError.unsupported(
+                file: reader.checkpoint.path, reason: "\(relative.name) transformer: \(relative.refusal)")
+        }
+        return try QwenImageTransformer(
+            reader, config: try QwenImageTransformerConfig.of(reader.checkpoint), compute: compute)
     }
 
     func autoencoder(_ reader: WeightReader, compute: Compute) throws -> any Autoencoder {
@@ -88,6 +98,12 @@ enum QwenImageRelatives {
     /// What a network of these keys is called, and why it is not run; nil for what may be one of Qwen-Image's own. The weights
     /// have the names and shapes of Qwen-Image's: one key more tells it.
     static func network(keys: some Collection<String>) -> (name: String, refusal: String)? {
+        if keys.contains(where: { $0.hasPrefix("time_text_embed_2.") }) {
+            return (
+                "TwinFlow",
+                "it is told a second time, to which a step goes, which is not built; use Qwen-Image with its Lightning LoRA"
+            )
+        }
         guard keys.contains("time_text_embed.addition_t_embedding.weight") else { return nil }
         return (
             "Qwen-Image-Layered",

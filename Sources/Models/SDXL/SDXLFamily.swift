@@ -12,6 +12,13 @@ struct SDXLFamily: ModelFamily {
         defaults: SizeLimits.Defaults(width: 1024, height: 1024, frames: 1, fps: 16), isDiscrete: true,
         tiny: .pictures("taesdxl"))
 
+    /// A folder may say that the empty prompt stands for a negative one that was not given.
+    func traits(of index: ModelIndex) -> FamilyTraits {
+        var traits = traits
+        if !index.zerosEmptyPrompt { traits.absentNegativePrompt = "" }
+        return traits
+    }
+
     // MARK: Files
 
     let pipelineClasses = ["StableDiffusionXLPipeline"]
@@ -63,6 +70,7 @@ struct SDXLFamily: ModelFamily {
             case 4 where !hasAdded: Self.older
             // Of its four levels the published network has 384 channels in the first.
             case 4 where width == 384: Self.refiner
+            case 4 where renamed.tensors[SDXLUNet.guidanceKey] != nil: SDXLUNet.guidanceRefusal
             case 4 where checkpoint.tensors["v_pred"] != nil:
                 "it predicts velocities (v-prediction), which is not built: use a checkpoint that predicts noise"
             case 4: nil
@@ -115,7 +123,10 @@ struct SDXLFamily: ModelFamily {
     }
 
     func network(_ reader: WeightReader, compute: Compute) throws -> any DenoisingNetwork {
-        try SDXLUNet(reader, config: try SDXLUNetConfig.of(reader.checkpoint), compute: compute)
+        guard !reader.contains(SDXLUNet.guidanceKey) else {
+            throw NetworkError.unsupported(file: reader.checkpoint.path, reason: SDXLUNet.guidanceRefusal)
+        }
+        return try SDXLUNet(reader, config: try SDXLUNetConfig.of(reader.checkpoint), compute: compute)
     }
 
     func autoencoder(_ reader: WeightReader, compute: Compute) throws -> any Autoencoder {

@@ -14,6 +14,12 @@ package struct SDXLUNet: Sendable {
     private let downs, ups: [SDXLLevel]
     private let middle: SDXLMiddle
 
+    /// The layer by which a network is told the scale of guidance.
+    static let guidanceKey = "time_embedding.cond_proj.weight"
+    static let guidanceRefusal =
+        "the network is told the scale of guidance, as LCM's whole U-Net is, which is not built: use LCM's LoRA file on "
+        + "SDXL's own U-Net"
+
     /// - Throws: `WeightError` with the key that is missing or has another shape.
     package init(_ reader: WeightReader, config: SDXLUNetConfig, compute: Compute) throws(WeightError) {
         let (channels, time) = (config.channels, config.timeDim)

@@ -104,43 +104,98 @@ extension SDXLUNetConfig {
         case added = "addition_embed_type"
         case linear = "use_linear_projection"
         case activation = "act_fn"
-        case classes = "class_embed_type"
         case scaleShift = "resnet_time_scale_shift"
-        case reversedDepths = "reverse_transformer_layers_per_block"
         case timeCondition = "time_cond_proj_dim"
+        case middle = "mid_block_type"
+        case timeKind = "time_embedding_type"
+        case attentionKind = "attention_type"
+        case timeOrder = "flip_sin_to_cos"
+        case centers = "center_input_sample"
+        case attendsTwice = "dual_cross_attention"
+        case skipsTimeActivation = "resnet_skip_time_act"
+        case joinsClasses = "class_embeddings_concat"
+        case onlyCross = "only_cross_attention"
+        case timeShift = "freq_shift"
+        case firstKernel = "conv_in_kernel"
+        case lastKernel = "conv_out_kernel"
+        case downPadding = "downsample_padding"
+        case middleScale = "mid_block_scale_factor"
+        case resnetScale = "resnet_out_scale_factor"
+        // Null in every published file.
+        case classKind = "class_embed_type"
+        case classes = "num_class_embeds"
+        case reversedDepths = "reverse_transformer_layers_per_block"
+        case textProjection = "encoder_hid_dim"
+        case textProjectionKind = "encoder_hid_dim_type"
+        case timeDim = "time_embedding_dim"
+        case timeActivation = "time_embedding_act_fn"
+        case timeLastActivation = "timestep_post_act"
+        case crossNorm = "cross_attention_norm"
     }
 
-    /// One number for all levels, or one for each.
-    private struct Numbers: Decodable {
-        let values: [Int]
+    private static let nulls: [CodingKeys] = [
+        .classKind, .classes, .reversedDepths, .textProjection, .textProjectionKind, .timeDim, .timeActivation,
+        .timeLastActivation, .crossNorm,
+    ]
 
-        init(from decoder: any Decoder) throws {
-            let value = try decoder.singleValueContainer()
-            values = if let one = try? value.decode(Int.self) { [one] } else { try value.decode([Int].self) }
+    /// Options whose other values the network does not compute.
+    private static func requireOptions(_ values: KeyedDecodingContainer<CodingKeys>) throws {
+        func refuse(_ key: CodingKeys, _ reason: String) -> DecodingError {
+            .dataCorruptedError(forKey: key, in: values, debugDescription: reason)
         }
-
-        func each(_ count: Int) -> [Int] {
-            values.count == 1 ? [Int](repeating: values[0], count: count) : values
-        }
-    }
-
-    package init(from decoder: any Decoder) throws {
-        let values = try decoder.container(keyedBy: CodingKeys.self)
         func require<Value: Decodable & Equatable>(_ key: CodingKeys, _ known: Value) throws {
             guard let value = try values.decodeIfPresent(Value.self, forKey: key), value != known else { return }
-            throw DecodingError.dataCorruptedError(
-                forKey: key, in: values, debugDescription: "\(value) is not supported, only \(known)")
+            throw refuse(key, "\(value) is not supported, only \(known)")
         }
         try require(.added, "text_time")
         try require(.linear, true)
         try require(.activation, "silu")
         try require(.scaleShift, "default")
-        for key in [CodingKeys.classes, .reversedDepths, .timeCondition] {
-            guard try !values.contains(key) || values.decodeNil(forKey: key) else {
-                throw DecodingError.dataCorruptedError(
-                    forKey: key, in: values, debugDescription: "is not supported, only null")
-            }
+        try require(.middle, "UNetMidBlock2DCrossAttn")
+        try require(.timeKind, "positional")
+        try require(.attentionKind, "default")
+        try require(.timeOrder, true)
+        for key in [CodingKeys.centers, .attendsTwice, .skipsTimeActivation, .joinsClasses] { try require(key, false) }
+        try require(.timeShift, 0)
+        for key in [CodingKeys.firstKernel, .lastKernel] { try require(key, 3) }
+        try require(.downPadding, 1)
+        for key in [CodingKeys.middleScale, .resnetScale] { try require(key, Float(1)) }
+        if try values.contains(.middle) && values.decodeNil(forKey: .middle) {
+            throw refuse(.middle, "null, a network without a middle, is not supported")
         }
+        if try values.decodeIfPresent(PerLevel<Bool>.self, forKey: .onlyCross)?.values.contains(true) == true {
+            throw refuse(.onlyCross, "true is not supported")
+        }
+        for key in nulls where try values.decodeIfPresent(Anything.self, forKey: key) != nil {
+            throw refuse(key, "is not supported, only null")
+        }
+        if try values.decodeIfPresent(Anything.self, forKey: .timeCondition) != nil {
+            throw refuse(.timeCondition, SDXLUNet.guidanceRefusal)
+        }
+    }
+
+    /// A value of whatever kind that is not null.
+    private struct Anything: Decodable {
+        init(from decoder: any Decoder) {}
+    }
+
+    /// One value for all levels, or one for each.
+    private struct PerLevel<Value: Decodable>: Decodable {
+        let values: [Value]
+
+        init(from decoder: any Decoder) throws {
+            let value = try decoder.singleValueContainer()
+            values = if let one = try? value.decode(Value.self) { [one] } else { try value.decode([Value].self) }
+        }
+
+        func each(_ count: Int) -> [Value] {
+            values.count == 1 ? [Value](repeating: values[0], count: count) : values
+        }
+    }
+
+    package init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        try Self.requireOptions(values)
         inChannels = try values.decodeIfPresent(Int.self, forKey: .inChannels) ?? 4
         outChannels = try values.decodeIfPresent(Int.self, forKey: .outChannels) ?? 4
         channels = try values.decode([Int].self, forKey: .channels)
@@ -156,12 +211,12 @@ extension SDXLUNetConfig {
                 debugDescription: "\(kinds) with \(ups) up again are not supported, only "
                     + "CrossAttn and plain blocks, the same both ways")
         }
-        let depths = try values.decodeIfPresent(Numbers.self, forKey: .depths)?.each(channels.count)
+        let depths = try values.decodeIfPresent(PerLevel<Int>.self, forKey: .depths)?.each(channels.count)
         self.depths = zip(kinds, depths ?? kinds.map { _ in 1 }).map { $0 == attends ? $1 : 0 }
         // diffusers' name says what it never was.
         let heads =
-            try values.decodeIfPresent(Numbers.self, forKey: .numberOfHeads)
-            ?? values.decode(Numbers.self, forKey: .heads)
+            try values.decodeIfPresent(PerLevel<Int>.self, forKey: .numberOfHeads)
+            ?? values.decode(PerLevel<Int>.self, forKey: .heads)
         self.heads = heads.each(channels.count)
         textDim = try values.decode(Int.self, forKey: .textDim)
         normGroups = try values.decodeIfPresent(Int.self, forKey: .normGroups) ?? 32

@@ -117,7 +117,7 @@ extension SanaTransformerConfig {
             }
         }
         guard try values.decodeIfPresent(Double.self, forKey: .interpolation) == nil else {
-            throw refuse(.interpolation, "positions, which the models of 4096 pixels have, are not supported")
+            throw refuse(.interpolation, "positions, which the models of 2048 and 4096 pixels have, are not supported")
         }
     }
 

@@ -10,14 +10,23 @@ package enum CarriedTokenizer {
     /// The names of Qwen2's way to cut text into words in `tokenizer.ggml.pre`.
     private static let qwenCuts = ["qwen2", "deepseek-r1-qwen"]
 
-    /// UMT5's or T5's tokenizer: that of a folder, else the one that the encoder carries.
+    /// UMT5's or T5's tokenizer: that of a folder, its `tokenizer.json` or its SentencePiece model alone, else the one that the
+    /// encoder carries.
     /// - Parameters:
     ///   - folder: throws `ModelError.noTokenizer` where there is none.
     ///   - rows: of the encoder's table of embeddings.
     package static func unigram(
         folder: () throws -> URL, encoder: Checkpoint, rows: Int
     ) throws -> UnigramTokenizer {
-        try either(UnigramTokenizer.init(directory:), folder) { try unigram(in: encoder, rows: rows) }
+        func open(_ folder: URL) throws -> UnigramTokenizer {
+            let (file, model) = (folder.appending(path: "tokenizer.json"), folder.appending(path: "spiece.model"))
+            let files = FileManager.default
+            guard !files.fileExists(atPath: file.path), files.fileExists(atPath: model.path) else {
+                return try UnigramTokenizer(directory: folder)
+            }
+            return try unigram(of: JSONFile.bytes(at: model), rows: rows, named: model.path)
+        }
+        return try either(open, folder) { try unigram(in: encoder, rows: rows) }
     }
 
     /// Qwen2's tokenizer: that of a folder, else the one that the encoder carries.
@@ -48,16 +57,20 @@ package enum CarriedTokenizer {
     /// - Throws: `TextError` or `WeightError` for one that is damaged.
     package static func unigram(in checkpoint: Checkpoint, rows: Int) throws -> UnigramTokenizer? {
         if let (key, weight) = checkpoint.tokenizerModels.min(by: { $0.key < $1.key }) {
-            let name = "\(checkpoint.path) (\(key))"
-            let vocabulary = try SentencePieceModel.vocabulary([UInt8](weight.bytes), named: name)
-            return try UnigramTokenizer(
-                vocabulary, sentinels: min(mostSentinels, rows - vocabulary.kinds.count), named: name)
+            return try unigram(of: [UInt8](weight.bytes), rows: rows, named: "\(checkpoint.path) (\(key))")
         }
         guard checkpoint.metadata["tokenizer.ggml.model"] == "t5" else { return nil }
         let vocabulary = try vocabulary(checkpoint)
         return try UnigramTokenizer(
             vocabulary, sentinels: min(mostSentinels, rows - (vocabulary.kinds.count { $0 != .unused })),
             named: name(checkpoint))
+    }
+
+    /// The tokenizer of a SentencePiece model, whose file does not count the sentinels.
+    private static func unigram(of model: [UInt8], rows: Int, named name: String) throws -> UnigramTokenizer {
+        let vocabulary = try SentencePieceModel.vocabulary(model, named: name)
+        return try UnigramTokenizer(
+            vocabulary, sentinels: min(mostSentinels, rows - vocabulary.kinds.count), named: name)
     }
 
     /// Qwen2's; nil where the file carries none.

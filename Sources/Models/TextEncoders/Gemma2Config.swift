@@ -65,7 +65,6 @@ extension Gemma2Config {
         case headDim = "head_dim"
         case ffnDim = "intermediate_size"
         case eps = "rms_norm_eps"
-        case ropeTheta = "rope_theta"
         case scoreScalar = "query_pre_attn_scalar"
         case scoreCap = "attn_logit_softcapping"
         case window = "sliding_window"
@@ -94,9 +93,10 @@ extension Gemma2Config {
         headDim = try values.decodeIfPresent(Int.self, forKey: .headDim) ?? 256
         ffnDim = try values.decode(Int.self, forKey: .ffnDim)
         eps = try values.decodeIfPresent(Float.self, forKey: .eps) ?? 1e-6
-        ropeTheta = try values.decodeIfPresent(Double.self, forKey: .ropeTheta) ?? 10000
+        ropeTheta = try RopeParameters(from: decoder).theta ?? 10000
         scoreScalar = try values.decodeIfPresent(Float.self, forKey: .scoreScalar) ?? 256
-        scoreCap = try values.decodeIfPresent(Float.self, forKey: .scoreCap) ?? 0
+        // null turns it off; transformers' own is on.
+        scoreCap = values.contains(.scoreCap) ? try values.decodeIfPresent(Float.self, forKey: .scoreCap) ?? 0 : 50
         window = try values.decodeIfPresent(Int.self, forKey: .window) ?? 4096
     }
 

@@ -34,7 +34,7 @@ package struct QwenConfig: Sendable {
             file: configuration.source)
     }
 
-    /// The numbers that no shape tells are those of the published models, which agree in them.
+    /// The numbers that no shape tells are a GGUF file's, else those of the published models, which agree in them.
     private init(shapesOf checkpoint: Checkpoint) throws(TextError) {
         let prefix = QwenDecoder.prefix { checkpoint.tensors[$0] != nil }
         func shape(_ key: String) throws(TextError) -> [Int] {
@@ -53,8 +53,14 @@ package struct QwenConfig: Sendable {
         kvHeads = try shape("layers.0.self_attn.k_proj.weight")[0] / headDim
         ffnDim = try shape("layers.0.mlp.gate_proj.weight")[0]
         layers = (0...).first { checkpoint.tensors["\(prefix)layers.\($0).self_attn.q_proj.weight"] == nil } ?? 0
-        eps = 1e-6
-        ropeTheta = 1e6
+        let family = checkpoint.metadata["general.architecture"] ?? ""
+        func written(_ key: String) -> String? { checkpoint.metadata["\(family).\(key)"] }
+        if let scaling = written("rope.scaling.type"), scaling != "none" {
+            throw .invalid(
+                file: checkpoint.path, field: "\(family).rope.scaling.type", reason: "\"\(scaling)\" is not supported")
+        }
+        eps = written("attention.layer_norm_rms_epsilon").flatMap { Float($0) } ?? 1e-6
+        ropeTheta = written("rope.freq_base").flatMap { Double($0) } ?? 1e6
         sections = Self.sections(headDim: headDim)
     }
 
@@ -117,22 +123,8 @@ extension QwenConfig: Decodable {
         case eps = "rms_norm_eps"
         case activation = "hidden_act"
         case slidingWindow = "use_sliding_window"
+        case attentionBias = "attention_bias"
         case ropeTheta = "rope_theta"
-        case ropeScaling = "rope_scaling"
-        case ropeParameters = "rope_parameters"
-    }
-
-    /// `rope_parameters`, or `rope_scaling` of older files beside `rope_theta`.
-    private struct Rope: Decodable {
-        let theta: Double?
-        let type: String?
-        let sections: [Int]?
-
-        enum CodingKeys: String, CodingKey {
-            case theta = "rope_theta"
-            case type = "rope_type"
-            case sections = "mrope_section"
-        }
     }
 
     package init(from decoder: any Decoder) throws {
@@ -145,22 +137,20 @@ extension QwenConfig: Decodable {
         headDim = try values.decodeIfPresent(Int.self, forKey: .headDim) ?? dim / max(heads, 1)
         ffnDim = try values.decode(Int.self, forKey: .ffnDim)
         eps = try values.decode(Float.self, forKey: .eps)
-        let rope =
-            try values.decodeIfPresent(Rope.self, forKey: .ropeParameters)
-            ?? values.decodeIfPresent(Rope.self, forKey: .ropeScaling)
-        guard let theta = try rope?.theta ?? values.decodeIfPresent(Double.self, forKey: .ropeTheta) else {
+        let rope = try RopeParameters(from: decoder)
+        guard let theta = rope.theta else {
             throw DecodingError.keyNotFound(
                 CodingKeys.ropeTheta, .init(codingPath: values.codingPath, debugDescription: "no rope_theta"))
         }
         ropeTheta = theta
-        sections = rope?.sections ?? Self.sections(headDim: headDim)
+        sections = rope.sections ?? Self.sections(headDim: headDim)
         func refuse(_ key: CodingKeys, _ what: String) -> DecodingError {
             .dataCorruptedError(forKey: key, in: values, debugDescription: "\(what) is not supported")
         }
-        // Multimodal rope is ordinary rope where there is text only.
-        if let type = rope?.type, !["default", "mrope"].contains(type) { throw refuse(.ropeScaling, "\"\(type)\"") }
         let activation = try values.decode(String.self, forKey: .activation)
         guard activation == "silu" else { throw refuse(.activation, "\"\(activation)\"") }
-        if try values.decodeIfPresent(Bool.self, forKey: .slidingWindow) == true { throw refuse(.slidingWindow, "it") }
+        for key in [CodingKeys.slidingWindow, .attentionBias] {
+            if try values.decodeIfPresent(Bool.self, forKey: key) == true { throw refuse(key, "true") }
+        }
     }
 }

@@ -4,7 +4,7 @@ import PromptText
 import Tensor
 
 /// What makes patches of a picture for the vision tower of Qwen2.5-VL: `preprocessor_config.json` of a transformers
-/// `Qwen2VLImageProcessor`.
+/// `Qwen2VLImageProcessor`, or in its place the part of it in a `processor_config.json`, which transformers 5 saves.
 package struct QwenPictureProcessor: Sendable {
     /// Pixels along a side of a patch, and equal frames in it.
     private let patch, frames: Int
@@ -26,9 +26,20 @@ package struct QwenPictureProcessor: Sendable {
         [0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.27577711]
     )
 
+    /// What a folder of a processor says; nil for one that says nothing.
     /// - Throws: `TextError` that names the file and the field, also for patches that are not the tower's.
-    package static func read(_ file: URL, for tower: QwenVisionConfig) throws(TextError) -> QwenPictureProcessor {
-        let read = try JSONFile.decode(File.self, at: file)
+    package static func read(in folder: URL, for tower: QwenVisionConfig) throws(TextError) -> QwenPictureProcessor? {
+        func isThere(_ file: URL) -> Bool { FileManager.default.fileExists(atPath: file.path) }
+        let own = folder.appending(path: "preprocessor_config.json")
+        if isThere(own) { return try made(of: JSONFile.decode(File.self, at: own), in: own, for: tower) }
+        let whole = folder.appending(path: "processor_config.json")
+        guard isThere(whole), let part = try JSONFile.decode(Whole.self, at: whole).pictures else { return nil }
+        return try made(of: part, in: whole, for: tower)
+    }
+
+    private static func made(
+        of read: File, in file: URL, for tower: QwenVisionConfig
+    ) throws(TextError) -> QwenPictureProcessor {
         func fault(_ field: String, _ reason: String) -> TextError {
             .invalid(file: file.path, field: field, reason: reason)
         }
@@ -39,6 +50,10 @@ package struct QwenPictureProcessor: Sendable {
         guard read.merge ?? QwenVisionConfig.merge == QwenVisionConfig.merge else {
             throw fault("merge_size", "must be \(QwenVisionConfig.merge)")
         }
+        let steps = [("do_resize", read.resizes), ("do_rescale", read.rescales), ("do_normalize", read.normalizes)]
+        if let (step, _) = steps.first(where: { $0.1 == false }) { throw fault(step, "false is not supported") }
+        guard read.filter ?? bicubic == bicubic else { throw fault("resample", "must be \(bicubic), bicubic") }
+        guard abs((read.factor ?? 1.0 / 255) * 255 - 1) < 1e-6 else { throw fault("rescale_factor", "must be 1 / 255") }
         let least = read.size?.least ?? read.least ?? own.pixels.lowerBound
         let most = read.size?.most ?? read.most ?? own.pixels.upperBound
         guard 1...most ~= least, most <= 1 << 28 else {
@@ -68,8 +83,10 @@ package struct QwenPictureProcessor: Sendable {
         }
 
         let size: Size?
-        let least, most, patch, frames, merge: Int?
+        let least, most, patch, frames, merge, filter: Int?
         let mean, deviation: [Float]?
+        let resizes, rescales, normalizes: Bool?
+        let factor: Double?
 
         enum CodingKeys: String, CodingKey {
             case size
@@ -80,8 +97,22 @@ package struct QwenPictureProcessor: Sendable {
             case merge = "merge_size"
             case mean = "image_mean"
             case deviation = "image_std"
+            case filter = "resample"
+            case resizes = "do_resize"
+            case rescales = "do_rescale"
+            case normalizes = "do_normalize"
+            case factor = "rescale_factor"
         }
     }
+
+    private struct Whole: Decodable {
+        let pictures: File?
+
+        enum CodingKeys: String, CodingKey { case pictures = "image_processor" }
+    }
+
+    /// The number of Pillow's filter.
+    private static let bicubic = 3
 
     /// The sides that a picture is brought to: multiples of two patches, of an area within the limits.
     ///

@@ -38,8 +38,9 @@ struct WanFamily: WanNetworkFamily {
     func refusal(ofPipelineClass name: String) -> String? {
         guard name.hasPrefix("Wan") else { return nil }
         if name == "WanDMDPipeline" {
-            return "FastVideo's few-step text to video, whose scheduler is not run; give its parts by --expert, "
-                + "--text-encoder, --tokenizer and --vae, and its steps by --phases"
+            return "of FastVideo's students FastWan2.2-TI2V-5B runs (expand_timesteps); those of Wan2.1 were trained "
+                + "with a sparse attention that is not built, and one without it runs by its parts (--expert, "
+                + "--text-encoder, --tokenizer, --vae) with its steps in --phases"
         }
         return name == "WanImageToVideoPipeline"
             ? WanRelatives.clipRefusal

@@ -73,6 +73,12 @@ extension WanNetworkFamily {
                 reason: "\(config.inChannels) input and \(config.outChannels) output channels: \(other) network, where "
                     + "one of the kind \(kind) is needed")
         }
+        let relative = WanRelatives.relative(
+            keys: reader.checkpoint.tensors.keys, inputs: config.inChannels, outputs: config.outChannels)
+        if let relative {
+            throw NetworkError.unsupported(
+                file: reader.checkpoint.path, reason: "Wan \(relative.name) transformer: \(relative.refusal)")
+        }
         return try WanTransformer(reader, config: config, compute: compute)
     }
 
@@ -100,6 +106,13 @@ enum WanRelatives {
         }
         if keys.contains(where: { $0.contains("audio") || $0.contains("motion_encoder") }) {
             return ("sound- or motion-driven", "its audio or motion layers are not built; \(advice)")
+        }
+        if keys.contains(where: { $0.contains(".to_gate_compress.") }) {
+            return (
+                "VSA",
+                "it was trained with FastVideo's sparse attention, whose gate (to_gate_compress) is not built; of FastVideo's "
+                    + "students FastWan2.2-TI2V-5B-FullAttn runs"
+            )
         }
         if keys.contains(where: { $0.hasPrefix("img_emb.") || $0.hasPrefix("condition_embedder.image_embedder.") }) {
             return ("2.1 image-to-video (I2V)", clipRefusal)

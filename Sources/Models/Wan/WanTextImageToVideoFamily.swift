@@ -12,7 +12,10 @@ struct WanTextImageToVideoFamily: WanNetworkFamily {
         defaults: SizeLimits.Defaults(width: 1280, height: 704, frames: 121, fps: 24),
         pictures: PictureInputs(first: .optional), tiny: .clips("taew2_2"))
 
-    let pipelineClasses = ["WanPipeline", "WanImageToVideoPipeline"]
+    /// FastVideo's own name for the pipeline of its student; what else the folder has is as in diffusers.
+    private static let fastVideo = "WanDMDPipeline"
+
+    let pipelineClasses = ["WanPipeline", "WanImageToVideoPipeline", fastVideo]
 
     func runs(_ index: ModelIndex) -> Bool {
         pipelineClasses.contains(index.pipelineClass) && index.expandsTimesteps
@@ -36,8 +39,16 @@ struct WanTextImageToVideoFamily: WanNetworkFamily {
         ]
     }
 
-    /// Nothing in a folder tells the students from their teacher.
-    func generators(publishedAs spec: GeneratorSpec) throws -> [GeneratorSpec] { [spec] + (try Self.students()) }
+    /// FastVideo's class says that it is a student, whatever the scheduler's file, which is the teacher's.
+    func published(_ index: ModelIndex, experts: Int) -> PublishedSampling {
+        index.pipelineClass == Self.fastVideo ? PublishedSampling(guidanceScales: [1]) : PublishedSampling()
+    }
+
+    /// Nothing else in a folder tells the students from their teacher.
+    func generators(publishedAs spec: GeneratorSpec) throws -> [GeneratorSpec] {
+        let students = try Self.students()
+        return spec.plan.phases.allSatisfy { $0.guidanceScale <= 1 } ? students.reversed() : [spec] + students
+    }
 
     /// Both add fresh noise after each estimate of the clean clip, and need no guidance: Wan2.2-TI2V-5B-Turbo (quanhaol) from
     /// text and pictures, FastWan2.2-TI2V-5B (FastVideo) from text. The times are those of their published inference.

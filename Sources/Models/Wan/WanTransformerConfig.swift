@@ -51,8 +51,16 @@ package struct WanTransformerConfig: NetworkConfiguration {
         }
     }
 
+    /// - Throws: also for a class whose network has the same weights and attends otherwise: those of Self-Forcing and CausVid.
     package static func reads(_ configuration: Checkpoint.Configuration) throws(NetworkError) -> Bool {
-        try decodeConfiguration(Original.self, configuration).name != "WanModel"
+        let name = try decodeConfiguration(Original.self, configuration).name ?? ""
+        guard !name.hasPrefix("Causal") else {
+            throw .unsupported(
+                file: configuration.source,
+                reason: "\(name), which makes a clip piece by piece, each attending to those before it alone; such "
+                    + "causal networks are not built")
+        }
+        return name != "WanModel"
     }
 
     /// Published Wan transformers all have heads of 128, unless their `WanModel` says otherwise, and tokens of 1x2x2.

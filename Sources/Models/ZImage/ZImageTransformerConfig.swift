@@ -20,6 +20,7 @@ package struct ZImageTransformerConfig: NetworkConfiguration {
     private let patchSizes: [Int]
     private let framePatchSizes: [Int]
     private let hasHeadNorms: Bool
+    private let kvHeads: Int?
     private let pictureDim: Int?
 
     private enum CodingKeys: String, CodingKey {
@@ -36,6 +37,7 @@ package struct ZImageTransformerConfig: NetworkConfiguration {
         case patchSizes = "all_patch_size"
         case framePatchSizes = "all_f_patch_size"
         case hasHeadNorms = "qk_norm"
+        case kvHeads = "n_kv_heads"
         case pictureDim = "siglip_feat_dim"
     }
 
@@ -67,7 +69,7 @@ package struct ZImageTransformerConfig: NetworkConfiguration {
         channels = try checkpoint.shape(of: "all_x_embedder.2-1.weight", axes: 2)[1] / 4
         axes = [32, 48, 48]
         (theta, eps, timeScale) = (256, 1e-5, 1000)
-        (patchSizes, framePatchSizes, hasHeadNorms, pictureDim) = ([2], [1], true, nil)
+        (patchSizes, framePatchSizes, hasHeadNorms, kvHeads, pictureDim) = ([2], [1], true, nil, nil)
     }
 
     package func check(file: String) throws(NetworkError) {
@@ -94,6 +96,10 @@ package struct ZImageTransformerConfig: NetworkConfiguration {
                 file: file, reason: "patches of \(patchSizes) by \(framePatchSizes) frames (only [2] by [1])")
         }
         guard hasHeadNorms else { throw .unsupported(file: file, reason: "qk_norm false") }
+        guard kvHeads ?? heads == heads else {
+            throw .unsupported(
+                file: file, reason: "n_kv_heads \(kvHeads ?? 0) for \(heads) heads (only as many as n_heads)")
+        }
         guard pictureDim == nil else {
             throw .unsupported(file: file, reason: "siglip_feat_dim: a variant that reads pictures (Z-Image-Omni)")
         }
