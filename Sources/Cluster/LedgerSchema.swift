@@ -12,7 +12,7 @@ package enum ClusterFault: Error, Equatable, CustomStringConvertible {
         switch self {
         case .otherArithmetic(let model, let agreed, let own):
             "the workers of this store compute \(model) with \(agreed); this process would compute with \(own), to other bytes. "
-                + "Start it with the same --precision on the same kind of processor; or let it say anew what all compute with: "
+                + "Start the same version with the same --precision on the same kind of processor; or let it say anew what all compute with: "
                 + "phasor jobs arithmetic --forget"
         case .newerSchema(let place, let found, let known):
             "\(place): a newer version of Phasor has changed its tables (schema \(found); this version knows \(known)); "

@@ -55,8 +55,7 @@ extension Pipeline {
             adaptedTexts: texts,
             residency: ModelResidency(residency, model: id, weights: opening.weights),
             identities: PartIdentities(opening.identities),
-            // Results agree to the bit only within these.
-            arithmetic: "\(compute.instructions) \(compute.precision.rawValue)")
+            arithmetic: compute.arithmetic)
     }
 
     /// What `phases.json` says, else diffusers' own way to run the folder. Whoever names adapters or experts has them for

@@ -20,7 +20,7 @@ package final class Pipeline: Sendable {
     let adaptedTexts: AdaptedTexts?
     package let residency: any PartResidency
     private let partIdentities: PartIdentities
-    /// Instruction set and precision: within one such arithmetic results agree to the bit.
+    /// Within one such arithmetic results agree to the bit (`Compute.arithmetic`).
     package let arithmetic: String
 
     /// What computes.

@@ -162,6 +162,16 @@ package final class Compute: @unchecked Sendable {
     /// for each picture or run once for each prompt. In int8 that is bf16, elsewhere it is this value.
     package var unquantized: Compute { precision == .int8 ? with(.bf16) : self }
 
+    /// What results follow from to the bit: the kernels' revision, the instruction set, the precision, and what multiplies int8
+    /// where a level has it in several ways.
+    package var arithmetic: String {
+        let bytes = precision != .int8 ? "" : int8Engine == nil ? " absent" : phasor_isa_has_int8_dots() ? "" : " in pairs"
+        return "kernels \(Self.kernelRevision), \(instructions) \(precision.rawValue)\(bytes)"
+    }
+
+    /// Goes up with every change of what a kernel rounds or in which order it adds: what was begun by other kernels begins anew.
+    private static let kernelRevision = 2
+
     deinit {
         if owner == nil { phasor_pool_destroy(pool) }
     }
