@@ -165,7 +165,8 @@ package final class Compute: @unchecked Sendable {
     /// What results follow from to the bit: the kernels' revision, the instruction set, the precision, and what multiplies int8
     /// where a level has it in several ways.
     package var arithmetic: String {
-        let bytes = precision != .int8 ? "" : int8Engine == nil ? " absent" : phasor_isa_has_int8_dots() ? "" : " in pairs"
+        var bytes = ""
+        if precision == .int8 { bytes = int8Engine == nil ? " absent" : phasor_isa_has_int8_dots() ? "" : " in pairs" }
         return "kernels \(Self.kernelRevision), \(instructions) \(precision.rawValue)\(bytes)"
     }
 

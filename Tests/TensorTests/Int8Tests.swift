@@ -264,7 +264,9 @@ import Testing
     /// Whoever compares arithmetics to know whether bits agree sees what they depend on.
     @Test func arithmeticsDifferWhereBitsDo() {
         let all = Precision.allCases.flatMap { precision in
-            [InstructionSet.plain, .current].map { Compute(threads: 1, precision: precision, instructions: $0).arithmetic }
+            [InstructionSet.plain, .current].map {
+                Compute(threads: 1, precision: precision, instructions: $0).arithmetic
+            }
         }
         #expect(Set(all).count == (InstructionSet.current == .plain ? 3 : 6))
         #expect(Compute(threads: 3).arithmetic == Compute(threads: 1).arithmetic)
