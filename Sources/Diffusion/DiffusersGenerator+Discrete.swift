@@ -7,13 +7,28 @@ extension DiffusersGenerator {
         "DDIMScheduler": .ddim, "TCDScheduler": .tcd,
     ]
 
+    /// Other solvers of the same equation, which fine-tuned base models are saved with. They differ in how few steps they need:
+    /// the base model's own 30 steps of Euler stand in for all of them.
+    private static let otherSolvers: Set = [
+        "DDPMScheduler", "PNDMScheduler", "LMSDiscreteScheduler", "HeunDiscreteScheduler", "DEISMultistepScheduler",
+        "DPMSolverMultistepScheduler", "DPMSolverSinglestepScheduler", "DPMSolverSDEScheduler",
+        "KDPM2DiscreteScheduler", "KDPM2AncestralDiscreteScheduler", "UniPCMultistepScheduler",
+    ]
+
+    /// The solver that the folder names, if another one stands in for it.
+    var replacedSolver: String? {
+        guard published.isDiscrete, let name = try? scheduler.required("_class_name").string() else { return nil }
+        return Self.otherSolvers.contains(name) ? name : nil
+    }
+
     /// The generator of a pipeline on the 1000 times of Stable Diffusion.
     ///
     /// Leading times are those of base models: 30 steps, guidance 5. Trailing times, LCM's and TCD's are students': few
     /// steps without guidance.
     func discreteSpec() throws -> GeneratorSpec {
         let name = try scheduler.required("_class_name")
-        guard let sampler = Self.discreteSchedulers[try name.string()] else {
+        let isReplaced = replacedSolver != nil
+        guard let sampler = isReplaced ? .euler : Self.discreteSchedulers[try name.string()] else {
             throw name.fault(
                 "'\(try name.string())' is not supported; supported are "
                     + Self.discreteSchedulers.keys.sorted().joined(separator: ", ")
@@ -21,12 +36,18 @@ extension DiffusersGenerator {
         }
         try require([
             ("num_train_timesteps", 1000), ("beta_schedule", "scaled_linear"), ("beta_start", .number("0.00085")),
-            ("beta_end", .number("0.012")), ("use_karras_sigmas", false), ("use_exponential_sigmas", false),
-            ("use_beta_sigmas", false), ("rescale_betas_zero_snr", false), ("clip_sample", false),
-            ("thresholding", false), ("interpolation_type", "linear"), ("timestep_type", "discrete"),
-            ("final_sigmas_type", "zero"), ("original_inference_steps", 50), ("timestep_scaling", 10),
+            ("beta_end", .number("0.012")), ("rescale_betas_zero_snr", false), ("clip_sample", false),
+            ("thresholding", false), ("use_flow_sigmas", false),
         ])
         try requireNull(["trained_betas"])
+        // What a solver that is replaced says of its own steps goes with it.
+        if !isReplaced {
+            try require([
+                ("use_karras_sigmas", false), ("use_exponential_sigmas", false), ("use_beta_sigmas", false),
+                ("interpolation_type", "linear"), ("timestep_type", "discrete"), ("final_sigmas_type", "zero"),
+                ("original_inference_steps", 50), ("timestep_scaling", 10),
+            ])
+        }
         // What follows must be there: diffusers' own default is another one. DDIM's last step goes to time 0.
         if sampler == .ddim { try require([("set_alpha_to_one", false)], mayBeAbsent: false) }
         var prediction = Prediction.own
@@ -41,6 +62,9 @@ extension DiffusersGenerator {
         let grid: DiscreteGrid
         var guidance: Float = 0
         switch (sampler, spacing) {
+        case _ where isReplaced:
+            grid = DiscreteGrid(.leading, steps: 30, prediction: prediction)
+            guidance = 5
         case (.renoise, _): grid = DiscreteGrid(.consistency, steps: 4, prediction: .consistency)
         case (.tcd, _): grid = DiscreteGrid(.consistency, steps: 4, prediction: prediction, eta: 0.3)
         case (.ancestral, "trailing"): grid = DiscreteGrid(.trailing, steps: 1, prediction: prediction)

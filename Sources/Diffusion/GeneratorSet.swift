@@ -32,6 +32,9 @@ package struct GeneratorSet: Sendable, Equatable {
     /// Experts that are not folders, by name.
     package let adaptedExperts: [String: AdaptedExpert]
 
+    /// What whoever opens the folder should hear of how it generates, if there is anything.
+    package var note: String?
+
     /// The default one first, the others by name.
     package var generators: [GeneratorSpec] {
         byName.values.sorted { ($0.name != defaultName ? 1 : 0, $0.name) < ($1.name != defaultName ? 1 : 0, $1.name) }
@@ -68,8 +71,12 @@ package struct GeneratorSet: Sendable, Equatable {
         } else {
             let index = try Data(contentsOf: folder.appendingPathComponent("model_index.json"))
             let scheduler = try Data(contentsOf: folder.appendingPathComponent("scheduler/scheduler_config.json"))
-            let spec = try DiffusersGenerator(modelIndex: index, schedulerConfig: scheduler, published).spec()
+            let described = try DiffusersGenerator(modelIndex: index, schedulerConfig: scheduler, published)
+            let spec = try described.spec()
             try self.init([spec], default: spec.name)
+            note = described.replacedSolver.map {
+                "scheduler/scheduler_config.json names \($0), which is not built: 30 steps of Euler stand in for it"
+            }
         }
     }
 

@@ -85,7 +85,9 @@ extension Pipeline {
             generators.removeAll { $0.name == student.name }
             generators.insert(student, at: 0)
         }
-        return try GeneratorSet(generators, default: generators[0].name)
+        var set = try GeneratorSet(generators, default: generators[0].name)
+        set.note = described.note
+        return set
     }
 }
 

@@ -82,11 +82,11 @@ extension ModelOptions {
         try open(files, compute: compute, residency: residency(memory: memory, load: load))
     }
 
-    /// Opens a model, and tells what its files have that is not used.
+    /// Opens a model, and tells what its files say or have that is not used.
     func open(_ files: ModelFiles, compute: Compute, residency: Residency?) throws -> Pipeline {
         let pipeline = try Pipeline(
             files, compute: compute, vaeCompute: compute.with(vaePrecision), residency: residency)
-        pipeline.unreadWeights.forEach(Console.current.note)
+        ([pipeline.generators.note].compactMap { $0 } + pipeline.unreadWeights).forEach(Console.current.note)
         return pipeline
     }
 

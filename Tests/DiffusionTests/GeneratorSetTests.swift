@@ -336,8 +336,32 @@ import Testing
             #expect(other != scheduler, "nothing to replace: \(old)")
             #expect(complaint { try generator(other) }.contains(key), "\(new)")
         }
-        let solver = Self.stableDiffusion.replacing("EulerDiscrete", with: "DPMSolverMultistep")
-        #expect(complaint { try generator(solver) }.contains("phases.json"))
+        let other = Self.stableDiffusion.replacing("EulerDiscrete", with: "ScoreSdeVe")
+        #expect(complaint { try generator(other) }.contains("phases.json"))
+    }
+
+    /// Fine-tuned base models are saved with the solver that their authors like: the base's own steps stand in for it, and whoever
+    /// opens the folder hears of that. What the network gives and its noise are not the solver's to say.
+    @Test(arguments: ["DPMSolverMultistep", "PNDM", "DDPM", "KDPM2AncestralDiscrete"])
+    func anotherSolverOfTheBase(name: String) throws {
+        let index = #"{"_class_name": "StableDiffusionXLPipeline"}"#
+        let published = PublishedSampling(isDiscrete: true, expert: "unet")
+        let solver = Self.stableDiffusion.replacing("EulerDiscrete", with: name)
+            .replacing("\"use_karras_sigmas\": false", with: "\"use_karras_sigmas\": true")
+            .replacing("\"leading\"", with: "\"linspace\"")
+        let set = try read(index, solver, published: published)
+        let base = try read(index, Self.stableDiffusion, published: published)
+        #expect(try set.generator(nil) == base.generator(nil))
+        #expect(set.note?.contains("\(name)Scheduler") == true && base.note == nil)
+        for (old, new, key) in [
+            ("\"epsilon\"", "\"v_prediction\"", "prediction_type"), ("scaled_linear", "linear", "beta_schedule"),
+            ("_snr\": false", "_snr\": true", "rescale_betas_zero_snr"),
+            ("\"sigma_max\": null", "\"use_flow_sigmas\": true", "use_flow_sigmas"),
+        ] {
+            let damaged = solver.replacing(old, with: new)
+            #expect(damaged != solver, "nothing to replace: \(old)")
+            #expect(complaint { try read(index, damaged, published: published) }.contains(key), "\(new)")
+        }
     }
 
     @Test func oneExpertWanTakesTheSchedulersOwnGrid() throws {

@@ -208,6 +208,17 @@ import Weights
         #expect(try pipeline.generators.generator(nil).schedule(steps: nil, tokens: 0).count == 20)
     }
 
+    /// A fine-tuned SDXL with a solver that is not built samples as the base does, and says so.
+    @Test func anotherSolversFolderOpens() throws {
+        let model = try ModelCopy(sdxlFixture)
+        let file = "scheduler/scheduler_config.json"
+        try model.replace("EulerDiscreteScheduler", with: "DPMSolverMultistepScheduler", in: file)
+        let pipeline = try Pipeline(folder: model.path, compute: Compute(threads: 1))
+        #expect(pipeline.generators.defaultName == "teacher")
+        #expect(pipeline.generators.note?.contains("DPMSolverMultistepScheduler") == true)
+        #expect(try pipeline.generators.generator("dmd2").sampler == .renoise)
+    }
+
     /// Few steps come first where LoRA files are named.
     @Test func aStudentIsTheDefaultWithLoRAs() throws {
         var files = ModelFiles(folder: textImageToVideoFixture)
