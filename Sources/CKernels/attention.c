@@ -134,8 +134,8 @@ static void attend(void *context, size_t item, int worker) {
             e->pack(softmax[i].scores, padded, 1, weights + i * j->weight_bytes);
         }
         tile = (phasor_tile){
-            .segments = 1, .steps = engine_steps(e, padded), .last = engine_last(e, padded), .offsets = &none, .stride = j->dim_width,
-            .accumulate = true};
+            .segments = 1, .steps = engine_steps(e, padded), .last = engine_last(e, padded), .offsets = &none,
+            .stride = j->dim_width, .accumulate = true};
         for (size_t dim = 0; dim < j->dim_width; dim += ENGINE_COLUMNS) {
             tile.columns = j->dim_width - dim < ENGINE_COLUMNS ? j->dim_width - dim : ENGINE_COLUMNS;
             tile.panel = value_panel(j, panels, dim, key);

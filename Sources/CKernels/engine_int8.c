@@ -58,3 +58,11 @@ const phasor_engine *phasor_engine_int8(phasor_isa level) {
     (void)level;
     return &phasor_engine_int8_plain;
 }
+
+bool phasor_isa_has_int8_dots(void) {
+    phasor_isa level = phasor_isa_level();
+#if defined(__x86_64__)
+    if (phasor_engine_int8(level) == &phasor_engine_int8_avx2) return false;
+#endif
+    return phasor_isa_has_int8(level);
+}

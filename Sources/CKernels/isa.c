@@ -140,16 +140,6 @@ bool phasor_isa_has_int8(phasor_isa level) {
 #endif
 }
 
-bool phasor_isa_has_int8_dots(void) {
-    phasor_isa level = phasor_isa_level();
-    if (!phasor_isa_has_int8(level)) return false;
-#if defined(__x86_64__)
-    return level != PHASOR_ISA_AVX2 || phasor_isa_has_avx_vnni();
-#else
-    return true;
-#endif
-}
-
 bool phasor_isa_has_avx_vnni(void) {
     know();
 #if defined(__x86_64__)

@@ -12,6 +12,12 @@ import Testing
         var plan = ConvolutionPlan()
         /// Of sums of terms up to 1 in float32.
         var tolerance: Double { inputs < 100 ? 5e-5 : 2e-4 }
+        /// The sums of taps in float64, without the bias.
+        func plainSum(_ x: [Float], _ weight: [Float]) -> [Double] {
+            Plain.convolve(
+                x, frames: frames, height: height, width: width, inputs: inputs, weight, outputs: outputs,
+                kernel: (kernel[0], kernel[1], kernel[2]), plan)
+        }
         var description: String {
             "\(frames)x\(height)x\(width)x\(inputs)->\(outputs) k\(kernel) s\(plan.strideTime),\(plan.stride) "
                 + "p\(plan.padding),\(plan.paddingAfter) up\(plan.upsample)"
@@ -60,9 +66,7 @@ import Testing
         var dice = Dice(c.height * 100 + c.inputs)
         let x = dice.tensor([c.frames, c.height, c.width, c.inputs])
         let (layer, weight, bias) = Self.layer(c, &dice)
-        let sum = Plain.convolve(
-            x.array, frames: c.frames, height: c.height, width: c.width, inputs: c.inputs, weight,
-            outputs: c.outputs, kernel: layer.kernel, c.plan)
+        let sum = c.plainSum(x.array, weight)
         let b = bias.array
         let expected = sum.indices.map { sum[$0] + Double(b[$0 % c.outputs]) }
         let compute = Compute(threads: 2)

@@ -161,9 +161,7 @@ import Testing
         var dice = Dice(c.height * 100 + c.inputs)
         let x = dice.tensor([c.frames, c.height, c.width, c.inputs])
         let (layer, weight, bias) = ConvolutionTests.layer(c, &dice)
-        let sum = Plain.convolve(
-            level.seen(x.array), frames: c.frames, height: c.height, width: c.width, inputs: c.inputs,
-            level.seen(weight), outputs: c.outputs, kernel: layer.kernel, c.plan)
+        let sum = c.plainSum(level.seen(x.array), level.seen(weight))
         let compute = level.compute()
         let residual = dice.tensor(compute.convolve(x, layer, c.plan).shape)
         let (b, r) = (bias.array, residual.array)

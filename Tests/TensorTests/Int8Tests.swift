@@ -230,9 +230,7 @@ import Testing
         var dice = Dice(c.inputs)
         let x = dice.tensor([c.frames, c.height, c.width, c.inputs])
         let (layer, weight, bias) = ConvolutionTests.layer(c, &dice)
-        let sum = Plain.convolve(
-            x.array, frames: c.frames, height: c.height, width: c.width, inputs: c.inputs, weight,
-            outputs: c.outputs, kernel: layer.kernel, c.plan)
+        let sum = c.plainSum(x.array, weight)
         let b = bias.array
         let out = compute().convolve(x, layer, c.plan).array
         let lost = sum.indices.reduce(0.0) { $0 + pow(Double(out[$1]) - sum[$1] - Double(b[$1 % c.outputs]), 2) }
