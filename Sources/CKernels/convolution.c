@@ -12,13 +12,13 @@
 enum {
     PIXEL_BLOCK = 1020,  // pixels that a part of a panel is used for while it is in the cache
     FEW_PIXELS = 96,     // the least of them
-    SQUARE_BLOCK = 60,   // squares, whose sixteen sums for each output stay in the cache
+    SQUARE_BYTES = 4 << 20,  // of the frequencies of a block of squares
     FEW_SQUARES = 12,
     ITEMS = 16,          // that a small picture is cut into, for threads to share, and
     THREAD_ITEMS = 4,    // that each of many threads should find
     K_BYTES = 2048,      // of K in a part of a panel's column, unless one tap has more
     PACK_VALUES = 4096,  // that are packed at a time, unless one pixel has more
-    BAND_BYTES = 8 << 20,            // of packed input, or of its frequencies, that a band should not exceed
+    BAND_BYTES = 8 << 20,            // of packed input that a band should not exceed
     BAND_PIXELS = 4 * PIXEL_BLOCK    // the least output pixels of a band, for threads to share
 };
 
@@ -55,9 +55,17 @@ void phasor_convolution_pack(
 
 static size_t frames(const phasor_convolution *w) { return w->frames_zero + w->frames_held + w->frames_in; }
 
+/// Squares along so many outputs.
+static size_t squares(const convolution_job *j, size_t outputs) { return (outputs + j->form->outputs - 1) / j->form->outputs; }
+
 /// Rows of packed input that some output rows read.
-static size_t rows_read(const phasor_convolution *w, size_t rows) {
-    return w->winograd ? (rows + 1) / 2 * 2 + WINOGRAD_SIDE - 2 : (rows - 1) * w->stride + w->kernel_height;
+static size_t rows_read(const convolution_job *j, size_t rows) {
+    return j->form ? squares(j, rows) * j->form->outputs + 2 : (rows - 1) * j->work->stride + j->work->kernel_height;
+}
+
+static size_t square_block(const convolution_job *j) {
+    size_t bytes = j->work->kernel_time * j->form->frequencies * j->tap_bytes;
+    return at_most(j->form->block, at_least(SQUARE_BYTES / at_least(bytes, 1), FEW_SQUARES));
 }
 
 /// Cuts the output rows from `first` on, a band or what is left of one, into blocks of places.
@@ -65,14 +73,16 @@ static void take_band(convolution_job *j, size_t first) {
     const phasor_convolution *w = j->work;
     j->first = first;
     j->rows = w->height_out - first < j->band_rows ? w->height_out - first : j->band_rows;
-    j->height = rows_read(w, j->rows);
-    j->squares = (j->rows + 1) / 2 * j->square_columns;
-    j->places = w->frames_out * (w->winograd ? j->squares : j->rows * w->width_out);
-    size_t block = w->winograd ? SQUARE_BLOCK : PIXEL_BLOCK, few = w->winograd ? FEW_SQUARES : FEW_PIXELS;
+    j->height = rows_read(j, j->rows);
+    if (j->form) j->squares = squares(j, j->rows) * j->square_columns;
+    j->places = w->frames_out * (j->form ? j->squares : j->rows * w->width_out);
+    size_t block = j->form ? square_block(j) : PIXEL_BLOCK, few = j->form ? FEW_SQUARES : FEW_PIXELS;
     j->blocks = at_least((j->places + block / 2) / block, 1);
-    if (j->blocks * j->panels < j->items) {
-        size_t blocks = (j->items + j->panels - 1) / j->panels, most = at_least(j->places / few, 1);
-        j->blocks = at_least(j->blocks, blocks < most ? blocks : most);
+    // A small picture: squares share their weights as long as they can.
+    j->groups = j->form ? at_most((j->items + j->blocks - 1) / j->blocks, j->panels) : j->panels;
+    if (j->blocks * j->groups < j->items) {
+        size_t blocks = (j->items + j->groups - 1) / j->groups;
+        j->blocks = at_least(j->blocks, at_most(blocks, at_least(j->places / few, 1)));
     }
     size_t places = (j->places + j->blocks - 1) / j->blocks;
     size_t tile = j->engine->rows;
@@ -84,37 +94,33 @@ static size_t packed_bytes(const convolution_job *j) {
     return (frames(j->work) * j->height * j->width * j->pixel_bytes + 63) / 64 * 64;
 }
 
-static size_t frequency_bytes(const convolution_job *j) {
-    return j->work->winograd ? frames(j->work) * WINOGRAD_FREQUENCIES * j->squares * j->square_bytes : 0;
-}
-
 /// Output rows of a band.
 static size_t rows_of_bands(const convolution_job *j) {
     const phasor_convolution *w = j->work;
     size_t row_pixels = w->frames_out * w->width_out, halo = at_least(w->kernel_height, w->stride) - w->stride, rows;
-    if (w->winograd) {
-        size_t square_row = frames(w) * WINOGRAD_FREQUENCIES * j->square_columns * j->square_bytes;
-        size_t blocks = (j->items + j->panels - 1) / j->panels, squares = row_pixels / 2 + 1;
-        rows = 2 * at_least(BAND_BYTES / at_least(square_row, 1), (2 * blocks * SQUARE_BLOCK + squares - 1) / squares);
+    size_t most = BAND_BYTES / at_least(frames(w) * j->width * j->pixel_bytes, 1);
+    rows = most > halo ? (most - halo) / w->stride : 0;
+    if (j->form) {
+        size_t row_squares = w->frames_out * j->square_columns;
+        rows = at_least(rows, j->form->outputs * ((j->items * square_block(j) + row_squares - 1) / row_squares));
     } else {
-        size_t most = BAND_BYTES / at_least(frames(w) * j->width * j->pixel_bytes, 1);
-        rows = at_least(most > halo ? (most - halo) / w->stride : 0, (BAND_PIXELS + row_pixels - 1) / row_pixels);
+        rows = at_least(rows, (BAND_PIXELS + row_pixels - 1) / row_pixels);
     }
     // Bands of about one size, of whole squares.
     size_t bands = (w->height_out + rows - 1) / rows;
     rows = (w->height_out + bands - 1) / bands;
-    return w->winograd ? (rows + 1) / 2 * 2 : rows;
+    return j->form ? squares(j, rows) * j->form->outputs : rows;
 }
 
 static convolution_job plan(const phasor_engine *e, const phasor_convolution *w, int threads) {
     convolution_job j = {.work = w, .engine = e, .items = at_least(ITEMS, THREAD_ITEMS * (size_t)threads)};
-    j.square_columns = (w->width_out + 1) / 2;
+    j.form = winograd_form_of(w->winograd);
+    if (j.form) j.square_columns = squares(&j, w->width_out);
     // As far as taps reach, and at least what is written of the frame itself.
-    size_t reach = w->winograd ? 2 * j.square_columns + WINOGRAD_SIDE - 2 : (w->width_out - 1) * w->stride + w->kernel_width;
+    size_t reach = j.form ? j.square_columns * j.form->outputs + 2 : (w->width_out - 1) * w->stride + w->kernel_width;
     j.width = at_least(reach, w->pad + w->width_in * w->upsample);
     j.tap_steps = engine_steps(e, w->channels);
     j.pixel_bytes = j.tap_steps * engine_row_step_bytes(e);
-    j.square_bytes = engine_row_bytes(e, w->channels);
     j.tap_bytes = packed_tap_bytes(e, w->channels);
     j.taps = w->kernel_time * w->kernel_height * w->kernel_width;
     j.block_taps = at_least(K_BYTES / j.tap_bytes, 1);
@@ -128,7 +134,7 @@ static convolution_job plan(const phasor_engine *e, const phasor_convolution *w,
     take_band(&j, 0);
     places = at_least(places, j.block_places);
     j.pack_pixels = at_least(PACK_VALUES / at_least(w->channels, 1), 1);
-    size_t sums = w->winograd ? winograd_worker_floats(places) : places * ENGINE_COLUMNS;
+    size_t sums = j.form ? winograd_worker_floats(&j, places) : places * ENGINE_COLUMNS;
     j.worker_bytes = (at_least(sums, j.pack_pixels * w->channels) * sizeof(float) + 63) / 64 * 64;
     j.offset_bytes = (j.taps * sizeof(size_t) + 63) / 64 * 64;
     return j;
@@ -139,7 +145,7 @@ bool phasor_engine_does_winograd(const phasor_engine *engine) { return engine->s
 size_t phasor_convolution_scratch(const phasor_engine *engine, const phasor_convolution *work, int threads) {
     if (work->frames_out * work->height_out * work->width_out == 0) return 0;
     convolution_job j = plan(engine, work, threads);
-    return j.offset_bytes + (size_t)threads * j.worker_bytes + packed_bytes(&j) + frequency_bytes(&j);
+    return j.offset_bytes + (size_t)threads * j.worker_bytes + packed_bytes(&j);
 }
 
 /// Packs one row of one frame.
@@ -227,7 +233,6 @@ void phasor_convolution_run(
     j.offsets = scratch;
     j.workers = (char *)scratch + j.offset_bytes;
     j.packed = j.workers + (size_t)phasor_pool_threads(pool) * j.worker_bytes;
-    j.frequencies = j.packed + packed_bytes(&j);
     size_t plane = work->kernel_height * work->kernel_width;
     for (size_t band = 0; band < j.bands; band++) {
         take_band(&j, band * j.band_rows);
@@ -236,7 +241,6 @@ void phasor_convolution_run(
             j.offsets[tap] = ((time * j.height + y) * j.width + x) * j.pixel_bytes;
         }
         phasor_pool_run(pool, frames(work) * j.height, pack, &j);
-        if (work->winograd) phasor_pool_run(pool, frames(work) * j.squares / j.square_columns, winograd_transform, &j);
-        phasor_pool_run(pool, j.panels * j.blocks, work->winograd ? winograd_multiply : convolve, &j);
+        phasor_pool_run(pool, j.groups * j.blocks, j.form ? winograd_convolve : convolve, &j);
     }
 }

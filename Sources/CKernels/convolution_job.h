@@ -1,12 +1,15 @@
 #pragma once
 #include "engine.h"
 #include "include/convolution.h"
+#include "winograd.h"
 
-/// A convolution under way: one band of output rows after the other, each cut into items of work. An item is a panel of 64
-/// outputs times a block of places: pixels of the band, or squares of 2x2 of them (see winograd.c).
+/// A convolution under way: one band of output rows after the other, each cut into items of work. An item is a group of panels
+/// of 64 outputs times a block of places. Places are pixels of the band, and a group is one panel; or places are squares of
+/// pixels (see winograd.c), and a group has as many panels as leave an item for everyone.
 typedef struct {
     const phasor_convolution *work;
     const phasor_engine *engine;
+    const winograd_form *form;  // NULL where taps are multiplied
     size_t items;             // wanted
     size_t bands, band_rows;  // output rows of a band
     size_t first, rows;       // output rows of the band at hand
@@ -16,24 +19,16 @@ typedef struct {
     size_t taps, block_taps, tap_steps;
     size_t panels;
     size_t places, blocks, block_places;
+    size_t groups;                   // of panels, each an item with each block
     size_t square_columns, squares;  // of a band: in a row, and of a frame
-    size_t square_bytes;             // of one of a square's frequencies, the channels of which are a row of a product
     size_t pack_pixels;              // packed at a time
     size_t offset_bytes, worker_bytes;
-    char *packed, *frequencies, *workers;
+    char *packed, *workers;
     size_t *offsets;  // [taps] from a pixel's first tap
 } convolution_job;
 
-enum {
-    WINOGRAD_SIDE = 4,         // of what a square reads
-    WINOGRAD_FREQUENCIES = 16  // that this becomes
-};
-
 /// Floats that a worker needs for a block of so many squares.
-size_t winograd_worker_floats(size_t squares);
+size_t winograd_worker_floats(const convolution_job *job, size_t squares);
 
-/// Transforms one row of squares of one packed frame: an item of work.
-void winograd_transform(void *job, size_t item, int worker);
-
-/// Multiplies and stores one item of work.
-void winograd_multiply(void *job, size_t item, int worker);
+/// Computes one item of work by squares.
+void winograd_convolve(void *job, size_t item, int worker);

@@ -74,7 +74,11 @@ package struct Convolution: Sendable {
     /// What reads packed taps. Engines are constants, which threads may share.
     fileprivate struct Form: Hashable, @unchecked Sendable {
         let engine: OpaquePointer
-        let isWinograd: Bool
+        /// Outputs along the side of one of Winograd's squares; 0 where taps are multiplied.
+        let square: Int
+
+        /// Products for each 3x3 taps.
+        var frequencies: Int { (square + 2) * (square + 2) }
     }
 
     /// The checkpoint's `[out, in, taps]` as the kernel of an engine reads them. Packed when they are first used: opening a
@@ -110,8 +114,8 @@ package struct Convolution: Sendable {
             for change in changes { compute.merge(change, into: values) }
             if framesAsChannels > 1 { values = tapsInTime(values) }
             // 64 outputs at a time. As frequencies they are a tensor of their own first.
-            let taps = form.isWinograd ? count / 9 * 16 : count
-            let frequencies = form.isWinograd ? 64 * inputs * taps : 0
+            let taps = form.square > 0 ? count / 9 * form.frequencies : count
+            let frequencies = form.square > 0 ? 64 * inputs * taps : 0
             let bytes = phasor_convolution_panel_bytes(form.engine, 64, inputs, taps)
             let panels = Tensor.lasting {
                 Tensor(bytes: phasor_convolution_panel_bytes(form.engine, outputs, inputs, taps))
@@ -121,8 +125,8 @@ package struct Convolution: Sendable {
                 let (first, columns) = (64 * panel, min(64, outputs - 64 * panel))
                 let buffer = buffers.pointer + worker * (16 * inputs + frequencies)
                 var weight = values.pointer + first * inputs * count
-                if form.isWinograd {
-                    phasor_winograd_weights(weight, columns * inputs * count / 9, buffer + 16 * inputs)
+                if form.square > 0 {
+                    phasor_winograd_weights(form.square, weight, columns * inputs * count / 9, buffer + 16 * inputs)
                     weight = buffer + 16 * inputs
                 }
                 phasor_convolution_pack(
@@ -211,13 +215,16 @@ package struct ConvolutionPlan {
 extension Compute {
     /// How the layer's taps are multiplied. The rule looks at the layer alone, so that a picture does not depend on what it is
     /// computed with. With fewer channels Winograd's sums would take longer than the products that they save; it saves more
-    /// than pairs of bytes do, and less than wider products of bytes.
+    /// than pairs of bytes do, and less than wider products of bytes. Squares of 4x4 save nearly twice what those of 2x2
+    /// save, but their weights take 4 times the memory of the taps, not 1.8 times. The widest layers, which small pictures
+    /// pass in U-Nets, would read more than they would multiply.
     private func form(of layer: Convolution, stride: Int) -> Convolution.Form {
         let isSquare =
             layer.kernel.height == 3 && layer.kernel.width == 3 && stride == 1 && min(layer.inputs, layer.outputs) >= 64
         let quantized = self.engine(outputs: layer.outputs, inputs: layer.inputs)
         let engine = isSquare && !phasor_isa_has_int8_dots() ? self.engine : quantized
-        return Convolution.Form(engine: engine, isWinograd: isSquare && phasor_engine_does_winograd(engine))
+        guard isSquare && phasor_engine_does_winograd(engine) else { return Convolution.Form(engine: engine, square: 0) }
+        return Convolution.Form(engine: engine, square: max(layer.inputs, layer.outputs) <= 512 ? 4 : 2)
     }
 
     /// x `[T, H, W, in]` -> `[T', H', W', out]`, plus `residual` of that shape and what updates add.
@@ -251,7 +258,7 @@ extension Compute {
             kernel_time: kernel.time, kernel_height: kernel.height, kernel_width: kernel.width,
             stride_time: plan.strideTime, stride: plan.stride, pad: plan.padding, upsample: plan.upsample,
             first_tap: layer.firstTap, packed_taps: layer.taps.count, panels: panels.pointer,
-            winograd: form.isWinograd,
+            winograd: form.square,
             before: past.map { UnsafePointer($0.pointer) }, in: x.pointer,
             scale: scaling.map { UnsafePointer($0.factors.pointer) },
             shift: scaling.map { UnsafePointer($0.factors.pointer + layer.inputs) },

@@ -41,10 +41,11 @@ import Testing
         Case(height: 111, width: 90, inputs: 300, outputs: 3, kernel: [1, 3, 3], plan: .init(padding: 1)),
         Case(frames: 3, height: 75, width: 40, inputs: 270, outputs: 2, kernel: [2, 3, 3], plan: .init(padding: 1)),
         Case(height: 61, width: 50, inputs: 210, outputs: 3, kernel: [1, 3, 3], plan: .init(padding: 1, upsample: 2)),
-        // By Winograd's way, with squares that end inside the picture or not, in parts of the channels, and in time.
+        // By Winograd's squares of both sizes, which end inside the picture or not, in parts of the channels, and in time.
         Case(height: 5, width: 7, inputs: 64, outputs: 66, kernel: [1, 3, 3], plan: .init(padding: 1)),
         Case(height: 1, width: 1, inputs: 65, outputs: 64, kernel: [1, 3, 3], plan: .init(padding: 1)),
         Case(height: 4, width: 2, inputs: 600, outputs: 64, kernel: [1, 3, 3], plan: .init(padding: 1)),
+        Case(frames: 3, height: 9, width: 6, inputs: 520, outputs: 70, kernel: [3, 3, 3], plan: .init(padding: 1)),
         Case(height: 8, width: 9, inputs: 64, outputs: 130, kernel: [1, 3, 3]),
         Case(height: 3, width: 5, inputs: 64, outputs: 80, kernel: [1, 3, 3], plan: .init(padding: 1, upsample: 2)),
         Case(frames: 4, height: 6, width: 9, inputs: 70, outputs: 64, kernel: [3, 3, 3], plan: .init(padding: 1)),

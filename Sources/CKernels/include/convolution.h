@@ -12,8 +12,8 @@
 ///   scale, shift   [channels] or NULL: input values are activation(in scale + shift) where they are inside the frame, which
 ///             is a norm before the convolution
 ///   panels    what phasor_convolution_pack made; the kernel's taps are those from `first_tap` on, of `packed_taps`
-///   winograd  whether the panels hold frequencies: of 3x3 taps in strides of one, by an engine for which
-///             phasor_engine_does_winograd is true
+///   winograd  0 where the panels hold taps. Outputs along the side of a square, 2 or 4, where they hold its frequencies: of 3x3
+///             taps in strides of one, by an engine for which phasor_engine_does_winograd is true
 ///   bias      [outputs] or NULL
 ///   residual  like out, added to it, or NULL
 ///   out       [frames_out, height_out, width_out, outputs], apart from all inputs
@@ -28,7 +28,7 @@ typedef struct phasor_convolution {
     size_t upsample;
     size_t first_tap, packed_taps;
     const void *panels;
-    bool winograd;
+    size_t winograd;
     const float *before, *in, *scale, *shift;
     phasor_activation activation;
     const float *bias, *residual;
@@ -48,10 +48,10 @@ void phasor_convolution_pack(
 /// Whether an engine's values are as exact as frequencies need.
 bool phasor_engine_does_winograd(const phasor_engine *engine);
 
-/// 3x3 taps as frequencies, which are packed as if they were sixteen taps.
+/// 3x3 taps as the frequencies of squares with so many outputs along a side, 2 or 4. They are packed as if they were taps.
 ///   weight    [count, 3, 3]
-///   out       [count, 16]
-void phasor_winograd_weights(const float *weight, size_t count, float *out);
+///   out       [count, 16] or [count, 36]
+void phasor_winograd_weights(size_t outputs, const float *weight, size_t count, float *out);
 
 /// Bytes of 64-byte aligned scratch memory that it needs.
 size_t phasor_convolution_scratch(const phasor_engine *engine, const phasor_convolution *work, int threads);
