@@ -83,6 +83,13 @@ struct NativeJobs: Sendable {
     }
 
     @Sendable private func list(_ request: HTTPRequest) async throws -> HTTPResponse {
+        // A list of all would be taken for the one that was asked for.
+        let known = Paging.names + ["kind"]
+        if let stray = request.target.query.first(where: { !known.contains($0.name) })?.name {
+            throw APIError.invalid(
+                stray, "there is no '\(stray.prefix(40))' to ask a list by, only \(known.joined(separator: ", "))",
+                code: "unknown_parameter")
+        }
         var kind: GenerationRequest.Kind?
         if let text = request.query("kind") {
             kind = GenerationRequest.Kind(rawValue: text)

@@ -43,7 +43,7 @@ import Testing
         Case(body: #"{"prompt": "a", "size": "0x16"}"#, param: "size", says: ["0", "multiple of 16"]),
         Case(body: #"{"prompt": "a", "size": "160x160"}"#, param: "size", says: ["160x160", "12288"]),
         Case(body: #"{"prompt": "a", "size": "999999984x999999984"}"#, param: "size", says: ["12288"]),
-        Case(body: #"{"prompt": "a", "seed": -1}"#, param: "seed", says: ["-1", "9223372036854775807"]),
+        Case(body: #"{"prompt": "a", "seed": -2}"#, param: "seed", says: ["-2", "9223372036854775807"]),
         Case(body: #"{"prompt": "a", "seed": 9223372036854775808}"#, param: "seed", says: ["9223372036854775808"]),
         Case(body: #"{"prompt": "a", "seed": 1e300}"#, param: "seed", says: ["1e300"]),
         Case(
@@ -138,6 +138,7 @@ import Testing
     @Test(arguments: [
         ("limit=0", "limit"), ("limit=101", "limit"), ("limit=x", "limit"), ("order=up", "order"),
         ("after=video_unknown", "after"), ("kind=song", "kind"),
+        ("state=failed", "state"), ("limit=5&page=2", "page"),
     ])
     func listsRefuseTheirParameters(query: String, param: String) async throws {
         try await TestServer.run { server in
