@@ -53,7 +53,7 @@ struct GenerationFields: Sendable {
         let prompt = try Self.prompt(fields.text(RequestFields.prompt, taker))
         var request = GenerationRequest(
             kind: kind, prompt: prompt, model: model.id, width: wanted.width, height: wanted.height,
-            fps: model.sizes.defaultFPS, seed: try fields.integer(RequestFields.seed, taker).map { UInt64($0) },
+            fps: model.sizes.defaultFPS, seed: try fields.seed(taker),
             loras: try Self.loras(fields), previews: try previews(fields, taker, of: model))
         var taken = TakenFields(fields: fields, taker: taker)
         try request.take(from: &taken)
@@ -127,9 +127,13 @@ struct GenerationFields: Sendable {
         return text
     }
 
-    /// The request with a size that the model makes, where the server is to look for one.
+    /// The request with a size that the model makes, where the server is to look for one; what has no effect on this model is told.
     func made(_ read: ReadRequest, by model: Pipeline) -> ReadRequest {
         var read = read
+        if read.request.hasIdleNegativePrompt(for: model) {
+            let name = read.request.generator ?? model.generators.defaultName
+            read.warnings.append(RequestWarning("negative_prompt", "ignored; '\(name)' runs without guidance"))
+        }
         let wanted = PixelSize(width: read.request.width, height: read.request.height)
         guard sizePolicy != .exact, model.sizes.refusal(width: wanted.width, height: wanted.height) != nil else {
             return read

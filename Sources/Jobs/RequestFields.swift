@@ -11,6 +11,8 @@ package enum RequestFields {
     package static let longestPrompt = 4096
     /// Seeds are 63 bits, so that signed readers keep them.
     package static let seeds = 0...Int.max
+    /// What draws a seed in place of one, as clients of other programs write it; HTTP's takers know it.
+    package static let drawnSeed = -1
     package static let steps = 1...SigmaSchedule.maximumSteps
     package static let scales = 0.0...100.0
     /// The most previews of each image, where the large VAE makes them.
@@ -41,7 +43,7 @@ package enum RequestFields {
     package static let height = RequestField(
         "height", .integer(1...65536), [.image, .video, .webUI], "With width, the same as size")
     package static let seed = RequestField(
-        "seed", .integer(seeds), http + [.webUI, .generate], "Image k of n has seed + k. Drawn when left out",
+        "seed", .integer(seeds), http + [.webUI, .generate], "Image k of n has seed + k. Drawn when left out or -1",
         help: "Where the noise begins: 0 or any whole number above it")
     /// A manifest's: the same name, more than one at a time.
     package static let seedRange = RequestField(
