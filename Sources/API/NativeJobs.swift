@@ -60,10 +60,15 @@ struct NativeJobs: Sendable {
             wanted = try await reader.video(fields)
         }
         let priority = try fields.choice("priority", of: Priority.allCases.map(\.rawValue))
-        let job = try await engine.submit(
-            wanted.request, pictures: wanted.pictures,
-            priority: priority.flatMap(Priority.init(rawValue:)) ?? .interactive,
-            owner: keys.owner(of: request), idempotency: Idempotency(request))
+        let job: Job
+        do {
+            job = try await engine.submit(
+                wanted.request, pictures: wanted.pictures,
+                priority: priority.flatMap(Priority.init(rawValue:)) ?? .interactive,
+                owner: keys.owner(of: request), idempotency: Idempotency(request))
+        } catch {
+            throw wanted.named(error)
+        }
         return try wanted.warnings.added(to: Self.accepted(job, base: address.prefix(for: request)))
     }
 

@@ -52,6 +52,14 @@ import Testing
         Case(
             body: #"{"prompt": "a", "num_inference_steps": 5}"#, param: "num_inference_steps",
             says: ["5", "exactly 4 steps"]),
+        // Under the name that was sent, whoever looks at the value.
+        Case(body: #"{"prompt": "a", "steps": 5}"#, param: "steps", says: ["steps is 5, but", "exactly 4 steps"]),
+        Case(
+            path: "/v1/jobs", body: #"{"kind": "image", "prompt": "a", "steps": 5}"#, param: "steps",
+            says: ["steps is 5, but"]),
+        Case(
+            path: "/v1/videos", body: #"{"prompt": "a", "width": 50}"#, param: "width", says: ["50", "multiple of 16"]),
+        Case(body: #"{"prompt": "a", "height": 50}"#, param: "height", says: ["50", "multiple of 16"]),
         Case(body: #"{"prompt": "a", "guidance_scale": -0.5}"#, param: "guidance_scale", says: ["-0.5", "0 to 100"]),
         Case(body: #"{"prompt": "a", "guidance_scale_2": 1e9}"#, param: "guidance_scale_2", says: ["0 to 100"]),
         Case(body: #"{"prompt": "a", "guidance_scale": "3"}"#, param: "guidance_scale", says: ["'3'", "a number"]),
