@@ -18,8 +18,7 @@ enum FieldSchema {
             put("enum", .array(choices.map { .string($0) }))
         case .integer(let range):
             put("type", "integer")
-            // A web UI's client sends -1 to have one drawn.
-            put("minimum", JSON(field == RequestFields.seed && taker == .webUI ? -1 : range.lowerBound))
+            put("minimum", JSON(field == RequestFields.seed ? RequestFields.drawnSeed : range.lowerBound))
             put("maximum", JSON(range.upperBound))
         case .number(let range):
             put("type", "number")

@@ -5,11 +5,6 @@ import Support
 
 /// Pictures in a request: files of a form, and base64 or data URLs in JSON. Nothing is fetched, and no path is opened.
 extension Fields {
-    /// Fields that files of a form may be; `mask` only to be refused by name.
-    static let fileNames: Set = Set(
-        [RequestFields.image, RequestFields.lastImage, RequestFields.images]
-            .flatMap { $0.allNames(for: .image) + $0.allNames(for: .video) } + ["mask"])
-
     /// The pictures of a field and the name they came under; nil where none are given.
     func pictures(_ field: RequestField, _ taker: RequestField.Taker) throws -> (name: String, files: [[UInt8]])? {
         let given = field.allNames(for: taker).filter { self[$0] != nil || files[$0] != nil }
@@ -39,15 +34,33 @@ extension Fields {
     private func bytes(_ value: JSON, _ name: String) throws -> [UInt8] {
         switch value {
         case .object(let members):
-            // OpenAI's: {"image_url": "data:..."}.
-            guard let url = members.first(where: { $0.name == "image_url" })?.value, case .string = url else {
-                throw APIError.invalid(name, "\(name) is an object without image_url")
+            // OpenAI's: {"image_url": "data:..."}, in conversations {"image_url": {"url": "data:..."}}; answers have b64_json.
+            let given = Self.keys.lazy.compactMap { key in members.first { $0.name == key && $0.value != .null } }.first
+            guard let given else {
+                let isNamed = members.contains { $0.name == "file_id" }
+                throw APIError.invalid(
+                    name,
+                    isNamed
+                        ? "\(name) names a file_id; this server keeps no files: send image_url with a data URL"
+                        : "\(name) is an object without image_url")
             }
-            return try bytes(url, name)
+            if given.name == "image_url", case .object(let inner) = given.value {
+                guard let url = inner.first(where: { $0.name == "url" })?.value, case .string(let text) = url else {
+                    throw APIError.invalid(name, "\(name): image_url is an object without url")
+                }
+                return try Self.bytes(text, name)
+            }
+            guard case .string(let text) = given.value else {
+                throw wrong("\(name): \(given.name)", given.value, "base64, or a data URL")
+            }
+            return try Self.bytes(text, name)
         case .string(let text): return try Self.bytes(text, name)
         default: throw wrong(name, value, "base64, or a data URL")
         }
     }
+
+    /// Where an object has the picture, the first that is there.
+    private static let keys = ["image_url", "url", "b64_json"]
 
     private static func bytes(_ text: String, _ name: String) throws -> [UInt8] {
         var base64 = text[...]

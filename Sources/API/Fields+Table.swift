@@ -47,6 +47,13 @@ extension Fields {
         try integer(name(field, taker), in: field.integers ?? 0...Int.max)
     }
 
+    /// The seed; nil where one is to be drawn.
+    func seed(_ taker: RequestField.Taker) throws -> UInt64? {
+        let range = RequestFields.drawnSeed...RequestFields.seeds.upperBound
+        let seed = try integer(name(RequestFields.seed, taker), in: range)
+        return seed.flatMap { $0 == RequestFields.drawnSeed ? nil : UInt64($0) }
+    }
+
     func number(_ field: RequestField, _ taker: RequestField.Taker) throws -> Double? {
         try number(name(field, taker), in: field.numbers ?? -.greatestFiniteMagnitude ... .greatestFiniteMagnitude)
     }

@@ -46,29 +46,45 @@ struct Fields: Sendable {
         files = [:]
     }
 
+    /// What is empty counts as not given, as null does in JSON: a page sends all of its fields.
+    ///
+    /// Pictures may come as files or as text, under names with brackets as well: `image[]`, `image[0]`,
+    /// `input_reference[image_url]`.
     /// - Throws: `APIError` for a file of a field that takes none, and for a field given twice.
     init(form parts: [MultipartForm.Part]) throws {
         var values: [String: JSON] = [:]
         var files: [String: [[UInt8]]] = [:]
-        for part in parts {
-            guard part.filename == nil else {
-                let name = part.name.hasSuffix("[]") ? String(part.name.dropLast(2)) : part.name
-                guard Self.fileNames.contains(name) else {
-                    throw APIError.invalid(part.name, "\(part.name.prefix(40)) is a file; files are for pictures only")
+        var listed: [String: [JSON]] = [:]
+        for part in parts where !part.isNoFile && (part.filename != nil || !part.content.isEmpty) {
+            let picture = FormPictureName(part.name)
+            let text = part.filename == nil ? String(validating: part.content, as: UTF8.self) : nil
+            guard let text else {
+                guard let picture else {
+                    throw part.filename == nil
+                        ? APIError.invalid(part.name, "\(part.name) is not UTF-8") : Self.noPicture(part.name)
                 }
-                files[name, default: []].append(part.content)
+                files[picture.field, default: []].append(part.content)
                 continue
             }
-            guard let text = String(validating: part.content, as: UTF8.self) else {
-                throw APIError.invalid(part.name, "\(part.name) is not UTF-8")
+            if let picture, picture.field != part.name {
+                listed[picture.field, default: []].append(picture.value(text))
+                continue
             }
             guard values.updateValue(.string(text), forKey: part.name) == nil else {
                 throw APIError.invalid(part.name, "\(part.name) is given twice")
             }
         }
+        for (name, list) in listed { values[name] = .array((values[name].map { [$0] } ?? []) + list) }
         self.values = values
         self.files = files
         takesText = true
+    }
+
+    private static func noPicture(_ name: String) -> APIError {
+        .invalid(
+            name,
+            "\(name.prefix(40)) is a file; files are pictures, under "
+                + FormPictureName.fields.subtracting(["mask"]).sorted().joined(separator: ", "))
     }
 
     /// `application/json; charset=utf-8` without its parameters, in lower case.
@@ -85,6 +101,12 @@ struct Fields: Sendable {
     /// The value as it was sent; nil if there is none.
     subscript(name: String) -> JSON? {
         values[name].flatMap { $0 == .null ? nil : $0 }
+    }
+
+    /// Whether there is more under a name than an empty text or an empty list.
+    func isGiven(_ name: String) -> Bool {
+        if files[name] != nil { return true }
+        return self[name].map { $0 != .string("") && $0 != .array([]) } ?? false
     }
 
     func string(_ name: String) throws -> String? {
@@ -122,8 +144,9 @@ struct Fields: Sendable {
         guard let value = self[name] else { return nil }
         switch value {
         case .bool(let flag): return flag
-        case .string("true") where takesText: return true
-        case .string("false") where takesText: return false
+        // Python writes True.
+        case .string(let text) where takesText && text.lowercased() == "true": return true
+        case .string(let text) where takesText && text.lowercased() == "false": return false
         default: throw wrong(name, value, "true or false")
         }
     }

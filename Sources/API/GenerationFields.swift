@@ -11,13 +11,14 @@ struct ReadRequest: Sendable {
     var warnings: [RequestWarning] = []
     /// The bytes of the pictures that the request names.
     var pictures: [PictureFile] = []
-    /// What the client calls the fields of pictures, where it is not the request's own name.
+    /// What the client calls fields, where it is not the request's own name.
     var names: [String: String] = [:]
 
     /// What was refused, in the client's words.
     func named(_ error: any Error) -> any Error {
         guard case ServingError.invalid(let field, let reason) = error, let name = names[field] else { return error }
-        return APIError.invalid(name, "\(name): \(reason)")
+        let said = reason.hasPrefix("\(field) is ") ? name + reason.dropFirst(field.count) : reason
+        return APIError(ServingError.invalid(field: name, reason: said))
     }
 }
 
@@ -53,13 +54,20 @@ struct GenerationFields: Sendable {
         let prompt = try Self.prompt(fields.text(RequestFields.prompt, taker))
         var request = GenerationRequest(
             kind: kind, prompt: prompt, model: model.id, width: wanted.width, height: wanted.height,
-            fps: model.sizes.defaultFPS, seed: try fields.integer(RequestFields.seed, taker).map { UInt64($0) },
+            fps: model.sizes.defaultFPS, seed: try fields.seed(taker),
             loras: try Self.loras(fields), previews: try previews(fields, taker, of: model))
         var taken = TakenFields(fields: fields, taker: taker)
         try request.take(from: &taken)
         (request.image, request.lastImage) = (given.first?.digest, given.last?.digest)
         request.images = given.references.isEmpty ? nil : given.references.map(\.digest)
-        return made(ReadRequest(request: request, pictures: given.all, names: given.names), by: model)
+        var names = given.names
+        for field in [RequestFields.stepCount, RequestFields.guidanceScale, RequestFields.count] {
+            if let name = try fields.given(field, taker)?.name, name != field.name { names[field.name] = name }
+        }
+        if fields[RequestFields.size.name] == nil {
+            names["size"] = ["width", "height"].first { fields[$0] != nil }
+        }
+        return made(ReadRequest(request: request, pictures: given.all, names: names), by: model)
     }
 
     private func previews(_ fields: Fields, _ taker: RequestField.Taker, of model: Pipeline) throws -> Int {
@@ -127,9 +135,13 @@ struct GenerationFields: Sendable {
         return text
     }
 
-    /// The request with a size that the model makes, where the server is to look for one.
+    /// The request with a size that the model makes, where the server is to look for one; what has no effect on this model is told.
     func made(_ read: ReadRequest, by model: Pipeline) -> ReadRequest {
         var read = read
+        if read.request.hasIdleNegativePrompt(for: model) {
+            let name = read.request.generator ?? model.generators.defaultName
+            read.warnings.append(RequestWarning("negative_prompt", "ignored; '\(name)' runs without guidance"))
+        }
         let wanted = PixelSize(width: read.request.width, height: read.request.height)
         guard sizePolicy != .exact, model.sizes.refusal(width: wanted.width, height: wanted.height) != nil else {
             return read

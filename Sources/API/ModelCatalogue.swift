@@ -23,11 +23,24 @@ struct ModelCatalogue: Sendable {
         cards = ModelCards(engine.models)
     }
 
-    /// What clients have built in; each stands for the default model.
+    /// What clients have built in; each stands for the default model, and so do later ones of these lines.
     static let builtIn = [
-        "gpt-image-1", "gpt-image-1-mini", "gpt-image-1.5", "gpt-image-2", "dall-e-2", "dall-e-3", "sora-2",
+        "gpt-image-1", "gpt-image-1-mini", "gpt-image-1.5", "gpt-image-2", "gpt-image-2.5-flare",
+        "gpt-image-2.5-sunburst",
+        "gpt-image-2.6-flare", "gpt-image-2.6-sunburst", "chatgpt-image-latest", "dall-e-2", "dall-e-3", "sora-2",
         "sora-2-pro",
     ]
+
+    /// Whether a name is one of those, or of the same line: its word and a number, whatever comes behind
+    /// (`gpt-image-2-2026-04-21`, `sora-2-2025-12-08`).
+    private static func isBuiltIn(_ name: String) -> Bool {
+        builtIn.contains(name)
+            || ["gpt-image-", "sora-"].contains { line in
+                name.utf8.starts(with: line.utf8)
+                    && name.utf8.dropFirst(line.utf8.count).first.map { UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }
+                        == true
+            }
+    }
 
     func register(in router: inout Router) {
         router.add("GET", "/v1/models") { _ in .json(list) }
@@ -50,7 +63,7 @@ struct ModelCatalogue: Sendable {
             }
             return model
         }
-        if Self.builtIn.contains(name) { return first }
+        if Self.isBuiltIn(name) { return first }
         throw ServingError.unknownModel(name, known: engine.models.map(\.id))
     }
 

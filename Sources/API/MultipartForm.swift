@@ -1,13 +1,16 @@
 import HTTP
 
-/// A body of `multipart/form-data` (RFC 7578), read strictly: lines end with CR LF, nothing stands outside the parts,
-/// every part has a name.
+/// A body of `multipart/form-data` (RFC 7578): lines end with CR LF, every part has a name. What stands before the first
+/// boundary and after the last is passed over, as RFC 2046 has it.
 package struct MultipartForm: Sendable, Equatable {
     package struct Part: Sendable, Equatable {
         package let name: String
         /// The name that the client gives a file; nil for a plain field.
         package let filename: String?
         package let content: [UInt8]
+
+        /// What a page sends for a field of files in which none was chosen.
+        package var isNoFile: Bool { filename == "" && content.isEmpty }
     }
 
     package let parts: [Part]
@@ -26,14 +29,14 @@ package struct MultipartForm: Sendable, Equatable {
         // Every delimiter but the first follows a line end that belongs to it, so one is put before the first as well.
         let delimiter = Array("\r\n--\(boundary)".utf8)
         let body = [0x0D, 0x0A] + body
-        guard body.starts(with: delimiter) else { throw Self.fault("it does not begin with its boundary") }
-        var position = delimiter.count
+        guard let first = Self.find(delimiter, in: body[...]) else { throw Self.fault("its boundary is not in it") }
+        var position = first + delimiter.count
         var parts: [Part] = []
         while true {
             if body[position...].starts(with: Array("--".utf8)) {
                 let rest = body[(position + 2)...]
-                guard rest.isEmpty || rest.elementsEqual([0x0D, 0x0A]) else {
-                    throw Self.fault("there is more after its last boundary")
+                guard rest.isEmpty || rest.starts(with: [0x0D, 0x0A]) else {
+                    throw Self.fault("its last boundary is not followed by a line end")
                 }
                 self.parts = parts
                 return
@@ -57,7 +60,8 @@ package struct MultipartForm: Sendable, Equatable {
     }
 
     private static func part(header: ArraySlice<UInt8>, content: [UInt8]) throws -> Part {
-        guard let text = String(validating: header, as: UTF8.self) else { throw fault("a header is not UTF-8") }
+        // Names of files may be in an old encoding; a field's own name that is not UTF-8 is nobody's.
+        let text = String(decoding: header, as: UTF8.self)
         for line in text.split(separator: "\r\n") {
             guard let colon = line.firstIndex(of: ":"),
                 line[..<colon].lowercased() == "content-disposition"
@@ -66,27 +70,45 @@ package struct MultipartForm: Sendable, Equatable {
             guard Fields.mediaType(value) == "form-data", let name = parameter("name", of: value), !name.isEmpty else {
                 break
             }
-            return Part(name: name, filename: parameter("filename", of: value), content: content)
+            let filename = parameter("filename", of: value) ?? parameter("filename*", of: value)
+            return Part(name: name, filename: filename, content: content)
         }
         throw fault("a part has no Content-Disposition: form-data with a name")
     }
 
-    /// A parameter of a header field such as `form-data; name="a"`; quotes around it are taken off.
+    /// A parameter of a header field such as `form-data; name="a"`; quotes around it, and backslashes before quotes in it, are
+    /// taken off.
     private static func parameter(_ name: String, of field: String) -> String? {
-        var pieces: [String] = [""]
+        var pieces: [String.UnicodeScalarView] = [.init()]
         var isQuoted = false
-        for character in field {
-            if character == "\"" { isQuoted.toggle() }
-            if character == ";", !isQuoted { pieces.append("") } else { pieces[pieces.count - 1].append(character) }
+        var isEscaped = false
+        for scalar in field.unicodeScalars {
+            if scalar == "\"", !isEscaped { isQuoted.toggle() }
+            // A path of Windows has backslashes that escape nothing.
+            isEscaped = isQuoted && scalar == "\\" && !isEscaped
+            if scalar == ";", !isQuoted { pieces.append(.init()) } else { pieces[pieces.count - 1].append(scalar) }
         }
         for piece in pieces.dropFirst() {
             let piece = piece.drop { $0 == " " || $0 == "\t" }
-            guard let equals = piece.firstIndex(of: "="), piece[..<equals].lowercased() == name else { continue }
+            guard let equals = piece.firstIndex(of: "="), String(piece[..<equals]).lowercased() == name else {
+                continue
+            }
             let value = piece[piece.index(after: equals)...]
-            guard value.hasPrefix("\"") else { return String(value) }
-            return value.count >= 2 && value.hasSuffix("\"") ? String(value.dropFirst().dropLast()) : nil
+            guard value.first == "\"" else { return String(value) }
+            guard value.count >= 2, value.last == "\"" else { return nil }
+            return unescaped(value.dropFirst().dropLast())
         }
         return nil
+    }
+
+    /// Without the backslash before each quote.
+    private static func unescaped(_ text: Substring.UnicodeScalarView) -> String {
+        var plain = String.UnicodeScalarView()
+        for scalar in text {
+            if scalar == "\"", plain.last == "\\" { plain.removeLast() }
+            plain.append(scalar)
+        }
+        return String(plain)
     }
 
     private static func find(_ pattern: [UInt8], in bytes: ArraySlice<UInt8>) -> Int? {

@@ -60,10 +60,15 @@ struct NativeJobs: Sendable {
             wanted = try await reader.video(fields)
         }
         let priority = try fields.choice("priority", of: Priority.allCases.map(\.rawValue))
-        let job = try await engine.submit(
-            wanted.request, pictures: wanted.pictures,
-            priority: priority.flatMap(Priority.init(rawValue:)) ?? .interactive,
-            owner: keys.owner(of: request), idempotency: Idempotency(request))
+        let job: Job
+        do {
+            job = try await engine.submit(
+                wanted.request, pictures: wanted.pictures,
+                priority: priority.flatMap(Priority.init(rawValue:)) ?? .interactive,
+                owner: keys.owner(of: request), idempotency: Idempotency(request))
+        } catch {
+            throw wanted.named(error)
+        }
         return try wanted.warnings.added(to: Self.accepted(job, base: address.prefix(for: request)))
     }
 
@@ -83,6 +88,13 @@ struct NativeJobs: Sendable {
     }
 
     @Sendable private func list(_ request: HTTPRequest) async throws -> HTTPResponse {
+        // A list of all would be taken for the one that was asked for.
+        let known = Paging.names + ["kind"]
+        if let stray = request.target.query.first(where: { !known.contains($0.name) })?.name {
+            throw APIError.invalid(
+                stray, "there is no '\(stray.prefix(40))' to ask a list by, only \(known.joined(separator: ", "))",
+                code: "unknown_parameter")
+        }
         var kind: GenerationRequest.Kind?
         if let text = request.query("kind") {
             kind = GenerationRequest.Kind(rawValue: text)

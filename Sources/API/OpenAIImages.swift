@@ -22,7 +22,7 @@ struct OpenAIImages: Sendable {
         }
         router.add("POST", "/v1/images/edits", bodyLimit: uploadLimit) { request in
             let fields = try Fields(body: request)
-            guard fields["mask"] == nil, fields.files["mask"] == nil else {
+            guard !fields.isGiven("mask") else {
                 throw APIError.invalid(
                     "mask", "mask is not supported: edits are of whole pictures", code: "unsupported")
             }

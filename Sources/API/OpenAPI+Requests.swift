@@ -66,6 +66,7 @@ extension OpenAPI {
             ("batch_size", integer(GenerationRequest.counts, "Images at a time")),
             ("n_iter", integer(GenerationRequest.counts, "Rounds of them")),
             ("sampler_index", ["type": "string", "description": "Older clients' sampler_name"]),
+            ("send_images", ["type": "boolean", "default": true, "description": "Whether the answer has the images"]),
             ("override_settings", ["type": "object", "properties": ["sd_model_checkpoint": ["type": "string"]]]),
         ]
     }

@@ -4,6 +4,8 @@ import Serving
 
 /// `limit`, `order` and `after` of a list.
 struct Paging: Sendable {
+    static let names = ["limit", "order", "after"]
+
     let limit: Int
     let isOldestFirst: Bool
     let after: String?

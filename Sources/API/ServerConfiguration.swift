@@ -145,9 +145,16 @@ package struct ServerConfiguration: Encodable, Sendable, Equatable {
     /// - Throws: `Fault` that names the variable.
     package mutating func apply(environment: [String: String]) throws {
         for key in CodingKeys.allCases {
-            guard let text = environment[key.environmentName] else { continue }
+            guard let text = environment[key.environmentName], !(key == .port && Self.isServiceLink(text)) else {
+                continue
+            }
             try apply(key, text: text, named: key.environmentName)
         }
+    }
+
+    /// Kubernetes tells every pod where the service `phasor` is by PHASOR_PORT=tcp://10.0.0.7:80.
+    private static func isServiceLink(_ text: String) -> Bool {
+        ["tcp://", "udp://", "sctp://"].contains { text.utf8.starts(with: $0.utf8) }
     }
 
     /// Sets one setting from text, as in the environment.

@@ -12,7 +12,8 @@ import Foundation
 ///       "teacher": {"sampler": "euler", "steps": 30, "shift": 3.0,
 ///         "phases": [{"name": "teacher", "sigma": [0.0, 1.0], "expert": "teacher", "guidance_scale": 3.0}]}}}
 ///
-/// A student that was distilled on times instead of sigmas has `"timesteps": [1000, 757, 522], "shift": 8.0` in their place.
+/// A student that was distilled on times instead of sigmas has `"timesteps": [1000, 757, 522], "shift": 8.0` in their place, one of
+/// a trigonometric flow `"angles": [1.558297, 1.3, 1.0, 0.6]`.
 /// One for Stable Diffusion's 1000 times has `"discrete"` instead: `times`, a list of them or the rule `trailing`, `leading` or
 /// `consistency` with its `steps`; `prediction`, what the network gives (`epsilon` unless said otherwise, `sample`, or
 /// `consistency`, which is epsilon held to the latent near t = 0); and for tcd `eta`:
@@ -131,7 +132,7 @@ package struct GeneratorSet: Sendable, Equatable {
     }
 
     private static func generator(_ name: String, _ entry: ConfigurationValue) throws -> GeneratorSpec {
-        try entry.requireKeys(in: ["sampler", "sigmas", "timesteps", "steps", "shift", "discrete", "phases"])
+        try entry.requireKeys(in: ["sampler", "sigmas", "timesteps", "angles", "steps", "shift", "discrete", "phases"])
         let samplerEntry = try entry.required("sampler")
         let wanted = try samplerEntry.string()
         guard let sampler = SamplerKind(rawValue: wanted) else {
@@ -147,10 +148,17 @@ package struct GeneratorSet: Sendable, Equatable {
         let shift = try entry.optional("shift")?.positiveNumber()
         let steps = try entry.optional("steps")?.positiveInteger()
         if let discrete = try entry.optional("discrete") {
-            for key in ["sigmas", "timesteps", "steps", "shift"] where try entry.optional(key) != nil {
+            for key in ["sigmas", "timesteps", "angles", "steps", "shift"] where try entry.optional(key) != nil {
                 throw entry.fault("'discrete' says what '\(key)' would: give one of them")
             }
             return .discrete(try DiscreteGrid(discrete, sampler: sampler))
+        }
+        if let angles = try entry.optional("angles") {
+            for key in ["sigmas", "timesteps", "steps", "shift"] where try entry.optional(key) != nil {
+                throw entry.fault("'angles' says what '\(key)' would: give one of them")
+            }
+            let times = try angles.elements().map { try $0.number() }
+            return .trigonometric(try angles.located { try TrigonometricFlow.Times(times) })
         }
         if let sigmasEntry = try entry.optional("sigmas") {
             let sigmas = try sigmasEntry.elements().map { Float(try $0.number()) }
@@ -170,7 +178,8 @@ package struct GeneratorSet: Sendable, Equatable {
         }
         guard let steps, let shift else {
             throw entry.fault(
-                "give either 'sigmas', or 'timesteps' and 'shift', or both 'steps' and 'shift', or 'discrete'")
+                "give either 'sigmas', or 'timesteps' and 'shift', or both 'steps' and 'shift', or 'angles', or 'discrete'"
+            )
         }
         let grid = sampler.grid(steps: steps, shift: shift)
         _ = try grid.schedule(steps: nil, tokens: 0)

@@ -21,15 +21,32 @@ package enum TrigonometricFlow {
         package let maximum: Double
         /// The second of two times; nil for one that is evenly between.
         package let intermediate: Double?
+        /// The times that a student was trained on, without the final 0; nil for those that the others tell.
+        private let own: [Double]?
 
         package init(steps: Int = 2, maximum: Double = 1.5708, intermediate: Double? = 1.3) {
             self.steps = steps
             self.maximum = maximum
             self.intermediate = intermediate
+            own = nil
+        }
+
+        /// Times of a student's own: fewer steps take the first of them, as NVIDIA's rCM does.
+        /// - Throws: `DiffusionError.steps` unless they fall from at most pi / 2 and stay above 0.
+        package init(_ times: [Double]) throws {
+            let falls = zip(times, times.dropFirst()).allSatisfy { $0 > $1 }
+            guard let first = times.first, let last = times.last, falls, first <= .pi / 2, last > 0 else {
+                throw DiffusionError.steps("times of a trigonometric flow fall from at most pi / 2 and stay above 0")
+            }
+            steps = times.count
+            maximum = first
+            intermediate = nil
+            own = times
         }
 
         /// n + 1 times, the last one 0.
         package func list(_ count: Int) -> [Float] {
+            if let own { return own.prefix(count).map { Float($0) } + [0] }
             if count == 2, let intermediate { return [Float(maximum), Float(intermediate), 0] }
             return SigmaSchedule.linspace(from: maximum, to: 0, count: count + 1).map { Float($0) }
         }
@@ -38,6 +55,11 @@ package enum TrigonometricFlow {
         /// - Throws: `DiffusionError.steps` for a number of steps that is not possible.
         package func schedule(steps: Int) throws -> SigmaSchedule {
             try SigmaSchedule.checkRange(steps: steps)
+            guard own == nil || steps <= self.steps else {
+                throw DiffusionError.steps(
+                    "num_inference_steps is \(steps), but this generator has \(self.steps) times, and can leave out the last"
+                )
+            }
             let times = list(steps)
             let sigmas = times.dropLast().map { min(TrigonometricFlow.sigma($0), 1) }
             return try SigmaSchedule(

@@ -21,11 +21,16 @@ package struct CORS: Sendable {
         response.headers["Access-Control-Expose-Headers"] = exposed.joined(separator: ", ")
     }
 
-    /// Adds what the answer to a preflight needs besides.
-    func applyPreflight(to response: inout HTTPResponse, origin: String?, methods: [String]) {
+    /// Adds what the answer to a preflight needs besides. A page that may use the API may send any field: libraries add some of
+    /// their own, as OpenAI's does `X-Stainless-OS`.
+    /// - Parameter asked: the fields that the page wants to send.
+    func applyPreflight(to response: inout HTTPResponse, origin: String?, methods: [String], asked: [String]) {
         guard allowedOrigin(origin) != nil else { return }
         response.headers["Access-Control-Allow-Methods"] = methods.joined(separator: ", ")
-        response.headers["Access-Control-Allow-Headers"] = headers.joined(separator: ", ")
+        let others = asked.filter { name in
+            name.utf8.allSatisfy(\.isTokenCharacter) && !headers.contains { $0.equalsIgnoringCase(name) }
+        }
+        response.headers["Access-Control-Allow-Headers"] = (headers + others).joined(separator: ", ")
         response.headers["Access-Control-Max-Age"] = String(maxAgeSeconds)
     }
 

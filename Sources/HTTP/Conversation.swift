@@ -167,13 +167,17 @@ struct Conversation: Sendable {
         case .notFound, .methodNotAllowed:
             let router = configuration.router
             let allow = request.target.rawPath == "*" ? router.allMethods : router.methods(at: segments)
-            guard !allow.isEmpty else { throw .notFound(path: request.target.rawPath) }
+            guard !allow.isEmpty else {
+                throw .notFound(path: request.target.rawPath, near: router.neighbour(of: segments))
+            }
             guard request.method == "OPTIONS" else { throw notAllowed(request, segments) }
             let cors = configuration.cors
             return (
                 { request in
                     var response = HTTPResponse(status: 204, headers: ["Allow": allow.joined(separator: ", ")])
-                    cors?.applyPreflight(to: &response, origin: request.headers["Origin"], methods: allow)
+                    cors?.applyPreflight(
+                        to: &response, origin: request.headers["Origin"], methods: allow,
+                        asked: request.headers.list("Access-Control-Request-Headers"))
                     return response
                 }, limits.bodyBytes
             )
@@ -182,7 +186,10 @@ struct Conversation: Sendable {
 
     private func notAllowed(_ request: HTTPRequest, _ segments: [String]) -> HTTPError {
         guard case .methodNotAllowed(let allow) = configuration.router.match(method: request.method, segments: segments)
-        else { return .notFound(path: request.target.rawPath) }
+        else {
+            return .notFound(
+                path: request.target.rawPath, near: configuration.router.neighbour(of: segments))
+        }
         return .methodNotAllowed(method: request.method, allow: allow)
     }
 

@@ -2,7 +2,8 @@
 /// body is made by `HTTPServer.Configuration.errorResponse`, so that every error has the shape of the interface above.
 package enum HTTPError: Error, Equatable, Sendable, CustomStringConvertible {
     case badRequest(String)
-    case notFound(path: String)
+    /// `near` is a path that there is, and may be meant.
+    case notFound(path: String, near: String? = nil)
     /// The file is there, or may be, but the server cannot read it; `reason` is the system's.
     case unreadable(path: String, reason: String)
     case methodNotAllowed(method: String, allow: [String])
@@ -51,7 +52,8 @@ package enum HTTPError: Error, Equatable, Sendable, CustomStringConvertible {
     package var description: String {
         switch self {
         case .badRequest(let reason): "malformed request: \(reason)"
-        case .notFound(let path): "nothing is found at \(path)"
+        case .notFound(let path, let near):
+            "nothing is found at \(path)" + (near.map { "; there is \($0)" } ?? "")
         case .unreadable(let path, let reason): "what is at \(path) cannot be read: \(reason)"
         case .methodNotAllowed(let method, let allow):
             "\(method) is not allowed here, only \(allow.joined(separator: ", "))"

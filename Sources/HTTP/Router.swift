@@ -4,6 +4,9 @@ package typealias HTTPHandler = @Sendable (HTTPRequest) async throws -> HTTPResp
 ///
 /// A template is a path whose segments are literal, `{name}` (any one segment that is not empty) or, at the end,
 /// `{name...}` (all that is left). Where several templates match, the one that is literal further left wins.
+///
+/// Empty segments count for nothing where a path has no route of its own: clients join `http://host:8080/` and `/v1/models`,
+/// and some end every path with a slash.
 package struct Router: Sendable {
     package struct Route: Sendable {
         package let method: String
@@ -82,13 +85,37 @@ package struct Router: Sendable {
     /// The routes of a path, the most specific first. Those for all that is left over count only where there is no
     /// other.
     private func routes(at segments: [String]) -> [(route: Route, parameters: [String: String])] {
+        let found = routes(exactlyAt: segments)
+        let specific = found.filter { !$0.route.takesRest }
+        guard specific.isEmpty else { return specific }
+        let plain = segments.filter { !$0.isEmpty }
+        guard plain.count < segments.count else { return found }
+        let others = routes(exactlyAt: plain.isEmpty ? [""] : plain).filter { !$0.route.takesRest }
+        return others.isEmpty ? found : others
+    }
+
+    /// The path of a route that a path without any may mean: of the same end below `/v1` or below fewer segments, as base
+    /// addresses with too much or too little in them make it.
+    func neighbour(of segments: [String]) -> String? {
+        let plain = segments.filter { !$0.isEmpty }
+        for start in plain.indices {
+            let end = Array(plain[start...])
+            for path in [end, ["v1"] + end] where path != plain {
+                let found = routes(exactlyAt: path).first { !$0.route.takesRest }
+                guard let found, found.route.pattern.first?.rank == 0 else { continue }
+                return "/" + path.joined(separator: "/")
+            }
+        }
+        return nil
+    }
+
+    private func routes(exactlyAt segments: [String]) -> [(route: Route, parameters: [String: String])] {
         var found: [(route: Route, parameters: [String: String])] = []
         for route in routes {
             if let parameters = Self.parameters(of: route.pattern, in: segments) { found.append((route, parameters)) }
         }
         found.sort { $0.route.pattern.lazy.map(\.rank).lexicographicallyPrecedes($1.route.pattern.lazy.map(\.rank)) }
-        let specific = found.filter { !$0.route.takesRest }
-        return specific.isEmpty ? found : specific
+        return found
     }
 
     /// Every method some route has, for `OPTIONS *`.

@@ -70,6 +70,17 @@ extension GenerationRequest {
         negativePrompt == nil && !model.traits.guidesWithoutNegativePrompt
     }
 
+    /// Whether there is a negative prompt, and no phase in which it changes anything: distilled generators are not guided.
+    /// Only for a generator and scales that the model has; false for others.
+    package func hasIdleNegativePrompt(for model: Pipeline) -> Bool {
+        guard let negativePrompt, negativePrompt.unicodeScalars.contains(where: { !$0.properties.isWhitespace }),
+            let plan = try? model.generators.generator(generator).plan,
+            let guidance = try? Guidance(
+                rule: model.traits.guidance, plan: plan, guidanceScale: guidanceScale, guidanceScale2: guidanceScale2)
+        else { return false }
+        return guidance.scales.allSatisfy { $0 <= guidance.rule.neutralScale }
+    }
+
     private func validateText(for model: Pipeline) throws {
         for (field, text) in [("prompt", prompt), ("negative_prompt", negativePrompt ?? "")] {
             guard text.utf8.count <= Self.longestPrompt else {

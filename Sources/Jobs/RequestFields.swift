@@ -11,6 +11,8 @@ package enum RequestFields {
     package static let longestPrompt = 4096
     /// Seeds are 63 bits, so that signed readers keep them.
     package static let seeds = 0...Int.max
+    /// What draws a seed in place of one, as clients of other programs write it; HTTP's takers know it.
+    package static let drawnSeed = -1
     package static let steps = 1...SigmaSchedule.maximumSteps
     package static let scales = 0.0...100.0
     /// The most previews of each image, where the large VAE makes them.
@@ -41,7 +43,7 @@ package enum RequestFields {
     package static let height = RequestField(
         "height", .integer(1...65536), [.image, .video, .webUI], "With width, the same as size")
     package static let seed = RequestField(
-        "seed", .integer(seeds), http + [.webUI, .generate], "Image k of n has seed + k. Drawn when left out",
+        "seed", .integer(seeds), http + [.webUI, .generate], "Image k of n has seed + k. Drawn when left out or -1",
         help: "Where the noise begins: 0 or any whole number above it")
     /// A manifest's: the same name, more than one at a time.
     package static let seedRange = RequestField(
@@ -68,7 +70,7 @@ package enum RequestFields {
     package static let loras = RequestField(
         "loras", .loras, own, "LoRA files on top of those of the model; in a form, as JSON")
     package static let image = RequestField(
-        "image", .picture, made, also: [.video: ["input_reference"]],
+        "image", .picture, made, also: [.image: ["image_url"], .video: ["input_reference", "image_url"]],
         "The picture to change or edit, or the first frame of a clip; see inputs in /v1/capabilities",
         help: "The picture to change or edit, or the first frame of a clip: PNG, JPEG or WebP")
     package static let lastImage = RequestField(
@@ -105,7 +107,8 @@ package enum RequestFields {
         help: "What makes pictures of latents: the VAE, or a tiny autoencoder (--preview-vae FILE)")
     package static let count = RequestField(
         "n", .integer(GenerationRequest.counts), [.image],
-        also: [.image: ["num_outputs_per_prompt", "num_images_per_prompt"]], initial: 1, "Images of one request")
+        also: [.image: ["num_outputs_per_prompt", "num_images_per_prompt", "num_images"]], initial: 1,
+        "Images of one request")
     /// A manifest's: each is a request of its own.
     package static let fileCount = RequestField(
         "n", .integer(1...10_000), [.manifest], initial: 1, "Files of each seed, with that seed and those after it")
@@ -115,10 +118,11 @@ package enum RequestFields {
         "A multiple of the model's and 1 more, often 4k + 1; see /v1/capabilities. An image has 1",
         help: "Frames of a clip, a multiple of the model's and 1 more, often 4k + 1 (default: the model's for .mp4)")
     package static let seconds = RequestField(
-        "seconds", .seconds, [.video],
+        "seconds", .seconds, [.video], also: [.video: ["duration"]],
         "A clip of seconds * fps + 1 frames, or of seconds * fps; whichever the model can")
     package static let fps = RequestField(
-        "fps", .integer(SizeLimits.frameRates), clips, "Frames a second of a clip; the model's own when left out",
+        "fps", .integer(SizeLimits.frameRates), clips, also: [.video: ["frame_rate", "frames_per_second"]],
+        "Frames a second of a clip; the model's own when left out",
         help: "Frames a second of a clip (default: the model's)")
     package static let crf = RequestField(
         "crf", .integer(0...100), clips,

@@ -28,7 +28,8 @@ package enum ServingError: Error, Equatable, CustomStringConvertible {
 
     package var description: String {
         switch self {
-        case .invalid(let field, let reason): "\(field): \(reason)"
+        // Some sentences begin with the field.
+        case .invalid(let field, let reason): reason.hasPrefix("\(field) is ") ? reason : "\(field): \(reason)"
         case .unknownModel(let model, let known):
             "there is no model '\(model)'; there is \(known.map { "'\($0)'" }.joined(separator: ", "))"
         case .unknownJob(let id): "there is no job '\(id)'"

@@ -29,7 +29,8 @@ extension JSON {
     }
 
     /// Reads one value that fills the bytes. It refuses what readers do not agree on (a member given twice, a lone
-    /// surrogate) and depths that no document has.
+    /// surrogate) and depths that no document has. A byte order mark before it, as editors and shells of Windows write, is passed
+    /// over.
     /// - Throws: `JSONFault` with the reason and the place.
     package init(parsing bytes: [UInt8], limits: Limits = .request) throws(JSONFault) {
         guard bytes.count <= limits.bytes else {
@@ -53,7 +54,7 @@ private struct JSONParser {
     private let limits: JSON.Limits
 
     init(bytes: [UInt8], limits: JSON.Limits) {
-        scanner = JSONScanner(bytes)
+        scanner = JSONScanner(bytes, at: bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? 3 : 0)
         self.limits = limits
     }
 

@@ -152,6 +152,7 @@ package struct Checkpoint: Sendable {
                 configuration = try Configuration(file: "\(folder.isEmpty ? "." : folder)/\(name)")
             }
         }
+        let tensors = TrainingWrappers.removed(from: tensors)
         refusal = ForeignQuantization(tensors, metadata, configuration).refusal
         let weights = tensors.filter { !Self.isTokenizerModel($0.key) }
         self.path = path

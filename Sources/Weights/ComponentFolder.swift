@@ -73,6 +73,10 @@ package struct ComponentFolder {
         }
         let others = names.filter { $0.hasSuffix(".safetensors") || $0.hasSuffix(".gguf") }.sorted()
         if others.count == 1 { return .single("\(folder)/\(others[0])") }
+        let shards = others.compactMap { name in stems.first { name.hasPrefix("\($0)-0") } }
+        if let stem = shards.first, shards.count == others.count {
+            throw .missingFile(file: "\(folder)/\(stem).safetensors.index.json", namedBy: others[0])
+        }
         throw .unreadable(
             file: folder,
             reason: others.isEmpty

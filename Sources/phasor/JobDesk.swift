@@ -31,7 +31,9 @@ struct ServerDesk: JobDesk {
         guard let parts = URLComponents(string: url), ["http", "https"].contains(parts.scheme?.lowercased() ?? ""),
             parts.host?.isEmpty == false
         else { return nil }
-        base = url.hasSuffix("/") ? String(url.dropLast()) : url
+        // Clients of OpenAI's routes are given the address with /v1 behind it.
+        let address = url.hasSuffix("/") ? String(url.dropLast()) : url
+        base = address.hasSuffix("/v1") ? String(address.dropLast(3)) : address
         self.key = key
     }
 

@@ -52,6 +52,7 @@ struct Phasor: AsyncParsableCommand {
         let arguments = Array(CommandLine.arguments.dropFirst())
         let command: any ParsableCommand
         do {
+            if let stray = Self.strayCommand(arguments) { throw ValidationError(stray) }
             command = try parseAsRoot(arguments)
         } catch {
             exit(withError: error)
@@ -72,6 +73,14 @@ struct Phasor: AsyncParsableCommand {
             if let message = failure.message { Console.current.fail(message) }
             Foundation.exit(failure.exitCode)
         }
+    }
+
+    /// What is wrong with a first word that is no subcommand, before what follows it is taken for arguments; nil where nothing is.
+    static func strayCommand(_ arguments: [String]) -> String? {
+        guard let first = arguments.first, !first.hasPrefix("-") else { return nil }
+        let known = configuration.subcommands.map { $0._commandName } + ["help"]
+        guard !known.contains(first) else { return nil }
+        return "there is no subcommand '\(first)', only \(known.joined(separator: ", "))"
     }
 
     private static func run(_ command: any ParsableCommand) async throws {

@@ -28,6 +28,40 @@ import Testing
         }
     }
 
+    @Test func imagesAreLeftOutWhereNoneAreWanted() async throws {
+        try await TestServer.run { server in
+            let answer = try await server.client.post(
+                "/sdapi/v1/txt2img", #"{"prompt": "a", "send_images": false, "save_images": true}"#)
+            #expect(try answer.json["images"] as? [String] == [], "\(answer.text)")
+            #expect(try await server.jobs().map(\.artifacts.count) == [1])
+            let wrong = try await server.client.post("/sdapi/v1/txt2img", #"{"prompt": "a", "send_images": 7}"#)
+            #expect(try wrong.status == 400 && wrong.error["param"] == "send_images")
+            #expect(try await server.jobs().count == 1)
+        }
+    }
+
+    /// What would change a picture of the web UI and does nothing here is told; what clients send untouched is not.
+    @Test func extensionsAndSettingsThatAreIgnoredAreTold() async throws {
+        try await TestServer.run { server in
+            func warnings(_ fields: String) async throws -> [String] {
+                let answer = try await server.client.post("/sdapi/v1/txt2img", "{\"prompt\": \"a\", \(fields)}")
+                let text = try answer.json["info"] as? String ?? ""
+                let info = try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any]
+                return info?["warnings"] as? [String] ?? []
+            }
+            let scripts = try await warnings(
+                #""alwayson_scripts": {"controlnet": {"args": [{"image": "x"}]}, "Sampler": {"args": []}}"#)
+            #expect(scripts == ["alwayson_scripts: controlnet ignored"])
+            let settings = try await warnings(
+                #""override_settings": {"sd_vae": "a.pt", "CLIP_stop_at_last_layers": 2, "samples_format": "png"}"#)
+            #expect(settings == ["override_settings: CLIP_stop_at_last_layers, sd_vae ignored"])
+            let own = #""sd_vae": "Automatic", "CLIP_stop_at_last_layers": 1, "sd_model_checkpoint": "fake""#
+            let untouched = try await warnings(
+                #""alwayson_scripts": {"a": {"args": []}}, "override_settings": {\#(own)}"#)
+            #expect(untouched.isEmpty)
+        }
+    }
+
     @Test func theSameSeedGivesTheSameImageInBothDialects() async throws {
         try await TestServer.run { server in
             let web = try await server.client.post("/sdapi/v1/txt2img", #"{"prompt": "a", "seed": 4}"#)

@@ -23,11 +23,11 @@ import Testing
     ]
 
     /// What is just beyond a field's limits, as JSON; nothing for a field without any.
-    private static func beyond(_ field: RequestField, _ taker: RequestField.Taker) -> [String] {
+    private static func beyond(_ field: RequestField) -> [String] {
         switch field.content {
         case .integer(let range):
-            // A web UI's -1 draws a seed; there is no integer of 64 bits beyond the largest.
-            let lowest = taker == .webUI && field == RequestFields.seed ? -2 : range.lowerBound - 1
+            // -1 draws a seed; there is no integer of 64 bits beyond the largest.
+            let lowest = field == RequestFields.seed ? -2 : range.lowerBound - 1
             return ["\(lowest)", range.upperBound == .max ? "9223372036854775808" : "\(range.upperBound + 1)", "1.5"]
         case .number(let range): return ["\(range.lowerBound - 0.5)", "\(range.upperBound + 0.5)", "\"x\""]
         case .text(let longest): return ["\"\(String(repeating: "a", count: longest + 1))\"", "7"]
@@ -61,7 +61,7 @@ import Testing
             for route in Self.routes {
                 for field in RequestFields.taken(by: route.taker) {
                     for name in field.allNames(for: route.taker) where name != "sd_model_checkpoint" {
-                        for value in Self.beyond(field, route.taker) {
+                        for value in Self.beyond(field) {
                             let prompt = name == "prompt" ? "" : #""prompt": "a", "#
                             let answer = try await server.client.post(
                                 route.path, "{\(route.start)\(prompt)\"\(name)\": \(value)}")
@@ -99,7 +99,7 @@ import Testing
         let model = try FakeModel.pipeline()
         for field in RequestFields.taken(by: .manifest) {
             for name in field.allNames(for: .manifest) {
-                for value in Self.beyond(field, .manifest) where !(name == "loras" || name == "size" && value == "64") {
+                for value in Self.beyond(field) where !(name == "loras" || name == "size" && value == "64") {
                     let prompt = name == "prompt" ? "" : #""prompt": "a", "#
                     let kind = name == "kind" ? "" : #""kind": "video", "#
                     let line = "{\(prompt)\(kind)\"\(name)\": \(value)}"
@@ -153,7 +153,7 @@ import Testing
         switch field.content {
         case .integer(let range):
             #expect(schema["type"] == "integer")
-            let isDrawn = taker == .webUI && field == RequestFields.seed
+            let isDrawn = field == RequestFields.seed
             #expect(schema["minimum"]?.integer == (isDrawn ? -1 : range.lowerBound), "\(place)")
             #expect(schema["maximum"]?.integer == range.upperBound, "\(place)")
         case .number(let range):

@@ -43,6 +43,18 @@ import Testing
         }
     }
 
+    @Test func minusOneDrawsASeed() async throws {
+        try await TestServer.run { server in
+            for (path, start) in [(Self.path, ""), ("/v1/videos", ""), ("/v1/jobs", #""kind": "image", "#)] {
+                let answer = try await server.client.post(path, "{\(start)\"prompt\": \"a\", \"seed\": -1}")
+                #expect([200, 202].contains(answer.status), "\(answer.text)")
+            }
+            let seeds = try await server.jobs().map(\.request.seed)
+            #expect(seeds.count == 3 && Set(seeds).count == 3)
+            #expect(seeds.allSatisfy { $0 <= UInt64(Int.max) })
+        }
+    }
+
     @Test func aURLLeadsToTheSameBytes() async throws {
         let configure = { (options: inout APIServer.Options) in
             options.allowedHosts = ["pictures.test"]

@@ -92,6 +92,69 @@ import Testing
         }
     }
 
+    /// As OpenAI's JavaScript package flattens objects, and as axios, PHP and pages name lists and fields left empty.
+    @Test func formsMayNameTheirPictureInBrackets() async throws {
+        try await TestServer.run { server in
+            let file = [UInt8](try Data(contentsOf: URL(filePath: "\(Self.folder)/rgb.jpg")))
+            let address = Array("data:image/jpeg;base64,\(try Self.base64("rgb.jpg"))".utf8)
+            let fields: [(name: String, file: String?, content: [UInt8])] =
+                ["prompt": "a", "seed": "4", "size": "64x48", "strength": "0.5", "stream": "False"]
+                .map { ($0.key, nil, Array($0.value.utf8)) }
+            func edit(_ parts: (name: String, file: String?, content: [UInt8])...) async throws -> Client.Answer {
+                try await server.client.post("/v1/images/edits", form: fields + parts)
+            }
+            func image(_ answer: Client.Answer) throws -> String? {
+                #expect(answer.status == 200, "\(answer.text.prefix(300))")
+                #expect(try answer.json["warnings"] == nil)
+                return (try answer.json["data"] as? [[String: Any]])?.first?["b64_json"] as? String
+            }
+            let plain = try #require(try image(await edit(("image", "a.jpg", file))))
+            #expect(try image(await edit(("image[0]", "a.jpg", file))) == plain)
+            #expect(try image(await edit(("image", nil, file))) == plain)
+            #expect(try image(await edit(("image[]", nil, address))) == plain)
+            #expect(try image(await edit(("images[0][image_url]", nil, address))) == plain)
+            #expect(try image(await edit(("image[image_url][url]", nil, address))) == plain)
+            #expect(
+                try image(
+                    await edit(("image", "a.jpg", file), ("mask", "", []), ("quality", nil, []), ("n", nil, [])))
+                    == plain)
+            for (name, says) in [("photo", "photo is a file"), ("image[", "image[ is a file")] {
+                let refused = try await edit((name, "a.jpg", file))
+                #expect(try refused.status == 400 && refused.error["message"]?.hasPrefix(says) == true)
+                let names = "image, image_url, images, input_reference, last_image"
+                #expect(try refused.error["message"]?.hasSuffix("under \(names)") == true, "\(refused.text)")
+            }
+            let masked = try await edit(("image", "a.jpg", file), ("mask[image_url]", nil, address))
+            #expect(try masked.error["param"] == "mask")
+            let named = try await edit(("image[file_id]", nil, Array("file-1".utf8)))
+            #expect(try named.status == 400 && named.error["message"]?.contains("file_id") == true)
+            let two = try await edit(("image[0]", "a.jpg", file), ("image[1]", "a.jpg", file))
+            #expect(try two.status == 400 && two.error["message"]?.contains("2 pictures") == true)
+        }
+    }
+
+    @Test func picturesStandInObjectsOfAllDialects() async throws {
+        try await TestServer.run { server in
+            let base64 = try Self.base64("rgb.jpg")
+            let address = "\"data:image/jpeg;base64,\(base64)\""
+            for object in [
+                "{\"image_url\": \(address)}", "{\"type\": \"input_image\", \"image_url\": {\"url\": \(address)}}",
+                "{\"url\": \(address), \"image_url\": null}", "{\"b64_json\": \"\(base64)\"}",
+            ] {
+                let answer = try await server.client.post(
+                    "/v1/jobs", "{\"kind\": \"image\", \"prompt\": \"a\", \"image\": \(object)}")
+                #expect(answer.status == 202, "\(answer.text.prefix(300))")
+                let parameters = try answer.json["parameters"] as? [String: Any]
+                #expect(try parameters?["image"] as? String == Self.digest("rgb.jpg"))
+            }
+            for object in ["{}", "{\"image_url\": {}}", "{\"image_url\": 7}", "{\"file_id\": \"a\"}", "{\"url\": []}"] {
+                let answer = try await server.client.post(
+                    "/v1/images/edits", "{\"prompt\": \"a\", \"image\": \(object)}")
+                #expect(try answer.status == 400 && answer.error["param"]?.hasPrefix("image") == true, "\(answer.text)")
+            }
+        }
+    }
+
     @Test func filesThatNobodyReadsAreTold() async throws {
         try await TestServer.run { server in
             let picture = [UInt8](try Data(contentsOf: URL(filePath: "\(Self.folder)/rgb.jpg")))

@@ -43,7 +43,7 @@ import Testing
         Case(body: #"{"prompt": "a", "size": "0x16"}"#, param: "size", says: ["0", "multiple of 16"]),
         Case(body: #"{"prompt": "a", "size": "160x160"}"#, param: "size", says: ["160x160", "12288"]),
         Case(body: #"{"prompt": "a", "size": "999999984x999999984"}"#, param: "size", says: ["12288"]),
-        Case(body: #"{"prompt": "a", "seed": -1}"#, param: "seed", says: ["-1", "9223372036854775807"]),
+        Case(body: #"{"prompt": "a", "seed": -2}"#, param: "seed", says: ["-2", "9223372036854775807"]),
         Case(body: #"{"prompt": "a", "seed": 9223372036854775808}"#, param: "seed", says: ["9223372036854775808"]),
         Case(body: #"{"prompt": "a", "seed": 1e300}"#, param: "seed", says: ["1e300"]),
         Case(
@@ -52,6 +52,14 @@ import Testing
         Case(
             body: #"{"prompt": "a", "num_inference_steps": 5}"#, param: "num_inference_steps",
             says: ["5", "exactly 4 steps"]),
+        // Under the name that was sent, whoever looks at the value.
+        Case(body: #"{"prompt": "a", "steps": 5}"#, param: "steps", says: ["steps is 5, but", "exactly 4 steps"]),
+        Case(
+            path: "/v1/jobs", body: #"{"kind": "image", "prompt": "a", "steps": 5}"#, param: "steps",
+            says: ["steps is 5, but"]),
+        Case(
+            path: "/v1/videos", body: #"{"prompt": "a", "width": 50}"#, param: "width", says: ["50", "multiple of 16"]),
+        Case(body: #"{"prompt": "a", "height": 50}"#, param: "height", says: ["50", "multiple of 16"]),
         Case(body: #"{"prompt": "a", "guidance_scale": -0.5}"#, param: "guidance_scale", says: ["-0.5", "0 to 100"]),
         Case(body: #"{"prompt": "a", "guidance_scale_2": 1e9}"#, param: "guidance_scale_2", says: ["0 to 100"]),
         Case(body: #"{"prompt": "a", "guidance_scale": "3"}"#, param: "guidance_scale", says: ["'3'", "a number"]),
@@ -138,6 +146,7 @@ import Testing
     @Test(arguments: [
         ("limit=0", "limit"), ("limit=101", "limit"), ("limit=x", "limit"), ("order=up", "order"),
         ("after=video_unknown", "after"), ("kind=song", "kind"),
+        ("state=failed", "state"), ("limit=5&page=2", "page"),
     ])
     func listsRefuseTheirParameters(query: String, param: String) async throws {
         try await TestServer.run { server in

@@ -28,6 +28,18 @@ import Testing
         #expect(configuration == expected)
     }
 
+    /// A pod beside a service `phasor` has these variables, whoever wrote its manifest.
+    @Test func variablesOfKubernetesAreNoSettings() throws {
+        var configuration = ServerConfiguration()
+        try configuration.apply(environment: [
+            "PHASOR_PORT": "tcp://10.96.0.7:80", "PHASOR_SERVICE_HOST": "10.96.0.7", "PHASOR_SERVICE_PORT": "80",
+            "PHASOR_PORT_80_TCP": "tcp://10.96.0.7:80", "PHASOR_PORT_80_TCP_PROTO": "tcp", "PHASOR_QUEUE": "3",
+        ])
+        var expected = ServerConfiguration()
+        expected.queue = 3
+        #expect(configuration == expected)
+    }
+
     /// What is printed is a file that sets the same again.
     @Test func printedConfigurationReadsBack() throws {
         var configuration = ServerConfiguration()
@@ -62,7 +74,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("PHASOR_PORT", "http"), ("PHASOR_REQUEST_LOG", "yes"), ("PHASOR_DRAIN", "nan"), ("PHASOR_HOST", ""),
+        ("PHASOR_PORT", "http"), ("PHASOR_PORT", "tcp:80"), ("PHASOR_QUEUE", "tcp://10.96.0.7:80"),
+        ("PHASOR_REQUEST_LOG", "yes"), ("PHASOR_DRAIN", "nan"), ("PHASOR_HOST", ""),
     ])
     func wrongVariableIsNamed(name: String, value: String) throws {
         var configuration = ServerConfiguration()

@@ -158,6 +158,15 @@ import Testing
                 #expect(list.contains { $0["id"] as? String == alias && $0["root"] as? String == "fake" })
                 #expect(try await server.client.get("/v1/models/\(alias)").json["id"] as? String == alias)
             }
+            // Later models of OpenAI's lines, and their states of a day.
+            let others = [
+                ("gpt-image-2-2026-04-21", 200), ("gpt-image-2.5-sunburst-2026-09-08", 200), ("gpt-image-3", 200),
+                ("sora-2-2025-10-06", 200), ("chatgpt-image-latest", 200), ("gpt-image-", 404), ("gpt-image-x", 404),
+                ("gpt-4o", 404), ("sora-", 404), ("dall-e-4", 404), ("fake-2", 404),
+            ]
+            for (name, status) in others {
+                #expect(try await server.client.get("/v1/models/\(name)").status == status, "\(name)")
+            }
         }
     }
 

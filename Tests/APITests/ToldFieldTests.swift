@@ -1,5 +1,7 @@
 import Foundation
 import Jobs
+import Media
+import Pictures
 import Support
 import Testing
 
@@ -24,6 +26,29 @@ import Testing
                         == ImageTests.images(two).map { ImageTests.bytes($0) }, "\(other)")
                 #expect(try two.json["warnings"] == nil)
             }
+        }
+    }
+
+    /// A distilled generator runs without guidance: the picture is the same with and without a negative prompt.
+    @Test func aNegativePromptWithoutEffectIsTold() async throws {
+        try await TestServer.run { server in
+            func ask(_ fields: String) async throws -> (image: RGBImage, warnings: [String]?) {
+                let answer = try await server.client.post(Self.path, "{\"prompt\": \"a\", \"seed\": 1, \(fields)}")
+                let image = try Picture.decode(ImageTests.bytes(ImageTests.images(answer).first))
+                return (image, try answer.json["warnings"] as? [String])
+            }
+            let plain = try await ask(#""n": 1"#)
+            let idle = try await ask(#""negative_prompt": "b""#)
+            #expect(idle.image == plain.image)
+            #expect(idle.warnings == ["negative_prompt: ignored; 'student' runs without guidance"])
+            for fields in [
+                #""negative_prompt": " ""#, #""negative_prompt": "b", "generator": "teacher""#,
+                #""negative_prompt": "b", "guidance_scale": 2"#,
+            ] {
+                #expect(try await ask(fields).warnings == nil, "\(fields)")
+            }
+            let off = try await ask(#""negative_prompt": "b", "generator": "teacher", "guidance_scale": 1"#)
+            #expect(off.warnings == ["negative_prompt: ignored; 'teacher' runs without guidance"])
         }
     }
 

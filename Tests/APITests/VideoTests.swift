@@ -87,6 +87,25 @@ import Testing
         }
     }
 
+    /// OpenAI's JavaScript package sends the object `{image_url: ...}` in a form.
+    @Test func aFormMayHaveItsPictureAsTheAddressOfAnObject() async throws {
+        try await TestServer.run { server in
+            let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../Fixtures/pictures")
+            let picture = try Data(contentsOf: folder.appending(path: "rgb.jpg"))
+            let answer = try await server.client.post(
+                "/v1/videos",
+                form: [
+                    ("prompt", nil, Array("a".utf8)),
+                    (
+                        "input_reference[image_url]", nil,
+                        Array("data:image/jpeg;base64,\(picture.base64EncodedString())".utf8)
+                    ),
+                ])
+            // The fake model starts from no first frame: the picture was read, and by that name.
+            #expect(try answer.error["param"] == "input_reference", "\(answer.text)")
+        }
+    }
+
     @Test(arguments: [
         (#""seconds": 1"#, 9), (#""seconds": "4""#, 33), (#""seconds": 0.5"#, 5), (#""seconds": 1, "fps": 16"#, 17),
         (#""seconds": 3, "fps": 3"#, 9), (#""num_frames": 13"#, 13), (#""num_frames": 17, "seconds": 2"#, 17),

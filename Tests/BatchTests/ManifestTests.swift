@@ -62,6 +62,25 @@ import Testing
         }
     }
 
+    /// As pandas writes a column of whole numbers with an empty cell in it.
+    @Test func `Whole numbers may have a point and a zero`() throws {
+        let manifest = try read("prompt,seed,n\na,3.0,2.0\nb,,\nc,12345678901.0,\n", .csv)
+        #expect(manifest.items.map(\.request.seed) == [3, 4, 0, 12_345_678_901])
+        for seed in ["3.5", "3.", ".0", "1e1", "3.0-5.0", "-1.0"] {
+            #expect(try faults("prompt,seed\na,\(seed)\n", .csv).map(\.field) == ["seed"], "\(seed)")
+        }
+    }
+
+    @Test func `An array of objects is as good as an object a line`() throws {
+        let lines = #"{"prompt": "a", "seed": 1}"# + "\n" + #"{"prompt": "b", "seed": 2}"#
+        let array = "\u{FEFF} [\n" + lines.replacing("\n", with: "  ,\n\n") + "\n]\n"
+        #expect(try read(array).items.map(\.file) == read(lines).items.map(\.file))
+        #expect(try read(array).items.map(\.request) == read(lines).items.map(\.request))
+        #expect(try faults(#"[{"prompt": "a"}, 7]"#).map(\.line) == [2])
+        #expect(try faults("[]").map(\.reason) == ["nothing to make"])
+        #expect(try faults(#"[{"prompt": "a"}"#).map(\.line) == [1])
+    }
+
     @Test func `CSV says the same as JSON`() throws {
         let csv = try read(
             "\u{FEFF}prompt,seed,num_frames,file\r\n\"a \"\"big\"\" dog, on\nthe beach\",0-1,,{seed}-{line}\r\na cat,4,5,\r\n",
@@ -128,6 +147,7 @@ import Testing
         (#"{"prompt": "a", "file": "/tmp/a"}"#, "file", "within"),
         (#"{"prompt": "a", "file": "../a"}"#, "file", "out of"),
         (#"{"prompt": "a", "file": "a//b"}"#, "file", "empty"),
+        (#"{"prompt": "a", "file": "a\\b.png"}"#, "file", "backslash"),
         (#"{"prompt": "a", "file": "a\u0007"}"#, "file", "control"),
         (#"{"prompt": "a", "file": "a.mp4"}"#, "file", "makes .png"),
         (#"{"prompt": "a", "file": "{sead}"}"#, "file", "none of"),

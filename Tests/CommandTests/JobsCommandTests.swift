@@ -86,7 +86,7 @@ import Testing
         let closed = try jobs("--server", server.address)
         #expect(closed.code == 1 && closed.said.contains("API key"), "\(closed.said)")
         let open = try jobs(
-            "list", "--ids", "--server", server.address + "/", environment: ["PHASOR_API_KEY": "secret"])
+            "list", "--ids", "--server", server.address + "/v1/", environment: ["PHASOR_API_KEY": "secret"])
         #expect(open.text == id + "\n", "\(open.said)")
     }
 

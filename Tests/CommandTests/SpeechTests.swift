@@ -21,6 +21,15 @@ import Testing
         #expect(fault?["level"] as? String == "error" && wrong.code == 1)
     }
 
+    @Test func `A first word that is no subcommand is told, with those that are`() throws {
+        for arguments in [["gen", "a dog", "-o", "x.png"], ["list"], ["Models/emoji-scenes"], [""]] {
+            let run = try command.run(arguments)
+            #expect(run.code == 64 && run.said.contains("there is no subcommand '\(arguments[0])', only serve, "))
+        }
+        #expect(try command.run(["help", "generate"]).code == 0)
+        #expect(try command.run(["--version"]).code == 0)
+    }
+
     @Test func `Quiet says nothing but what went wrong`() throws {
         let run = try command.generate("-q", "-o", "x.png")
         #expect(run.code == 0 && run.output.isEmpty && run.said.isEmpty)

@@ -117,6 +117,36 @@ import Testing
         #expect(message.contains(says), "\(message)")
     }
 
+    /// rCM's: sigma is tan t / (1 + tan t), the noise is scaled by 1 / (cos t + sin t); values computed with Python's math.
+    @Test func studentsOfATrigonometricFlowHaveAngles() throws {
+        func set(_ entry: String) throws -> GeneratorSet {
+            let phase =
+                "{\"name\": \"all\", \"sigma\": [0.0, 1.0], \"expert\": \"transformer\", \"guidance_scale\": 1.0}"
+            return try GeneratorSet(
+                phases: Data("{\"default\": \"a\", \"generators\": {\"a\": {\(entry), \"phases\": [\(phase)]}}}".utf8))
+        }
+        let rCM = try set("\"sampler\": \"renoise\", \"angles\": [1.558297, 1.3, 1.0, 0.6]").generator(nil)
+        let expected: [[Float]] = [
+            [0.98765434, 0.78270801, 0.60897905, 0.40622401, 0], [0.98765434, 0.78270801, 0],
+        ]
+        for (steps, sigmas) in zip([nil, 2], expected) {
+            let schedule = try rCM.schedule(steps: steps, tokens: 1)
+            #expect(
+                zip(schedule.sigmas, sigmas).allSatisfy { abs($0 - $1) < 1e-6 } && schedule.sigmas.count == sigmas.count
+            )
+            #expect(zip(schedule.timesteps, sigmas).allSatisfy { abs($0 - 1000 * $1) < 1e-3 })
+            #expect(abs(schedule.start - 0.98773150) < 1e-6)
+        }
+        #expect(throws: DiffusionError.self) { try rCM.schedule(steps: 5, tokens: 1) }
+        for wrong in [
+            "\"sampler\": \"euler\", \"angles\": [1.5, 1.0]", "\"sampler\": \"renoise\", \"angles\": [1.6, 1.0]",
+            "\"sampler\": \"renoise\", \"angles\": [1.0, 1.0]", "\"sampler\": \"renoise\", \"angles\": [1.0, 0]",
+            "\"sampler\": \"renoise\", \"angles\": []", "\"sampler\": \"renoise\", \"angles\": [1.0], \"steps\": 1",
+        ] {
+            #expect(throws: DiffusionError.self, "\(wrong)") { try set(wrong) }
+        }
+    }
+
     /// Times as they stand, with the sigmas of the nearest entries of the shifted table.
     @Test func timesMakeAGrid() throws {
         let entry = "\"sampler\": \"renoise\", \"timesteps\": [1000, 757, 522], \"shift\": 8"

@@ -58,6 +58,11 @@ import Testing
             let missing = try client.get("/v1/nothing")
             #expect(missing.status == 404)
             #expect(missing.text == "{\"error\":{\"message\":\"nothing is found at /v1/nothing\"}}")
+            for path in ["/api/hello", "/v1/hello/"] {
+                let near = try client.get(path)
+                #expect(near.status == 404)
+                #expect(near.text.contains("nothing is found at \(path); there is /hello"))
+            }
             #expect(missing.fields["content-type"] == "application/json")
             client.send("PUT /v1/videos/7 HTTP/1.1\r\nHost: a\r\n\r\n")
             let wrong = try client.answer()
@@ -95,6 +100,13 @@ import Testing
             #expect(preflight.status == 204)
             #expect(preflight.fields["access-control-allow-origin"] == "https://example.org")
             #expect(preflight.fields["access-control-allow-methods"] == "OPTIONS, POST")
+            // OpenAI's library adds fields of its own in a browser.
+            client.send(
+                "OPTIONS /echo HTTP/1.1\r\nHost: a\r\nOrigin: https://example.org\r\n"
+                    + "Access-Control-Request-Method: POST\r\n"
+                    + "Access-Control-Request-Headers: content-type, x-stainless-os,x-stainless-lang, b@d\r\n\r\n")
+            let fields = try client.answer().fields["access-control-allow-headers"]?.split(separator: ", ") ?? []
+            #expect(fields == ["Authorization", "Content-Type", "X-Request-Id", "x-stainless-os", "x-stainless-lang"])
             let allowed = "access-control-allow-origin"
             #expect(
                 try client.get("/hello", "Origin: https://example.org\r\n").fields[allowed] == "https://example.org")

@@ -100,8 +100,8 @@ import Weights
         }
     }
 
-    /// Original names, under a prefix, the patch embedding as GGUF files have it: a matrix.
-    @Test(arguments: folders, ["", "model.diffusion_model."])
+    /// Original names, under a prefix, the patch embedding as GGUF files and NVIDIA's students (rCM) have it: a matrix.
+    @Test(arguments: folders, ["", "model.diffusion_model.", "net.", "module._orig_mod.diffusion_model."])
     func singleFilesHoldTheSameNetwork(folder: String, prefix: String) throws {
         let (network, reader) = try Self.network(folder)
         #expect(reader.unusedKeys.isEmpty)

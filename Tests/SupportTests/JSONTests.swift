@@ -22,6 +22,15 @@ import Testing
         #expect([written as Any] as NSArray == [theirs] as NSArray, "\(ours.text)")
     }
 
+    @Test func passesOverAByteOrderMark() throws {
+        let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
+        #expect(try JSON(parsing: mark + Array(#"{"a": 1}"#.utf8)) == ["a": 1])
+        #expect(try JSON(parsing: mark + Array(#"{"a": 1}"#.utf8), limits: .file) == ["a": 1])
+        for text in [mark, mark + mark + Array("1".utf8), Array("1".utf8) + mark] {
+            #expect(throws: JSONFault.self) { try JSON(parsing: text) }
+        }
+    }
+
     @Test func refusesWhatReadersDoNotAgreeOn() {
         let twice = #expect(throws: JSONFault.self) { try JSON(parsing: Array(#"{"a":1,"a":2}"#.utf8)) }
         #expect(twice?.description == #""a" is given twice at byte 11"#)

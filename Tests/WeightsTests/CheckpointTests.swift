@@ -28,6 +28,41 @@ private let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent
         #expect("\(try #require(error))".contains("model-00001-of-00001.safetensors: no such file"))
     }
 
+    /// Shards of which the index was not brought along: none of them is the one that is meant.
+    @Test func shardsWithoutTheirIndexAskForIt() throws {
+        let folder = try TemporaryFolder()
+        for name in ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"] {
+            try folder.write(safetensors("{}", data: []), name)
+        }
+        let error = #expect(throws: WeightError.self) { try Checkpoint(folder: folder.path) }
+        #expect("\(try #require(error))".contains("model.safetensors.index.json: no such file"))
+        try folder.write(safetensors("{}", data: []), "other.safetensors")
+        let other = #expect(throws: WeightError.self) { try Checkpoint(folder: folder.path) }
+        #expect("\(try #require(other))".contains("3 files"))
+    }
+
+    /// What torch.compile, DDP, FSDP and the training code of rCM leave in names.
+    @Test(arguments: [
+        (["net.a.weight", "net.b"], ["a.weight", "b"]),
+        (["module._orig_mod.a.weight", "module._orig_mod.b"], ["a.weight", "b"]),
+        (["module.net.a._checkpoint_wrapped_module.weight", "module.net._fsdp_wrapped_module.b"], ["a.weight", "b"]),
+        (["blocks.0._orig_mod.q.weight", "module.b"], ["blocks.0.q.weight", "module.b"]),
+        (["net.a", "net_ema.a"], ["net.a", "net_ema.a"]), (["net.a", "b"], ["net.a", "b"]),
+        (["_orig_mod.a", "a"], ["_orig_mod.a", "a"]), (["a._orig_modern", "b"], ["a._orig_modern", "b"]),
+        (["net.a"], ["a"]), ([], []),
+    ])
+    func namesAreFreeOfWhatTrainingWrapsAroundThem(keys: [String], names: [String]) throws {
+        let folder = try TemporaryFolder()
+        let entries = keys.enumerated().map {
+            "\"\($1)\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[\($0),\($0 + 1)]}"
+        }
+        let bytes = keys.indices.map { UInt8($0) }
+        let path = try folder.write(safetensors("{\(entries.joined(separator: ","))}", data: bytes))
+        let tensors = try Checkpoint(file: path).tensors
+        #expect(Set(tensors.keys) == Set(names))
+        for (index, name) in names.enumerated() { #expect(tensors[name]?.bytes.first == UInt8(index)) }
+    }
+
     @Test func keyThatItsShardLacksIsNamed() throws {
         let folder = try TemporaryFolder()
         let index = #"{"weight_map":{"a":"s.safetensors","b":"s.safetensors"}}"#

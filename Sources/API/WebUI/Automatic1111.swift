@@ -52,7 +52,7 @@ struct Automatic1111: Sendable {
     /// `init_images`, `denoising_strength`, `resize_mode`.
     @Sendable private func imageToImage(_ request: HTTPRequest) async throws -> HTTPResponse {
         try await make(request) { fields, read in
-            guard fields["mask"] == nil else {
+            guard !fields.isGiven("mask") else {
                 throw APIError.invalid("mask", "mask is not supported: whole pictures are changed", code: "unsupported")
             }
             let files = try fields.pictures("init_images")
@@ -114,7 +114,8 @@ struct Automatic1111: Sendable {
 
     private func answer(_ job: Job, _ fields: Fields, _ warnings: [RequestWarning]) async throws -> JSON {
         var images: [JSON] = []
-        for artifact in job.artifacts {
+        let isSent = try fields.boolean("send_images") ?? true
+        for artifact in job.artifacts where isSent {
             images.append(.string(try await engine.content(of: artifact).base64EncodedString()))
         }
         return [
@@ -137,6 +138,7 @@ struct Automatic1111: Sendable {
         for name in ["enable_hr", "tiling", "restore_faces"] where try fields.boolean(name) == true {
             throw APIError.invalid(name, "\(name) is not supported; leave it out", code: "unsupported")
         }
+        _ = try fields.boolean("send_images")
         let tags = try LoRATags(fields.text(RequestFields.prompt, .webUI) ?? "")
         let prompt = try GenerationFields.prompt(fields["prompt"] == nil ? nil : tags.prompt)
         let negative = try fields.text(RequestFields.negativePrompt, .webUI)
@@ -148,14 +150,12 @@ struct Automatic1111: Sendable {
                 "batch_size \(batch) times n_iter \(rounds) is \(batch * rounds); at most "
                     + "\(GenerationRequest.counts.upperBound) images are made at a time")
         }
-        // -1 draws one, as leaving it out does.
-        let seed = try fields.integer("seed", in: -1...RequestFields.seeds.upperBound) ?? -1
         var request = GenerationRequest(
             kind: .image, prompt: prompt, negativePrompt: negative == "" ? nil : negative, model: model.id,
             generator: try settings.generator(fields, of: model),
             width: try fields.integer(RequestFields.width, .webUI) ?? model.sizes.defaultWidth,
             height: try fields.integer(RequestFields.height, .webUI) ?? model.sizes.defaultHeight,
-            count: batch * rounds, seed: seed < 0 ? nil : UInt64(seed),
+            count: batch * rounds, seed: try fields.seed(.webUI),
             steps: try fields.integer(RequestFields.stepCount, .webUI),
             guidanceScale: try fields.number(RequestFields.guidanceScale, .webUI).map { Float($0) }, loras: tags.loras,
             previews: RequestFields.mostPreviews(of: model))

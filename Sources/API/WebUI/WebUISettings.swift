@@ -88,15 +88,35 @@ struct WebUISettings: Sendable {
 
     /// Fields that change a picture of the web UI, and none of these.
     static func ignored(_ fields: Fields) throws -> [RequestWarning] {
-        let isSet: (JSON) -> Bool = { value in
-            switch value {
-            case .null, .bool(false), .string(""), .array([]), .object([]): false
-            case .number: value.number != 0
-            default: true
-            }
+        let names = ["styles", "script_name", "subseed_strength", "refiner_checkpoint"].filter { isSet(fields[$0]) }
+        return try names.map(RequestWarning.ignored) + ignoredScripts(fields) + ignoredSettings(fields)
+    }
+
+    /// Extensions such as ControlNet and ADetailer, where a client gives them something to do.
+    private static func ignoredScripts(_ fields: Fields) -> [RequestWarning] {
+        guard case .object(let scripts) = fields["alwayson_scripts"] else { return [] }
+        let names = scripts.filter { isSet($0.value["args"] ?? $0.value) }.map(\.name)
+        guard !names.isEmpty else { return [] }
+        return [RequestWarning("alwayson_scripts", "\(names.joined(separator: ", ").prefix(200)) ignored")]
+    }
+
+    /// Settings of one request but the model, where they are not what the web UI has anyhow.
+    private static func ignoredSettings(_ fields: Fields) throws -> [RequestWarning] {
+        guard let settings = try fields.object("override_settings") else { return [] }
+        let usual: [JSON] = ["Automatic", "None", "png"]
+        let names = settings.names.filter { name in
+            guard name != "sd_model_checkpoint", let value = settings[name], isSet(value) else { return false }
+            return !usual.contains(value) && !(name == "CLIP_stop_at_last_layers" && value.number == 1)
         }
-        return ["styles", "script_name", "subseed_strength", "refiner_checkpoint"].filter {
-            fields[$0].map(isSet) ?? false
-        }.map { .ignored($0) }
+        guard !names.isEmpty else { return [] }
+        return [RequestWarning("override_settings", "\(names.joined(separator: ", ").prefix(200)) ignored")]
+    }
+
+    private static func isSet(_ value: JSON?) -> Bool {
+        switch value {
+        case nil, .null, .bool(false), .string(""), .array([]), .object([]): false
+        case .number: value?.number != 0
+        default: true
+        }
     }
 }

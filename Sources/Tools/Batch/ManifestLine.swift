@@ -189,6 +189,10 @@ struct ManifestLine: RequestFieldReader {
         case .number(let digits): bounds = [JSON.integer(digits)]
         case .string(let text):
             bounds = text.split(separator: "-", omittingEmptySubsequences: false).map { Self.digits($0, atMost: 19) }
+            // A table whose column has empty cells is often saved with 3.0 for 3.
+            if bounds.count == 1, text.utf8.allSatisfy({ (0x30...0x39).contains($0) || $0 == UInt8(ascii: ".") }) {
+                bounds = [(try? JSON(parsing: Array(text.utf8)))?.integer ?? bounds[0]]
+            }
         default: break
         }
         guard let first = bounds.first ?? nil, let last = bounds.last ?? nil, bounds.count <= 2, first >= 0 else {

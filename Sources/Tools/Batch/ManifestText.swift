@@ -39,7 +39,19 @@ struct ManifestText {
 
     // MARK: JSON
 
+    /// An object a line, or one array of them, which counts by element.
     private mutating func readJSONLines(_ bytes: [UInt8]) {
+        let first = bytes.first { ![0x20, 0x09, 0x0A, 0x0D].contains($0) }
+        if first == UInt8(ascii: "["), case .array(let elements) = try? JSON(parsing: bytes) {
+            for (index, element) in elements.enumerated() {
+                guard case .object(let members) = element else {
+                    fault(index + 1, "the element is not a JSON object")
+                    continue
+                }
+                lines.append(ManifestLine(line: index + 1, members: members, isText: false))
+            }
+            return
+        }
         for (index, text) in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated() {
             guard text.contains(where: { ![0x20, 0x09, 0x0D].contains($0) }) else { continue }
             do throws(JSONFault) {

@@ -20,6 +20,7 @@ struct NameTemplate {
     }
 
     private static let slash = UInt8(ascii: "/")
+    private static let backslash = UInt8(ascii: "\\")
     private static let dot = UInt8(ascii: ".")
     private static let opening = UInt8(ascii: "{")
     private static let closing = UInt8(ascii: "}")
@@ -31,6 +32,10 @@ struct NameTemplate {
         }
         guard !text.unicodeScalars.contains(where: { $0.value < 0x20 || $0.value == 0x7F }) else {
             throw Fault(reason: "it contains a control character")
+        }
+        // On Windows and on shared folders of it they part folders; here they would be in a file's name.
+        guard !text.utf8.contains(Self.backslash) else {
+            throw Fault(reason: "'\(text)' has a backslash; / parts folders")
         }
         guard text.utf8.first != Self.slash else {
             throw Fault(reason: "'\(text)' must be within the output folder")
