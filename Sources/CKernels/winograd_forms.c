@@ -6,8 +6,8 @@
 
 // The sums and differences of Winograd's minimal filtering (Lavin and Gray, arXiv 1509.09308), which takes the product of two
 // polynomials by their values at points. Three taps and outputs in a row by two have the points 0, 1, -1 and infinity, by
-// four 0, +-5/8, +-3/2 and infinity: whole numbers there, as they are published, would double the error in float32, which so
-// is 1.6 times the taps' own. All constants are exact in float32 but for those of the weights, which are rounded once.
+// four 0, +-5/8, +-3/2 and infinity: whole numbers there, as they are published, would more than double the error in float32,
+// which is 1 to 2 times the taps' own. All constants are exact in float32 but for those of the weights, which are rounded once.
 
 static const float NEAR = 0.625f, FAR = 1.5f;
 static const float NEAR2 = 0.390625f, FAR2 = 2.25f;          // squared

@@ -223,7 +223,9 @@ extension Compute {
             layer.kernel.height == 3 && layer.kernel.width == 3 && stride == 1 && min(layer.inputs, layer.outputs) >= 64
         let quantized = self.engine(outputs: layer.outputs, inputs: layer.inputs)
         let engine = isSquare && !phasor_isa_has_int8_dots() ? self.engine : quantized
-        guard isSquare && phasor_engine_does_winograd(engine) else { return Convolution.Form(engine: engine, square: 0) }
+        guard isSquare && phasor_engine_does_winograd(engine) else {
+            return Convolution.Form(engine: engine, square: 0)
+        }
         return Convolution.Form(engine: engine, square: max(layer.inputs, layer.outputs) <= 512 ? 4 : 2)
     }
 
