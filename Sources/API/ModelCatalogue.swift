@@ -25,10 +25,8 @@ struct ModelCatalogue: Sendable {
 
     /// What clients have built in; each stands for the default model, and so do later ones of these lines.
     static let builtIn = [
-        "gpt-image-1", "gpt-image-1-mini", "gpt-image-1.5", "gpt-image-2", "gpt-image-2.5-flare",
-        "gpt-image-2.5-sunburst",
-        "gpt-image-2.6-flare", "gpt-image-2.6-sunburst", "chatgpt-image-latest", "dall-e-2", "dall-e-3", "sora-2",
-        "sora-2-pro",
+        "gpt-image-1", "gpt-image-1-mini", "gpt-image-1.5", "gpt-image-2", "chatgpt-image-latest", "dall-e-2",
+        "dall-e-3", "sora-2", "sora-2-pro",
     ]
 
     /// Whether a name is one of those, or of the same line: its word and a number, whatever comes behind
