@@ -1,7 +1,5 @@
 #include "winograd.h"
 
-#include <string.h>
-
 #include "convolution_job.h"
 
 // Convolutions of 3x3 by Winograd's minimal filtering (Lavin and Gray, arXiv 1509.09308): sums and differences turn the inputs

@@ -145,7 +145,7 @@ FORM(2, 4)
 FORM(4, 6)
 
 const winograd_form *winograd_form_of(size_t outputs) {
-    static const winograd_form two = {2, 4, 16, 60, weights2, phasor_winograd_forward2, phasor_winograd_backward2};
-    static const winograd_form four = {4, 6, 36, 36, weights4, phasor_winograd_forward4, phasor_winograd_backward4};
+    static const winograd_form two = {2, 16, 60, weights2, phasor_winograd_forward2, phasor_winograd_backward2};
+    static const winograd_form four = {4, 36, 36, weights4, phasor_winograd_forward4, phasor_winograd_backward4};
     return outputs == 2 ? &two : outputs == 4 ? &four : NULL;
 }
