@@ -10,7 +10,7 @@
 // item takes 48 queries of one head past blocks of 256 keys: scores, running softmax, and their product with the values.
 enum {
     QUERY_TILE = 48,   // a multiple of ENGINE_ROWS, and of the sixteen rows of an AMX tile
-    KEY_BLOCK = 256,   // a multiple of KEY_PANEL
+    KEY_BLOCK = 512,   // a multiple of KEY_PANEL
     KEY_PANEL = ENGINE_COLUMNS
 };
 

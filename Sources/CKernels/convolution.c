@@ -140,7 +140,12 @@ static convolution_job plan(const phasor_engine *e, const phasor_convolution *w,
     return j;
 }
 
-bool phasor_engine_does_winograd(const phasor_engine *engine) { return engine->step == 1; }
+const phasor_engine *phasor_engine_of_squares(const phasor_engine *engine) {
+#if defined(__x86_64__)
+    if (engine == &phasor_engine_avx512_bf16) return &phasor_engine_avx512;
+#endif
+    return engine->step == 1 ? engine : NULL;
+}
 
 size_t phasor_convolution_scratch(const phasor_engine *engine, const phasor_convolution *work, int threads) {
     if (work->frames_out * work->height_out * work->width_out == 0) return 0;

@@ -53,13 +53,17 @@ BF16_INLINE __m512 lanes(const float *in, size_t first, size_t count) {
 
 PHASOR_AVX512_BF16 static void pack(const float *in, size_t count, float scale, void *out) {
     __m512 factor = _mm512_set1_ps(scale);
-    size_t padded = (count + 1) & ~(size_t)1;
-    for (size_t i = 0; i < padded; i += 32) {
-        __m512bh pairs = _mm512_cvtne2ps_pbh(
-            _mm512_mul_ps(factor, lanes(in, i + 16, count)), _mm512_mul_ps(factor, lanes(in, i, count)));
-        __mmask32 mask = padded - i >= 32 ? ~0u : (1u << (padded - i)) - 1;
-        _mm512_mask_storeu_epi16((uint16_t *)out + i, mask, (__m512i)pairs);
-    }
+    size_t i = 0, padded = (count + 1) & ~(size_t)1;
+    for (; i + 32 <= count; i += 32)
+        _mm512_storeu_si512(
+            (uint16_t *)out + i,
+            (__m512i)_mm512_cvtne2ps_pbh(
+                _mm512_mul_ps(factor, _mm512_loadu_ps(in + i + 16)), _mm512_mul_ps(factor, _mm512_loadu_ps(in + i))));
+    if (i == padded) return;
+    __m512bh pairs = _mm512_cvtne2ps_pbh(
+        _mm512_mul_ps(factor, lanes(in, i + 16, count)), _mm512_mul_ps(factor, lanes(in, i, count)));
+    __mmask32 mask = padded - i >= 32 ? ~0u : (1u << (padded - i)) - 1;
+    _mm512_mask_storeu_epi16((uint16_t *)out + i, mask, (__m512i)pairs);
 }
 
 BF16_INLINE void store_steps(__m512i *r, size_t values, size_t width, char *out) {

@@ -79,6 +79,23 @@ PHASOR_AVX512_VNNI static void pack(const float *in, size_t count, float scale, 
     int8_pack(in, count, scale, out);
 }
 
+/// A block's bytes of sixteen columns, and their starting sums, where a panel has them.
+VNNI_INLINE void store_columns(uint8_t values[16][INT8_BLOCK], char *group) {
+    __m512i total = _mm512_setzero_si512();
+    for (size_t part = 0; part < INT8_BLOCK; part += 64) {
+        __m512i r[16];
+#pragma unroll
+        for (int c = 0; c < 16; c++) r[c] = _mm512_load_si512(values[c] + part);
+        transpose_16x16(r);
+#pragma unroll
+        for (int i = 0; i < 16; i++) {
+            total = _mm512_dpbusd_epi32(total, _mm512_set1_epi8(1), r[i]);
+            _mm512_store_si512(group + INT8_VALUES + (part + i * 4) * 16, r[i]);
+        }
+    }
+    _mm512_store_si512(group + INT8_STARTS, _mm512_sub_epi32(_mm512_setzero_si512(), _mm512_slli_epi32(total, 7)));
+}
+
 PHASOR_AVX512_VNNI static void transpose_stored(
     const float *rows, size_t stride, size_t columns, size_t k, size_t width, engine_units units, const float *factors,
     void *panel) {
@@ -88,22 +105,55 @@ PHASOR_AVX512_VNNI static void transpose_stored(
         float *scales = (float *)o;
         for (size_t c = 0; c < 16; c++) {
             size_t count = c >= columns ? 0 : k - p < INT8_BLOCK ? k - p : INT8_BLOCK;
-            scales[c] = int8_quantize(rows + c * stride + p, count, units, 0, values[c]);
-            if (factors && c < columns) scales[c] *= factors[c];
+            const float *row = rows + (count ? c * stride + p : 0);
+            int8_unit unit = int8_unit_of(int8_top(row, count), units);
+            int8_quantize(row, count, unit, 0, values[c]);
+            scales[c] = factors && count ? unit.scale * factors[c] : unit.scale;
         }
-        __m512i total = _mm512_setzero_si512();
-        for (size_t part = 0; part < INT8_BLOCK; part += 64) {
-            __m512i r[16];
+        store_columns(values, o);
+    }
+}
+
+/// Up to 256 values of bf16 as int8, as int8_quantize rounds them, in registers; returns their unit's scale.
+VNNI_INLINE float quantize_bf16(const char *row, size_t count, uint8_t *out) {
+    __m512i pairs[INT8_BLOCK / 32], top = _mm512_setzero_si512();
 #pragma unroll
-            for (int c = 0; c < 16; c++) r[c] = _mm512_load_si512(values[c] + part);
-            transpose_16x16(r);
+    for (size_t i = 0; i < INT8_BLOCK / 32; i++) {
+        size_t left = count > i * 32 ? count - i * 32 : 0;
+        _mm_prefetch(row + i * 64 + INT8_BLOCK * 2, _MM_HINT_T0);  // of the next block: no processor follows sixteen rows by itself
+        pairs[i] = _mm512_maskz_loadu_epi16(left >= 32 ? ~0u : (1u << left) - 1, row + i * 64);
+        top = _mm512_max_epu16(top, _mm512_and_si512(pairs[i], _mm512_set1_epi16(0x7fff)));
+    }
+    __m256i half = _mm256_max_epu16(_mm512_castsi512_si256(top), _mm512_extracti64x4_epi64(top, 1));
+    __m128i eighth = _mm_max_epu16(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
+    uint32_t largest = 0xffff - (uint32_t)_mm_extract_epi16(_mm_minpos_epu16(_mm_xor_si128(eighth, _mm_set1_epi16(-1))), 0);
+    int8_unit unit = int8_unit_of(largest << 16, ENGINE_UNITS_FITTED);
+    const __m512 inverse = _mm512_set1_ps(unit.inverse), rounding = _mm512_set1_ps(12582912.0f);
 #pragma unroll
-            for (int i = 0; i < 16; i++) {
-                total = _mm512_dpbusd_epi32(total, _mm512_set1_epi8(1), r[i]);
-                _mm512_store_si512(o + INT8_VALUES + (part + i * 4) * 16, r[i]);
-            }
+    for (size_t i = 0; i < INT8_BLOCK / 32; i++) {
+        __m512 even = _mm512_castsi512_ps(_mm512_slli_epi32(pairs[i], 16));
+        __m512 odd = _mm512_castsi512_ps(_mm512_and_si512(pairs[i], _mm512_set1_epi32((int)0xffff0000)));
+        __m512i first = _mm512_castps_si512(_mm512_add_ps(_mm512_mul_ps(even, inverse), rounding));
+        __m512i second = _mm512_castps_si512(_mm512_add_ps(_mm512_mul_ps(odd, inverse), rounding));
+        // The low 16 bits of each pair: the second's byte above the first's.
+        __m512i both = _mm512_mask_blend_epi8(0x5555555555555555, _mm512_slli_epi32(second, 8), first);
+        _mm256_store_si256((__m256i *)(out + i * 32), _mm512_cvtepi32_epi16(both));
+    }
+    return unit.scale;
+}
+
+PHASOR_AVX512_VNNI static void transpose_bf16(
+    const void *rows, size_t stride, size_t columns, size_t k, size_t width, void *panel) {
+    char *o = panel;
+    for (size_t p = 0; p < k; p += INT8_BLOCK, o += width * (INT8_BLOCK + INT8_SCALES)) {
+        uint8_t values[16][INT8_BLOCK] __attribute__((aligned(64)));
+        float *scales = (float *)o;
+        for (size_t c = 0; c < 16; c++) {
+            size_t count = c >= columns ? 0 : k - p < INT8_BLOCK ? k - p : INT8_BLOCK;
+            const char *row = (const char *)rows + (count ? c * stride + p * 2 : 0);
+            scales[c] = quantize_bf16(row, count, values[c]);
         }
-        _mm512_store_si512(o + INT8_STARTS, _mm512_sub_epi32(_mm512_setzero_si512(), _mm512_slli_epi32(total, 7)));
+        store_columns(values, o);
     }
 }
 
@@ -112,5 +162,5 @@ PHASOR_AVX512_VNNI static void transpose(
     transpose_stored(rows, stride, columns, k, width, ENGINE_UNITS_FITTED, NULL, panel);
 }
 
-const phasor_engine phasor_engine_int8_vnni = {INT8_ENGINE(ENGINE_ROWS, INT8_ROW_STEP)};
+const phasor_engine phasor_engine_int8_vnni = {INT8_ENGINE(ENGINE_ROWS, INT8_ROW_STEP), .transpose_bf16 = transpose_bf16};
 #endif

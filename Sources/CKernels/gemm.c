@@ -145,6 +145,15 @@ static void fetch_next(const job *j, size_t item, size_t k0, size_t part, size_t
     }
 }
 
+/// Fetches the places where a tile's results go, and what they are added to, while the tile is multiplied.
+static void fetch_outputs(const phasor_gemm *g, size_t row, size_t rows, size_t first, size_t columns) {
+    for (size_t i = row; i < row + rows; i++)
+        for (size_t c = first; c < first + columns; c += 64 / sizeof(float)) {
+            __builtin_prefetch(g->out + i * g->n + c, 1, 3);
+            if (g->residual) __builtin_prefetch(g->residual + i * g->n + c, 0, 3);
+        }
+}
+
 /// Finishes rows row..<row + rows of the panel's columns, in runs that share a gate.
 static void store(const phasor_gemm *g, const float *sums, size_t row, size_t rows, size_t first, size_t columns) {
     for (size_t end = row + rows; row < end;) {
@@ -184,6 +193,7 @@ static void multiply(void *context, size_t item, int worker) {
             for (size_t i = 0; i < tile.rows; i++) tile.a[i] = j->packed + (row + i) * j->row_bytes + place;
             tile.c = sums + (row - start) * ENGINE_COLUMNS;
             fetch_next(j, item, k0, (row - start) / e->rows, (end - start + e->rows - 1) / e->rows);
+            if (k0 + k == g->k) fetch_outputs(g, row, tile.rows, first, columns);
             e->multiply(&tile);
             if (k0 + k == g->k) store(g, tile.c, row, tile.rows, first, columns);
         }

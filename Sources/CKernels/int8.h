@@ -55,14 +55,25 @@ PHASOR_INLINE uint32_t int8_top(const float *in, size_t count) {
     return top;
 }
 
-/// out[0..<count] = in[0..<count] as int8 plus `offset`, to nearest, then zeros; returns the scale.
+/// How many values are larger than half of the largest, whose magnitude is `top`.
+PHASOR_INLINE uint32_t int8_large(const float *in, size_t count, uint32_t top) {
+    float largest;
+    memcpy(&largest, &top, 4);
+    uint32_t half = int8_magnitude(largest * 0.5f), large = 0;
+    for (size_t i = 0; i < count; i++) large += int8_magnitude(in[i]) > half;
+    return large;
+}
+
+/// What turns values into int8: their unit, and its inverse.
+typedef struct {
+    float scale, inverse;
+} int8_unit;
+
+/// `top`: magnitude of the largest value.
 ///
 /// The scale of values that are not all finite is not finite either, and with it the sum. Those so small that the
 /// scale's inverse overflows are as good as zero.
-PHASOR_INLINE float int8_quantize(
-    const float *in, size_t count, engine_units units, uint8_t offset, uint8_t *out) {
-#pragma STDC FP_CONTRACT OFF  // a product and a sum stay two roundings at every level
-    uint32_t top = int8_top(in, count);
+PHASOR_INLINE int8_unit int8_unit_of(uint32_t top, engine_units units) {
     float largest;
     memcpy(&largest, &top, 4);
     float inverse = 127.0f / largest, scale = largest / 127.0f;
@@ -75,29 +86,30 @@ PHASOR_INLINE float int8_quantize(
     } else if (units == ENGINE_UNITS_WHOLE) {
         scale = inverse = 1.0f;
     }
-    inverse = inverse <= 3.4e38f ? inverse : 0;
+    return (int8_unit){scale, inverse <= 3.4e38f ? inverse : 0};
+}
+
+/// out[0..<count] = in[0..<count] as int8 plus `offset`, to nearest, then zeros.
+PHASOR_INLINE void int8_quantize(const float *in, size_t count, int8_unit unit, uint8_t offset, uint8_t *out) {
+#pragma STDC FP_CONTRACT OFF  // a product and a sum stay two roundings at every level
     for (size_t i = 0; i < count; i++) {
         // Adding 1.5 * 2^23 rounds to an integer and leaves it in the lowest bits.
-        float shifted = in[i] * inverse + 12582912.0f;
+        float shifted = in[i] * unit.inverse + 12582912.0f;
         uint32_t bits;
         memcpy(&bits, &shifted, 4);
         out[i] = (uint8_t)(bits + offset);
     }
     memset(out + count, offset, INT8_BLOCK - count);
-    return scale;
 }
 
-/// Sets values of a block apart, as long as no more than eight are larger than half of the largest: without them the others'
-/// unit is half as large, or smaller still.
-PHASOR_INLINE void int8_set_apart(float *block, size_t count, int8_head *head) {
-    for (head->count = 0;;) {
-        uint32_t top = int8_top(block, count), large = 0;
-        if (top == 0 || top >= 0x7f800000) return;
+/// Sets values of a block apart, as long as no more than eight are larger than half of the largest, of magnitude `top`: without them
+/// the others' unit is half as large, or smaller still. Returns the magnitude of the largest of the others.
+PHASOR_INLINE uint32_t int8_set_apart(float *block, size_t count, uint32_t top, int8_head *head) {
+    for (;; top = int8_top(block, count)) {
+        if (top == 0 || top >= 0x7f800000 || int8_large(block, count, top) > INT8_APART - head->count) return top;
         float largest;
         memcpy(&largest, &top, 4);
         uint32_t half = int8_magnitude(largest * 0.5f);
-        for (size_t i = 0; i < count; i++) large += int8_magnitude(block[i]) > half;
-        if (large > INT8_APART - head->count) return;
         for (size_t i = 0; i < count; i++) {
             if (int8_magnitude(block[i]) <= half) continue;
             head->places[head->count] = (uint8_t)i;
@@ -112,11 +124,18 @@ PHASOR_INLINE void int8_pack(const float *in, size_t count, float scale, char *o
 #pragma STDC FP_CONTRACT OFF
     for (size_t i = 0; i < count; i += INT8_BLOCK, out += INT8_ROW_STEP) {
         size_t values = count - i < INT8_BLOCK ? count - i : INT8_BLOCK;
+        const float *rest = in + i;
         float block[INT8_BLOCK];
         int8_head head = {.count = 0};
-        memcpy(block, in + i, values * sizeof(float));
-        int8_set_apart(block, values, &head);
-        head.scale = scale * int8_quantize(block, values, ENGINE_UNITS_FITTED, 128, (uint8_t *)out + INT8_HEAD);
+        uint32_t top = int8_top(rest, values);
+        if (int8_large(rest, values, top) <= INT8_APART) {
+            memcpy(block, rest, values * sizeof(float));
+            top = int8_set_apart(block, values, top, &head);
+            rest = block;
+        }
+        int8_unit unit = int8_unit_of(top, ENGINE_UNITS_FITTED);
+        int8_quantize(rest, values, unit, 128, (uint8_t *)out + INT8_HEAD);
+        head.scale = scale * unit.scale;
         for (size_t a = 0; a < head.count; a++) head.values[a] *= scale;
         memcpy(out, &head, sizeof head);
     }
@@ -157,8 +176,10 @@ PHASOR_INLINE void int8_transpose(
         for (size_t c = 0; c < columns; c++) {
             int8_t values[INT8_BLOCK];
             size_t count = k - p < INT8_BLOCK ? k - p : INT8_BLOCK;
-            scales[c] = int8_quantize(rows + c * stride + p, count, units, 0, (uint8_t *)values);
-            if (factors) scales[c] *= factors[c];
+            const float *row = rows + c * stride + p;
+            int8_unit unit = int8_unit_of(int8_top(row, count), units);
+            int8_quantize(row, count, unit, 0, (uint8_t *)values);
+            scales[c] = factors ? unit.scale * factors[c] : unit.scale;
             for (size_t i = 0; i < INT8_BLOCK; i++) starts[c] -= 128 * values[i];
             for (size_t i = 0; i < INT8_BLOCK; i += run)
                 memcpy(o + INT8_VALUES + (i / run * ENGINE_LANES + c) * run, values + i, run);

@@ -2,7 +2,7 @@
 #include <stddef.h>
 
 /// One row of scores and what its softmax has summed so far.
-///   scores      [keys], a multiple of 16; on return exp(score - maximum), 0 where hidden
+///   scores      [keys], a multiple of 64; on return exp(score - maximum), 0 where hidden
 ///   visible     scores at and beyond it are hidden
 ///   soft_cap    see phasor_attention
 ///   key_bias, score_bias  [at least visible] or NULL

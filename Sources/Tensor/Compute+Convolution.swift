@@ -68,9 +68,6 @@ package struct Convolution: Sendable {
     /// The convolution that remains where all frames but the last one of a window are zero: the last tap in time.
     package var lastTap: Convolution { Convolution(lastTapOf: self) }
 
-    /// Where the taps begin among those that are packed.
-    var firstTap: Int { first * kernel.height * kernel.width }
-
     /// What reads packed taps. Engines are constants, which threads may share.
     fileprivate struct Form: Hashable, @unchecked Sendable {
         let engine: OpaquePointer
@@ -81,14 +78,29 @@ package struct Convolution: Sendable {
         var frequencies: Int { (square + 2) * (square + 2) }
     }
 
+    /// Taps as a kernel reads them.
+    fileprivate struct Panels {
+        let tensor: Tensor
+        /// In time: the first tap that is among them.
+        let first: Int
+    }
+
+    /// The panels of a convolution's taps, and where its first tap is among them.
+    fileprivate func panels(_ form: Form, _ compute: Compute) -> (Tensor, count: Int, first: Int) {
+        let panels = taps.panels(form, from: first, compute)
+        let area = kernel.height * kernel.width
+        return (panels.tensor, taps.count - panels.first * area, (first - panels.first) * area)
+    }
+
     /// The checkpoint's `[out, in, taps]` as the kernel of an engine reads them. Packed when they are first used: opening a
-    /// model reads no convolution, and making pictures from text no encoder.
+    /// model reads no convolution, and making pictures from text no encoder. Where only the last taps in time were used so far, as for
+    /// single pictures, only those are packed.
     fileprivate final class Taps: Sendable {
         private let source: Weight
         /// More than 1 where the source has the taps in time, from the last to the first, outside its input channels.
         private let framesAsChannels: Int
         private let changes: [LayerUpdate]
-        private let results = Mutex<[Form: Tensor]>([:])
+        private let results = Mutex<[Form: Panels]>([:])
 
         init(_ source: Weight, framesAsChannels: Int, changes: [LayerUpdate]) {
             self.source = source
@@ -98,36 +110,54 @@ package struct Convolution: Sendable {
 
         var count: Int { source.shape[2...].reduce(1, *) }
 
-        func panels(_ form: Form, _ compute: Compute) -> Tensor {
+        /// Panels that have the taps in time from `first` on.
+        func panels(_ form: Form, from first: Int, _ compute: Compute) -> Panels {
             results.withLock { results in
-                if let known = results[form] { return known }
-                if let plan = MemoryScope.current.plan { return plan.made(by: self) { packed(form, compute) } }
-                let made = packed(form, compute)
-                results[form] = made
-                return made
+                if let plan = MemoryScope.current.plan {
+                    return plan.keeping(for: self, initially: results) { find(form, from: first, in: &$0, compute) }
+                }
+                return find(form, from: first, in: &results, compute)
             }
         }
 
-        private func packed(_ form: Form, _ compute: Compute) -> Tensor {
+        private func find(_ form: Form, from first: Int, in results: inout [Form: Panels], _ compute: Compute) -> Panels {
+            if let known = results[form], known.first <= first { return known }
+            results[form] = nil
+            let made = Panels(tensor: packed(form, from: first, compute), first: first)
+            results[form] = made
+            return made
+        }
+
+        private func packed(_ form: Form, from first: Int, _ compute: Compute) -> Tensor {
             let (outputs, inputs) = (source.shape[0], source.shape[1])
             var values = source.widened()
             for change in changes { compute.merge(change, into: values) }
             if framesAsChannels > 1 { values = tapsInTime(values) }
-            // 64 outputs at a time. As frequencies they are a tensor of their own first.
-            let taps = form.square > 0 ? count / 9 * form.frequencies : count
+            let (all, left) = (count, count - first * (count / source.shape[2]))
+            // 64 outputs at a time. Some of the taps, and frequencies, are tensors of their own first.
+            let taps = form.square > 0 ? left / 9 * form.frequencies : left
+            let some = left < all ? 64 * inputs * left : 0
             let frequencies = form.square > 0 ? 64 * inputs * taps : 0
             let bytes = phasor_convolution_panel_bytes(form.engine, 64, inputs, taps)
             let panels = Tensor.lasting {
                 Tensor(bytes: phasor_convolution_panel_bytes(form.engine, outputs, inputs, taps))
             }
-            let buffers = Tensor(uninitialized: [compute.threads, 16 * inputs + frequencies])
+            let buffers = Tensor(uninitialized: [compute.threads, 16 * inputs + some + frequencies])
             compute.parallel((outputs + 63) / 64) { panel, worker in
                 let (first, columns) = (64 * panel, min(64, outputs - 64 * panel))
-                let buffer = buffers.pointer + worker * (16 * inputs + frequencies)
-                var weight = values.pointer + first * inputs * count
+                let buffer = buffers.pointer + worker * (16 * inputs + some + frequencies)
+                var weight = values.pointer + first * inputs * all
+                if some > 0 {
+                    let chosen = buffer + 16 * inputs
+                    for row in 0..<columns * inputs {
+                        (chosen + row * left).update(from: weight + row * all + all - left, count: left)
+                    }
+                    weight = chosen
+                }
                 if form.square > 0 {
-                    phasor_winograd_weights(form.square, weight, columns * inputs * count / 9, buffer + 16 * inputs)
-                    weight = buffer + 16 * inputs
+                    let spread = buffer + 16 * inputs + some
+                    phasor_winograd_weights(form.square, weight, columns * inputs * left / 9, spread)
+                    weight = spread
                 }
                 phasor_convolution_pack(
                     form.engine, weight, columns, inputs, taps, buffer,
@@ -217,16 +247,18 @@ extension Compute {
     /// computed with. With fewer channels Winograd's sums would take longer than the products that they save; it saves more
     /// than pairs of bytes do, and less than wider products of bytes. Squares of 4x4 save nearly twice what those of 2x2
     /// save, but their weights take 4 times the memory of the taps, not 1.8 times. The widest layers, which small pictures
-    /// pass in U-Nets, would read more than they would multiply.
+    /// pass in U-Nets, would read more than they would multiply. Beside bf16 products of pairs squares of 4x4 are faster, and
+    /// exact; those of 2x2 are not faster.
     private func form(of layer: Convolution, stride: Int) -> Convolution.Form {
         let isSquare =
             layer.kernel.height == 3 && layer.kernel.width == 3 && stride == 1 && min(layer.inputs, layer.outputs) >= 64
-        let quantized = self.engine(outputs: layer.outputs, inputs: layer.inputs)
-        let engine = isSquare && !phasor_isa_has_int8_dots() ? self.engine : quantized
-        guard isSquare && phasor_engine_does_winograd(engine) else {
-            return Convolution.Form(engine: engine, square: 0)
+        let ofTaps = self.engine(outputs: layer.outputs, inputs: layer.inputs)
+        let areBytes = ofTaps == int8Engine && phasor_isa_has_int8_dots()
+        if isSquare, !areBytes, let ofSquares = phasor_engine_of_squares(engine) {
+            if max(layer.inputs, layer.outputs) <= 512 { return Convolution.Form(engine: ofSquares, square: 4) }
+            if ofSquares == engine { return Convolution.Form(engine: ofSquares, square: 2) }
         }
-        return Convolution.Form(engine: engine, square: max(layer.inputs, layer.outputs) <= 512 ? 4 : 2)
+        return Convolution.Form(engine: ofTaps, square: 0)
     }
 
     /// x `[T, H, W, in]` -> `[T', H', W', out]`, plus `residual` of that shape and what updates add.
@@ -252,14 +284,14 @@ extension Compute {
         precondition(scaling.map { $0.factors.shape == [2, layer.inputs] } ?? true, "scaling of other channels")
         let out = Tensor(uninitialized: [frames, height, width, layer.outputs])
         let form = form(of: layer, stride: plan.stride)
-        let panels = layer.taps.panels(form, self)
+        let (panels, packedTaps, firstTap) = layer.panels(form, self)
         var work = phasor_convolution(
             frames_zero: plan.framesBefore - held, frames_held: held, frames_in: x.shape[0], height_in: x.shape[1],
             width_in: x.shape[2], channels: layer.inputs,
             frames_out: frames, height_out: height, width_out: width, outputs: layer.outputs,
             kernel_time: kernel.time, kernel_height: kernel.height, kernel_width: kernel.width,
             stride_time: plan.strideTime, stride: plan.stride, pad: plan.padding, upsample: plan.upsample,
-            first_tap: layer.firstTap, packed_taps: layer.taps.count, panels: panels.pointer,
+            first_tap: firstTap, packed_taps: packedTaps, panels: panels.pointer,
             winograd: form.square,
             before: past.map { UnsafePointer($0.pointer) }, in: x.pointer,
             scale: scaling.map { UnsafePointer($0.factors.pointer) },

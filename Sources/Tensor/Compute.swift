@@ -171,7 +171,7 @@ package final class Compute: @unchecked Sendable {
     }
 
     /// Goes up with every change of what a kernel rounds or in which order it adds: what was begun by other kernels begins anew.
-    private static let kernelRevision = 3
+    private static let kernelRevision = 4
 
     deinit {
         if owner == nil { phasor_pool_destroy(pool) }

@@ -6,7 +6,7 @@ import Synchronization
 /// Code that writes into tensors by hand does it in `Tensor.init(shape:write:)`, which a plan leaves out. Values that are
 /// read are of no meaning: a computation whose shapes depend on them cannot be planned.
 package final class MemoryPlan: Sendable {
-    private let made = Mutex<[ObjectIdentifier: Tensor]>([:])
+    private let kept = Mutex<[ObjectIdentifier: any Sendable]>([:])
 
     private init() {}
 
@@ -19,15 +19,16 @@ package final class MemoryPlan: Sendable {
         let arena = Arena(reserving: 1 << 42)
         try MemoryScope.with(MemoryScope(arena: arena, plan: plan), body)
         let use = arena.use
-        plan.made.withLock { $0 = [:] }
+        plan.kept.withLock { $0 = [:] }
         return use
     }
 
-    /// What `owner` would make once and keep. A plan must not leave it there.
-    func made(by owner: AnyObject, _ make: () -> Tensor) -> Tensor {
-        if let known = made.withLock({ $0[ObjectIdentifier(owner)] }) { return known }
-        let tensor = make()
-        made.withLock { $0[ObjectIdentifier(owner)] = tensor }
-        return tensor
+    /// Does to what `owner` would keep, at first `initially`, what `body` does. A plan must not leave it there.
+    func keeping<Kept: Sendable, Result>(
+        for owner: AnyObject, initially: Kept, _ body: (inout Kept) -> Result
+    ) -> Result {
+        var own = kept.withLock { $0[ObjectIdentifier(owner)] as? Kept } ?? initially
+        defer { kept.withLock { $0[ObjectIdentifier(owner)] = own } }
+        return body(&own)
     }
 }

@@ -178,7 +178,7 @@ static void convolution(const phasor_engine *e, const phasor_engine *twin, doubl
         check(distance(out, expected, count) <= tolerance, level, p.what);
         check(memcmp(out, again, count * sizeof(float)) == 0, level, "threads and pieces change no bit of it");
         free(again);
-        for (size_t side = 2; side <= 4 && p.stride == 1 && phasor_engine_does_winograd(e); side += 2) {
+        for (size_t side = 2; side <= 4 && p.stride == 1 && phasor_engine_of_squares(e) == e; side += 2) {
             float *few = convolved(e, 1, p, false, side), *squares = convolved(e, 3, p, true, side);
             check(distance(few, expected, count) <= tolerance, level, "so do Winograd's squares");
             check(memcmp(few, squares, count * sizeof(float)) == 0, level, "threads and pieces change no bit of it");

@@ -13,7 +13,7 @@
 ///             is a norm before the convolution
 ///   panels    what phasor_convolution_pack made; the kernel's taps are those from `first_tap` on, of `packed_taps`
 ///   winograd  0 where the panels hold taps. Outputs along the side of a square, 2 or 4, where they hold its frequencies: of 3x3
-///             taps in strides of one, by an engine for which phasor_engine_does_winograd is true
+///             taps in strides of one, by a phasor_engine_of_squares
 ///   bias      [outputs] or NULL
 ///   residual  like out, added to it, or NULL
 ///   out       [frames_out, height_out, width_out, outputs], apart from all inputs
@@ -45,8 +45,10 @@ void phasor_convolution_pack(
     const phasor_engine *engine, const float *weight, size_t outputs, size_t channels, size_t taps, float *buffer,
     void *panels);
 
-/// Whether an engine's values are as exact as frequencies need.
-bool phasor_engine_does_winograd(const phasor_engine *engine);
+/// The engine that multiplies frequencies where another one multiplies taps: float32, as rounded frequencies would cost more
+/// digits than rounded taps do. NULL where taps are faster: in float32 squares of 4x4 save three products of four, and tiles of
+/// bf16 multiply more than twice as fast.
+const phasor_engine *phasor_engine_of_squares(const phasor_engine *engine);
 
 /// 3x3 taps as the frequencies of squares with so many outputs along a side, 2 or 4. They are packed as if they were taps.
 ///   weight    [count, 3, 3]
