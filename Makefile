@@ -39,7 +39,7 @@ test: setup-test ## Build and run every test
 KERNELS := Tests/Kernels/engines.c $(wildcard Sources/CKernels/*.c)
 test-kernels: ## Compare the kernels of this processor with plain C, without Swift
 	@mkdir -p .build/kernels
-	@$(CC) -O2 -ffp-contract=off -ISources/CKernels/include $(KERNELS) -lm -lpthread -o .build/kernels/engines
+	@$(CC) -O2 -ffp-contract=off -Wno-psabi -ISources/CKernels/include $(KERNELS) -lm -lpthread -o .build/kernels/engines
 	@.build/kernels/engines
 
 # The same on an emulated arm64 processor with and without products of bf16 and int8 (gcc-aarch64-linux-gnu, libc6-dev-arm64-cross,
@@ -47,7 +47,7 @@ test-kernels: ## Compare the kernels of this processor with plain C, without Swi
 test-arm: ## The same on emulated arm64 processors
 	@if command -v aarch64-linux-gnu-gcc >/dev/null && command -v qemu-aarch64 >/dev/null; then \
 		mkdir -p .build/kernels && \
-		aarch64-linux-gnu-gcc -O2 -ffp-contract=off -static -ISources/CKernels/include $(KERNELS) -lm -lpthread -o .build/kernels/engines-arm64 && \
+		aarch64-linux-gnu-gcc -O2 -ffp-contract=off -Wno-psabi -static -ISources/CKernels/include $(KERNELS) -lm -lpthread -o .build/kernels/engines-arm64 && \
 		for processor in max cortex-a72; do \
 			echo "== $$processor"; qemu-aarch64 -cpu $$processor .build/kernels/engines-arm64 || exit 1; \
 		done; \

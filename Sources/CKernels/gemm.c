@@ -122,11 +122,15 @@ static void pack_panel(
     }
 }
 
-/// Fetches the weights that this worker most likely packs next, the `part`-th of `parts` of them. With few rows of x a panel
-/// is soon used up, waiting for the next one's memory is a tenth of the time, and no processor foresees sixteen rows at once;
-/// with many rows it is nothing, and so is what this does.
+/// Fetches the weights that this worker most likely packs next, the `part`-th of `parts` of them, by the last tiles of a panel: no
+/// processor foresees sixteen rows at once. With few rows of x, where a panel is soon used up, waiting for the next one's memory
+/// would be a tenth of the time.
 static void fetch_next(const job *j, size_t item, size_t k0, size_t part, size_t parts) {
-    if (parts > ENGINE_COLUMNS) return;
+    if (parts > ENGINE_COLUMNS) {
+        if (part + ENGINE_COLUMNS < parts) return;
+        part -= parts - ENGINE_COLUMNS;
+        parts = ENGINE_COLUMNS;
+    }
     size_t panel = item % j->panels;
     k0 += k_block(j->engine);
     if (k0 >= j->works->k) {

@@ -66,11 +66,30 @@ static void products(const phasor_engine *e, const phasor_engine *twin, double t
         same = same && memcmp(out + row * N, again, N * sizeof(float)) == 0;
     }
     check(same, level, "a row alone is that of the batch");
+
+    // Weights that bf16 holds, read as such and as float32: blocks of zeros, of tiny and of huge values among them.
+    uint16_t *halves = calloc(N * K + 1, sizeof *halves);
+    for (size_t i = 0; i < N * K; i++) {
+        static const float sizes[] = {1, 0, 1e-39f, 1e-30f, 1e30f};
+        float value = w[i] * sizes[i / 300 % 5];
+        uint32_t bits;
+        memcpy(&bits, &value, 4);
+        halves[i] = (uint16_t)(bits >> 16), bits &= 0xffff0000;
+        memcpy(w + i, &bits, 4);
+    }
+    g.m = M, g.x = x, g.out = out;
+    gemm(e, 2, g);
+    char *unaligned = (char *)calloc(N * K + 1, sizeof *halves) + 1;
+    memcpy(unaligned, halves, N * K * sizeof *halves);
+    g.out = again, g.format = PHASOR_BF16, g.w = unaligned;
+    gemm(e, 2, g);
+    check(memcmp(out, again, M * N * sizeof(float)) == 0, level, "weights in bf16 are what they are in float32");
+    free(unaligned - 1), free(halves);
     free(x), free(w), free(out), free(again), free(expected);
 }
 
 static void attention(const phasor_engine *e, const phasor_engine *twin, double tolerance, const char *level) {
-    enum { QUERIES = 53, KEYS = 331, HEADS = 2, DIM = 72 };
+    enum { QUERIES = 53, KEYS = 731, HEADS = 2, DIM = 72 };
     float *q = noise(QUERIES * HEADS * DIM, 3), *k = noise(KEYS * HEADS * DIM, 4), *v = noise(KEYS * HEADS * DIM, 5);
     float *out[2] = {zeros(QUERIES * HEADS * DIM), zeros(QUERIES * HEADS * DIM)};
     const phasor_engine *engines[] = {e, twin};

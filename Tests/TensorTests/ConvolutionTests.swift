@@ -154,4 +154,20 @@ import Testing
         let last = compute.convolve(x, layer.lastTap, .init(padding: 1))
         #expect(distance(last.array, whole.array.map(Double.init)) < 1e-5)
     }
+
+    /// The last tap in time is packed alone where nothing else was used so far, and with the others once they are.
+    @Test(arguments: [10, 64], Precision.allCases)
+    func theLastTapIsTheSameAloneAndAmongOthers(channels: Int, precision: Precision) {
+        var dice = Dice(channels)
+        let c = Case(frames: 3, height: 5, width: 6, inputs: channels, outputs: 70, kernel: [3, 3, 3])
+        let (layer, weight, bias) = Self.layer(c, &dice)
+        let x = dice.tensor([3, 5, 6, channels])
+        let compute = Compute(threads: 2, precision: precision)
+        let alone = compute.convolve(x, layer.lastTap, .init(padding: 1))
+        let whole = compute.convolve(x, layer, .init(padding: 1))
+        let among = compute.convolve(x, layer.lastTap, .init(padding: 1))
+        #expect(bits(alone) == bits(among))
+        let other = Convolution(weight: Weight(name: "w", Tensor(weight, shape: [70, channels, 3, 3, 3])), bias: bias)
+        #expect(bits(compute.convolve(x, other, .init(padding: 1))) == bits(whole))
+    }
 }

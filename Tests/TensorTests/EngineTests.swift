@@ -14,6 +14,13 @@ import Testing
         }
         /// What the kernels of this level see of a value.
         func seen(_ values: [Float]) -> [Float] { rounds ? values.map(roundedToBfloat) : values }
+        /// The same for a convolution: in place of pairs of bf16, squares of 4x4 outputs are made in float32.
+        func seen(_ values: [Float], by c: ConvolutionTests.Case) -> [Float] {
+            let makesSquares =
+                c.kernel[1...] == [3, 3] && c.plan.stride == 1 && min(c.inputs, c.outputs) >= 64
+                && max(c.inputs, c.outputs) <= 512
+            return makesSquares && description == "avx512bf16" ? values : seen(values)
+        }
     }
 
     static let levels = (InstructionSet.available + InstructionSet.modelled).map { Level(instructions: $0) }
@@ -161,7 +168,7 @@ import Testing
         var dice = Dice(c.height * 100 + c.inputs)
         let x = dice.tensor([c.frames, c.height, c.width, c.inputs])
         let (layer, weight, bias) = ConvolutionTests.layer(c, &dice)
-        let sum = c.plainSum(level.seen(x.array), level.seen(weight))
+        let sum = c.plainSum(level.seen(x.array, by: c), level.seen(weight, by: c))
         let compute = level.compute()
         let residual = dice.tensor(compute.convolve(x, layer, c.plan).shape)
         let (b, r) = (bias.array, residual.array)
@@ -169,12 +176,12 @@ import Testing
         #expect(distance(compute.convolve(x, layer, c.plan, addingTo: residual).array, expected) < c.tolerance)
     }
 
-    @Test(arguments: levels)
-    func convolutionIsTheSameInPiecesAndForAnyThreads(level: Level) {
+    @Test(arguments: levels, [24, 66])
+    func convolutionIsTheSameInPiecesAndForAnyThreads(level: Level, inputs: Int) {
         var dice = Dice(9)
-        let c = ConvolutionTests.Case(frames: 5, height: 18, width: 33, inputs: 24, outputs: 70, kernel: [3, 3, 3])
+        let c = ConvolutionTests.Case(frames: 5, height: 18, width: 33, inputs: inputs, outputs: 70, kernel: [3, 3, 3])
         let plan = ConvolutionPlan(padding: 1)
-        let x = dice.tensor([5, 18, 33, 24])
+        let x = dice.tensor([5, 18, 33, inputs])
         let (layer, _, _) = ConvolutionTests.layer(c, &dice)
         let whole = level.compute(threads: 1).convolve(x, layer, plan)
         #expect(bits(level.compute(threads: 3).convolve(x, layer, plan)) == bits(whole))

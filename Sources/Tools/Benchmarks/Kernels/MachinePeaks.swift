@@ -16,6 +16,9 @@ package struct MachinePeaks: Codable, Sendable {
         func best(_ rate: () -> Double) -> Double { (0..<5).map { _ in rate() }.max() ?? 0 }
         instructions = compute.instructions.description
         threads = compute.threads
+        // Threads that have just started may share a core for a while.
+        let start = ContinuousClock.now
+        while ContinuousClock.now - start < .milliseconds(500) { _ = compute.peakMultiplyRate(.f32, clock: clock) }
         bf16 = best { compute.peakMultiplyRate(.bf16, clock: clock) }
         f32 = best { compute.peakMultiplyRate(.f32, clock: clock) }
         int8 = compute.instructions.multipliesBytes ? best { compute.peakMultiplyRate(.int8, clock: clock) } : nil
