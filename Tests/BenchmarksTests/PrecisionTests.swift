@@ -55,7 +55,7 @@ import Testing
             }
         }
         let benchmark = PrecisionBenchmark(
-            prompts: ["a small dog on the beach"], seeds: [1], width: 128, height: 128)
+            prompts: ["a cat in the grass"], seeds: [1], width: 128, height: 128)
         let report = try benchmark.run([variant(.f32), variant(.f32), variant(.bf16)], least: 35)
         #expect(report.rows.map(\.name) == ["f32", "f32", "bf16"])
         #expect(report.rows[1].leastPSNR == nil)

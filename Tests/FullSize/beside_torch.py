@@ -3,13 +3,13 @@
 (bfloat16 files, true widths), the same work, in turn on one machine.
 
     pip install torch diffusers transformers accelerate
-    beside_torch.py PHASOR OUT [CASE ...] [--precision f32|bf16] [--threads 2] [--rounds 3] [--turns 2]
+    beside_torch.py PHASOR OUT [CASE ...] [--precision f32|bf16|int8] [--threads 2] [--rounds 3] [--turns 2]
 
 Cases (default: all): wan-1.3b, klein-4b, z-image, sdxl, sana-sprint-1.6b at 512x512; sdxl-1024 at 1024x1024. klein-4b and z-image
 have a fifth of their blocks, in their proportions, as torch would not fit beside the file otherwise. OUT keeps the weights (18 GB).
 --precision is that of the products of both: f32 on processors without bf16. Where the processor has none, torch's bf16 is slower than its
-f32. Each turn is a process of its own. Told are medians over the rounds of all turns; a decode is measured once a turn, torch's after
-one that is not counted, Phasor's with the packing of its weights.
+f32. int8 is Phasor's, beside torch's bf16. Each turn is a process of its own. Told are medians over the rounds of all turns; of decodes
+each turn's second, and Phasor's first, which packs the weights.
 """
 import argparse, json, pathlib, resource, statistics, subprocess, sys, tempfile, time
 
@@ -98,7 +98,7 @@ def by_torch(case, folder, side, options):
     """In a process of its own: seconds of each round, of a decode, and bytes of memory"""
     import diffusers, torch
     torch.set_num_threads(options.threads)
-    dtype = {"f32": torch.float32, "bf16": torch.bfloat16}[options.precision]
+    dtype = torch.float32 if options.precision == "f32" else torch.bfloat16
 
     def timed(body):
         start = time.time()
@@ -124,7 +124,7 @@ def by_phasor(folder, side, options):
              "--threads", str(options.threads), "--rounds", str(options.rounds), "--json", file.name],
             check=True, stdout=subprocess.DEVNULL)
         told = json.load(open(file.name))
-    return [told["seconds_per_step"]], told["vae_decode_seconds"], told["peak_rss_bytes"]
+    return [told["seconds_per_step"]], told["vae_decode_again_seconds"], told["peak_rss_bytes"], told["vae_decode_seconds"]
 
 
 def main():
@@ -132,7 +132,7 @@ def main():
     p.add_argument("phasor")
     p.add_argument("out", type=pathlib.Path)
     p.add_argument("cases", nargs="*", metavar="CASE")
-    p.add_argument("--precision", choices=["f32", "bf16"], default="bf16")
+    p.add_argument("--precision", choices=["f32", "bf16", "int8"], default="bf16")
     p.add_argument("--threads", type=int, default=2)
     p.add_argument("--rounds", type=int, default=3)
     p.add_argument("--turns", type=int, default=2)
@@ -140,8 +140,8 @@ def main():
     options = p.parse_args()
     if unknown := [case for case in options.cases if case not in CASES]:
         p.error(f"{unknown[0]}: the cases are {', '.join(CASES)}")
-    print(f"| {options.precision}, {options.threads} threads | Phasor, s a step | torch | ratio | Phasor, s a decode | torch | ratio "
-          "| Phasor, GB | torch |\n| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |" if not options.child else "", flush=True)
+    print(f"| {options.precision}, {options.threads} threads | Phasor, s a step | torch | ratio | Phasor, s a first decode | a second "
+          "| torch | ratio | Phasor, GB | torch |\n| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |" if not options.child else "", flush=True)
     for case in options.cases or CASES:
         folder, side = options.out / CASES[case].get("folder", case), CASES[case].get("side", 512)
         if options.child:
@@ -156,8 +156,9 @@ def main():
             theirs.append(json.loads(subprocess.run(child, check=True, capture_output=True, text=True).stdout.splitlines()[-1]))
         step = [statistics.median(sum((turn[0] for turn in turns), [])) for turns in (ours, theirs)]
         decode = [statistics.median(turn[1] for turn in turns) for turns in (ours, theirs)]
+        first = statistics.median(turn[3] for turn in ours)
         memory = [max(turn[2] for turn in turns) / 1e9 for turns in (ours, theirs)]
-        print(f"| {case} | {step[0]:.2f} | {step[1]:.2f} | {step[1] / step[0]:.2f} | {decode[0]:.2f} | {decode[1]:.2f} "
+        print(f"| {case} | {step[0]:.2f} | {step[1]:.2f} | {step[1] / step[0]:.2f} | {first:.2f} | {decode[0]:.2f} | {decode[1]:.2f} "
               f"| {decode[1] / decode[0]:.2f} | {memory[0]:.1f} | {memory[1]:.1f} |", flush=True)
 
 
