@@ -120,7 +120,8 @@ package struct Convolution: Sendable {
             }
         }
 
-        private func find(_ form: Form, from first: Int, in results: inout [Form: Panels], _ compute: Compute) -> Panels {
+        private func find(_ form: Form, from first: Int, in results: inout [Form: Panels], _ compute: Compute) -> Panels
+        {
             if let known = results[form], known.first <= first { return known }
             results[form] = nil
             let made = Panels(tensor: packed(form, from: first, compute), first: first)

@@ -128,7 +128,8 @@ struct BenchStep: ParsableCommand {
         print(String(format: "%8.0f MB peak RSS", Double(rss) / 1e6))
         try measuring.write(
             Report(
-                secondsPerStep: step, vaeDecodeSeconds: decode, vaeDecodeAgainSeconds: again, peakRSSBytes: rss, shareOfBF16Peak: share,
+                secondsPerStep: step, vaeDecodeSeconds: decode, vaeDecodeAgainSeconds: again, peakRSSBytes: rss,
+                shareOfBF16Peak: share,
                 stepActivationBytes: stepActivations, vaeActivationBytes: decodeActivations))
     }
 }
