@@ -7,7 +7,7 @@
 #include "softmax.h"
 
 // First all keys and values are packed into panels: keys as the columns of q k^T, values as the columns of p v. Then each
-// item takes 48 queries of one head past blocks of 256 keys: scores, running softmax, and their product with the values.
+// item takes 48 queries of one head past blocks of 512 keys: scores, running softmax, and their product with the values.
 enum {
     QUERY_TILE = 48,   // a multiple of ENGINE_ROWS, and of the sixteen rows of an AMX tile
     KEY_BLOCK = 512,   // a multiple of KEY_PANEL

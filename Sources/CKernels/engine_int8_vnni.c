@@ -96,26 +96,18 @@ VNNI_INLINE void store_columns(uint8_t values[16][INT8_BLOCK], char *group) {
     _mm512_store_si512(group + INT8_STARTS, _mm512_sub_epi32(_mm512_setzero_si512(), _mm512_slli_epi32(total, 7)));
 }
 
-PHASOR_AVX512_VNNI static void transpose_stored(
-    const float *rows, size_t stride, size_t columns, size_t k, size_t width, engine_units units, const float *factors,
-    void *panel) {
-    char *o = panel;
-    for (size_t p = 0; p < k; p += INT8_BLOCK, o += width * (INT8_BLOCK + INT8_SCALES)) {
-        uint8_t values[16][INT8_BLOCK] __attribute__((aligned(64)));
-        float *scales = (float *)o;
-        for (size_t c = 0; c < 16; c++) {
-            size_t count = c >= columns ? 0 : k - p < INT8_BLOCK ? k - p : INT8_BLOCK;
-            const float *row = rows + (count ? c * stride + p : 0);
-            int8_unit unit = int8_unit_of(int8_top(row, count), units);
-            int8_quantize(row, count, unit, 0, values[c]);
-            scales[c] = factors && count ? unit.scale * factors[c] : unit.scale;
-        }
-        store_columns(values, o);
-    }
+/// Up to 256 values of a row as int8; returns their unit's scale.
+typedef float quantize(const char *row, size_t count, engine_units units, uint8_t *out);
+
+VNNI_INLINE float quantize_f32(const char *row, size_t count, engine_units units, uint8_t *out) {
+    const float *values = (const float *)row;
+    int8_unit unit = int8_unit_of(int8_top(values, count), units);
+    int8_quantize(values, count, unit, 0, out);
+    return unit.scale;
 }
 
-/// Up to 256 values of bf16 as int8, as int8_quantize rounds them, in registers; returns their unit's scale.
-VNNI_INLINE float quantize_bf16(const char *row, size_t count, uint8_t *out) {
+/// The same of bf16, in registers, as int8_quantize rounds them.
+VNNI_INLINE float quantize_bf16(const char *row, size_t count, engine_units units, uint8_t *out) {
     __m512i pairs[INT8_BLOCK / 32], top = _mm512_setzero_si512();
 #pragma unroll
     for (size_t i = 0; i < INT8_BLOCK / 32; i++) {
@@ -127,7 +119,7 @@ VNNI_INLINE float quantize_bf16(const char *row, size_t count, uint8_t *out) {
     __m256i half = _mm256_max_epu16(_mm512_castsi512_si256(top), _mm512_extracti64x4_epi64(top, 1));
     __m128i eighth = _mm_max_epu16(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
     uint32_t largest = 0xffff - (uint32_t)_mm_extract_epi16(_mm_minpos_epu16(_mm_xor_si128(eighth, _mm_set1_epi16(-1))), 0);
-    int8_unit unit = int8_unit_of(largest << 16, ENGINE_UNITS_FITTED);
+    int8_unit unit = int8_unit_of(largest << 16, units);
     const __m512 inverse = _mm512_set1_ps(unit.inverse), rounding = _mm512_set1_ps(12582912.0f);
 #pragma unroll
     for (size_t i = 0; i < INT8_BLOCK / 32; i++) {
@@ -142,19 +134,32 @@ VNNI_INLINE float quantize_bf16(const char *row, size_t count, uint8_t *out) {
     return unit.scale;
 }
 
-PHASOR_AVX512_VNNI static void transpose_bf16(
-    const void *rows, size_t stride, size_t columns, size_t k, size_t width, void *panel) {
-    char *o = panel;
-    for (size_t p = 0; p < k; p += INT8_BLOCK, o += width * (INT8_BLOCK + INT8_SCALES)) {
+/// Rows of values of `element` bytes, `stride` bytes apart, as sixteen columns of a panel.
+VNNI_INLINE void columns_of(
+    const char *rows, size_t stride, size_t element, quantize *rounded, size_t columns, size_t k, size_t width,
+    engine_units units, const float *factors, char *panel) {
+    for (size_t p = 0; p < k; p += INT8_BLOCK, panel += width * (INT8_BLOCK + INT8_SCALES)) {
         uint8_t values[16][INT8_BLOCK] __attribute__((aligned(64)));
-        float *scales = (float *)o;
+        float *scales = (float *)panel;
         for (size_t c = 0; c < 16; c++) {
             size_t count = c >= columns ? 0 : k - p < INT8_BLOCK ? k - p : INT8_BLOCK;
-            const char *row = (const char *)rows + (count ? c * stride + p * 2 : 0);
-            scales[c] = quantize_bf16(row, count, values[c]);
+            scales[c] = rounded(rows + (count ? c * stride + p * element : 0), count, units, values[c]);
+            if (factors && count) scales[c] *= factors[c];
         }
-        store_columns(values, o);
+        store_columns(values, panel);
     }
+}
+
+PHASOR_AVX512_VNNI static void transpose_stored(
+    const float *rows, size_t stride, size_t columns, size_t k, size_t width, engine_units units, const float *factors,
+    void *panel) {
+    columns_of(
+        (const char *)rows, stride * sizeof(float), sizeof(float), quantize_f32, columns, k, width, units, factors, panel);
+}
+
+PHASOR_AVX512_VNNI static void transpose_bf16(
+    const void *rows, size_t stride, size_t columns, size_t k, size_t width, void *panel) {
+    columns_of(rows, stride, sizeof(uint16_t), quantize_bf16, columns, k, width, ENGINE_UNITS_FITTED, NULL, panel);
 }
 
 PHASOR_AVX512_VNNI static void transpose(

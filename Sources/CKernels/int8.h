@@ -55,11 +55,16 @@ PHASOR_INLINE uint32_t int8_top(const float *in, size_t count) {
     return top;
 }
 
-/// How many values are larger than half of the largest, whose magnitude is `top`.
-PHASOR_INLINE uint32_t int8_large(const float *in, size_t count, uint32_t top) {
+/// Magnitude of half of the value whose magnitude is `top`.
+PHASOR_INLINE uint32_t int8_half(uint32_t top) {
     float largest;
     memcpy(&largest, &top, 4);
-    uint32_t half = int8_magnitude(largest * 0.5f), large = 0;
+    return int8_magnitude(largest * 0.5f);
+}
+
+/// How many values are larger than half of the largest, whose magnitude is `top`.
+PHASOR_INLINE uint32_t int8_large(const float *in, size_t count, uint32_t top) {
+    uint32_t half = int8_half(top), large = 0;
     for (size_t i = 0; i < count; i++) large += int8_magnitude(in[i]) > half;
     return large;
 }
@@ -102,20 +107,14 @@ PHASOR_INLINE void int8_quantize(const float *in, size_t count, int8_unit unit, 
     memset(out + count, offset, INT8_BLOCK - count);
 }
 
-/// Sets values of a block apart, as long as no more than eight are larger than half of the largest, of magnitude `top`: without them
-/// the others' unit is half as large, or smaller still. Returns the magnitude of the largest of the others.
-PHASOR_INLINE uint32_t int8_set_apart(float *block, size_t count, uint32_t top, int8_head *head) {
-    for (;; top = int8_top(block, count)) {
-        if (top == 0 || top >= 0x7f800000 || int8_large(block, count, top) > INT8_APART - head->count) return top;
-        float largest;
-        memcpy(&largest, &top, 4);
-        uint32_t half = int8_magnitude(largest * 0.5f);
-        for (size_t i = 0; i < count; i++) {
-            if (int8_magnitude(block[i]) <= half) continue;
-            head->places[head->count] = (uint8_t)i;
-            head->values[head->count++] = block[i];
-            block[i] = 0;
-        }
+/// Sets those values of a block apart that are larger than half of the largest, of magnitude `top`.
+PHASOR_INLINE void int8_set_apart(float *block, size_t count, uint32_t top, int8_head *head) {
+    uint32_t half = int8_half(top);
+    for (size_t i = 0; i < count; i++) {
+        if (int8_magnitude(block[i]) <= half) continue;
+        head->places[head->count] = (uint8_t)i;
+        head->values[head->count++] = block[i];
+        block[i] = 0;
     }
 }
 
@@ -128,10 +127,12 @@ PHASOR_INLINE void int8_pack(const float *in, size_t count, float scale, char *o
         float block[INT8_BLOCK];
         int8_head head = {.count = 0};
         uint32_t top = int8_top(rest, values);
-        if (int8_large(rest, values, top) <= INT8_APART) {
-            memcpy(block, rest, values * sizeof(float));
-            top = int8_set_apart(block, values, top, &head);
+        // As long as no more than eight are that large: without them the others' unit is half as large, or smaller still.
+        while (top != 0 && top < 0x7f800000 && int8_large(rest, values, top) <= INT8_APART - head.count) {
+            if (rest != block) memcpy(block, rest, values * sizeof(float));
             rest = block;
+            int8_set_apart(block, values, top, &head);
+            top = int8_top(block, values);
         }
         int8_unit unit = int8_unit_of(top, ENGINE_UNITS_FITTED);
         int8_quantize(rest, values, unit, 128, (uint8_t *)out + INT8_HEAD);

@@ -123,6 +123,7 @@ package struct Convolution: Sendable {
         private func find(_ form: Form, from first: Int, in results: inout [Form: Panels], _ compute: Compute) -> Panels
         {
             if let known = results[form], known.first <= first { return known }
+            // Those of the last taps alone go: they will be among the new ones.
             results[form] = nil
             let made = Panels(tensor: packed(form, from: first, compute), first: first)
             results[form] = made

@@ -23,7 +23,7 @@ package final class MemoryPlan: Sendable {
         return use
     }
 
-    /// Does to what `owner` would keep, at first `initially`, what `body` does. A plan must not leave it there.
+    /// Runs `body` on what `owner` would keep, which is `initially` at first. A plan must not leave it there.
     func keeping<Kept: Sendable, Result>(
         for owner: AnyObject, initially: Kept, _ body: (inout Kept) -> Result
     ) -> Result {

@@ -68,23 +68,23 @@ static void products(const phasor_engine *e, const phasor_engine *twin, double t
     check(same, level, "a row alone is that of the batch");
 
     // Weights that bf16 holds, read as such and as float32: blocks of zeros, of tiny and of huge values among them.
-    uint16_t *halves = calloc(N * K + 1, sizeof *halves);
+    char *halves = (char *)calloc(N * K + 1, sizeof(uint16_t)) + 1;  // unaligned
     for (size_t i = 0; i < N * K; i++) {
         static const float sizes[] = {1, 0, 1e-39f, 1e-30f, 1e30f};
         float value = w[i] * sizes[i / 300 % 5];
         uint32_t bits;
         memcpy(&bits, &value, 4);
-        halves[i] = (uint16_t)(bits >> 16), bits &= 0xffff0000;
+        uint16_t half = (uint16_t)(bits >> 16);
+        memcpy(halves + 2 * i, &half, 2);
+        bits &= 0xffff0000;
         memcpy(w + i, &bits, 4);
     }
     g.m = M, g.x = x, g.out = out;
     gemm(e, 2, g);
-    char *unaligned = (char *)calloc(N * K + 1, sizeof *halves) + 1;
-    memcpy(unaligned, halves, N * K * sizeof *halves);
-    g.out = again, g.format = PHASOR_BF16, g.w = unaligned;
+    g.out = again, g.format = PHASOR_BF16, g.w = halves;
     gemm(e, 2, g);
     check(memcmp(out, again, M * N * sizeof(float)) == 0, level, "weights in bf16 are what they are in float32");
-    free(unaligned - 1), free(halves);
+    free(halves - 1);
     free(x), free(w), free(out), free(again), free(expected);
 }
 
