@@ -53,7 +53,7 @@ extension Pipeline {
     ) throws {
         let decoder = decoder ?? defaultDecoder
         let autoencoder = try autoencoder(of: decoder)
-        defer { Arena.shared.giveBack() }
+        defer { residency.releaseActivations() }
         try residency.pass(through: part(of: decoder)) { check in
             try autoencoder.decode(unpacked(latent, by: traits.packing), interrupt: interrupt) { frames in
                 try check()
@@ -68,7 +68,7 @@ extension Pipeline {
     /// - Parameter interrupt: called now and then; throwing ends the decoding.
     /// - Throws: `ModelError.notFinite`.
     package func preview(of estimate: Tensor, interrupt: () throws -> Void = {}) throws -> Tensor {
-        defer { Arena.shared.giveBack() }
+        defer { residency.releaseActivations() }
         return try residency.pass(through: part(of: tiny == nil ? .full : .tiny)) { check in
             let cells = unpacked(firstFrame(of: estimate), by: traits.packing)
             var first: Tensor?

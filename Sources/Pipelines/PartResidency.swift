@@ -23,6 +23,16 @@ package protocol PartResidency: Sendable {
     var report: ResidencyReport? { get }
 }
 
+extension PartResidency {
+    /// Releases the memory of what was computed. Called when something ends that is not soon done again: an encoding, a decode; not
+    /// between the steps of a generation.
+    ///
+    /// Where weights lack room it goes back to the system. Elsewhere the system may take it, and the next picture finds what is left.
+    func releaseActivations() {
+        if report.map(\.hasRoomForAll) ?? true { Arena.shared.offer() } else { Arena.shared.giveBack() }
+    }
+}
+
 /// The parts of one model in a residency that the whole process shares; without one, weights are left to the system.
 struct ModelResidency: PartResidency {
     private let model: String
@@ -54,7 +64,7 @@ struct ModelResidency: PartResidency {
 
     func isResident(_ part: Part) -> Bool {
         guard let report = residency?.report else { return true }
-        if report.residents.reduce(0, { $0 + $1.bytes }) <= report.room { return true }
+        if report.hasRoomForAll { return true }
         guard let own = report.residents.first(where: { $0.model == model && $0.part == part.name }) else {
             return true
         }

@@ -72,7 +72,7 @@ extension Pipeline {
     func encode(
         _ pictures: GivenPictures, like latent: Tensor, interrupt: () throws -> Void
     ) throws -> EncodedPictures {
-        defer { Arena.shared.giveBack() }
+        defer { residency.releaseActivations() }
         let (width, height, frames) = sides(of: latent)
         return try residency.pass(through: autoencoderPart) { check in
             try encoded(pictures, width: width, height: height, frames: frames) {

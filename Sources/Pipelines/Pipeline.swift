@@ -169,7 +169,7 @@ package final class Pipeline: Sendable {
                 try check()
             }
         }
-        defer { Arena.shared.giveBack() }
+        defer { residency.releaseActivations() }
         return conditioning.lasting
     }
 

@@ -50,7 +50,7 @@ final class Worker {
             passOn()
             guard let decision = decide() else {
                 if queue.mode != .open { return }
-                Arena.shared.giveBack(keeping: 0)
+                Arena.shared.giveBack()
                 queue.wait(seconds: Self.sweepSeconds)
                 continue
             }

@@ -17,13 +17,12 @@ package struct MemoryUse: Sendable {
 ///
 /// What a step computes lies at the low end, packed closely (see `Heap`), so that the range in use stays near what lives
 /// at once; what is small or outlives the step lies at the high end, where it leaves no holes in the way of large tensors.
-/// Pages stay when their tensors are gone: the next step finds them without a page fault. `giveBack` returns them.
+/// Pages stay when their tensors are gone: the next step finds them without a page fault. `offer` lets the system take them when
+/// it is short of memory, `giveBack` returns them.
 package final class Arena: Sendable {
     /// The arena of the process: twice the machine's memory in addresses.
     package static let shared = Arena(reserving: 2 * Int(clamping: ProcessInfo.processInfo.physicalMemory))
 
-    /// Idle bytes that `giveBack` leaves, as they are soon wanted again.
-    package static let keptBytes = 256 << 20
     /// Tensors below this go to the high end.
     private static let smallBytes = 64 << 10
 
@@ -41,6 +40,12 @@ package final class Arena: Sendable {
         /// Bytes allocated piece by piece.
         var apart = 0
         var use = MemoryUse()
+
+        /// Offsets of pages that may be there and that nothing uses, of a range of `size` bytes.
+        func idleRanges(_ size: Int) -> [Range<Int>] {
+            low.holes + [low.extent..<lowTouched]
+                + (high.holes + [high.extent..<highTouched]).map { size - $0.upperBound..<size - $0.lowerBound }
+        }
 
         mutating func count(_ change: Int) {
             use.inUse += change
@@ -132,26 +137,30 @@ package final class Arena: Sendable {
         return (grown, result)
     }
 
-    /// Returns idle pages to the system, but for the first `kept` bytes of the range. Called when something ends that
-    /// is not soon done again: an encoding, a decode, all work; not between the steps of a generation.
-    package func giveBack(keeping kept: Int = keptBytes) {
+    /// Returns idle pages to the system.
+    package func giveBack() {
         state.withLock { state in
-            for range in state.low.holes + [state.low.extent..<state.lowTouched] {
-                let start = max(range.lowerBound, kept)
-                if start < range.upperBound { discard(start..<range.upperBound) }
-            }
-            for range in state.high.holes + [state.high.extent..<state.highTouched] {
-                discard(size - range.upperBound..<size - range.lowerBound)
-            }
-            state.lowTouched = max(state.low.extent, min(state.lowTouched, kept))
+            advise(state.idleRanges(size), MADV_DONTNEED, pages: Int(getpagesize()))
+            state.lowTouched = state.low.extent
             state.highTouched = state.high.extent
         }
     }
 
-    /// The whole pages of a range of offsets.
-    private func discard(_ range: Range<Int>) {
-        let page = Int(getpagesize())
-        let (start, end) = ((range.lowerBound + page - 1) / page * page, range.upperBound / page * page)
-        if let base, start < end { madvise(base + start, end - start, MADV_DONTNEED) }
+    /// Lets the system take idle pages when it is short of memory; until then they are there for whoever computes next, and count
+    /// as the process's. A virtual machine needs seconds for a gigabyte of pages that its host has to find first.
+    package func offer() {
+        // Whole large pages: part of one would split it.
+        state.withLock { advise($0.idleRanges(size), MADV_FREE, pages: 2 << 20) }
+    }
+
+    /// The whole pages of ranges of offsets.
+    private func advise(_ ranges: [Range<Int>], _ advice: Int32, pages page: Int) {
+        guard let base else { return }
+        let first = Int(bitPattern: base) % page
+        for range in ranges {
+            let start = (first + range.lowerBound + page - 1) / page * page - first
+            let end = (first + range.upperBound) / page * page - first
+            if start < end { madvise(base + start, end - start, advice) }
+        }
     }
 }

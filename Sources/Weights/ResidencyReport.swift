@@ -38,4 +38,7 @@ package struct ResidencyReport: Sendable {
     package let room: Int
     package let tally: ResidencyTally
     package let residents: [Resident]
+
+    /// Whether the weights of all models fit beside what else is in memory.
+    package var hasRoomForAll: Bool { residents.reduce(0) { $0 + $1.bytes } <= room }
 }

@@ -76,7 +76,7 @@ struct BenchStep: ParsableCommand {
         let compute = threading.makeCompute(precision)
         let peakBefore = MachinePeaks(compute).bf16
         // What that took is no part of a step's memory.
-        Arena.shared.giveBack(keeping: 0)
+        Arena.shared.giveBack()
         // The first step is not counted: it reads the weights.
         let pipeline = try Pipeline(
             bare: model, expert: expert, autoencoder: vae, steps: rounds + 1, textRows: Self.textRows, compute: compute)
@@ -112,7 +112,7 @@ struct BenchStep: ParsableCommand {
             .operations(latent: shape, textRows: Self.textRows + references)
         let share = (operations ?? 0) / step / (peak * 1e9)
         print(String(format: "%8.1f %% of the bf16 peak, %.0f GF/s", share * 100, peak))
-        Arena.shared.giveBack(keeping: 0)
+        Arena.shared.giveBack()
         let start = RunObserver.wall()
         let (decodeBytes, _) = try Arena.shared.growth { try run.decode { _ in } }
         let decode = RunObserver.wall() - start

@@ -91,15 +91,32 @@ import Testing
             func leftOver() -> Set<Float> { Set(Tensor(uninitialized: [8 * megabyte]).array) }
             do { _ = Tensor(repeating: 5, shape: [8 * megabyte]) }
             #expect(leftOver() == [5])
-            arena.giveBack(keeping: 64 * megabyte)
-            #expect(leftOver() == [5])
-            arena.giveBack(keeping: 8 * megabyte)
-            #expect(leftOver() == [0, 5])
-            #expect(arena.use.idle == 32 * megabyte)
-            arena.giveBack(keeping: 0)
+            arena.giveBack()
             #expect(arena.use.idle == 0)
             #expect(leftOver() == [0])
             #expect(stays.array.allSatisfy { $0 == 7 })
+        }
+    }
+
+    /// Linux counts the pages that it may take when it is short of memory.
+    @Test func idlePagesAreOffered() throws {
+        let arena = Arena(reserving: 1 << 30)
+        func offered() throws -> Int {
+            let text = try String(contentsOfFile: "/proc/self/smaps_rollup", encoding: .utf8)
+            let line = try #require(text.split(separator: "\n").first { $0.hasPrefix("LazyFree:") })
+            return try #require(Int(line.split(separator: " ")[1])) << 10
+        }
+        try arena.using {
+            let stays = Tensor(repeating: 7, shape: [megabyte])
+            do { _ = Tensor(repeating: 5, shape: [8 * megabyte]) }
+            let before = try offered()
+            arena.offer()
+            #expect(try offered() - before >= 30 * megabyte)
+            #expect(arena.use.idle == 32 * megabyte)
+            #expect(stays.array.allSatisfy { $0 == 7 })
+            let again = Tensor(repeating: 6, shape: [8 * megabyte])
+            #expect(try offered() - before < megabyte)
+            #expect(again.array.allSatisfy { $0 == 6 })
         }
     }
 
