@@ -44,12 +44,19 @@ extension Compute {
             heads: heads, kv_heads: kvHeads, head_dim: headDim, scale: scale ?? 1 / Float(headDim).squareRoot(),
             key_bias: mask.keyBias.map { UnsafePointer($0.pointer) },
             score_bias: mask.scoreBias.map { UnsafePointer($0.pointer) }, soft_cap: softCap, causal: mask.causal,
-            keys_before: mask.keysBefore)
+            keys_before: mask.keysBefore,
+            scoring: scoringEngine(queries: queries, keys: keys, mask: mask, softCap: softCap))
         let scratch = Tensor(bytes: phasor_attention_scratch(engine, &work, Int32(threads)))
         scratch.withUnsafeMutable { scratch in
             withPool { phasor_attention_run($0, engine, &work, scratch.baseAddress) }
         }
         withExtendedLifetime((q, k, v, mask.keyBias, mask.scoreBias)) {}
         return out
+    }
+
+    /// What multiplies queries and keys where it is not the engine of all: that of int8, where there are enough of both that rounding
+    /// them costs less time than it saves, and where taking the mean off the keys changes no weight.
+    private func scoringEngine(queries: Int, keys: Int, mask: AttentionMask, softCap: Float) -> OpaquePointer? {
+        min(queries, keys) >= 256 && !mask.causal && softCap == 0 ? int8Engine : nil
     }
 }

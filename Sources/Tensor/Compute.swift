@@ -7,8 +7,8 @@ package enum Precision: String, Sendable, CaseIterable, Codable {
     case f32
     /// Operands rounded to bf16 where the processor multiplies those, else float32 kernels of our own.
     case bf16
-    /// Products and convolutions with large weights in int8, both operands rounded in blocks of 256 with a scale each, where
-    /// the processor has an instruction for it; all else as bf16.
+    /// Products and convolutions with large weights, and queries times keys, in int8, both operands rounded in blocks of 256 with a
+    /// scale each, where the processor has an instruction for it; all else as bf16.
     case int8
 }
 
@@ -110,7 +110,7 @@ package final class Compute: @unchecked Sendable {
     package let instructions: InstructionSet
     /// What multiplies in products, attention and convolutions.
     let engine: OpaquePointer
-    /// What multiplies in products and convolutions with large weights.
+    /// What multiplies in products and convolutions with large weights, and queries with keys.
     let int8Engine: OpaquePointer?
 
     /// - Parameters:
@@ -171,7 +171,7 @@ package final class Compute: @unchecked Sendable {
     }
 
     /// Goes up with every change of what a kernel rounds or in which order it adds: what was begun by other kernels begins anew.
-    private static let kernelRevision = 4
+    private static let kernelRevision = 5
 
     deinit {
         if owner == nil { phasor_pool_destroy(pool) }

@@ -144,6 +144,33 @@ import Testing
         #expect(distance(short.array, long.array.map(Double.init)) < 2e-6)
     }
 
+    /// Queries times keys in int8, of keys that are large and alike in one channel, as those of trained models are.
+    @Test(arguments: InstructionSet.available + InstructionSet.modelled)
+    func scoresInInt8(instructions: InstructionSet) {
+        let c = Case(batch: 2, queries: 300, keys: 700, heads: 4, kvHeads: 2, dim: 72, keyBias: true)
+        let i = Self.inputs(c)
+        let k = Tensor(i.k.array.enumerated().map { $0 % 72 == 5 ? $1 + 20 : $1 }, shape: i.k.shape)
+        func attended(_ compute: Compute, _ entries: Range<Int> = 0..<2, queries: Int = 300) -> Tensor {
+            let keys = entries.lowerBound * 700..<entries.upperBound * 700
+            return compute.attention(
+                q: i.q.slice(entries.lowerBound * 300..<(entries.upperBound - 1) * 300 + queries), k: k.slice(keys),
+                v: i.v.slice(keys), batch: entries.count, heads: 4, kvHeads: 2,
+                mask: AttentionMask(keyBias: i.mask.keyBias?.slice(entries)))
+        }
+        let expected = Plain.attention(
+            i.q.array, k.array, i.v.array, c.shape, scale: 1 / Double(c.dim).squareRoot(),
+            keyBias: i.mask.keyBias?.array)
+        let compute = Compute(threads: 2, precision: .int8, instructions: instructions)
+        let whole = attended(compute)
+        #expect(distance(whole.array, expected) < 0.03)
+        #expect(bits(attended(Compute(threads: 3, precision: .int8, instructions: instructions))) == bits(whole))
+        #expect(bits(attended(compute, 1..<2)) == bits(whole.slice(300..<600)))
+        #expect((bits(attended(compute.unquantized)) == bits(whole)) == !InstructionSet.current.multipliesBytes)
+        // Few queries are not worth it.
+        #expect(
+            bits(attended(compute, 0..<1, queries: 100)) == bits(attended(compute.unquantized, 0..<1, queries: 100)))
+    }
+
     @Test func threadsAndBatchDoNotChangeABit() {
         let c = Case(batch: 3, queries: 70, keys: 200, heads: 4, kvHeads: 2, dim: 40, keyBias: true)
         let i = Self.inputs(c)

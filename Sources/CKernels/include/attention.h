@@ -12,6 +12,8 @@
 ///   score_bias  [heads, queries, keys] added to the scores of every batch entry; or NULL
 ///   soft_cap    scores become soft_cap tanh(score / soft_cap) before anything is added to them; 0: they do not
 ///   causal      query i sees keys 0...keys_before + i only
+///   scoring     an engine that multiplies queries and keys in its precision, or NULL: that of the values does. Not with soft_cap or
+///               causal: keys are rounded less the mean of those that are seen, which moves all scores of a query alike
 /// A query that sees no key gets zeros.
 typedef struct phasor_attention {
     const float *q, *k, *v;
@@ -23,6 +25,7 @@ typedef struct phasor_attention {
     float soft_cap;
     bool causal;
     size_t keys_before;
+    const phasor_engine *scoring;
 } phasor_attention;
 
 /// Bytes of 64-byte aligned scratch memory that it needs: k and v once more, packed, and a tile for each worker.

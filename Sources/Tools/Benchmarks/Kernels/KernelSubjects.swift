@@ -21,6 +21,7 @@ extension KernelBenchmark {
             linear("wan-14b modulation", type: .q8x0, rows: 1, outputs: 30720, inputs: 5120),
             attention("wan-1.3b", tokens: 1024, heads: 12), attention("wan-1.3b", tokens: 4096, heads: 12),
             attention("wan-1.3b", tokens: 1024, heads: 12, precision: .f32),
+            attention("wan-1.3b", tokens: 4096, heads: 12, precision: .int8),
             convolution("wan-vae", channels: 384, size: 64), convolution("wan-vae", channels: 192, size: 128),
             convolution("wan-vae", channels: 96, size: 256),
             convolution("wan-vae", channels: 192, size: 128, precision: .f32),
