@@ -53,6 +53,28 @@ void phasor_convolution_pack(
     }
 }
 
+void phasor_phase_weights(size_t phase, const float *weight, size_t count, float *out) {
+    memset(out, 0, count * 4 * sizeof(float));
+    for (size_t i = 0; i < count; i++, weight += 9, out += 4)
+        for (size_t tap = 0; tap < 9; tap++) {
+            size_t y = (tap / 3 + 1 - phase / 2) / 2, x = (tap % 3 + 1 - phase % 2) / 2;
+            out[y * 2 + x] += weight[tap];
+        }
+}
+
+/// The work as its phases see it: a place is a pixel of the input, which is not enlarged.
+static phasor_convolution of_places(const phasor_convolution *work) {
+    phasor_convolution w = *work;
+    if (!w.by_phases) return w;
+    w.upsample = 1;
+    w.height_out /= 2;
+    w.width_out /= 2;
+    w.kernel_height = w.kernel_width = 2;
+    w.first_tap = w.first_tap / 9 * 4;
+    w.packed_taps = w.packed_taps / 9 * 4;
+    return w;
+}
+
 static size_t frames(const phasor_convolution *w) { return w->frames_zero + w->frames_held + w->frames_in; }
 
 /// Squares along so many outputs.
@@ -60,7 +82,8 @@ static size_t squares(const convolution_job *j, size_t outputs) { return (output
 
 /// Rows of packed input that some output rows read.
 static size_t rows_read(const convolution_job *j, size_t rows) {
-    return j->form ? squares(j, rows) * j->form->outputs + 2 : (rows - 1) * j->work->stride + j->work->kernel_height;
+    if (j->form) return squares(j, rows) * j->form->outputs + 2;
+    return (rows - 1) * j->work->stride + j->work->kernel_height + j->side - 1;
 }
 
 static size_t square_block(const convolution_job *j) {
@@ -116,8 +139,10 @@ static convolution_job plan(const phasor_engine *e, const phasor_convolution *w,
     convolution_job j = {.work = w, .engine = e, .items = at_least(ITEMS, THREAD_ITEMS * (size_t)threads)};
     j.form = winograd_form_of(w->winograd);
     if (j.form) j.square_columns = squares(&j, w->width_out);
+    j.side = w->by_phases ? 2 : 1;
     // As far as taps reach, and at least what is written of the frame itself.
-    size_t reach = j.form ? j.square_columns * j.form->outputs + 2 : (w->width_out - 1) * w->stride + w->kernel_width;
+    size_t reach = (w->width_out - 1) * w->stride + w->kernel_width + j.side - 1;
+    if (j.form) reach = j.square_columns * j.form->outputs + 2;
     j.width = at_least(reach, w->pad + w->width_in * w->upsample);
     j.tap_steps = engine_steps(e, w->channels);
     j.pixel_bytes = j.tap_steps * engine_row_step_bytes(e);
@@ -125,7 +150,8 @@ static convolution_job plan(const phasor_engine *e, const phasor_convolution *w,
     j.taps = w->kernel_time * w->kernel_height * w->kernel_width;
     j.block_taps = at_least(K_BYTES / j.tap_bytes, 1);
     if (j.block_taps > j.taps) j.block_taps = j.taps;
-    j.panels = (w->outputs + ENGINE_COLUMNS - 1) / ENGINE_COLUMNS;
+    j.phase_panels = (w->outputs + ENGINE_COLUMNS - 1) / ENGINE_COLUMNS;
+    j.panels = j.side * j.side * j.phase_panels;
     j.band_rows = rows_of_bands(&j);
     j.bands = (w->height_out + j.band_rows - 1) / j.band_rows;
 
@@ -149,7 +175,8 @@ const phasor_engine *phasor_engine_of_squares(const phasor_engine *engine) {
 
 size_t phasor_convolution_scratch(const phasor_engine *engine, const phasor_convolution *work, int threads) {
     if (work->frames_out * work->height_out * work->width_out == 0) return 0;
-    convolution_job j = plan(engine, work, threads);
+    phasor_convolution places = of_places(work);
+    convolution_job j = plan(engine, &places, threads);
     return j.offset_bytes + (size_t)threads * j.worker_bytes + packed_bytes(&j);
 }
 
@@ -198,12 +225,14 @@ static void pack(void *context, size_t item, int worker) {
 static void convolve(void *context, size_t item, int worker) {
     const convolution_job *j = context;
     const phasor_convolution *w = j->work;
-    size_t first = item % j->panels * ENGINE_COLUMNS, start = item / j->panels * j->block_places;
+    size_t phase = item % j->panels / j->phase_panels, down = phase / j->side, right = phase % j->side;
+    size_t first = item % j->phase_panels * ENGINE_COLUMNS, start = item / j->panels * j->block_places;
     size_t columns = w->outputs - first < ENGINE_COLUMNS ? w->outputs - first : ENGINE_COLUMNS;
     size_t end = j->places - start < j->block_places ? j->places : start + j->block_places;
     size_t frame_pixels = j->rows * w->width_out;
     float *sums = (float *)(j->workers + (size_t)worker * j->worker_bytes);
-    const char *panel = (const char *)w->panels + first * w->packed_taps * j->tap_bytes;
+    const char *panel = (const char *)w->panels
+        + (phase * engine_width(w->outputs) + first) * w->packed_taps * j->tap_bytes;
     for (size_t tap = 0; tap < j->taps; tap += j->block_taps) {
         size_t taps = j->taps - tap < j->block_taps ? j->taps - tap : j->block_taps;
         phasor_tile tile = {
@@ -217,16 +246,23 @@ static void convolve(void *context, size_t item, int worker) {
             tile.rows = at_most(at_most(end - pixel, frame_pixels - place), j->engine->rows);
             for (size_t i = 0; i < tile.rows; i++) {
                 size_t x = (place + i) % w->width_out, y = (place + i) / w->width_out;
-                size_t corner = (t * w->stride_time * j->height + y * w->stride) * j->width + x * w->stride;
+                size_t corner =
+                    (t * w->stride_time * j->height + y * w->stride + down) * j->width + x * w->stride + right;
                 tile.a[i] = j->packed + corner * j->pixel_bytes;
             }
             tile.c = sums + (pixel - start) * ENGINE_COLUMNS;
             j->engine->multiply(&tile);
             if (tap + taps < j->taps) continue;
-            size_t output = ((t * w->height_out + j->first) * w->width_out + place) * w->outputs + first;
-            phasor_epilogue(
-                tile.c, ENGINE_COLUMNS, tile.rows, columns, w->bias ? w->bias + first : NULL, PHASOR_IDENTITY,
-                w->residual ? w->residual + output : NULL, w->outputs, NULL, w->out + output, w->outputs);
+            // Outputs of one phase are neighbours in a row alone.
+            for (size_t i = 0, run; i < tile.rows; i += run) {
+                size_t x = (place + i) % w->width_out, y = t * w->height_out + j->first + (place + i) / w->width_out;
+                run = j->side == 1 ? tile.rows : at_most(tile.rows - i, w->width_out - x);
+                size_t pixel_out = ((y * j->side + down) * w->width_out + x) * j->side + right;
+                size_t output = pixel_out * w->outputs + first, next = j->side * w->outputs;
+                phasor_epilogue(
+                    tile.c + i * ENGINE_COLUMNS, ENGINE_COLUMNS, run, columns, w->bias ? w->bias + first : NULL,
+                    PHASOR_IDENTITY, w->residual ? w->residual + output : NULL, next, NULL, w->out + output, next);
+            }
         }
     }
 }
@@ -234,6 +270,8 @@ static void convolve(void *context, size_t item, int worker) {
 void phasor_convolution_run(
     phasor_pool *pool, const phasor_engine *engine, const phasor_convolution *work, void *scratch) {
     if (work->frames_out * work->height_out * work->width_out == 0) return;
+    phasor_convolution places = of_places(work);
+    work = &places;
     convolution_job j = plan(engine, work, phasor_pool_threads(pool));
     j.offsets = scratch;
     j.workers = (char *)scratch + j.offset_bytes;

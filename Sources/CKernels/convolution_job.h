@@ -17,7 +17,8 @@ typedef struct {
     size_t pixel_bytes;       // of a packed pixel
     size_t tap_bytes;         // of a tap in a panel's column
     size_t taps, block_taps, tap_steps;
-    size_t panels;
+    size_t panels, phase_panels;  // of all phases, and of one
+    size_t side;              // outputs of all phases along the side of a place: 2, or 1 where there are none
     size_t places, blocks, block_places;
     size_t groups;                   // of panels, each an item with each block
     size_t square_columns, squares;  // of a band: in a row, and of a frame

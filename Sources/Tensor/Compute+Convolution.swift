@@ -72,10 +72,17 @@ package struct Convolution: Sendable {
     fileprivate struct Form: Hashable, @unchecked Sendable {
         let engine: OpaquePointer
         /// Outputs along the side of one of Winograd's squares; 0 where taps are multiplied.
-        let square: Int
+        var square = 0
+        /// Whether the taps are those of an enlarged picture's four phases.
+        var isByPhases = false
 
-        /// Products for each 3x3 taps.
-        var frequencies: Int { (square + 2) * (square + 2) }
+        /// Of kernels of 3x3 taps, what takes the place of each kernel: its frequencies, or the taps of one phase. Nil: its taps.
+        var kernelSize: Int? { square > 0 ? (square + 2) * (square + 2) : isByPhases ? 4 : nil }
+
+        func fill(_ target: UnsafeMutablePointer<Float>, phase: Int, from kernels: UnsafePointer<Float>, count: Int) {
+            if square > 0 { phasor_winograd_weights(square, kernels, count, target) }
+            if isByPhases { phasor_phase_weights(phase, kernels, count, target) }
+        }
     }
 
     /// Taps as a kernel reads them.
@@ -136,18 +143,19 @@ package struct Convolution: Sendable {
             for change in changes { compute.merge(change, into: values) }
             if framesAsChannels > 1 { values = tapsInTime(values) }
             let (all, left) = (count, count - first * (count / source.shape[2]))
-            // 64 outputs at a time. Some of the taps, and frequencies, are tensors of their own first.
-            let taps = form.square > 0 ? left / 9 * form.frequencies : left
+            // 64 outputs at a time. Some of the taps, and what takes their place, are tensors of their own first.
+            let taps = form.kernelSize.map { left / 9 * $0 } ?? left
             let some = left < all ? 64 * inputs * left : 0
-            let frequencies = form.square > 0 ? 64 * inputs * taps : 0
+            let others = form.kernelSize == nil ? 0 : 64 * inputs * taps
             let bytes = phasor_convolution_panel_bytes(form.engine, 64, inputs, taps)
-            let panels = Tensor.lasting {
-                Tensor(bytes: phasor_convolution_panel_bytes(form.engine, outputs, inputs, taps))
-            }
-            let buffers = Tensor(uninitialized: [compute.threads, 16 * inputs + some + frequencies])
-            compute.parallel((outputs + 63) / 64) { panel, worker in
+            let (phases, count) = (form.isByPhases ? 4 : 1, (outputs + 63) / 64)
+            let phaseBytes = phasor_convolution_panel_bytes(form.engine, outputs, inputs, taps)
+            let panels = Tensor.lasting { Tensor(bytes: phases * phaseBytes) }
+            let buffers = Tensor(uninitialized: [compute.threads, 16 * inputs + some + others])
+            compute.parallel(phases * count) { item, worker in
+                let (phase, panel) = (item / count, item % count)
                 let (first, columns) = (64 * panel, min(64, outputs - 64 * panel))
-                let buffer = buffers.pointer + worker * (16 * inputs + some + frequencies)
+                let buffer = buffers.pointer + worker * (16 * inputs + some + others)
                 var weight = values.pointer + first * inputs * all
                 if some > 0 {
                     let chosen = buffer + 16 * inputs
@@ -156,14 +164,14 @@ package struct Convolution: Sendable {
                     }
                     weight = chosen
                 }
-                if form.square > 0 {
-                    let spread = buffer + 16 * inputs + some
-                    phasor_winograd_weights(form.square, weight, columns * inputs * left / 9, spread)
-                    weight = spread
+                if others > 0 {
+                    let kernels = buffer + 16 * inputs + some
+                    form.fill(kernels, phase: phase, from: weight, count: columns * inputs * left / 9)
+                    weight = kernels
                 }
                 phasor_convolution_pack(
                     form.engine, weight, columns, inputs, taps, buffer,
-                    UnsafeMutableRawPointer(panels.pointer) + panel * bytes)
+                    UnsafeMutableRawPointer(panels.pointer) + phase * phaseBytes + panel * bytes)
             }
             withExtendedLifetime((values, buffers)) {}
             return panels
@@ -250,17 +258,22 @@ extension Compute {
     /// than pairs of bytes do, and less than wider products of bytes. Squares of 4x4 save nearly twice what those of 2x2
     /// save, but their weights take 4 times the memory of the taps, not 1.8 times. The widest layers, which small pictures
     /// pass in U-Nets, would read more than they would multiply. Beside bf16 products of pairs squares of 4x4 are faster, and
-    /// exact; those of 2x2 are not faster.
-    private func form(of layer: Convolution, stride: Int) -> Convolution.Form {
-        let isSquare =
-            layer.kernel.height == 3 && layer.kernel.width == 3 && stride == 1 && min(layer.inputs, layer.outputs) >= 64
+    /// exact; those of 2x2 are not faster. The four phases of an enlarged picture have 16 products for the 36 of its taps: only
+    /// squares of 4x4 in float32 save more of the same.
+    private func form(of layer: Convolution, _ plan: ConvolutionPlan) -> Convolution.Form {
+        let isSquare = layer.kernel.height == 3 && layer.kernel.width == 3 && plan.stride == 1
+        let isEnlarged = isSquare && plan.upsample == 2 && plan.padding == 1 && plan.paddingAfter == 1
         let ofTaps = self.engine(outputs: layer.outputs, inputs: layer.inputs)
         let areBytes = ofTaps == int8Engine && phasor_isa_has_int8_dots()
-        if isSquare, !areBytes, let ofSquares = phasor_engine_of_squares(engine) {
-            if max(layer.inputs, layer.outputs) <= 512 { return Convolution.Form(engine: ofSquares, square: 4) }
-            if ofSquares == engine { return Convolution.Form(engine: ofSquares, square: 2) }
+        if isSquare, min(layer.inputs, layer.outputs) >= 64, !areBytes, let ofSquares = phasor_engine_of_squares(engine)
+        {
+            let isSame = ofSquares == engine
+            if max(layer.inputs, layer.outputs) <= 512, isSame || !isEnlarged {
+                return Convolution.Form(engine: ofSquares, square: 4)
+            }
+            if isSame, !isEnlarged { return Convolution.Form(engine: ofSquares, square: 2) }
         }
-        return Convolution.Form(engine: ofTaps, square: 0)
+        return Convolution.Form(engine: ofTaps, isByPhases: isEnlarged)
     }
 
     /// x `[T, H, W, in]` -> `[T', H', W', out]`, plus `residual` of that shape and what updates add.
@@ -285,7 +298,7 @@ extension Compute {
         precondition(x.shape[3] == layer.inputs, "convolution of \(x.shape) with \(layer.inputs) input channels")
         precondition(scaling.map { $0.factors.shape == [2, layer.inputs] } ?? true, "scaling of other channels")
         let out = Tensor(uninitialized: [frames, height, width, layer.outputs])
-        let form = form(of: layer, stride: plan.stride)
+        let form = form(of: layer, plan)
         let (panels, packedTaps, firstTap) = layer.panels(form, self)
         var work = phasor_convolution(
             frames_zero: plan.framesBefore - held, frames_held: held, frames_in: x.shape[0], height_in: x.shape[1],
@@ -294,7 +307,7 @@ extension Compute {
             kernel_time: kernel.time, kernel_height: kernel.height, kernel_width: kernel.width,
             stride_time: plan.strideTime, stride: plan.stride, pad: plan.padding, upsample: plan.upsample,
             first_tap: firstTap, packed_taps: packedTaps, panels: panels.pointer,
-            winograd: form.square,
+            winograd: form.square, by_phases: form.isByPhases,
             before: past.map { UnsafePointer($0.pointer) }, in: x.pointer,
             scale: scaling.map { UnsafePointer($0.factors.pointer) },
             shift: scaling.map { UnsafePointer($0.factors.pointer + layer.inputs) },

@@ -5,11 +5,13 @@
     pip install torch diffusers transformers accelerate
     beside_torch.py PHASOR OUT [CASE ...] [--precision f32|bf16|int8] [--threads 2] [--rounds 3] [--turns 2]
 
-Cases (default: all): wan-1.3b, klein-4b, z-image, sdxl, sana-sprint-1.6b at 512x512; sdxl-1024 at 1024x1024. klein-4b and z-image
+Cases (default: all): wan-1.3b, klein-4b, z-image, sdxl, sana-sprint-1.6b at 512x512; sdxl-1024 and
+sana-sprint-1.6b-1024 at 1024x1024. klein-4b and z-image
 have a fifth of their blocks, in their proportions, as torch would not fit beside the file otherwise. OUT keeps the weights (18 GB).
 --precision is that of the products of both: f32 on processors without bf16. Where the processor has none, torch's bf16 is slower than its
 f32. int8 is Phasor's, beside torch's bf16. Each turn is a process of its own. Told are medians over the rounds of all turns; of decodes
-each turn's second, and Phasor's first, which packs the weights.
+each turn's second, and Phasor's first, which packs the weights. A whole picture is counted from those: the steps of a distilled model,
+SDXL's one at 512x512 and four at 1024x1024, SANA-Sprint's two, four elsewhere, and a second decode.
 """
 import argparse, json, pathlib, resource, statistics, subprocess, sys, tempfile, time
 
@@ -22,6 +24,18 @@ SDXL = dict(
         up_block_types=["CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"], projection_class_embeddings_input_dim=2816,
         sample_size=128, transformer_layers_per_block=[1, 2, 10], use_linear_projection=True, in_channels=4, out_channels=4)),
     vae=("AutoencoderKL", dict(KL, latent_channels=4, scaling_factor=0.13025, force_upcast=True)))
+SANA = dict(
+    network=("SanaTransformer2DModel", dict(
+        attention_head_dim=32, caption_channels=2304, cross_attention_dim=2240, cross_attention_head_dim=112, guidance_embeds=True,
+        guidance_embeds_scale=0.1, in_channels=32, mlp_ratio=2.5, norm_elementwise_affine=False, num_attention_heads=70,
+        num_cross_attention_heads=20, num_layers=20, out_channels=32, patch_size=1, qk_norm="rms_norm_across_heads", sample_size=32)),
+    vae=("AutoencoderDC", dict(
+        attention_head_dim=32, decoder_act_fns="silu", decoder_block_out_channels=[128, 256, 512, 512, 1024, 1024],
+        decoder_block_types=["ResBlock"] * 3 + ["EfficientViTBlock"] * 3, decoder_layers_per_block=[3] * 6,
+        decoder_norm_types="rms_norm", decoder_qkv_multiscales=[[], [], [], [5], [5], [5]], downsample_block_type="Conv",
+        encoder_block_out_channels=[128, 256, 512, 512, 1024, 1024], encoder_block_types=["ResBlock"] * 3 + ["EfficientViTBlock"] * 3,
+        encoder_layers_per_block=[2, 2, 2, 3, 3, 3], encoder_qkv_multiscales=[[], [], [], [5], [5], [5]], latent_channels=32,
+        scaling_factor=0.41407, upsample_block_type="interpolate")))
 CASES = {
     "wan-1.3b": dict(
         network=("WanTransformer3DModel", dict(
@@ -41,20 +55,11 @@ CASES = {
                                    use_post_quant_conv=False))),
     "sdxl": SDXL,
     "sdxl-1024": dict(SDXL, folder="sdxl", side=1024),
-    "sana-sprint-1.6b": dict(
-        network=("SanaTransformer2DModel", dict(
-            attention_head_dim=32, caption_channels=2304, cross_attention_dim=2240, cross_attention_head_dim=112, guidance_embeds=True,
-            guidance_embeds_scale=0.1, in_channels=32, mlp_ratio=2.5, norm_elementwise_affine=False, num_attention_heads=70,
-            num_cross_attention_heads=20, num_layers=20, out_channels=32, patch_size=1, qk_norm="rms_norm_across_heads", sample_size=32)),
-        vae=("AutoencoderDC", dict(
-            attention_head_dim=32, decoder_act_fns="silu", decoder_block_out_channels=[128, 256, 512, 512, 1024, 1024],
-            decoder_block_types=["ResBlock"] * 3 + ["EfficientViTBlock"] * 3, decoder_layers_per_block=[3] * 6,
-            decoder_norm_types="rms_norm", decoder_qkv_multiscales=[[], [], [], [5], [5], [5]], downsample_block_type="Conv",
-            encoder_block_out_channels=[128, 256, 512, 512, 1024, 1024], encoder_block_types=["ResBlock"] * 3 + ["EfficientViTBlock"] * 3,
-            encoder_layers_per_block=[2, 2, 2, 3, 3, 3], encoder_qkv_multiscales=[[], [], [], [5], [5], [5]], latent_channels=32,
-            scaling_factor=0.41407, upsample_block_type="interpolate"))),
+    "sana-sprint-1.6b": SANA,
+    "sana-sprint-1.6b-1024": dict(SANA, folder="sana-sprint-1.6b", side=1024),
 }
 TEXT_ROWS = 256
+STEPS = {"sdxl": 1, "sana-sprint-1.6b": 2, "sana-sprint-1.6b-1024": 2}
 
 
 def part(case, name):
@@ -111,8 +116,8 @@ def by_torch(case, folder, side, options):
     del network
     vae = getattr(diffusers, CASES[case]["vae"][0]).from_pretrained(folder / "vae", torch_dtype=dtype)
     shapes = {"wan-1.3b": (16, 1, side // 8, side // 8), "klein-4b": (32, side // 8, side // 8), "z-image": (16, side // 8, side // 8),
-              "sana-sprint-1.6b": (32, side // 32, side // 32)}
-    latent = torch.randn(1, *shapes.get(case, (4, side // 8, side // 8)), dtype=dtype)
+              "sana-sprint-1.6b": (32, side // 32, side // 32), "sdxl": (4, side // 8, side // 8)}
+    latent = torch.randn(1, *shapes[CASES[case].get("folder", case)], dtype=dtype)
     decode = [timed(lambda: vae.decode(latent, return_dict=False)) for _ in range(2)][1]
     print(json.dumps([steps, decode, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024]))
 
@@ -141,7 +146,7 @@ def main():
     if unknown := [case for case in options.cases if case not in CASES]:
         p.error(f"{unknown[0]}: the cases are {', '.join(CASES)}")
     print(f"| {options.precision}, {options.threads} threads | Phasor, s a step | torch | ratio | Phasor, s a first decode | a second "
-          "| torch | ratio | Phasor, GB | torch |\n| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |" if not options.child else "", flush=True)
+          "| torch | ratio | Phasor, s a picture | torch | ratio | Phasor, GB | torch |\n| ---" + " | ---:" * 12 + " |" if not options.child else "", flush=True)
     for case in options.cases or CASES:
         folder, side = options.out / CASES[case].get("folder", case), CASES[case].get("side", 512)
         if options.child:
@@ -156,10 +161,11 @@ def main():
             theirs.append(json.loads(subprocess.run(child, check=True, capture_output=True, text=True).stdout.splitlines()[-1]))
         step = [statistics.median(sum((turn[0] for turn in turns), [])) for turns in (ours, theirs)]
         decode = [statistics.median(turn[1] for turn in turns) for turns in (ours, theirs)]
+        picture = [STEPS.get(case, 4) * one + other for one, other in zip(step, decode)]
         first = statistics.median(turn[3] for turn in ours)
         memory = [max(turn[2] for turn in turns) / 1e9 for turns in (ours, theirs)]
         print(f"| {case} | {step[0]:.2f} | {step[1]:.2f} | {step[1] / step[0]:.2f} | {first:.2f} | {decode[0]:.2f} | {decode[1]:.2f} "
-              f"| {decode[1] / decode[0]:.2f} | {memory[0]:.1f} | {memory[1]:.1f} |", flush=True)
+              f"| {decode[1] / decode[0]:.2f} | {picture[0]:.1f} | {picture[1]:.1f} | {picture[1] / picture[0]:.2f} | {memory[0]:.1f} | {memory[1]:.1f} |", flush=True)
 
 
 if __name__ == "__main__":

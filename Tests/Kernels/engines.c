@@ -88,22 +88,29 @@ static void products(const phasor_engine *e, const phasor_engine *twin, double t
     free(x), free(w), free(out), free(again), free(expected);
 }
 
-static void attention(const phasor_engine *e, const phasor_engine *twin, double tolerance, const char *level) {
+/// `scoring`, `twin_scoring`: what multiplies queries and keys, or NULL: as `e` and `twin` do.
+static void attention(
+    const phasor_engine *e, const phasor_engine *scoring, const phasor_engine *twin, const phasor_engine *twin_scoring,
+    double tolerance, const char *what, const char *level) {
     enum { QUERIES = 53, KEYS = 731, HEADS = 2, DIM = 72 };
     float *q = noise(QUERIES * HEADS * DIM, 3), *k = noise(KEYS * HEADS * DIM, 4), *v = noise(KEYS * HEADS * DIM, 5);
     float *out[2] = {zeros(QUERIES * HEADS * DIM), zeros(QUERIES * HEADS * DIM)};
-    const phasor_engine *engines[] = {e, twin};
+    // Keys that are large and alike in one channel, as trained models have them, and a tenth of the keys hidden.
+    float hidden[KEYS];
+    for (size_t i = 0; i < KEYS; i++) hidden[i] = i % 10 == 3 ? -INFINITY : 0;
+    for (size_t i = 0; i < KEYS * HEADS && scoring; i++) k[i * DIM + 5] += 20;
+    const phasor_engine *engines[] = {e, twin}, *scorings[] = {scoring, twin_scoring};
     for (int i = 0; i < 2; i++) {
         phasor_attention w = {
             .q = q, .k = k, .v = v, .out = out[i], .batch = 1, .queries = QUERIES, .keys = KEYS, .heads = HEADS,
-            .kv_heads = HEADS, .head_dim = DIM, .scale = 1 / sqrtf(DIM)};
+            .kv_heads = HEADS, .head_dim = DIM, .scale = 1 / sqrtf(DIM), .key_bias = hidden, .scoring = scorings[i]};
         phasor_pool *pool = phasor_pool_create(2, NULL);
         void *scratch = aligned_alloc(64, (phasor_attention_scratch(engines[i], &w, 2) + 63) / 64 * 64);
         phasor_attention_run(pool, engines[i], &w, scratch);
         free(scratch);
         phasor_pool_destroy(pool);
     }
-    check(distance(out[0], out[1], QUERIES * HEADS * DIM) <= tolerance, level, "attention agrees with the plain twin's");
+    check(distance(out[0], out[1], QUERIES * HEADS * DIM) <= tolerance, level, what);
     free(q), free(k), free(v), free(out[0]), free(out[1]);
 }
 
@@ -115,18 +122,23 @@ typedef struct {
     bool normed;
 } picture;
 
-static float *convolved(const phasor_engine *e, int threads, picture p, bool in_pieces, size_t winograd) {
-    enum { TAPS = 18, MOST_TAPS = 2 * 36 };
-    size_t taps = winograd ? 2 * (winograd + 2) * (winograd + 2) : TAPS;
+/// `form`: 0 for taps, 1 for the phases of an enlarged picture, 2 or 4 for squares of so many outputs along a side.
+static float *convolved(const phasor_engine *e, int threads, picture p, bool in_pieces, size_t form) {
+    enum { TAPS = 18, MOST_TAPS = 2 * 36, PHASES = 4 };
+    size_t taps = form == 0 ? TAPS : form == 1 ? 2 * 4 : 2 * (form + 2) * (form + 2);
     size_t side = p.height * p.width * p.channels;
     size_t height = (p.height * p.upsample + 2 - 3) / p.stride + 1, width = (p.width * p.upsample + 2 - 3) / p.stride + 1;
     float *in = noise(3 * side, 6), *weight = noise(p.outputs * p.channels * TAPS, 7), *bias = noise(p.outputs, 8);
     float *scale = noise(2 * p.channels, 9), *buffer = zeros(16 * p.channels);
     float *residual = noise(2 * height * width * p.outputs, 10), *out = zeros(2 * height * width * p.outputs);
-    float *frequencies = zeros(p.outputs * p.channels * MOST_TAPS);
-    if (winograd) phasor_winograd_weights(winograd, weight, p.outputs * p.channels * 2, frequencies);
-    void *panels = aligned_alloc(64, (phasor_convolution_panel_bytes(e, p.outputs, p.channels, taps) + 63) / 64 * 64);
-    phasor_convolution_pack(e, winograd ? frequencies : weight, p.outputs, p.channels, taps, buffer, panels);
+    float *sums = zeros(p.outputs * p.channels * MOST_TAPS);
+    size_t bytes = phasor_convolution_panel_bytes(e, p.outputs, p.channels, taps);
+    char *panels = aligned_alloc(64, (PHASES * bytes + 63) / 64 * 64);
+    for (size_t phase = 0; phase < (form == 1 ? PHASES : 1); phase++) {
+        if (form == 1) phasor_phase_weights(phase, weight, p.outputs * p.channels * 2, sums);
+        if (form > 1) phasor_winograd_weights(form, weight, p.outputs * p.channels * 2, sums);
+        phasor_convolution_pack(e, form ? sums : weight, p.outputs, p.channels, taps, buffer, panels + phase * bytes);
+    }
     phasor_pool *pool = phasor_pool_create(threads, NULL);
     for (size_t frame = 0; frame < 2; frame++) {
         phasor_convolution w = {
@@ -134,7 +146,7 @@ static float *convolved(const phasor_engine *e, int threads, picture p, bool in_
             .channels = p.channels, .frames_out = in_pieces ? 1 : 2, .height_out = height, .width_out = width,
             .outputs = p.outputs, .kernel_time = 2, .kernel_height = 3, .kernel_width = 3, .stride_time = 1,
             .stride = p.stride, .pad = 1, .upsample = p.upsample, .packed_taps = TAPS, .panels = panels,
-            .winograd = winograd,
+            .winograd = form > 1 ? form : 0, .by_phases = form == 1,
             .before = in + frame * side, .in = in + (frame + 1) * side, .scale = p.normed ? scale : NULL,
             .shift = p.normed ? scale + p.channels : NULL, .activation = p.normed ? PHASOR_SILU : PHASOR_IDENTITY,
             .bias = bias, .residual = residual + frame * height * width * p.outputs,
@@ -145,7 +157,7 @@ static float *convolved(const phasor_engine *e, int threads, picture p, bool in_
         if (!in_pieces) break;
     }
     phasor_pool_destroy(pool);
-    free(in), free(weight), free(bias), free(scale), free(buffer), free(residual), free(panels), free(frequencies);
+    free(in), free(weight), free(bias), free(scale), free(buffer), free(residual), free(panels), free(sums);
     return out;
 }
 
@@ -186,30 +198,30 @@ static void convolution(const phasor_engine *e, const phasor_engine *twin, doubl
         {"a convolution of 24 channels agrees with its definition", 24, 70, 9, 21, 1, 1, false},
         {"one of 3 channels, normed first, does", 3, 16, 5, 40, 1, 1, true},
         {"one in strides of two does", 32, 33, 12, 13, 2, 1, false},
-        {"one of an enlarged picture does", 37, 64, 6, 7, 1, 2, true},
+        {"one of an enlarged picture does", 37, 70, 6, 7, 1, 2, true},
+        {"one of several bands of it does", 24, 5, 130, 61, 1, 2, false},
         {"one of several bands does", 24, 5, 300, 131, 1, 1, false},
         {"one of 330 channels does", 330, 80, 5, 9, 1, 1, true}};
     for (size_t i = 0; i < sizeof pictures / sizeof *pictures; i++) {
         picture p = pictures[i];
         size_t height = (p.height * p.upsample - 1) / p.stride + 1, width = (p.width * p.upsample - 1) / p.stride + 1;
         size_t count = 2 * height * width * p.outputs;
-        float *expected = defined(p), *out = convolved(e, 1, p, false, 0), *again = convolved(e, 3, p, true, 0);
-        check(distance(out, expected, count) <= tolerance, level, p.what);
-        check(memcmp(out, again, count * sizeof(float)) == 0, level, "threads and pieces change no bit of it");
-        free(again);
-        for (size_t side = 2; side <= 4 && p.stride == 1 && phasor_engine_of_squares(e) == e; side += 2) {
-            float *few = convolved(e, 1, p, false, side), *squares = convolved(e, 3, p, true, side);
-            check(distance(few, expected, count) <= tolerance, level, "so do Winograd's squares");
-            check(memcmp(few, squares, count * sizeof(float)) == 0, level, "threads and pieces change no bit of it");
-            free(few), free(squares);
+        float *expected = defined(p);
+        for (size_t form = 0; form <= 4; form++) {
+            if (form == 1 && p.upsample != 2) continue;
+            if (form == 3 || (form > 1 && (p.stride != 1 || phasor_engine_of_squares(e) != e))) continue;
+            float *few = convolved(e, 1, p, false, form), *pieces = convolved(e, 3, p, true, form);
+            const char *what = form == 0 ? p.what : form == 1 ? "so do its phases" : "so do Winograd's squares";
+            check(distance(few, expected, count) <= tolerance, level, what);
+            check(memcmp(few, pieces, count * sizeof(float)) == 0, level, "threads and pieces change no bit of it");
+            if (twin && form < 2) {
+                float *same = convolved(twin, 2, p, false, form);
+                check(memcmp(few, same, count * sizeof(float)) == 0, level, "its bits are those of the plain twin");
+                free(same);
+            }
+            free(few), free(pieces);
         }
         free(expected);
-        if (twin) {
-            float *same = convolved(twin, 2, p, false, 0);
-            check(memcmp(out, same, count * sizeof(float)) == 0, level, "its bits are those of the plain twin");
-            free(same);
-        }
-        free(out);
     }
 }
 
@@ -289,13 +301,16 @@ static bool none(phasor_isa level) { return (void)level, false; }
 /// All that an engine of float32 or bf16 is used for.
 static void float_engine(const phasor_engine *e, double tolerance, const char *name) {
     products(e, &phasor_engine_plain, tolerance, name);
-    attention(e, &phasor_engine_plain, 2 * tolerance, name);
+    attention(e, NULL, &phasor_engine_plain, NULL, 2 * tolerance, "attention agrees with the plain twin's", name);
     convolution(e, NULL, 2 * tolerance, name);
     if (e != &phasor_engine_plain) faults(e, &phasor_engine_plain, name);
 }
 
 static void int8_engine(const phasor_engine *e, const char *name) {
+    const phasor_engine *f32 = &phasor_engine_plain;
     products(e, &phasor_engine_int8_plain, 0, name);
+    attention(f32, e, f32, &phasor_engine_int8_plain, 0, "scores of attention are the plain twin's", name);
+    attention(f32, e, f32, NULL, 0.01, "scores of attention are near those of float32", name);
     convolution(e, &phasor_engine_int8_plain, 0.012, name);
     faults(e, &phasor_engine_int8_plain, name);
 }

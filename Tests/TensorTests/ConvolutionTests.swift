@@ -21,6 +21,32 @@ import Testing
                 x, frames: frames, height: height, width: width, inputs: inputs, weight, outputs: outputs,
                 kernel: (kernel[0], kernel[1], kernel[2]), plan)
         }
+        /// Whether it has phases: 3x3 taps around each pixel of a picture that is enlarged twice.
+        var isEnlarged: Bool {
+            kernel[1...] == [3, 3] && plan.upsample == 2 && plan.padding == 1 && plan.paddingAfter == 1
+        }
+        /// The same sums where `seen` is what is multiplied of a phase's taps: those of the enlarged picture that meet the same pixel are
+        /// added up first.
+        func sumOfPhases(_ x: [Float], _ weight: [Float], seen: ([Float]) -> [Float]) -> [Double] {
+            var out = [Double](repeating: 0, count: 4 * (frames - kernel[0] + 1) * height * width * outputs)
+            for phase in 0..<4 {
+                let (down, right) = (phase / 2, phase % 2)
+                var taps = [Float](repeating: 0, count: weight.count)
+                for (index, value) in weight.enumerated() {
+                    let (row, column) = (index % 9 / 3, index % 3)
+                    taps[index - index % 9 + (row + 1 + down) / 2 * 3 + (column + 1 + right) / 2] += value
+                }
+                let sums = Plain.convolve(
+                    x, frames: frames, height: height, width: width, inputs: inputs, seen(taps), outputs: outputs,
+                    kernel: (kernel[0], 3, 3), ConvolutionPlan(padding: 1))
+                for (index, sum) in sums.enumerated() {
+                    let (output, place) = (index % outputs, index / outputs)
+                    let row = place / width * 2 + down
+                    out[((row * width + place % width) * 2 + right) * outputs + output] = sum
+                }
+            }
+            return out
+        }
         var description: String {
             "\(frames)x\(height)x\(width)x\(inputs)->\(outputs) k\(kernel) s\(plan.strideTime),\(plan.stride) "
                 + "p\(plan.padding),\(plan.paddingAfter) up\(plan.upsample)"
@@ -51,6 +77,14 @@ import Testing
         Case(frames: 3, height: 9, width: 6, inputs: 520, outputs: 70, kernel: [3, 3, 3], plan: .init(padding: 1)),
         Case(height: 8, width: 9, inputs: 64, outputs: 130, kernel: [1, 3, 3]),
         Case(height: 3, width: 5, inputs: 64, outputs: 80, kernel: [1, 3, 3], plan: .init(padding: 1, upsample: 2)),
+        // By the phases of an enlarged picture, and one whose borders differ.
+        Case(height: 5, width: 7, inputs: 520, outputs: 70, kernel: [1, 3, 3], plan: .init(padding: 1, upsample: 2)),
+        Case(
+            frames: 3, height: 4, width: 6, inputs: 20, outputs: 9, kernel: [3, 3, 3],
+            plan: .init(padding: 1, upsample: 2)),
+        Case(
+            height: 4, width: 3, inputs: 6, outputs: 5, kernel: [1, 3, 3],
+            plan: .init(padding: 1, paddingAfter: 0, upsample: 2)),
         Case(frames: 4, height: 6, width: 9, inputs: 70, outputs: 64, kernel: [3, 3, 3], plan: .init(padding: 1)),
         Case(
             height: 201, width: 111, inputs: 120, outputs: 3, kernel: [1, 3, 3],

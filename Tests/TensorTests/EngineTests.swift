@@ -18,7 +18,7 @@ import Testing
         func seen(_ values: [Float], by c: ConvolutionTests.Case) -> [Float] {
             let makesSquares =
                 c.kernel[1...] == [3, 3] && c.plan.stride == 1 && min(c.inputs, c.outputs) >= 64
-                && max(c.inputs, c.outputs) <= 512
+                && max(c.inputs, c.outputs) <= 512 && !c.isEnlarged
             return makesSquares && description == "avx512bf16" ? values : seen(values)
         }
     }
@@ -168,7 +168,10 @@ import Testing
         var dice = Dice(c.height * 100 + c.inputs)
         let x = dice.tensor([c.frames, c.height, c.width, c.inputs])
         let (layer, weight, bias) = ConvolutionTests.layer(c, &dice)
-        let sum = c.plainSum(level.seen(x.array, by: c), level.seen(weight, by: c))
+        let sum =
+            c.isEnlarged && level.rounds
+            ? c.sumOfPhases(level.seen(x.array), weight, seen: level.seen)
+            : c.plainSum(level.seen(x.array, by: c), level.seen(weight, by: c))
         let compute = level.compute()
         let residual = dice.tensor(compute.convolve(x, layer, c.plan).shape)
         let (b, r) = (bias.array, residual.array)

@@ -14,6 +14,8 @@
 ///   panels    what phasor_convolution_pack made; the kernel's taps are those from `first_tap` on, of `packed_taps`
 ///   winograd  0 where the panels hold taps. Outputs along the side of a square, 2 or 4, where they hold its frequencies: of 3x3
 ///             taps in strides of one, by a phasor_engine_of_squares
+///   by_phases whether they hold the 2x2 taps of four phases (see phasor_phase_weights), one phase after the other: of 3x3 taps in
+///             strides of one around each pixel of an input enlarged twice
 ///   bias      [outputs] or NULL
 ///   residual  like out, added to it, or NULL
 ///   out       [frames_out, height_out, width_out, outputs], apart from all inputs
@@ -29,6 +31,7 @@ typedef struct phasor_convolution {
     size_t first_tap, packed_taps;
     const void *panels;
     size_t winograd;
+    bool by_phases;
     const float *before, *in, *scale, *shift;
     phasor_activation activation;
     const float *bias, *residual;
@@ -54,6 +57,12 @@ const phasor_engine *phasor_engine_of_squares(const phasor_engine *engine);
 ///   weight    [count, 3, 3]
 ///   out       [count, 16] or [count, 36]
 void phasor_winograd_weights(size_t outputs, const float *weight, size_t count, float *out);
+
+/// Of 3x3 taps over an input that is enlarged twice, the 2x2 taps over the input itself that make every second row and column from
+/// (phase / 2, phase % 2) on: two rows of the enlarged input are the same one, and so are two columns.
+///   weight    [count, 3, 3]
+///   out       [count, 2, 2]
+void phasor_phase_weights(size_t phase, const float *weight, size_t count, float *out);
 
 /// Bytes of 64-byte aligned scratch memory that it needs.
 size_t phasor_convolution_scratch(const phasor_engine *engine, const phasor_convolution *work, int threads);
