@@ -70,6 +70,25 @@ struct BytePairMerges {
         }
     }
 
+    /// All pairs of known pieces that make a piece, by its place, then by their ids: the order in which transformers wrote Gemma's
+    /// merges (`GemmaSentencePieceExtractor`).
+    init(making pieces: PackedStrings, of known: PieceTable) {
+        for index in pieces.indices where known.id(of: pieces[index]) != nil {
+            let piece = pieces.range(of: index)
+            let isFirst: (Int) -> Bool = { pieces.bytes[$0] & 0xC0 != 0x80 }
+            let pairs = piece.dropFirst().filter(isFirst).compactMap { cut -> (ids: (Int, Int), cut: Int)? in
+                guard let left = known.id(of: pieces.bytes, piece.lowerBound..<cut),
+                    let right = known.id(of: pieces.bytes, cut..<piece.upperBound)
+                else { return nil }
+                return ((left, right), cut)
+            }
+            for (_, cut) in pairs.sorted(by: { $0.ids < $1.ids }) {
+                symbols.append(pieces.bytes[piece.lowerBound..<cut])
+                symbols.append(pieces.bytes[cut..<piece.upperBound])
+            }
+        }
+    }
+
     /// Lines with two symbols each.
     /// - Parameter name: what errors call them.
     init(lines: PackedStrings, named name: String) throws(TextError) {

@@ -19,6 +19,9 @@ package struct CarriedVocabulary: Sendable {
     /// Pairs of a byte-pair model, `left right`, by rank.
     package var merges = PackedStrings()
 
+    /// SentencePiece's sign for a space.
+    package static let space = "\u{2581}"
+
     package init() {}
 
     package mutating func append(_ piece: some Collection<UInt8>, score: Float = 0, kind: Kind = .normal) {

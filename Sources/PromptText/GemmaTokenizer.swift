@@ -1,6 +1,7 @@
 import Foundation
 
-/// Gemma's tokenizer, read from `tokenizer.json`: byte-pair encoding over characters, the text as a whole.
+/// Gemma's tokenizer, read from `tokenizer.json` or from what a GGUF file carries: byte-pair encoding over characters, the text as
+/// a whole.
 ///
 /// Added tokens are cut out of the text as given, spaces become `▁`, and what lies between added tokens is merged without being
 /// cut into words. A character that is not in the vocabulary is spelled in bytes, `<0xE2>`. The ids are those of the `tokenizers`
@@ -29,9 +30,36 @@ package struct GemmaTokenizer: Tokenizer {
         let merges = try file.readLarge("merges") { scanner, field throws(TextError) in
             try BytePairMerges(&scanner, field: field)
         }
+        try self.init(
+            vocabulary: vocabulary, merges: merges, tokens: rest.addedTokens, normalizer: rest.normalizer,
+            template: rest.template, padding: padding, named: url.path)
+    }
+
+    /// The tokenizer that a Gemma text encoder in a GGUF file carries. Such files have no merges: as in `tokenizer.json`, which
+    /// transformers makes of the same pieces, any two pieces that make a third merge, the third of the lowest id first.
+    /// - Parameters:
+    ///   - startID: of the token before each text; nil for none.
+    ///   - name: what errors call the vocabulary.
+    /// - Throws: `TextError` where a byte or the padding token has no piece.
+    package init(_ vocabulary: CarriedVocabulary, startID: Int?, named name: String) throws(TextError) {
+        let table = vocabulary.table(of: [.normal, .unknown, .control, .userDefined, .byte])
+        let padding = vocabulary.paddingID.flatMap { id in
+            vocabulary.kinds.indices.contains(id) ? vocabulary.pieces.text(of: id) : nil
+        }
+        try self.init(
+            vocabulary: table, merges: BytePairMerges(making: vocabulary.pieces, of: table),
+            tokens: vocabulary.addedTokens, normalizer: .replace(.literal([" "]), with: CarriedVocabulary.space),
+            template: TokenTemplate(prefix: startID.map { [$0] } ?? [], suffix: []), padding: padding ?? "<pad>",
+            named: name)
+    }
+
+    private init(
+        vocabulary: PieceTable, merges: BytePairMerges, tokens: [AddedToken], normalizer: Normalizer?,
+        template: TokenTemplate, padding: String, named name: String
+    ) throws(TextError) {
         func id(_ symbol: String) throws(TextError) -> Int {
             guard let id = vocabulary.id(of: symbol.utf8) else {
-                throw .invalid(file: url.path, field: "model.vocab", reason: "has no \"\(symbol)\"")
+                throw .invalid(file: name, field: "the vocabulary", reason: "has no \"\(symbol)\"")
             }
             return id
         }
@@ -45,11 +73,10 @@ package struct GemmaTokenizer: Tokenizer {
         do {
             merging = try PairMerging(vocabulary: vocabulary, merges: merges)
         } catch {
-            throw .invalid(file: url.path, field: error.field, reason: error.reason)
+            throw .invalid(file: name, field: error.field, reason: error.reason)
         }
-        frame = TokenizerFrame(
-            tokens: rest.addedTokens, normalizer: rest.normalizer, template: rest.template)
-        if let token = rest.addedTokens.first(where: { $0.content == padding }) {
+        frame = TokenizerFrame(tokens: tokens, normalizer: normalizer, template: template)
+        if let token = tokens.first(where: { $0.content == padding }) {
             paddingID = token.id
         } else {
             paddingID = try id(padding)

@@ -118,6 +118,35 @@ import Weights
         #expect(try CarriedTokenizer.unigram(in: checkpoint, rows: Self.rows) == nil)
     }
 
+    /// The ids that the `tokenizers` library gives by `tokenizer.json`, from a file that has pieces and scores but no merges.
+    @Test func gemmaInGGUF() throws {
+        struct Cases: Decodable {
+            struct Case: Decodable { let name, cleaned: String, ids: [Int] }
+            let cases: [Case]
+        }
+        let checkpoint = try Checkpoint(file: Fixtures.root.appending(path: "gguf/gemma_tokenizer.gguf").path)
+        #expect(CarriedTokenizer.isCarried(by: checkpoint))
+        let tokenizer = try #require(try CarriedTokenizer.gemma(in: checkpoint))
+        let cases = try Fixtures.json(Cases.self, "sana-sprint-tiny/reference/tokenizer_cases.json").cases
+        #expect(cases.count >= 10)
+        for item in cases { #expect(tokenizer.encode(item.cleaned, maximumLength: 300) == item.ids, "\(item.name)") }
+        let published = try GemmaTokenizer(directory: Fixtures.root.appending(path: "sana-sprint-tiny/tokenizer"))
+        #expect(tokenizer.paddingID == published.paddingID)
+        let marks = [
+            "<table>a<b>", "<unused0> <bos>x", "\u{2581}\u{2581}a", "a   b      c", "\n\n\n\n\nx", "\t\t", "[PAD]",
+        ]
+        for text in try Fixtures.json([ManyTexts].self, "text/bpe_cases.json").map(\.text) + marks {
+            #expect(tokenizer.encode(text) == published.encode(text), "\(text)")
+        }
+        // A folder goes before the file, and a file without one asks for it.
+        #expect(try CarriedTokenizer.bytePair(in: checkpoint) == nil)
+        let without = try Checkpoint(file: Fixtures.root.appending(path: "gguf/types.gguf").path)
+        #expect(try CarriedTokenizer.gemma(in: without) == nil)
+        let missing: () throws -> URL = { throw ModelError.noTokenizer(source: "x", fault: nil) }
+        #expect(try CarriedTokenizer.gemma(folder: missing, encoder: checkpoint).encode("a") == published.encode("a"))
+        #expect(throws: ModelError.self) { try CarriedTokenizer.gemma(folder: missing, encoder: without) }
+    }
+
     @Test func filesWithoutOneHaveNone() throws {
         let checkpoint = try Checkpoint(file: Fixtures.root.appending(path: "gguf/types.gguf").path)
         #expect(try CarriedTokenizer.unigram(in: checkpoint, rows: 10) == nil)

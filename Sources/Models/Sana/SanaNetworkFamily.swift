@@ -57,14 +57,9 @@ extension SanaNetworkFamily {
         _ readers: [String: WeightReader], tokenizer: (String) throws -> URL, compute: Compute
     ) throws -> any PromptEncoder {
         let reader = try readers.reader("text_encoder")
-        let folder: URL
-        do {
-            folder = try tokenizer("tokenizer")
-        } catch ModelError.noTokenizer(let source, _) where reader.checkpoint.metadata["tokenizer.ggml.model"] != nil {
-            throw ModelError.noTokenizer(source: source, fault: "Gemma's is not read from GGUF files")
-        }
         return SanaPromptEncoder(
-            tokenizer: try GemmaTokenizer(directory: folder),
+            tokenizer: try CarriedTokenizer.gemma(
+                folder: { try tokenizer("tokenizer") }, encoder: reader.checkpoint),
             encoder: try Gemma2Encoder(reader, config: try Gemma2Config.of(reader.checkpoint), compute: compute))
     }
 

@@ -34,6 +34,11 @@ package enum CarriedTokenizer {
         try either(BytePairTokenizer.init(directory:), folder) { try bytePair(in: encoder) }
     }
 
+    /// Gemma's tokenizer: that of a folder, else the one that the encoder carries.
+    package static func gemma(folder: () throws -> URL, encoder: Checkpoint) throws -> GemmaTokenizer {
+        try either(GemmaTokenizer.init(directory:), folder) { try gemma(in: encoder) }
+    }
+
     private static func either<Kind>(
         _ open: (URL) throws -> Kind, _ folder: () throws -> URL, carried: () throws -> Kind?
     ) throws -> Kind {
@@ -85,13 +90,29 @@ package enum CarriedTokenizer {
         return try BytePairTokenizer(vocabulary(checkpoint), named: name(checkpoint))
     }
 
-    /// Whether a file of a text encoder brings a tokenizer of a kind that is read, whole or damaged. Gemma's in GGUF is not.
+    /// Gemma's; nil where the file carries none.
+    /// - Throws: `TextError` or `WeightError` for one that is damaged.
+    package static func gemma(in checkpoint: Checkpoint) throws -> GemmaTokenizer? {
+        guard checkpoint.metadata["tokenizer.ggml.model"] == "llama" else { return nil }
+        return try GemmaTokenizer(
+            vocabulary(checkpoint), startID: number("bos_token_id", checkpoint), named: name(checkpoint))
+    }
+
+    /// Whether a file of a text encoder brings a tokenizer of a kind that is read, whole or damaged.
     package static func isCarried(by checkpoint: Checkpoint) -> Bool {
         !checkpoint.tokenizerModels.isEmpty
-            || ["t5", "gpt2"].contains(checkpoint.metadata["tokenizer.ggml.model"] ?? "")
+            || ["t5", "gpt2", "llama"].contains(checkpoint.metadata["tokenizer.ggml.model"] ?? "")
     }
 
     private static func name(_ checkpoint: Checkpoint) -> String { "\(checkpoint.path) (tokenizer.ggml)" }
+
+    private static func signed(_ token: some Collection<UInt8>) -> [UInt8] {
+        [UInt8](String(decoding: token, as: UTF8.self).replacing(" ", with: CarriedVocabulary.space).utf8)
+    }
+
+    private static func number(_ field: String, _ checkpoint: Checkpoint) -> Int? {
+        checkpoint.metadata["tokenizer.ggml.\(field)"].flatMap { Int($0) }
+    }
 
     private static func vocabulary(_ checkpoint: Checkpoint) throws -> CarriedVocabulary {
         func fault(_ field: String, _ reason: String) -> TextError {
@@ -105,6 +126,8 @@ package enum CarriedTokenizer {
                 throw fault(field, "has \(count ?? 0) elements for \(tokens.count) tokens")
             }
         }
+        // llama.cpp's converter writes spaces into Gemma's added tokens, where SentencePiece has its sign.
+        let isGemma = checkpoint.metadata["tokenizer.ggml.model"] == "llama"
         var vocabulary = CarriedVocabulary()
         var isStrange = false
         try tokens.forEachString { token in
@@ -112,16 +135,17 @@ package enum CarriedTokenizer {
             let kind = CarriedVocabulary.Kind(rawValue: types?[id] ?? 1)
             let score = scores?[id] ?? 0
             if kind == nil || !score.isFinite || String(validating: token, as: UTF8.self) == nil { isStrange = true }
-            vocabulary.append(token, score: score.isFinite ? score : 0, kind: kind ?? .unused)
+            let isSpaced = isGemma && kind == .userDefined
+            let piece = isSpaced ? Self.signed(token) : [UInt8](token)
+            vocabulary.append(piece, score: score.isFinite ? score : 0, kind: kind ?? .unused)
         }
         guard !isStrange else {
             throw fault("tokens", "has a token that is not UTF-8, or a score or type that is none")
         }
-        func number(_ field: String) -> Int? { checkpoint.metadata["tokenizer.ggml.\(field)"].flatMap { Int($0) } }
         func flag(_ field: String) -> Bool { checkpoint.metadata["tokenizer.ggml.\(field)"] != "false" }
-        vocabulary.unknownID = number("unknown_token_id")
-        vocabulary.endID = number("eos_token_id")
-        vocabulary.paddingID = number("padding_token_id")
+        vocabulary.unknownID = number("unknown_token_id", checkpoint)
+        vocabulary.endID = number("eos_token_id", checkpoint)
+        vocabulary.paddingID = number("padding_token_id", checkpoint)
         vocabulary.charsmap = try checkpoint.arrays["tokenizer.ggml.precompiled_charsmap"]?.bytes() ?? []
         vocabulary.addsSpaceInFront = flag("add_space_prefix")
         vocabulary.removesExtraSpaces = flag("remove_extra_whitespaces")

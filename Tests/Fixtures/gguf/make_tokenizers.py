@@ -5,6 +5,8 @@
 umt5.gguf: the text encoder of ../wan22-tiny with the pieces of its tokenizer/spiece.model, then unused rows up to the size
 of the vocabulary.
 qwen2.gguf: the vocabulary, added tokens and merges of ../qwen-image-tiny/tokenizer.
+gemma_tokenizer.gguf: the pieces of ../sana-sprint-tiny/tokenizer/tokenizer.model and the added tokens of its tokenizer_config.json,
+as _create_vocab_sentencepiece of convert_hf_to_gguf.py writes them for Gemma 2, then an unused row.
 """
 
 import json
@@ -87,4 +89,32 @@ writer.add_token_merges([line for line in (folder / "merges.txt").read_text().sp
 writer.add_eos_token_id(names and next(i for i, s in names.items() if s == "<|im_end|>"))
 writer.add_pad_token_id(next(i for i, s in names.items() if s == "<|endoftext|>"))
 writer.add_add_bos_token(False)
+finish(writer)
+
+folder = here / "../sana-sprint-tiny/tokenizer"
+model = sentencepiece_model_pb2.ModelProto()
+model.ParseFromString((folder / "tokenizer.model").read_bytes())
+tokens, scores = [p.piece for p in model.pieces], [p.score for p in model.pieces]
+# Pieces that SentencePiece calls user-defined are normal ones there until the configuration says otherwise.
+types = [int(gguf.TokenType.NORMAL) if p.type == 4 else p.type for p in model.pieces]
+for key, token in json.loads((folder / "tokenizer_config.json").read_text())["added_tokens_decoder"].items():
+    content = token["content"]
+    looks_special = content in ("<pad>", "<mask>", "<2mass>", "[@BOS@]") or content.startswith("<unused")
+    if token["special"] or looks_special:
+        types[int(key)] = int(gguf.TokenType.CONTROL)
+    else:
+        types[int(key)] = int(gguf.TokenType.USER_DEFINED)
+        content = content.replace("\u2581", " ")
+    tokens[int(key)], scores[int(key)] = content, -1000.0
+writer = gguf.GGUFWriter(here / "gemma_tokenizer.gguf", "gemma2")
+writer.add_tokenizer_model("llama")
+writer.add_tokenizer_pre("default")
+writer.add_token_list(tokens + ["[PAD]"])
+writer.add_token_scores(scores + [-10000.0])
+writer.add_token_types(types + [int(gguf.TokenType.UNUSED)])
+writer.add_bos_token_id(model.trainer_spec.bos_id)
+writer.add_eos_token_id(model.trainer_spec.eos_id)
+writer.add_unk_token_id(model.trainer_spec.unk_id)
+writer.add_pad_token_id(model.trainer_spec.pad_id)
+writer.add_add_space_prefix(False)
 finish(writer)
