@@ -67,7 +67,10 @@ package struct GenerationRequest: Codable, Sendable, Equatable {
     package static let previewEveryStep = 1000
     package static let counts = 1...10
 
-    /// - Parameter seed: nil when the client gave none: one is drawn, small enough for any JSON reader.
+    /// A seed that nobody named, small enough for any JSON reader.
+    package static func drawSeed() -> UInt64 { UInt64.random(in: 0...UInt64(UInt32.max)) }
+
+    /// - Parameter seed: nil when the client gave none: one is drawn.
     package init(
         kind: Kind, prompt: String, negativePrompt: String? = nil, model: String, generator: String? = nil,
         width: Int, height: Int, frames: Int = 1, fps: Int = 16, count: Int = 1, seed: UInt64? = nil,
@@ -84,7 +87,7 @@ package struct GenerationRequest: Codable, Sendable, Equatable {
         self.frames = frames
         self.fps = fps
         self.count = count
-        self.seed = seed ?? UInt64.random(in: 0...UInt64(UInt32.max))
+        self.seed = seed ?? Self.drawSeed()
         self.steps = steps
         self.guidanceScale = guidanceScale
         self.guidanceScale2 = guidanceScale2

@@ -11,7 +11,7 @@ package enum RequestFields {
     package static let longestPrompt = 4096
     /// Seeds are 63 bits, so that signed readers keep them.
     package static let seeds = 0...Int.max
-    /// What draws a seed in place of one, as clients of other programs write it; HTTP's takers know it.
+    /// What draws a seed in place of one, as clients of other programs write it; HTTP's takers and `generate` know it.
     package static let drawnSeed = -1
     package static let steps = 1...SigmaSchedule.maximumSteps
     package static let scales = 0.0...100.0
@@ -44,7 +44,7 @@ package enum RequestFields {
         "height", .integer(1...65536), [.image, .video, .webUI], "With width, the same as size")
     package static let seed = RequestField(
         "seed", .integer(seeds), http + [.webUI, .generate], "Image k of n has seed + k. Drawn when left out or -1",
-        help: "Where the noise begins: 0 or any whole number above it")
+        help: "Where the noise begins: 0 or any whole number above it; -1 draws one, which the output tells")
     /// A manifest's: the same name, more than one at a time.
     package static let seedRange = RequestField(
         "seed", .seeds, [.manifest], initial: 0, "One seed, or a range such as 0-9: a file for each")

@@ -7,17 +7,15 @@ import Support
 extension Option where Value == Int? {
     /// - Parameter taker: the command.
     init(_ field: RequestField, of taker: RequestField.Taker = .generate) {
-        self.init(name: field.option(of: taker), help: field.argumentHelp(of: taker)) { text in
-            guard let value = Int(text) else { throw ValidationError("it is no whole number") }
-            guard field.integers?.contains(value) ?? true else { throw field.isBeyondItsLimits }
-            return value
+        self.init(name: field.option(of: taker), parsing: .unconditional, help: field.argumentHelp(of: taker)) { text in
+            try field.integer(text)
         }
     }
 }
 
 extension Option where Value == Float? {
     init(_ field: RequestField, of taker: RequestField.Taker = .generate) {
-        self.init(name: field.option(of: taker), help: field.argumentHelp(of: taker)) { text in
+        self.init(name: field.option(of: taker), parsing: .unconditional, help: field.argumentHelp(of: taker)) { text in
             guard let value = Float(text) else { throw ValidationError("it is no number") }
             guard field.numbers?.contains(Double(value)) ?? true else { throw field.isBeyondItsLimits }
             return value
@@ -57,16 +55,27 @@ extension Option {
         self.init(name: field.option(of: taker), help: field.argumentHelp(of: taker))
     }
 
-    /// A value with a limit of its own, below which every one is taken.
+    /// A seed, which is drawn here where the text asks for that.
     init(wrappedValue: Value, _ field: RequestField, of taker: RequestField.Taker = .generate)
     where Value == UInt64 {
-        self.init(wrappedValue: wrappedValue, name: field.option(of: taker), help: field.argumentHelp(of: taker))
+        self.init(
+            wrappedValue: wrappedValue, name: field.option(of: taker), parsing: .unconditional,
+            help: field.argumentHelp(of: taker)
+        ) { text in
+            text == "\(RequestFields.drawnSeed)" ? GenerationRequest.drawSeed() : UInt64(try field.integer(text))
+        }
     }
 }
 
 extension RequestField {
     /// The flag of a command that takes the field.
     func flag(of taker: Taker) -> String { "--\(name(for: taker) ?? name)" }
+
+    fileprivate func integer(_ text: String) throws(ValidationError) -> Int {
+        guard let value = Int(text) else { throw ValidationError("it is no whole number") }
+        guard integers?.contains(value) ?? true else { throw isBeyondItsLimits }
+        return value
+    }
 
     fileprivate func option(of taker: Taker) -> NameSpecification { .customLong(name(for: taker) ?? name) }
 

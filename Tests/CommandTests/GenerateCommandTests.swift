@@ -18,6 +18,18 @@ import Testing
         #expect(command.bytes("a-dog-0.mp4")?.dropFirst(4).starts(with: "ftyp".utf8) == true)
     }
 
+    /// As users of other programs ask for any seed. The one that was drawn is told, and makes the same bytes again.
+    @Test func `A seed of -1 is drawn and told`() throws {
+        let told = try ["x.png", "y.png"].map { name in
+            let run = try command.generate("--seed", "-1", "-o", name)
+            #expect(run.code == 0, "\(run.said)")
+            return try #require(run.text.firstMatch(of: /seed ([0-9]+),/)).1
+        }
+        #expect(told[0] != told[1] && command.bytes("x.png") != command.bytes("y.png"))
+        #expect(try command.generate("--seed", String(told[0]), "-o", "z.png").code == 0)
+        #expect(command.bytes("z.png") == command.bytes("x.png"))
+    }
+
     @Test func `Standard output gets the file and nothing else`() throws {
         let piped = try command.generate("-o", "-")
         #expect(piped.code == 0 && piped.said.contains("standard output: 32x32"))
@@ -126,7 +138,11 @@ import Testing
             ["--generator", "teacher", "--steps", "9999"],
             "'9999' is invalid for '--steps <steps>': it must be 1...1000"
         ),
-        (["--size", "big"], "--size"), (["--seed", "-1"], "--seed"),
+        (["--size", "big"], "--size"),
+        (["--seed", "-2"], "'-2' is invalid for '--seed <seed>': it must be 0...9223372036854775807"),
+        (["--seed", "x"], "'x' is invalid for '--seed <seed>': it is no whole number"),
+        (["--steps", "-1"], "'-1' is invalid for '--steps <steps>': it must be 1...1000"),
+        (["--strength", "-0.5"], "'-0.5' is invalid for '--strength <strength>': it must be 0...1"),
         (["-q", "-v"], "--verbose"), (["--log-format", "xml"], "--log-format"),
     ])
     func `Wrong arguments are told by their flag, what was given, and the usage of the command`(
