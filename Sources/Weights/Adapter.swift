@@ -73,18 +73,23 @@ package struct Adapter: Sendable {
                 passedOver += 1
                 continue
             }
-            if let update = try Self.update(module, settings: content.settings, component: component, file: file) {
+            let update = try Self.update(module, settings: content.settings, component: component, file: file)
+            let changes = try Self.deltas(module, targets: targets, file: file)
+            if let update {
                 for target in targets.targets(of: module, rows: update.outputs) {
                     updates[target.module, default: []].append(target.rows.map(update.slice) ?? update)
                 }
+            } else if changes.isEmpty {
+                // An alpha alone changes nothing, but it may be that of a module under another name, which is not to be lost.
+                for target in targets.targets(of: module, rows: 0) { updates[target.module, default: []] += [] }
             }
-            for (key, delta) in try Self.deltas(module, targets: targets, file: file) {
+            for (key, delta) in changes {
                 guard deltas.updateValue(delta, forKey: key) == nil else {
                     throw .malformed(file: file, reason: "two changes of \"\(key)\", one of them \"\(module.name)\"")
                 }
             }
         }
-        guard !updates.isEmpty || !deltas.isEmpty else {
+        guard !updates.values.allSatisfy(\.isEmpty) || !deltas.isEmpty else {
             throw .unusableAdapter(file: file, reason: "it holds no low-rank update")
         }
         self.updates = updates
@@ -253,7 +258,7 @@ private struct Factors {
     private func missing(_ part: AdapterFile.Part, beside other: AdapterFile.Part) -> WeightError {
         let names: [AdapterFile.Part: String] = [.down: "down", .up: "up"]
         let (absent, present) = (names[part] ?? part.rawValue, names[other] ?? other.rawValue)
-        return .malformed(file: file, reason: "\"\(module.name)\" has a \(present) matrix but no \(absent) matrix")
+        return .malformed(file: file, reason: "\"\(module.name)\" lacks the matrix \(absent) beside \(present)")
     }
 
     /// The one update that the module has, and its rank where it has one; nil where it has only whole changes.

@@ -120,8 +120,11 @@ package struct WeightReader: Sendable {
         let module = prefix + name
         var found: [LayerUpdate] = []
         for adapter in adapters {
-            var updates = adapter.updates[module] ?? []
-            if !updates.isEmpty { usage.adapterModules.withLock { _ = $0.insert(module) } }
+            var updates: [LayerUpdate] = []
+            if let found = adapter.updates[module] {
+                usage.adapterModules.withLock { _ = $0.insert(module) }
+                updates = found
+            }
             if let delta = adapter.deltas["\(module).weight"] {
                 guard delta.count == inputs * outputs else {
                     throw .wrongShape(

@@ -133,7 +133,7 @@ private let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent
         let header = #"{"a.lora_A.weight":{"dtype":"F32","shape":[1,1],"data_offsets":[0,4]}}"#
         let path = try folder.write(safetensors(header, data: [0, 0, 0, 0]))
         let error = #expect(throws: WeightError.self) { try Adapter(file: path, strength: 1) { $0 } }
-        #expect("\(try #require(error))".contains("no up matrix"))
+        #expect("\(try #require(error))".contains("lacks the matrix up beside down"))
     }
 
     @Test func unknownKeyIsRefused() throws {
