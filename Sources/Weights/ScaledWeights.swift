@@ -11,8 +11,8 @@ enum ScaledWeights {
     private static let narrow: Set<ElementType> = [.e4m3, .e5m2, .i8]
 
     /// The tensors with each factor put on its weight. Nothing that looks like a factor of a narrow weight stays unread.
-    /// - Throws: `.wrongShape` for factors that are neither one nor one for each row, `.unsupported` for those that are not
-    ///   understood; both with the key.
+    /// - Throws: `.wrongShape` for factors that are neither one nor one for each row, `.malformed` for one that is not finite,
+    ///   `.unsupported` for those that are not understood; all with the key.
     static func resolve(_ tensors: [String: Weight], source: String) throws(WeightError) -> [String: Weight] {
         let beside = Self.beside(tensors)
         var resolved = tensors
@@ -42,7 +42,11 @@ enum ScaledWeights {
                 throw .wrongShape(
                     key: stem + name, source: source, expected: [weight.shape.first ?? 1], found: scales.shape)
             }
-            resolved[stem + "weight"] = weight.scaled(by: scales.widened().reshaped([scales.count]))
+            let values = scales.widened().reshaped([scales.count])
+            guard values.array.allSatisfy(\.isFinite) else {
+                throw .malformed(file: source, reason: "\"\(stem)\(name)\" has a factor that is not a finite number")
+            }
+            resolved[stem + "weight"] = weight.scaled(by: values)
         }
         return resolved
     }

@@ -39,4 +39,10 @@ import Weights
         let error = #expect(throws: WeightError.self) { try reader(scales: [3, 10, 4], name: "l.weight_scale") }
         #expect("\(try #require(error))".contains("l.weight_scale"))
     }
+
+    /// It would make a black picture of noise long after it was read.
+    @Test(arguments: [Float.nan, -.infinity]) func factorsThatAreNotFiniteAreRefused(factor: Float) throws {
+        let error = #expect(throws: WeightError.self) { try reader(scales: [3, factor], name: "l.weight_scale") }
+        #expect("\(try #require(error))".contains("\"l.weight_scale\" has a factor that is not a finite number"))
+    }
 }
