@@ -215,6 +215,12 @@ import Weights
         let path = "\(folder)/dogs/2.png.json"
         let text = try String(contentsOfFile: path, encoding: .utf8)
         try text.replacing("\"seed\" : 2", with: "\"seed\" : 9").write(toFile: path, atomically: true, encoding: .utf8)
+        // A sidecar that is cut off says nothing, which is no reason to pass over its file.
+        let cut = "\(folder)/dogs/3.png.json"
+        let whole = try Data(contentsOf: URL(filePath: cut))
+        try whole.prefix(40).write(to: URL(filePath: cut))
+        #expect(try await verify(pipeline, folder)["dogs/3.png"] == "dogs/3.png.json is damaged, or no batch's")
+        try whole.write(to: URL(filePath: cut))
         let faults = try await verify(pipeline, folder)
         #expect(Set(faults.keys) == ["dogs/0.png", "dogs/1.png", "dogs/2.png"])
         #expect(faults["dogs/0.png"]?.contains("changed") == true)

@@ -1,5 +1,6 @@
 import Foundation
 import Jobs
+import Media
 import Support
 
 /// The output folder: finished files under their names, their sidecars, and `.phasor` with what is on its way.
@@ -65,13 +66,11 @@ struct BatchFolder: Sendable {
         }
     }
 
-    /// Files with a sidecar, in the order of their names.
+    /// Pictures and clips with a file where their sidecars are, in the order of their names.
     var filesWithSidecars: [String] {
         let names = FileManager.default.enumerator(atPath: path)?.compactMap { $0 as? String } ?? []
-        return names.filter { name in
-            name.hasSuffix(Sidecar.ending) && !name.hasPrefix(Self.state + "/")
-                && Sidecar(of: String(name.dropLast(Sidecar.ending.count)), in: path) != nil
-        }.map { String($0.dropLast(Sidecar.ending.count)) }.sorted()
+        return names.filter { $0.hasSuffix(Sidecar.ending) && !$0.hasPrefix(Self.state + "/") }
+            .map { String($0.dropLast(Sidecar.ending.count)) }.filter { FileType(path: $0) != nil }.sorted()
     }
 
     // MARK: Delivering

@@ -30,14 +30,21 @@ package struct BatchVerification: Sendable {
     package func run(
         logger: Logger, onResult: @escaping @Sendable (Result, _ of: Int) -> Void
     ) async throws -> [Result] {
-        let sidecars = folder.filesWithSidecars.compactMap { file in
-            Sidecar(of: file, in: folder.path).map { (file: file, sidecar: $0) }
-        }
-        guard !sidecars.isEmpty else { throw BatchError.nothingToVerify(folder: folder.path) }
+        let files = folder.filesWithSidecars
+        guard !files.isEmpty else { throw BatchError.nothingToVerify(folder: folder.path) }
         var results: [Result] = []
+        var sidecars: [(file: String, sidecar: Sidecar)] = []
+        for file in files {
+            if let sidecar = Sidecar(of: file, in: folder.path) {
+                sidecars.append((file, sidecar))
+            } else {
+                results.append(Result(file: file, fault: "\(Sidecar.path(of: file)) is damaged, or no batch's"))
+                onResult(results[results.count - 1], files.count)
+            }
+        }
         // A file names the version that made it, so the files of another version are remade under that version's name.
         for (generator, entries) in Dictionary(grouping: sidecars, by: \.sidecar.made.provenance) {
-            results += try await remake(entries, as: generator, logger) { onResult($0, sidecars.count) }
+            results += try await remake(entries, as: generator, logger) { onResult($0, files.count) }
         }
         return results.sorted { $0.file < $1.file }
     }
