@@ -37,7 +37,9 @@ extension JSON {
             throw JSONFault(reason: "more than \(limits.bytes) bytes", offset: limits.bytes)
         }
         guard String(validating: bytes, as: UTF8.self) != nil else {
-            throw JSONFault(reason: "the text is not UTF-8", offset: 0)
+            // Repaired text goes apart from the bytes where they are wrong.
+            let place = zip(bytes, String(decoding: bytes, as: UTF8.self).utf8).prefix { $0 == $1 }.count
+            throw JSONFault(reason: "the text is not UTF-8", offset: place)
         }
         var parser = JSONParser(bytes: bytes, limits: limits)
         self = try parser.document()

@@ -34,7 +34,12 @@ import Testing
     @Test func refusesWhatReadersDoNotAgreeOn() {
         let twice = #expect(throws: JSONFault.self) { try JSON(parsing: Array(#"{"a":1,"a":2}"#.utf8)) }
         #expect(twice?.description == #""a" is given twice at byte 11"#)
-        #expect(throws: JSONFault.self) { try JSON(parsing: [0x22, 0xFF, 0x22]) }
+        for (text, place) in [([0x22, 0xFF, 0x22], 1), ([0x22, 0xC3, 0xA9, 0xE4, 0xBF, 0x22], 3), ([0xA0], 0)]
+            as [([UInt8], Int)]
+        {
+            let strange = #expect(throws: JSONFault.self) { try JSON(parsing: text) }
+            #expect(strange?.description == "the text is not UTF-8 at byte \(place)")
+        }
         // Foundation takes a comma before the end.
         for text in ["[1,]", #"{"a":1,}"#] {
             #expect(throws: JSONFault.self) { try JSON(parsing: Array(text.utf8)) }
