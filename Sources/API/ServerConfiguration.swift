@@ -204,7 +204,7 @@ package struct ServerConfiguration: Encodable, Sendable, Equatable {
         case .store: store = try value.string(Self.isStore, or: Self.storeForm)
         case .compute: compute = try value.bool()
         case .blobs:
-            blobs = try value.string({ BlobLocation($0) != nil }, or: "file:///FOLDER or s3://BUCKET[/PREFIX]")
+            blobs = try value.string({ BlobLocation($0) != nil }, or: BlobLocation.form)
         case .blobLinks: blobLinks = try value.bool()
         case .cacheGigabytes: cacheGigabytes = try value.number(0...1_000_000)
         case .webhooks:

@@ -67,6 +67,9 @@ package enum BlobLocation: Sendable, Equatable {
     /// The prefix has no slash at either end, and may be empty.
     case s3(bucket: String, prefix: String)
 
+    /// What messages say a location looks like.
+    package static let form = "file:///FOLDER or s3://BUCKET[/PREFIX]"
+
     /// Returns nil for a text that is neither.
     package init?(_ text: String) {
         if text.hasPrefix("file:///") {

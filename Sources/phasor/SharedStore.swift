@@ -19,10 +19,13 @@ struct SharedStore {
     ///   - blobs: `s3://...` or `file:///...`.
     /// - Throws: `ValidationError`, `PostgresFault`, `BlobFault`.
     init(store: String, blobs: String?) throws {
-        guard let location = blobs.flatMap({ BlobLocation($0) }) else {
+        guard let blobs else {
             throw ValidationError(
                 "--store keeps jobs in a database; say with --blobs where all machines find their files: "
                     + "s3://BUCKET/PREFIX, or file:///FOLDER that all of them share")
+        }
+        guard let location = BlobLocation(blobs) else {
+            throw ValidationError("--blobs \(blobs): it must be \(BlobLocation.form)")
         }
         address = try PostgresAddress(store)
         self.blobs = try location.open(environment: ProcessInfo.processInfo.environment)
