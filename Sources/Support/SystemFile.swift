@@ -112,10 +112,11 @@ package enum SystemFile {
         for (index, part) in parts.enumerated() {
             prefix += "/\(Substring(part))"
             // Where a folder above may not be written to, or the file system is read-only, it may be there all the same.
-            guard
-                mkdir(prefix, index == parts.count - 1 ? mode : parents) == 0 || errno == EEXIST
-                    || access(prefix, F_OK) == 0
-            else { throw FileFault("creating the folder", path) }
+            guard mkdir(prefix, index == parts.count - 1 ? mode : parents) != 0 else { continue }
+            let code = errno
+            guard code == EEXIST || access(prefix, F_OK) == 0 else {
+                throw FileFault("creating the folder", path, code: code)
+            }
         }
         var status = stat()
         guard stat(path, &status) == 0 else { throw FileFault("creating the folder", path) }
