@@ -137,8 +137,15 @@ package struct Run: Sendable {
     }
 
     /// Decodes the latent and hands on frames `[T, H, W, 3]` in [0, 1] as they are ready.
-    /// - Throws: as `Pipeline.decode`.
+    /// - Throws: as `Pipeline.decode`; `ModelError.notFinite` where already the steps left no numbers, with the experts and LoRA
+    ///   files that took them.
     package func decode(interrupt: () throws -> Void = {}, onFrames: (Tensor) throws -> Void) throws {
+        guard generation.latent.array.allSatisfy(\.isFinite) else {
+            let experts = Set(generation.plan.phases.map(\.expert)).sorted().map { expert in
+                ([expert] + loras(of: expert).map { "LoRA '\($0.name)'" }).joined(separator: " with ")
+            }
+            throw ModelError.notFinite(stage: "steps of \(experts.joined(separator: " and "))")
+        }
         try pipeline.decode(generation.latent, by: decoder, interrupt: interrupt, onFrames: onFrames)
     }
 

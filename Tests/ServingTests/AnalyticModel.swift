@@ -30,12 +30,14 @@ final class AnalyticModel: Sendable {
     ///   - memory: how many parts there is room for; nil for all.
     ///   - picturesOnly: no clips, and no guidance without a negative prompt, as Qwen-Image has it.
     ///   - gain: factor on latents before they are decoded.
+    ///   - stepGain: factor on what the networks give.
     ///   - hasTiny: a tiny decoder beside the model's own, whose pictures are darker.
     init(
         gate: Gate = Gate(), blockSeconds: Double = 0, version: String = "1", memory: Int? = nil,
-        picturesOnly: Bool = false, gain: Float = 1, hasTiny: Bool = false
+        picturesOnly: Bool = false, gain: Float = 1, stepGain: Float = 1, hasTiny: Bool = false
     ) throws {
-        let parts = AnalyticParts(gate: gate, blockSeconds: blockSeconds, memory: memory, gain: gain)
+        let parts = AnalyticParts(
+            gate: gate, blockSeconds: blockSeconds, memory: memory, gain: gain, stepGain: stepGain)
         self.parts = parts
         let teacher = try GeneratorSpec(
             name: "teacher", sampler: .euler, grid: .shifted(steps: 6, shift: 3),
@@ -93,7 +95,9 @@ struct AnalyticNetwork: DenoisingNetwork {
         guard prompts.allSatisfy(\.isFinite) else { throw Poisoned() }
         let rows = prompts.enumerated().map { row, prompt in
             let (gain, offset) = Self.line(of: name, prompt)
-            return Tensor(latents[row].array.map { gain * $0 + offset }, shape: [1] + latents.shape.dropFirst())
+            return Tensor(
+                latents[row].array.map { parts.stepGain * (gain * $0 + offset) }, shape: [1] + latents.shape.dropFirst()
+            )
         }
         return Tensor.concatenate(rows)
     }
@@ -115,7 +119,7 @@ final class AnalyticParts: PromptEncoder, Autoencoder, PartResidency {
 
     let gate: Gate
     let blockSeconds: Double
-    let gain: Float
+    let gain, stepGain: Float
     let blocks = Atomic<Int>(0)
     let evaluations = Atomic<Int>(0)
     let encodings = Atomic<Int>(0)
@@ -123,10 +127,11 @@ final class AnalyticParts: PromptEncoder, Autoencoder, PartResidency {
     let expectations = Mutex<[[Part]]>([])
     private let residents: Mutex<Residents<Part>>
 
-    init(gate: Gate, blockSeconds: Double, memory: Int?, gain: Float) {
+    init(gate: Gate, blockSeconds: Double, memory: Int?, gain: Float, stepGain: Float) {
         self.gate = gate
         self.blockSeconds = blockSeconds
         self.gain = gain
+        self.stepGain = stepGain
         residents = Mutex(Residents(capacity: memory))
     }
 

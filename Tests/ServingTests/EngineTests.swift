@@ -149,6 +149,12 @@ struct EngineTests {
         #expect(try scratch.artifacts(of: "broken").isEmpty)
         // The engine goes on.
         #expect(broken.readiness == .ready)
+        // The VAE is not blamed for what it was given.
+        let endless = try scratch.engine("endless", AnalyticModel(stepGain: .infinity))
+        let message = try await endless.run(.image()).failure?.message ?? ""
+        #expect(
+            message.hasPrefix("the steps of ") && message.hasSuffix(" gave values that are not finite numbers"),
+            "\(message)")
     }
 
     @Test func metricsCountWhatHappened() async throws {
