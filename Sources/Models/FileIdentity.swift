@@ -114,10 +114,11 @@ package struct FileIdentity: Sendable {
         let adapter = try Adapter(
             checkpoint, strength: 1, expert: expert, targets: AdapterTargets(rename: keys.rename))
         let ranks = Set(adapter.updates.values.flatMap { $0.compactMap(\.rank) }).sorted().map(String.init)
+        let layers = adapter.updates.values.count { !$0.isEmpty }
         return FileIdentity(
             .adapter,
-            "LoRA of \(adapter.updates.count) layers and \(adapter.deltas.count) biases or norms, rank "
-                + "\(ranks.joined(separator: ", ")), for "
+            "LoRA of \(layers) layers and \(adapter.deltas.count) whole changes, "
+                + (ranks.isEmpty ? "for " : "rank \(ranks.joined(separator: ", ")), for ")
                 + "\(families.isEmpty ? "unknown" : families.map(\.name).joined(separator: ", ")) networks"
                 + texts + adapter.notes.map { "; \($0)" }.joined(),
             architecture: "lora", family: family, keys: keys

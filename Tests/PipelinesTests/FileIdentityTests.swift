@@ -182,7 +182,10 @@ import Weights
         }
         let lora = try FileIdentity.all(in: Checkpoint(file: "\(fixture)/lora/low_noise_lightning.safetensors"))
         #expect(lora.map(\.part) == [.adapter])
-        #expect(lora[0].name.contains("20 layers") && lora[0].name.contains("rank 4"))
+        #expect(lora[0].name.contains("20 layers and 0 whole changes, rank 4, for wan22"))
+        // Five whole changes, of which two are of a layer's weight and bias, and no factors that would have a rank.
+        let deltas = try FileIdentity.all(in: Checkpoint(file: "\(fixture)/../lora/deltas.safetensors"))
+        #expect(deltas[0].name.contains("LoRA of 0 layers and 5 whole changes, for "), "\(deltas[0].name)")
     }
 
     @Test func strangersAreSaidToBeUnknown() throws {
