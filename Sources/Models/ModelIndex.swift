@@ -43,7 +43,7 @@ package struct ModelIndex: Sendable {
     /// What a folder without `model_index.json` is instead.
     private static func absence(in folder: String) -> String {
         func has(_ name: String) -> Bool { FileManager.default.fileExists(atPath: "\(folder)/\(name)") }
-        guard FileManager.default.fileExists(atPath: folder) else { return "no such folder" }
+        guard FileManager.default.fileExists(atPath: folder) else { return "no such file or folder" }
         if has("modular_model_index.json") {
             return "it is a repository of diffusers' modular pipelines (modular_model_index.json), which are not run; "
                 + "use the repository of the same model that has a model_index.json"

@@ -13,16 +13,28 @@ struct CommandTests {
         "--loras",
     ])
     func verifyRefusesOtherParts(option: String) throws {
+        let (status, message) = try verify("none", option, "high=other.safetensors")
+        #expect(status != 0)
+        #expect(message.contains("\(option): verify runs the parts that lie in the fixture folder"), "\(message)")
+    }
+
+    /// A folder that a batch was made in is for another command.
+    @Test func aFolderThatIsNoFixtureIsToldWhatItLacks() throws {
+        let (status, message) = try verify(NSTemporaryDirectory())
+        #expect(status != 0)
+        #expect(message.contains("manifest.json is not there") && message.contains("render --verify"), "\(message)")
+    }
+
+    private func verify(_ arguments: String...) throws -> (status: Int32, message: String) {
         let process = Process()
         let errors = Pipe()
         process.executableURL = Self.executable
-        process.arguments = ["verify", "none", option, "high=other.safetensors"]
+        process.arguments = ["verify"] + arguments
         process.standardOutput = FileHandle.nullDevice
         process.standardError = errors
         try process.run()
         let message = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
         process.waitUntilExit()
-        #expect(process.terminationStatus != 0)
-        #expect(message.contains("\(option): verify runs the parts that lie in the fixture folder"), "\(message)")
+        return (process.terminationStatus, message)
     }
 }

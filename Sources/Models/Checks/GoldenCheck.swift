@@ -61,8 +61,12 @@ package struct FixtureFolder {
     /// - Throws: `VerificationError.badFixture`, or `WeightError` for a damaged reference file.
     package init(path: String, picture: @escaping (String) throws -> RGBImage) throws {
         let file = "\(path)/manifest.json"
-        guard let data = try? Data(contentsOf: URL(fileURLWithPath: file)),
-            let manifest = (try? JSONSerialization.jsonObject(with: data)) as? [String: Any]
+        guard let data = try? Data(contentsOf: URL(fileURLWithPath: file)) else {
+            throw VerificationError.badFixture(
+                "\(file) is not there, as it is in a fixture folder (phasor render --verify is for the files of a batch)"
+            )
+        }
+        guard let manifest = (try? JSONSerialization.jsonObject(with: data)) as? [String: Any]
         else { throw VerificationError.badFixture("\(file) cannot be read as a JSON object") }
         guard let family = manifest["family"] as? String, let entries = manifest["checks"] as? [[String: Any]] else {
             throw VerificationError.badFixture("\(file) has no \"family\" and list of \"checks\"")
