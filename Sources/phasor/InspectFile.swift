@@ -44,7 +44,11 @@ struct FileInspection {
                 "  use it as --expert high=FILE or low=FILE (a model of two experts), or --expert FILE (a model of one)"
             )
         case .expert: Console.current.result("  use it as --expert FILE")
-        case .textEncoder: Console.current.result("  use it as --text-encoder FILE, with --tokenizer DIR")
+        case .textEncoder:
+            let hasTokenizer = CarriedTokenizer.isCarried(by: checkpoint)
+            Console.current.result(
+                "  use it as --text-encoder FILE, with \(hasTokenizer ? "the tokenizer that it carries" : "--tokenizer DIR")"
+            )
         case .visionTower:
             Console.current.result("  use it as --vision-tower FILE, beside a --text-encoder that has none")
         case .vae: Console.current.result("  use it as --vae FILE")
