@@ -165,8 +165,10 @@ struct Fields: Sendable {
             value = parsed
         }
         guard case .array(let elements) = value else { throw wrong(name, value, "an array of objects") }
-        return try elements.map { element in
-            guard case .object(let members) = element else { throw wrong(name, value, "an array of objects") }
+        return try elements.enumerated().map { index, element in
+            guard case .object(let members) = element else {
+                throw APIError.invalid(name, "\(name)[\(index)] is \(Self.show(element)); it must be an object")
+            }
             return Fields(members: members)
         }
     }

@@ -113,7 +113,7 @@ import Testing
                 (#"[{"name": "ink", "strength": 5}]"#, "from -4"), (#"[{"name": "ink", "strength": "NaN"}]"#, "'NaN'"),
                 (#"[{"name": "ink", "strength": 1e999}]"#, "1e999"), (#"[{"strength": 1}]"#, "name is required"),
                 (#"[{"name": "ink", "path": "x"}]"#, "'path'"), (#""ink""#, "array of objects"),
-                (#"["ink"]"#, "array of objects"),
+                (#"["ink"]"#, "loras[0] is 'ink'; it must be an object"),
             ]
             for (loras, says) in cases {
                 for route in ["/v1/images/generations", "/v1/videos", "/v1/jobs"] {
