@@ -19,19 +19,20 @@ PHASOR_INLINE phasor_lanes larger(phasor_lanes a, phasor_lanes b) {
 }
 
 /// 2^x for x <= 0, within 1.7e-7 of it, and 0 for x <= -127: the exponent's bits times a polynomial on [-1/2, 1/2], which is exactly 1
-/// at 0 (fitted to the least relative error).
+/// at 0 (fitted to the least relative error). What is not a number stays so.
 PHASOR_INLINE phasor_lanes exp2_lanes(phasor_lanes x) {
     x = larger(all(-127.0f), x);
-    // Adding 1.5 * 2^23 rounds to an integer and leaves it in the lowest bits.
-    phasor_lanes shifted = x + 12582912.0f;
-    phasor_lanes r = x - (shifted - 12582912.0f);
+    // Adding 1.5 * 2^23 rounds to an integer and leaves it in the lowest bits; the exponent's bits are 127 more.
+    const float rounding = 12582912.0f + 127.0f;
+    phasor_lanes shifted = x + rounding;
+    phasor_lanes r = x - (shifted - rounding);
     phasor_lanes p = all(1.3264727e-3f);
     p = p * r + 9.671513e-3f;
     p = p * r + 5.5507336e-2f;
     p = p * r + 0.24022242f;
     p = p * r + 0.693147f;
     p = p * r + 1.0f;
-    return (phasor_lanes)((lane_bits)p + ((lane_bits)shifted << 23));
+    return p * (phasor_lanes)((lane_bits)shifted << 23);
 }
 
 /// A vector whose first lanes are those of v from `half` on.
@@ -75,8 +76,8 @@ PHASOR_INLINE void phasor_softmax_block_body(phasor_softmax_row *row) {
     for (size_t c = 0; c < keys; c += GROUP_LANES)
         for (int g = 0; g < GROUP; g++) group[g] = larger(*(phasor_lanes *)(s + c + g * LANE_COUNT), group[g]);
     float top = largest_of(group);
-    if (top == -INFINITY) {  // nothing visible so far
-        for (size_t c = 0; c < keys; c++) s[c] = 0;
+    if (top == -INFINITY) {  // nothing visible so far, or nothing that is a number
+        for (size_t c = 0; c < keys; c++) s[c] = s[c] == -INFINITY ? 0 : s[c];
         return;
     }
     if (top > row->maximum) {

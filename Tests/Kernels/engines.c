@@ -114,6 +114,29 @@ static void attention(
     free(q), free(k), free(v), free(out[0]), free(out[1]);
 }
 
+/// What is not a number in a query makes its row so, and in a key every row: a damaged weight is not to pass as a picture.
+static void not_numbers(const phasor_engine *e, const phasor_engine *scoring, const char *level) {
+    enum { QUERIES = 7, KEYS = 600, DIM = 24, BAD = 2 };
+    float *k = noise(KEYS * DIM, 4), *v = noise(KEYS * DIM, 5), *out = zeros(QUERIES * DIM);
+    phasor_pool *pool = phasor_pool_create(1, NULL);
+    for (int key = -1; key < KEYS; key += key < 0 ? 1 : 599) {
+        float *q = noise(QUERIES * DIM, 3);
+        if (key < 0) q[BAD * DIM + 1] = NAN;
+        if (key >= 0) k[key * DIM + 1] = NAN;
+        phasor_attention w = {
+            .q = q, .k = k, .v = v, .out = out, .batch = 1, .queries = QUERIES, .keys = KEYS, .heads = 1, .kv_heads = 1,
+            .head_dim = DIM, .scale = 1, .scoring = scoring};
+        void *scratch = aligned_alloc(64, (phasor_attention_scratch(e, &w, 1) + 63) / 64 * 64);
+        phasor_attention_run(pool, e, &w, scratch);
+        bool holds = true;
+        for (int i = 0; i < QUERIES * DIM; i++) holds = holds && isnan(out[i]) == (key >= 0 || i / DIM == BAD);
+        check(holds, level, key < 0 ? "no number in a query is none in its row" : "no number in a key is none in all rows");
+        free(scratch), free(q);
+    }
+    phasor_pool_destroy(pool);
+    free(k), free(v), free(out);
+}
+
 /// One convolution: a kernel over two frames of one before and one in, borders, channels that fill no step, outputs that fill no
 /// panel, and rows of pixels that end inside a tile.
 typedef struct {
@@ -302,6 +325,7 @@ static bool none(phasor_isa level) { return (void)level, false; }
 static void float_engine(const phasor_engine *e, double tolerance, const char *name) {
     products(e, &phasor_engine_plain, tolerance, name);
     attention(e, NULL, &phasor_engine_plain, NULL, 2 * tolerance, "attention agrees with the plain twin's", name);
+    not_numbers(e, NULL, name);
     convolution(e, NULL, 2 * tolerance, name);
     if (e != &phasor_engine_plain) faults(e, &phasor_engine_plain, name);
 }
@@ -311,6 +335,7 @@ static void int8_engine(const phasor_engine *e, const char *name) {
     products(e, &phasor_engine_int8_plain, 0, name);
     attention(f32, e, f32, &phasor_engine_int8_plain, 0, "scores of attention are the plain twin's", name);
     attention(f32, e, f32, NULL, 0.01, "scores of attention are near those of float32", name);
+    not_numbers(f32, e, name);
     convolution(e, &phasor_engine_int8_plain, 0.012, name);
     faults(e, &phasor_engine_int8_plain, name);
 }
