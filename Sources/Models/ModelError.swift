@@ -9,6 +9,8 @@ package enum ModelError: Error, CustomStringConvertible {
     case noTokenizer(source: String, fault: String?)
     /// A file was named for an expert that no generator has.
     case noSuchExpert(name: String, file: String, experts: [String])
+    /// A LoRA file that may be for any of several experts.
+    case noExpertNamed(file: String, experts: [String])
     /// A weight file of something else than it was named for.
     case wrongFile(file: String, expected: String, found: String)
     /// A weight file of no network that is known here.
@@ -37,6 +39,8 @@ package enum ModelError: Error, CustomStringConvertible {
                 + "repository (Wan-AI/Wan2.2-T2V-A14B-Diffusers, google/umt5-xxl, Qwen/Qwen-Image)"
         case .noSuchExpert(let name, let file, let experts):
             "\(file): there is no expert \"\(name)\"; the model has \(experts.joined(separator: ", "))"
+        case .noExpertNamed(let file, let experts):
+            "\(file): say for which expert it is, e.g. \(experts[0])=FILE; the model has \(experts.joined(separator: ", "))"
         case .wrongFile(let file, let expected, let found):
             "\(file): not the \(expected) it was named for, but \(found)"
         case .unknownFile(let file, let keys):

@@ -34,7 +34,9 @@ extension ModelFiles {
         }
         if let visionTower, !Self.isThere(visionTower) { add("vision tower", [visionTower]) }
         add(family.autoencoder.folder, faults(of: family.autoencoder.folder, given: vae))
-        for adapter in adapters where !Self.isThere(adapter.path) { add("\(adapter.expert) LoRA", [adapter.path]) }
+        for adapter in adapters where !Self.isThere(adapter.path) {
+            add([adapter.expert, "LoRA"].compactMap(\.self).joined(separator: " "), [adapter.path])
+        }
         return missing
     }
 

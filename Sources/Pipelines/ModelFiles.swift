@@ -46,11 +46,12 @@ package struct ModelFiles: Sendable {
 
     /// A LoRA file for one expert.
     package struct AdapterFile: Sendable {
-        package let expert: String
+        /// Nil for the only one of a model.
+        package let expert: String?
         package let path: String
         package let strength: Float
 
-        package init(expert: String, path: String, strength: Float) {
+        package init(expert: String?, path: String, strength: Float) {
             self.expert = expert
             self.path = path
             self.strength = strength
@@ -76,7 +77,7 @@ package struct ModelFiles: Sendable {
         files.experts = Dictionary(
             experts.map { (settled($0.key), $0.value) }, uniquingKeysWith: { first, _ in first })
         files.adapters = adapters.map {
-            AdapterFile(expert: settled($0.expert), path: $0.path, strength: $0.strength)
+            AdapterFile(expert: $0.expert.map(settled) ?? only, path: $0.path, strength: $0.strength)
         }
         return files
     }

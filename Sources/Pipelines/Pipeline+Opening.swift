@@ -179,8 +179,10 @@ private struct Opening {
                 identities[Part(name)] = { PartIdentities.expert(checkpoint, opened) }
             }
         }
-        if let stray = files.adapters.first(where: { networks[$0.expert] == nil }) {
-            throw ModelError.noSuchExpert(name: stray.expert, file: stray.path, experts: networks.keys.sorted())
+        for adapter in files.adapters where adapter.expert.flatMap({ networks[$0] }) == nil {
+            let experts = networks.keys.sorted()
+            throw adapter.expert.map { .noSuchExpert(name: $0, file: adapter.path, experts: experts) }
+                ?? ModelError.noExpertNamed(file: adapter.path, experts: experts)
         }
         if let stray = files.experts.keys.sorted().first(where: { bases[$0] == nil }) {
             throw ModelError.noSuchExpert(

@@ -150,7 +150,7 @@ struct ModelOptions: ParsableArguments {
     @Option(
         name: .customLong("lora"),
         help: ArgumentHelp(
-            "Put a LoRA file on an expert, e.g. high=high_noise_model.safetensors:1.0. May be repeated.",
+            "Put a LoRA file on an expert: high=FILE:1.0, low=FILE:1.0, or FILE:1.0 for a model of one expert. May be repeated.",
             valueName: "expert=file[:strength]"))
     var adapters: [AdapterArgument] = []
 
@@ -229,38 +229,39 @@ struct ExpertArgument: ExpressibleByArgument {
     let isHalf: Bool
 
     init?(argument: String) {
-        // A name has no slash; what has one before the sign is a path that contains it.
-        if let equals = argument.firstIndex(of: "="), !argument[..<equals].contains("/") {
-            let name = String(argument[..<equals])
-            expert = ModelFiles.expertName(name)
-            isHalf = expert != name
-            path = HomeFolder.expand(String(argument[argument.index(after: equals)...]))
-        } else {
-            expert = "transformer"
-            isHalf = false
-            path = HomeFolder.expand(argument)
-        }
+        let (name, file) = Self.parts(of: argument)
+        expert = ModelFiles.expertName(String(name ?? "transformer"))
+        isHalf = name != nil && expert != name.map(String.init)
+        path = HomeFolder.expand(String(file))
         guard !expert.isEmpty, !path.isEmpty else { return nil }
+    }
+
+    /// A name has no slash; what has one before the sign is a path that contains it.
+    static func parts(of argument: String) -> (name: Substring?, file: Substring) {
+        guard let equals = argument.firstIndex(of: "="), !argument[..<equals].contains("/") else {
+            return (nil, argument[...])
+        }
+        return (argument[..<equals], argument[argument.index(after: equals)...])
     }
 }
 
-/// `EXPERT=FILE[:STRENGTH]`.
+/// `EXPERT=FILE[:STRENGTH]`, or `FILE[:STRENGTH]` for a model of one expert.
 struct AdapterArgument: ExpressibleByArgument {
-    let expert: String
+    let expert: String?
     let path: String
     let strength: Float
 
     init?(argument: String) {
-        guard let equals = argument.firstIndex(of: "=") else { return nil }
-        expert = ModelFiles.expertName(String(argument[..<equals]))
-        var path = argument[argument.index(after: equals)...]
+        let (name, file) = ExpertArgument.parts(of: argument)
+        expert = name.map { ModelFiles.expertName(String($0)) }
+        var path = file
         var strength: Float = 1
         // A strength follows the last colon; a colon that no number follows belongs to the path.
         if let colon = path.lastIndex(of: ":"), let value = Float(path[path.index(after: colon)...]), value.isFinite {
             strength = value
             path = path[..<colon]
         }
-        guard !expert.isEmpty, !path.isEmpty else { return nil }
+        guard expert != "", !path.isEmpty else { return nil }
         self.path = HomeFolder.expand(String(path))
         self.strength = strength
     }

@@ -231,6 +231,27 @@ import Weights
         #expect(pipeline.generators.generators.count == 3)
     }
 
+    /// A LoRA file that names no expert is for a model's only one.
+    @Test func anExpertIsNamedWhereThereAreSeveral() throws {
+        func opened(_ folder: String, _ lora: String, expert: String?) throws -> Pipeline {
+            var files = ModelFiles(folder: folder)
+            files.adapters = [
+                ModelFiles.AdapterFile(expert: expert, path: "\(folder)/lora/\(lora).safetensors", strength: 0.7)
+            ]
+            return try Pipeline(files, compute: Compute(threads: 1))
+        }
+        let only = try opened(sdxlFixture, "kohya", expert: nil),
+            named = try opened(sdxlFixture, "kohya", expert: "unet")
+        #expect(only.identity(of: "unet") == named.identity(of: "unet"))
+        #expect(
+            try only.identity(of: "unet")
+                != Pipeline(folder: sdxlFixture, compute: Compute(threads: 1)).identity(of: "unet"))
+        let error = #expect(throws: ModelError.self) {
+            try opened(imageToVideoFixture, "high_noise_lightning", expert: nil)
+        }
+        #expect("\(try #require(error))".contains("say for which expert it is, e.g. transformer=FILE"))
+    }
+
     @Test func aModelThatStartsFromAPictureSaysThatItNeedsOne() throws {
         let pipeline = try Pipeline(folder: imageToVideoFixture, compute: Compute(threads: 1))
         var run = try Run(
