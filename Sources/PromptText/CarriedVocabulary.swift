@@ -20,7 +20,7 @@ package struct CarriedVocabulary: Sendable {
     package var merges = PackedStrings()
 
     /// SentencePiece's sign for a space.
-    package static let space = "\u{2581}"
+    package static let space: Unicode.Scalar = "\u{2581}"
 
     package init() {}
 

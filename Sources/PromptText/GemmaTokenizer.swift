@@ -48,7 +48,8 @@ package struct GemmaTokenizer: Tokenizer {
         }
         try self.init(
             vocabulary: table, merges: BytePairMerges(making: vocabulary.pieces, of: table),
-            tokens: vocabulary.addedTokens, normalizer: .replace(.literal([" "]), with: CarriedVocabulary.space),
+            tokens: vocabulary.addedTokens,
+            normalizer: .replace(.literal([" "]), with: String(CarriedVocabulary.space)),
             template: TokenTemplate(prefix: startID.map { [$0] } ?? [], suffix: []), padding: padding ?? "<pad>",
             named: name)
     }

@@ -68,7 +68,7 @@ struct Metaspace: Decodable {
 
     /// SentencePiece's own.
     init(addsSpaceInFront: Bool) {
-        mark = "\u{2581}"
+        mark = CarriedVocabulary.space
         splits = true
         prepend = addsSpaceInFront ? .always : .never
     }

@@ -71,7 +71,8 @@ package struct UnigramTokenizer: Tokenizer {
             }
         }
         if vocabulary.removesExtraSpaces {
-            steps += [.strip(left: false, right: true), .replace(.run(of: " ", atLeast: 2), with: "\u{2581}")]
+            let space = String(CarriedVocabulary.space)
+            steps += [.strip(left: false, right: true), .replace(.run(of: " ", atLeast: 2), with: space)]
         }
         frame = TokenizerFrame(
             tokens: tokens, normalizer: .sequence(steps), template: TokenTemplate(prefix: [], suffix: [end]))

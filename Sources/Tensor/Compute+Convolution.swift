@@ -79,6 +79,7 @@ package struct Convolution: Sendable {
         /// Of kernels of 3x3 taps, what takes the place of each kernel: its frequencies, or the taps of one phase. Nil: its taps.
         var kernelSize: Int? { square > 0 ? (square + 2) * (square + 2) : isByPhases ? 4 : nil }
 
+        /// Writes what takes the place of `count` kernels, of phases that of one.
         func fill(_ target: UnsafeMutablePointer<Float>, phase: Int, from kernels: UnsafePointer<Float>, count: Int) {
             if square > 0 { phasor_winograd_weights(square, kernels, count, target) }
             if isByPhases { phasor_phase_weights(phase, kernels, count, target) }

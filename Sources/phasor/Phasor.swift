@@ -230,8 +230,9 @@ struct ExpertArgument: ExpressibleByArgument {
 
     init?(argument: String) {
         let (name, file) = Self.parts(of: argument)
-        expert = ModelFiles.expertName(String(name ?? "transformer"))
-        isHalf = name != nil && expert != name.map(String.init)
+        let called = String(name ?? "transformer")
+        expert = ModelFiles.expertName(called)
+        isHalf = expert != called
         path = HomeFolder.expand(String(file))
         guard !expert.isEmpty, !path.isEmpty else { return nil }
     }

@@ -106,8 +106,9 @@ package enum CarriedTokenizer {
 
     private static func name(_ checkpoint: Checkpoint) -> String { "\(checkpoint.path) (tokenizer.ggml)" }
 
-    private static func signed(_ token: some Collection<UInt8>) -> [UInt8] {
-        [UInt8](String(decoding: token, as: UTF8.self).replacing(" ", with: CarriedVocabulary.space).utf8)
+    /// A token with SentencePiece's sign in place of its spaces.
+    private static func spaceSigned(_ token: some Collection<UInt8>) -> [UInt8] {
+        [UInt8](String(decoding: token, as: UTF8.self).replacing(" ", with: String(CarriedVocabulary.space)).utf8)
     }
 
     private static func number(_ field: String, _ checkpoint: Checkpoint) -> Int? {
@@ -135,8 +136,7 @@ package enum CarriedTokenizer {
             let kind = CarriedVocabulary.Kind(rawValue: types?[id] ?? 1)
             let score = scores?[id] ?? 0
             if kind == nil || !score.isFinite || String(validating: token, as: UTF8.self) == nil { isStrange = true }
-            let isSpaced = isGemma && kind == .userDefined
-            let piece = isSpaced ? Self.signed(token) : [UInt8](token)
+            let piece = isGemma && kind == .userDefined ? Self.spaceSigned(token) : [UInt8](token)
             vocabulary.append(piece, score: score.isFinite ? score : 0, kind: kind ?? .unused)
         }
         guard !isStrange else {
